@@ -1,0 +1,221 @@
+"""The command line: the only module that knows click and the only one that prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from bundler import __version__
+from bundler.errors import BundlerError
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from bundler.progress import Progress
+
+_T = TypeVar("_T")
+_PATH = click.Path(path_type=Path)
+_INTERRUPTED = 130
+
+
+def _say(text: str) -> None:
+    """Print `text` for the person; standard output is for what the next command needs."""
+    click.echo(text, err=True)
+
+
+def _follow(work: Generator[Progress, None, _T]) -> _T:
+    """Do `work` to its end and return its result, showing how far it is: a line that changes, or plain lines in a log."""
+    lively = sys.stderr.isatty()
+    shown = ""
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as stop:
+            if lively and shown:
+                _say("")
+            return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        except BaseException:
+            if lively and shown:
+                _say("")
+            raise
+        if not lively and progress.text != shown:
+            _say(progress.text)
+        elif lively:
+            amount = f"  {progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB" if progress.total else ""
+            end = "\n" if shown and progress.text != shown else ""
+            click.echo(f"{end}\r{progress.text}{amount}\033[K", nl=False, err=True)
+        shown = progress.text
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bundler")
+def bundler() -> None:
+    """Run Python scripts on machines that have no internet.
+
+    \b
+    bundle eval.py                      on a connected machine
+    publish-index /shared/store         onto the storage that every evaluator sees
+    bundler rehearse /shared/store/publications/eval-...
+    """
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=_PATH)
+@click.option("-o", "--output", metavar="DIR", type=_PATH, help="The bundle to write; SCRIPT's name with .bundle in this folder if not given.")
+@click.option("--python", "pythons", metavar="VERSION", multiple=True, help="A Python to bundle for, such as 3.12; the one that uv would choose here if not given. Repeatable.")
+@click.option("--platform", "platforms", metavar="PLATFORM", multiple=True, help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; this machine's if not given. Repeatable.")
+@click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
+def bundle(scripts: tuple[Path, ...], output: Path | None, pythons: tuple[str, ...], platforms: tuple[str, ...], upgrade: bool) -> None:
+    """Bundle SCRIPT with every wheel that its inline metadata asks for.
+
+    A SCRIPT.lock beside it is honoured. Prints the path of the bundle.
+
+    \b
+    Example, for a cluster with glibc 2.28 and Python 3.12:
+        bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
+    """
+    from bundler import bundle as bundles
+    from bundler.cache import cache_folder
+    from bundler.script import read_scripts
+    from bundler.targets import targets_for
+
+    read = read_scripts(scripts)
+    for script in read:
+        for warning in script.warnings():
+            _say(f"warning: {warning}")
+    targets = targets_for(read, pythons, platforms)
+    output = output or bundles.default_output(scripts)
+    if not upgrade and bundles.up_to_date(output, read, targets):
+        _say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
+    else:
+        _follow(bundles.build(read, targets, output, cache_folder()))
+    click.echo(output)
+
+
+@bundler.command("publish-index", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("destination", metavar="DEST", type=_PATH)
+@click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
+@click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
+def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | None) -> None:
+    """Verify BUNDLE and publish it into the shared store DEST, which is made when absent.
+
+    Without BUNDLE it is the one in this folder. Prints the path of each publication; DEST/simple is an index for uv
+    and pip over all that was ever published.
+
+    \b
+    Example:
+        publish-index /shared/store eval.bundle
+    """
+    from bundler import publication
+    from wheelhouse.store import open_store
+
+    found = list(bundles) or publication.bundles_in(Path())
+    for path in found:
+        publication.require_bundle(path)
+    store = open_store(destination.absolute())
+    for path in found:
+        click.echo(_follow(publication.publish(path, store, seen_at or str(store.path))))
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("path", type=_PATH)
+def verify(path: Path) -> None:
+    """Check every file of the bundle or publication PATH by its digest.
+
+    \b
+    Example:
+        bundler verify eval.bundle
+    """
+    from bundler.verify import verify as check
+
+    manifest = check(path)
+    _say(f"{path}: {len(manifest.files)} files, all as the manifest says")
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("path", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, sizes in bytes.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what is inside the bundle or publication PATH, per target.
+
+    \b
+    Example:
+        bundler inspect eval.bundle
+    """
+    import json
+
+    from bundler.inspection import summary, table
+    from bundler.verify import read_manifest
+
+    manifest = read_manifest(path)
+    click.echo(json.dumps(summary(manifest), indent=2) if as_json else table(manifest))
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("publication", type=_PATH)
+@click.option("-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given.")
+@click.option("--script", metavar="NAME", help="Which script, if the publication holds several.")
+def rehearse(publication: Path, output: Path | None, script: str | None) -> None:
+    """Run the job of PUBLICATION here, as an evaluator would, with no network.
+
+    Shows its console output and prints the path of every file that it produced. Fails when the job does.
+
+    \b
+    Example:
+        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal
+    """
+    import tempfile
+
+    from bundler import rehearsal
+
+    how = rehearsal.isolation()
+    _say(how.sentence)
+    folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    job = rehearsal.rehearse(publication, folder, how=how, script=script)
+    while True:
+        try:
+            _say(next(job))
+        except StopIteration as stop:
+            for path in stop.value:
+                click.echo(path)
+            return
+
+
+def _run(command: click.Command) -> None:
+    """Run `command` and exit: 0 done, 1 explained failure, 2 usage, 130 interrupted; a bug keeps its traceback."""
+    try:
+        code = command.main(standalone_mode=False)
+    except click.ClickException as fault:
+        fault.show()
+        code = fault.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted; what was there before is still as it was.")
+        # A download that waits for its server would be waited for at a regular exit.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(_INTERRUPTED)
+    except (BundlerError, WheelhouseError) as fault:
+        _say(f"error: {fault}")
+        code = 1
+    sys.exit(code)
+
+
+def main() -> None:
+    """Entry point of `bundler`."""
+    _run(bundler)
+
+
+def main_bundle() -> None:
+    """Entry point of `bundle`."""
+    _run(bundle)
+
+
+def main_publish_index() -> None:
+    """Entry point of `publish-index`."""
+    _run(publish_index)

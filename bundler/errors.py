@@ -1,0 +1,158 @@
+"""Failures that bundler explains: data goes in, a few lines come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class BundlerError(Exception):
+    """Base of every failure that bundler explains."""
+
+
+class Faults(BundlerError):
+    """Several failures at once, each with its own sentence."""
+
+    def __init__(self, faults: Iterable[Exception]) -> None:
+        self.faults = sorted({str(fault) for fault in faults})
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
+
+
+def attempt_all(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> tuple[list[_Result], list[Exception]]:
+    """Call `function` on every item; return the results, and the explained failures of all the others."""
+    results: list[_Result] = []
+    faults: list[Exception] = []
+    for item in items:
+        try:
+            results.append(function(item))
+        except (BundlerError, WheelhouseError) as fault:
+            faults.append(fault)
+    return results, faults
+
+
+class ScriptFault(BundlerError):
+    """A script that cannot be bundled as it stands."""
+
+    def __init__(self, path: Path, fact: str, remedy: str) -> None:
+        self.path = path
+        self.fact = fact
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fact}. {self.remedy}"
+
+
+class SameName(BundlerError):
+    """Scripts of one bundle that have the same file name."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = sorted(paths)
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(str, self.paths))}: have the same file name. Rename one, or bundle them one by one."
+
+
+class OutputTaken(BundlerError):
+    """The output exists and is not a bundle, so it is not ours to replace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: exists and is no bundle. Move it away, or choose another --output."
+
+
+class ManifestFault(BundlerError):
+    """A manifest that cannot be read or must not be trusted."""
+
+    def __init__(self, path: Path, fact: str) -> None:
+        self.path = path
+        self.fact = fact
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fact}. Copy the bundle again, or make it anew with `bundle`."
+
+
+class NewerFormat(BundlerError):
+    """A manifest of a format that came after this bundler."""
+
+    def __init__(self, path: Path, found: object, known: int) -> None:
+        self.path = path
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"{self.path}: is of format {self.found}, and this bundler knows format {self.known}. Use a newer bundler."
+
+
+class Damaged(BundlerError):
+    """Files of a bundle or a publication that are not as the manifest says."""
+
+    def __init__(self, path: Path, missing: Iterable[str], changed: Iterable[str], foreign: Iterable[str]) -> None:
+        self.path = path
+        self.rows = (
+            [("missing", name) for name in sorted(missing)]
+            + [("changed", name) for name in sorted(changed)]
+            + [("foreign", name) for name in sorted(foreign)]
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: not as its manifest says:"]
+        lines += [f"  {kind}  {name}" for kind, name in self.rows]
+        return "\n".join([*lines, "Copy it again from where it was whole, or make it anew with `bundle`."])
+
+
+class NoBundle(BundlerError):
+    """There is not exactly one bundle to take where none was named."""
+
+    def __init__(self, folder: Path, found: Sequence[Path]) -> None:
+        self.folder = folder
+        self.found = sorted(found)
+
+    def __str__(self) -> str:
+        if not self.found:
+            return f"{self.folder}: no bundle here. Make one with `bundle SCRIPT`, or name one."
+        names = "".join(f"\n  {path.name}" for path in self.found)
+        return f"{self.folder}: {len(self.found)} bundles here. Name those to publish:{names}"
+
+
+class NotABundle(BundlerError):
+    """The path holds neither a bundle nor a publication."""
+
+    def __init__(self, path: Path, expected: str) -> None:
+        self.path = path
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.path}: is no {self.expected} (there is no manifest.json). Name the folder that `bundle` or `publish-index` printed."
+
+
+class TaskFolderTaken(BundlerError):
+    """The folder that a rehearsal should run in is not empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: is not empty, and a task starts in an empty folder. Choose another --output."
+
+
+class JobFailed(BundlerError):
+    """The rehearsed job did not end well."""
+
+    def __init__(self, publication: Path, code: int) -> None:
+        self.publication = publication
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.publication.name}: the job failed (exit code {self.code}); its last lines above say why."

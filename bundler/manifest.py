@@ -1,0 +1,254 @@
+"""The manifest: the versioned contract that crosses the gap, hostile until parsed."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bundler.errors import ManifestFault, NewerFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+NAME = "manifest.json"
+SUMS = "SHA256SUMS"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A manifest has about 300 bytes a file; more than this is an attack on memory.
+_LIMIT = 64 << 20
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of the bundle: `path` relative to it with forward slashes, `size` in bytes, `sha256` in hex.
+
+    `origin` is the URL that it was downloaded from.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEntry:
+    """A script of the bundle as its author wrote it; `lock_sha256` is the digest of the lock that lay beside it."""
+
+    name: str
+    sha256: str
+    requires_python: str
+    dependencies: tuple[str, ...]
+    lock_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetEntry:
+    """A target of the bundle and, for each script, the file names of the wheels that it installs there.
+
+    `system` and `machine` are what Python's `platform` module says on such a node, `libc` is (name, major, minor).
+    """
+
+    name: str
+    python: str
+    platform: str
+    system: str
+    machine: str
+    libc: tuple[str, int, int] | None
+    wheels: Mapping[str, tuple[str, ...]]
+
+    def folder(self) -> str:
+        """The folder of the target, relative to the bundle."""
+        return f"targets/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle holds: every file but the manifest itself and `SHA256SUMS`."""
+
+    name: str
+    scripts: tuple[ScriptEntry, ...]
+    targets: tuple[TargetEntry, ...]
+    files: tuple[File, ...]
+
+    def to_json(self) -> bytes:
+        """Return the bytes of manifest.json; equal manifests give equal bytes."""
+        scripts = [
+            {
+                "name": script.name,
+                "sha256": script.sha256,
+                "requires-python": script.requires_python,
+                "dependencies": list(script.dependencies),
+                "lock-sha256": script.lock_sha256,
+            }
+            for script in self.scripts
+        ]
+        targets = [
+            {
+                "name": target.name,
+                "python": target.python,
+                "platform": target.platform,
+                "system": target.system,
+                "machine": target.machine,
+                "libc": list(target.libc) if target.libc else None,
+                "wheels": {script: list(names) for script, names in sorted(target.wheels.items())},
+            }
+            for target in self.targets
+        ]
+        entries = [
+            {"path": file.path, "size": file.size, "sha256": file.sha256, "origin": file.origin}
+            for file in sorted(self.files, key=lambda file: file.path)
+        ]
+        tables = {"format": FORMAT, "name": self.name, "scripts": scripts, "targets": targets, "files": entries}
+        return (json.dumps(tables, indent=1, ensure_ascii=True) + "\n").encode()
+
+    def file(self, path: str) -> File:
+        """Return the file at `path`; raise `KeyError`."""
+        for file in self.files:
+            if file.path == path:
+                return file
+        raise KeyError(path)
+
+
+def sums(digests: Mapping[str, str]) -> bytes:
+    """Return SHA256SUMS for `sha256sum -c`: `digests` maps a path to a digest in hex."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
+
+
+def safe_path(text: str) -> bool:
+    """Return whether `text` is a relative path with forward slashes that stays inside its folder on every system."""
+    path = PurePosixPath(text)
+    return (
+        bool(text)
+        and not _UNSAFE.search(text)
+        and not path.is_absolute()
+        and not re.match(r"[A-Za-z]:", text)
+        and text == str(path)
+        and text != "."
+        and ".." not in path.parts
+    )
+
+
+def load(folder: Path) -> Manifest:
+    """Read the manifest of the bundle in `folder`; raise `ManifestFault`, `NewerFormat`, `FileNotFoundError`."""
+    path = folder / NAME
+    with path.open("rb") as source:
+        data = source.read(_LIMIT + 1)
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> Manifest:
+    """Parse manifest.json, trusting nothing in it; `path` is for messages. Raises `ManifestFault`, `NewerFormat`."""
+    if len(data) > _LIMIT:
+        raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+    try:
+        tables = json.loads(data)
+        found = tables["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ManifestFault(path, "is no manifest") from None
+    if found != FORMAT:
+        if isinstance(found, int) and found > FORMAT:
+            raise NewerFormat(path, found, FORMAT)
+        raise ManifestFault(path, f"names the unknown format {found!r}")
+    try:
+        manifest = Manifest(
+            name=_matching(_PLAIN, tables["name"]),
+            scripts=tuple(_script(table) for table in _typed(list, tables["scripts"])),
+            targets=tuple(_target(table) for table in _typed(list, tables["targets"])),
+            files=tuple(_file(table) for table in _typed(list, tables["files"])),
+        )
+        _check(manifest)
+    except KeyError as fault:
+        raise ManifestFault(path, f"lacks {fault}") from None
+    except (TypeError, ValueError) as fault:
+        raise ManifestFault(path, str(fault)) from None
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Check what holds between the parts; raise `KeyError`, `ValueError`."""
+    folded = [unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files]
+    if len(set(folded)) != len(folded):
+        raise ValueError("names the same file twice")
+    paths = {file.path for file in manifest.files}
+    scripts = [script.name for script in manifest.scripts]
+    if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
+        raise ValueError("names no script, no target, or a script twice")
+    for target in manifest.targets:
+        if set(target.wheels) != set(scripts):
+            raise ValueError(f"does not say what each script installs on {target.name}")
+        needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
+        needed |= {f"{target.folder()}/{name}{end}" for name in scripts for end in ("", ".lock")}
+        if needed - paths:
+            raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
+    for script in manifest.scripts:
+        for target in manifest.targets:
+            if manifest.file(f"{target.folder()}/{script.name}").sha256 != script.sha256:
+                raise ValueError(f"gives two digests for {script.name!r}")
+
+
+def _script(table: Any) -> ScriptEntry:
+    name = _typed(str, table["name"])
+    if not safe_path(name) or "/" in name:
+        raise ValueError(f"names the script {name!r}, which is no plain file name")
+    return ScriptEntry(
+        name=name,
+        sha256=_matching(_SHA256, table["sha256"]),
+        requires_python=_typed(str, table["requires-python"]),
+        dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
+        lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
+    )
+
+
+def _target(table: Any) -> TargetEntry:
+    libc = table["libc"]
+    if libc is not None:
+        name, major, minor = _typed(list, libc)
+        libc = (_typed(str, name), _typed(int, major), _typed(int, minor))
+    return TargetEntry(
+        name=_matching(_PLAIN, table["name"]),
+        python=_matching(re.compile(r"3\.\d+(\.\d+)?"), table["python"]),
+        platform=_matching(_PLAIN, table["platform"]),
+        system=_typed(str, table["system"]),
+        machine=_typed(str, table["machine"]),
+        libc=libc,
+        wheels={
+            _typed(str, script): tuple(_typed(str, name) for name in _typed(list, names))
+            for script, names in _typed(dict, table["wheels"]).items()
+        },
+    )
+
+
+def _file(table: Any) -> File:
+    path = _typed(str, table["path"])
+    if not safe_path(path) or path in (NAME, SUMS):
+        raise ValueError(f"names the file {path!r}, which is no path inside a bundle")
+    size = _typed(int, table["size"])
+    if size < 0:
+        raise ValueError(f"gives {path!r} the size {size}")
+    origin = table["origin"]
+    return File(
+        path=path,
+        size=size,
+        sha256=_matching(_SHA256, table["sha256"]),
+        origin=None if origin is None else _typed(str, origin),
+    )
+
+
+def _typed(kind: type[_T], value: Any) -> _T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"holds {value!r} where a {kind.__name__} belongs")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
+    if not pattern.fullmatch(_typed(str, value)):
+        raise ValueError(f"holds the malformed value {value!r}")
+    return str(value)

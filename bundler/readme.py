@@ -1,0 +1,59 @@
+"""README.txt of a bundle: how to use it without this tool."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from bundler.manifest import Manifest
+
+_TEXT = """\
+{title}
+
+{scripts}
+Every wheel that these scripts need on the targets below, each with its SHA-256. `bundler publish-index DEST` puts
+this folder onto shared storage and writes an execution script for HPS. Without bundler, in this folder:
+
+Check that everything arrived:
+
+    sha256sum -c SHA256SUMS
+
+Targets (Python and platform; manylinux_2_28 means glibc 2.28 or newer):
+
+{targets}
+Run a script with uv 0.6.14 or newer, without network, exactly as it was bundled and with every hash checked:
+
+    cd {folder}
+    uv run --offline --frozen --no-index --find-links ../../wheels --python {python} --script {script}
+
+The same with pip, in an environment of your own:
+
+    python{python} -m venv /tmp/env
+    /tmp/env/bin/python -m pip install --index-url "file://$PWD/{folder}/simple" {requirements}
+    /tmp/env/bin/python {path}
+"""
+
+
+def readme(manifest: Manifest) -> bytes:
+    """Return README.txt for `manifest` (whose `files` may be incomplete), with its first script and target as example."""
+    script, target = manifest.scripts[0], manifest.targets[0]
+    requirements = [_without_url(dependency) for dependency in script.dependencies]
+    return _TEXT.format(
+        title=f"Bundle {manifest.name}",
+        scripts="".join(f"    {entry.name}\n" for entry in manifest.scripts),
+        targets="".join(f"    {entry.folder()}\n" for entry in manifest.targets),
+        folder=target.folder(),
+        python=".".join(target.python.split(".")[:2]),
+        script=shlex.quote(script.name),
+        path=shlex.quote(f"{target.folder()}/{script.name}"),
+        requirements=" ".join(shlex.quote(requirement) for requirement in requirements),
+    ).encode()
+
+
+def _without_url(dependency: str) -> str:
+    requirement = Requirement(dependency)
+    requirement.url = None
+    return str(requirement)

@@ -1,0 +1,101 @@
+"""A rehearsal: the published job, run here as an evaluator would run it, with no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.errors import JobFailed, NotABundle, TaskFolderTaken
+from bundler.verify import EXEC_SCRIPT, read_manifest
+from wheelhouse import process, uv
+from wheelhouse.files import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_CONTEXT = "context.json"
+# What the execution script writes before the script runs.
+_INPUT = "input_parameters.json"
+# Where no namespace can be had: a proxy that nobody serves (port 9 is "discard").
+_DEAD_PROXY = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """How the network is kept away: `prefix` goes before the command, `environment` into it."""
+
+    sentence: str
+    prefix: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def isolation() -> Isolation:
+    """Return the strongest isolation from the network that this system allows."""
+    unshare = shutil.which("unshare")
+    if unshare and process.run([unshare, "-rn", "true"])[0] == 0:
+        return Isolation(sentence="No network: the job runs in a network namespace of its own.", prefix=(unshare, "-rn"))
+    proxies = tuple((name, _DEAD_PROXY) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
+    return Isolation(
+        sentence="Weak isolation: this system allows no network namespace, so uv runs offline and proxies lead nowhere, "
+        "but the script itself could reach the network.",
+        environment=tuple((spelling, value) for name, value in proxies for spelling in (name, name.lower())),
+    )
+
+
+def rehearse(
+    publication: Path, folder: Path, *, how: Isolation, script: str | None = None
+) -> Generator[str, None, list[Path]]:
+    """Run the execution script of `publication` in the empty task folder `folder` with a fresh uv cache.
+
+    Yields the console output line by line; returns (as a generator does) the files that the job produced.
+    Raises `NotABundle`, `TaskFolderTaken`, `JobFailed`.
+    """
+    read_manifest(publication, "publication")
+    if not (publication / EXEC_SCRIPT).is_file():
+        raise NotABundle(publication, "publication")
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise TaskFolderTaken(folder)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
+        environment = {"UV_CACHE_DIR": str(Path(scratch, "uv-cache")), "BUNDLER_PUBLICATION": str(publication.absolute())}
+        if script is not None:
+            environment["BUNDLER_SCRIPT"] = script
+        context = Path(scratch, _CONTEXT)
+        context.write_text(json.dumps(_context(environment)), encoding="utf-8")
+        with as_file(files("bundler").joinpath("templates", "evaluator.py")) as evaluator:
+            command = [*how.prefix, sys.executable, evaluator, publication.absolute() / EXEC_SCRIPT, context]
+            inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
+            code = 0
+            for line in process.lines(command, cwd=folder, env=inherited):
+                if isinstance(line, int):
+                    code = line
+                else:
+                    yield line
+        values = Path(scratch, "parameter_values.json")
+        if values.is_file() and (parameters := json.loads(values.read_bytes())):
+            yield f"Output parameters: {json.dumps(parameters)}"
+    if code:
+        raise JobFailed(publication, code)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _INPUT)
+
+
+def _context(environment: dict[str, str]) -> dict[str, object]:
+    """Return the context of a task, with the names that public execution scripts use."""
+    return {
+        "software": [{"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""}],
+        "environment": environment,
+        "parameter_values": {},
+        "input_files": [],
+        "output_files": [],
+        "resource_requirements": {},
+        "execution_context": {},
+        "failure": "silent",
+    }

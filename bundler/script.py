@@ -1,0 +1,173 @@
+"""A script and its inline metadata (PEP 723)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from bundler.errors import Faults, SameName, ScriptFault, attempt_all
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The expression that the specification of inline script metadata gives.
+_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+_OPENED = re.compile(r"(?m)^# /// script\s*$")
+_EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")
+_PORTABLE = re.compile(r"[^\\\x00-\x1f\x7f\ud800-\udfff]+")
+_HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A script as it was read once: `data` are its bytes, `metadata` the tables of its block."""
+
+    path: Path
+    data: bytes
+    requires_python: SpecifierSet
+    dependencies: tuple[str, ...]
+    metadata: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file name."""
+        return self.path.name
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the script's bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def warnings(self) -> list[str]:
+        """Return sentences about what is allowed but hardly meant."""
+        exact = [match[1] for part in str(self.requires_python).split(",") if (match := _EXACT_MINOR.match(part))]
+        return [
+            f'{self.path}: requires-python "=={minor}" means {minor}.0 only, and uv makes a new environment on every run '
+            f'for any other. Write "=={minor}.*".'
+            for minor in exact
+        ]
+
+    def project(self) -> dict[str, Any]:
+        """Return the tables of a pyproject.toml with the same dependencies and `[tool.uv]`, for another folder.
+
+        Paths that `[tool.uv]` names relative to the script are made absolute.
+        """
+        folder = self.path.absolute().parent
+        settings = dict(self.metadata.get("tool", {}).get("uv", {}))
+        for key in ("index-url", "find-links", "extra-index-url"):
+            if key in settings:
+                values = settings[key]
+                settings[key] = _absolute(values, folder) if isinstance(values, str) else [
+                    _absolute(value, folder) for value in values
+                ]
+        if "index" in settings:
+            settings["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in settings["index"]]
+        if "sources" in settings:
+            settings["sources"] = {
+                name: [_absolute_source(each, folder) for each in source]
+                if isinstance(source, list)
+                else _absolute_source(source, folder)
+                for name, source in settings["sources"].items()
+            }
+        project: dict[str, Any] = {"name": "script", "version": "0", "dependencies": list(self.dependencies)}
+        if str(self.requires_python):
+            project["requires-python"] = str(self.requires_python)
+        return {"project": project, "tool": {"uv": settings}} if settings else {"project": project}
+
+
+def _absolute(location: str, folder: Path) -> str:
+    return location if "://" in location else str(folder / location)
+
+
+def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**source, "path": str(folder / source["path"])} if "path" in source else source
+
+
+def read_scripts(paths: Sequence[Path]) -> list[Script]:
+    """Read the scripts of one bundle; raise `Faults` with what is wrong with all of them."""
+    scripts, faults = attempt_all(read_script, paths)
+    names = Counter(path.name for path in set(paths))
+    faults += [SameName([path for path in paths if path.name == name]) for name, count in names.items() if count > 1]
+    if faults:
+        raise Faults(faults)
+    return list({script.path: script for script in scripts}.values())
+
+
+def read_script(path: Path) -> Script:
+    """Read `path` and its metadata block; raise `ScriptFault`."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as fault:
+        raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault
+    except UnicodeDecodeError as fault:
+        raise ScriptFault(path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else.") from fault
+    if not _PORTABLE.fullmatch(path.name):
+        raise ScriptFault(path, "has a backslash, a control character or broken UTF-8 in its name", "Rename it.")
+    metadata = parse_block(path, text.replace("\r\n", "\n").replace("\r", "\n"))
+    requires_python, dependencies = _check(path, metadata)
+    return Script(
+        path=path, data=data, requires_python=requires_python, dependencies=dependencies, metadata=metadata
+    )
+
+
+def parse_block(path: Path, text: str) -> dict[str, Any]:
+    """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptFault`."""
+    blocks = [match for match in _BLOCK.finditer(text) if match["type"] == "script"]
+    if len(blocks) > 1:
+        raise ScriptFault(path, f"has {len(blocks)} script metadata blocks", "Keep one.")
+    if not blocks:
+        if _OPENED.search(text):
+            raise ScriptFault(
+                path,
+                "its script metadata block does not end",
+                'Every line of it starts with "#", and the last one is "# ///".',
+            )
+        raise ScriptFault(path, "no inline script metadata", _HINT)
+    first = text[: blocks[0].start("content")].count("\n") + 1
+    # As the specification's reference implementation strips it.
+    content = "".join(
+        line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True)
+    )
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as fault:
+        line = re.search(r"line (\d+)", str(fault))
+        where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
+        raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Mend the block.") from fault
+
+
+def _check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
+    faults = []
+    requires_python, dependencies = metadata.get("requires-python", ""), metadata.get("dependencies", [])
+    specifiers = SpecifierSet()
+    try:
+        specifiers = SpecifierSet(requires_python)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        faults.append(f"requires-python {requires_python!r} is no version specifier")
+    if not isinstance(dependencies, list):
+        faults.append(f"dependencies is {dependencies!r}, not a list")
+        dependencies = []
+    for dependency in dependencies:
+        try:
+            Requirement(dependency)
+        except (InvalidRequirement, TypeError) as fault:
+            faults.append(f"dependency {dependency!r} is no dependency specifier ({str(fault).splitlines()[0]})")
+    if not isinstance(metadata.get("tool", {}), dict) or not isinstance(metadata.get("tool", {}).get("uv", {}), dict):
+        faults.append("tool or tool.uv is not a table")
+    if faults:
+        raise ScriptFault(path, "; ".join(faults), "Mend the block.")
+    return specifiers, tuple(dependencies)

@@ -1,0 +1,92 @@
+"""Stands in for an HPS evaluator: runs one execution script on one task, as far as public scripts tell what happens.
+
+    python evaluator.py EXEC_SCRIPT CONTEXT.json
+
+The task folder is the working directory. Nobody outside of HPS can know how its evaluator tells a failed command, so
+`failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None; the exit code counts
+in the end, as the success criterion `return_code` would). Writes parameter_values.json, the values after the run, beside
+the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70 for a
+failed script.
+"""
+
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+import traceback
+import types
+
+EXECUTION_SCRIPT_FAILED = 70
+
+
+class ApplicationExecution:
+    """The base class that execution scripts derive from."""
+
+    class Meta:
+        """What a script may declare; nothing here reads it."""
+
+        available_commands = []
+
+    def __init__(self, context):
+        self.context = context
+        self.return_code = 0
+
+    def run_and_capture_output(self, command, shell=False, env=None, cwd=None):
+        """Run `command`, its output going where the task's console output goes."""
+        sys.stdout.flush()
+        code = subprocess.run(command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False).returncode
+        self.return_code = self.return_code or code
+        if code and self.context.failure == "raise":
+            raise RuntimeError("Command exited with {}".format(code))
+        return code if self.context.failure == "return" else None
+
+
+def provide_modules(log):
+    """Make `ansys.rep...` importable, with what execution scripts import from it."""
+    contents = {
+        "ansys": {},
+        "ansys.rep": {},
+        "ansys.rep.common": {},
+        "ansys.rep.common.logging": {"log": log},
+        "ansys.rep.evaluator": {},
+        "ansys.rep.evaluator.task_manager": {"ApplicationExecution": ApplicationExecution},
+    }
+    for name, attributes in contents.items():
+        module = types.ModuleType(name)
+        module.__path__ = []
+        vars(module).update(attributes)
+        sys.modules[name] = module
+
+
+def main(exec_script, context_path):
+    """Run `exec_script` on the context in the JSON file at `context_path`; return the exit code of the job."""
+    with open(context_path, encoding="utf-8") as source:
+        context = types.SimpleNamespace(**json.load(source))
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="[%(levelname)s] %(message)s")
+    provide_modules(logging.getLogger("evaluator"))
+    spec = importlib.util.spec_from_file_location("exec_script", exec_script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    scripts = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ApplicationExecution) and value is not ApplicationExecution
+    ]
+    execution = scripts[0](context)
+    failed = False
+    try:
+        execution.execute()
+    except Exception as fault:
+        failed = True
+        for line in "".join(traceback.format_exception_only(type(fault), fault)).splitlines():
+            print("[ERROR]", line.partition(".OfflineRunError: ")[2] or line)
+    with open(os.path.join(os.path.dirname(context_path), "parameter_values.json"), "w", encoding="utf-8") as out:
+        json.dump(context.parameter_values, out)
+    return execution.return_code or (EXECUTION_SCRIPT_FAILED if failed else 0)
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,1 @@
+"""Wheels for machines that have no internet: targets, locks, downloads, simple indexes and the shared store."""

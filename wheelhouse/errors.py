@@ -1,0 +1,167 @@
+"""Failures that wheelhouse explains: data goes in, one sentence comes out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def redacted(text: str) -> str:
+    """Return `text` with the user and password of every URL in it removed."""
+    return _USERINFO.sub("", text)
+
+
+class WheelhouseError(Exception):
+    """Base of every failure that wheelhouse explains."""
+
+
+class FileFault(WheelhouseError):
+    """The disk refused: full, not writable, gone."""
+
+    def __init__(self, path: Path, fault: OSError) -> None:
+        self.path = path
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fault.strerror or self.fault}."
+
+
+class UnknownPlatform(WheelhouseError):
+    """`name` is no platform that a target can have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"{self.name}: no such platform. Known are: {', '.join(self.known)}."
+
+
+class UnknownPython(WheelhouseError):
+    """`version` is no Python version that a target can have."""
+
+    def __init__(self, version: str, reason: str) -> None:
+        self.version = version
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.reason}. Give a CPython version such as 3.12 or 3.12.4."
+
+
+class UvFailed(WheelhouseError):
+    """uv said no; its words are good, so they are shown whole under one line of ours."""
+
+    def __init__(self, headline: str, words: str) -> None:
+        self.headline = headline
+        self.words = words.strip()
+
+    def __str__(self) -> str:
+        return f"{self.headline}\n{redacted(self.words)}"
+
+
+class UvMissing(WheelhouseError):
+    """There is no uv to call."""
+
+    def __str__(self) -> str:
+        return "uv: not found beside this Python or on the PATH. Install it: pip install uv."
+
+
+class StaleLock(WheelhouseError):
+    """A lock lies beside the script and no longer fits it."""
+
+    def __init__(self, lock: Path, script: Path) -> None:
+        self.lock = lock
+        self.script = script
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lock}: does not fit {self.script.name} any more. "
+            f"Renew it (uv lock --script {self.script.name}) or delete it."
+        )
+
+
+class UnusableLock(WheelhouseError):
+    """The lock holds something that cannot be carried."""
+
+    def __init__(self, subject: str, reasons: Iterable[str]) -> None:
+        self.subject = subject
+        self.reasons = sorted(reasons)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.subject}: cannot be bundled as locked:", *(f"  {reason}" for reason in self.reasons)])
+
+
+class PythonRefused(WheelhouseError):
+    """A target's Python is not one that the script allows."""
+
+    def __init__(self, subject: str, requires_python: str, pythons: Iterable[str]) -> None:
+        self.subject = subject
+        self.requires_python = requires_python
+        self.pythons = sorted(pythons)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subject}: requires-python is {self.requires_python}, which leaves out Python "
+            f"{', '.join(self.pythons)}. Choose another --python, or widen requires-python."
+        )
+
+
+class NoWheels(WheelhouseError):
+    """Packages of which no wheel fits a target."""
+
+    def __init__(self, subject: str, target: str, misfits: Sequence[tuple[str, str, str]], words: str = "") -> None:
+        self.subject = subject
+        self.target = target
+        self.misfits = sorted(misfits)
+        self.words = words.strip()
+
+    def __str__(self) -> str:
+        width = max(len(f"{name} {version}") for name, version, _ in self.misfits)
+        count = "1 package" if len(self.misfits) == 1 else f"{len(self.misfits)} packages"
+        lines = [f"{self.subject}: no wheel of {count} fits {self.target}:"]
+        lines += [f"  {f'{name} {version}':{width}}   {reason}" for name, version, reason in self.misfits]
+        if self.words:
+            lines += ["No other versions do either:", redacted(self.words)]
+        return "\n".join([*lines, "Choose a newer --platform or --python, or constrain the versions in the script."])
+
+
+class DownloadsFailed(WheelhouseError):
+    """Wheels that did not arrive whole; each with the place and the reason."""
+
+    def __init__(self, faults: Iterable[tuple[str, str, str]]) -> None:
+        self.faults = sorted(faults)
+
+    def __str__(self) -> str:
+        lines = ["Not downloaded:"]
+        lines += [f"  {filename}: {redacted(reason)} ({redacted(url)})" for filename, url, reason in self.faults]
+        return "\n".join([*lines, "What did arrive is kept; run the same command again."])
+
+
+class StoreConflict(WheelhouseError):
+    """File names that the store already holds with other bytes."""
+
+    def __init__(self, store: Path, names: Iterable[tuple[str, str, str]]) -> None:
+        self.store = store
+        self.names = sorted(names)
+
+    def __str__(self) -> str:
+        lines = [f"{self.store}: holds other bytes under the same name, which uv and pip would mix up:"]
+        lines += [f"  {name}   there sha256 {there[:16]}..., here {here[:16]}..." for name, there, here in self.names]
+        return "\n".join([*lines, "Nothing was published. Find out which is genuine, or publish into another store."])
+
+
+class NotAStore(WheelhouseError):
+    """The destination holds something that is not a store of ours, or of a newer format."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}. Name a store, an empty folder, or one that does not exist yet."

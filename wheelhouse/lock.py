@@ -1,0 +1,232 @@
+"""Locks: one universal lock made by uv (PEP 751), the wheels that a target takes from it, and the lock for the node."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.specifiers import SpecifierSet
+from packaging.tags import create_compatible_tags_selector
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from wheelhouse import uv
+from wheelhouse.errors import NoWheels, PythonRefused, StaleLock, UnusableLock, UvFailed
+from wheelhouse.wheel import Wheel, url_filename
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wheelhouse.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A wheel that a target installs, where `marker` holds (always, if it is None)."""
+
+    wheel: Wheel
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What uv found for a script on every platform; `locked` when a lock beside the script dictated it."""
+
+    script: Path
+    pylock: Pylock
+    locked: bool
+
+    @property
+    def requires_python(self) -> SpecifierSet:
+        """The Python versions that the lock is for."""
+        return self.pylock.requires_python or SpecifierSet()
+
+
+def lock_path(script: Path) -> Path:
+    """Return where uv keeps the lock of `script`."""
+    return script.with_name(f"{script.name}.lock")
+
+
+def resolve(script: Path) -> Resolution:
+    """Resolve `script` with uv for all platforms and Pythons it allows; a lock beside it is taken as it is.
+
+    Raises `StaleLock` when that lock does not fit the script, `UvFailed` for all else that uv refuses.
+    """
+    locked = lock_path(script).is_file()
+    code, out, err = uv.export(script, locked=locked)
+    if code and locked and "needs to be updated" in err:
+        raise StaleLock(lock_path(script), script)
+    if code:
+        raise UvFailed(f"{script.name}: uv could not resolve its dependencies.", err)
+    return Resolution(script=script, pylock=Pylock.from_dict(tomllib.loads(out)), locked=locked)
+
+
+def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder: Path) -> list[Pin]:
+    """Return what `target` installs.
+
+    Where the universal lock pins versions that have no wheel for the target (it knows nothing of glibc), the target is
+    resolved again, wheels only, from `project` (the tables of a pyproject.toml) in the empty folder `folder`.
+    Raises `PythonRefused`, `NoWheels`, `UnusableLock`.
+    """
+    subject = resolution.script.name
+    chosen, misfits = _select(resolution.pylock, resolution.requires_python, target, subject)
+    if misfits and not resolution.locked:
+        import tomli_w
+
+        (folder / "pyproject.toml").write_text(tomli_w.dumps(project), encoding="utf-8")
+        output = folder / "pylock.toml"
+        code, _, err = uv.compile_for(folder, python=target.python, platform=target.platform.name, output=output)
+        if code:
+            raise NoWheels(subject, str(target), misfits, err)
+        again = Pylock.from_dict(tomllib.loads(output.read_text(encoding="utf-8")))
+        chosen, misfits = _select(again, resolution.requires_python, target, subject)
+    if misfits:
+        raise NoWheels(subject, str(target), misfits)
+    return chosen
+
+
+def _select(
+    pylock: Pylock, requires_python: SpecifierSet, target: Target, subject: str
+) -> tuple[list[Pin], list[tuple[str, str, str]]]:
+    environments = target.environments(requires_python)
+    if not environments:
+        raise PythonRefused(subject, str(requires_python), [target.python])
+    chosen: dict[int, Pin] = {}
+    unusable: list[str] = []
+    misfits: list[tuple[str, str, str]] = []
+    for environment in environments:
+        left = [package for package in pylock.packages if id(package) not in chosen]
+        fitting = [package for package in left if not package.marker or _holds(package, environment)]
+        bad = _misfits(fitting, target)
+        misfits += [misfit for misfit in bad.values() if misfit not in misfits]
+        rest = Pylock(
+            lock_version=Version("1.0"),
+            created_by=pylock.created_by,
+            packages=[package for package in fitting if id(package) not in bad],
+        )
+        try:
+            for package, source in rest.select(environment=environment, tags=target.tags):
+                try:
+                    chosen[id(package)] = _pin(package, source)
+                except ValueError as fault:
+                    unusable.append(f"{package.name}: {fault}")
+        except PylockSelectError as fault:
+            unusable.append(str(fault))
+    if unusable:
+        raise UnusableLock(subject, set(unusable))
+    return sorted(chosen.values(), key=lambda pin: pin.wheel.filename), misfits
+
+
+def _holds(package: Package, environment: Any) -> bool:
+    return package.marker is None or package.marker.evaluate(environment, context="lock_file")
+
+
+def _pin(package: Package, source: object) -> Pin:
+    if not isinstance(source, PackageWheel | PackageArchive):
+        raise ValueError("comes from source code (git or a folder), and only wheels can be carried")
+    url = source.url or (Path(source.path).resolve().as_uri() if source.path else "")
+    filename = source.filename if isinstance(source, PackageWheel) else url_filename(url)
+    sha256 = source.hashes.get("sha256")
+    if sha256 is None:
+        raise ValueError("its index gives no SHA-256, so nothing can vouch for the file")
+    wheel = Wheel(filename=filename, url=url, sha256=sha256, size=source.size)
+    return Pin(wheel=wheel, marker=str(package.marker) if package.marker else None)
+
+
+def _misfits(packages: Iterable[Package], target: Target) -> dict[int, tuple[str, str, str]]:
+    """Return, by identity of the package, (name, version, reason) of those with no wheel that fits `target`."""
+    compatible = create_compatible_tags_selector(target.tags)
+    misfits = {}
+    for package in packages:
+        if package.vcs or package.directory:
+            continue
+        names = [wheel.filename for wheel in package.wheels or []]
+        if package.archive:
+            names = [url_filename(package.archive.url or package.archive.path or "")]
+        parsed = []
+        for name in names:
+            try:
+                parsed.append((name, parse_wheel_filename(name)[-1]))
+            except InvalidWheelFilename:
+                continue
+        if next(iter(compatible(parsed)), None) is None:
+            tags = [tag for _, some in parsed for tag in some]
+            misfits[id(package)] = (package.name, str(package.version or ""), _reason(tags, target))
+    return misfits
+
+
+def _reason(tags: Sequence[Any], target: Target) -> str:
+    """Say why none of the wheels with `tags` fits `target`."""
+    if not tags:
+        return "only a source distribution is published"
+    pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
+    platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}
+    if not platforms:
+        return f"no wheel for Python {target.python}; there are {', '.join(sorted({tag.interpreter for tag in tags}))}"
+    libc = target.platform.libc
+    if libc and libc[0] == "glibc":
+        prefix, machine = f"manylinux_{libc[1]}_", f"_{target.platform.machine}"
+        minors = [
+            int(platform[len(prefix) : -len(machine)])
+            for platform in platforms
+            if platform.startswith(prefix) and platform.endswith(machine)
+        ]
+        if minors:
+            return f"its wheels need glibc {libc[1]}.{min(minors)}"
+    return f"no wheel for this platform; there are {', '.join(sorted(platforms))}"
+
+
+def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
+    """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
+
+    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that none
+    depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The markers
+    stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
+    """
+    minor = ".".join(target.python.split(".")[:2])
+    block = [f'requires-python = "=={minor}.*"', "dependencies = ["]
+    block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
+    block += ["]"]
+    for pin in pins:
+        block += ["[[tool.uv.dependency-metadata]]", f'name = "{pin.wheel.project}"', f'version = "{pin.wheel.version}"']
+    script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
+    code, _, err = uv.lock(script)
+    if code:
+        raise UvFailed(f"{script.name}: uv could not lock it for {target}.", err)
+
+
+def requirement(pin: Pin) -> str:
+    """Return `pin` as a dependency specifier (PEP 508)."""
+    pinned = f"{pin.wheel.project}=={pin.wheel.version}"
+    return f"{pinned} ; {pin.marker}" if pin.marker else pinned
+
+
+def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
+    """Return pylock.toml (PEP 751) of one target; its wheels lie in the folder `wheels`, relative to the lock."""
+    import tomli_w
+    from packaging.markers import Marker
+
+    packages = [
+        Package(
+            name=canonicalize_name(pin.wheel.project),
+            version=pin.wheel.version,
+            marker=Marker(pin.marker) if pin.marker else None,
+            wheels=[
+                PackageWheel(
+                    path=f"{wheels}/{pin.wheel.filename}", size=pin.wheel.size, hashes={"sha256": pin.wheel.sha256}
+                )
+            ],
+        )
+        for pin in pins
+    ]
+    pylock = Pylock(lock_version=Version("1.0"), created_by="bundler", packages=packages)
+    return tomli_w.dumps(pylock.to_dict()).encode()

@@ -1,0 +1,171 @@
+"""The shared store: files by digest, one record a file, and the simple index that follows from the records.
+
+    store.json                                   the format of the store
+    files/<2 hex>/<sha256>/<file>                each file once, with its METADATA beside it (PEP 658)
+    records/<project>/<file>.json                claims the name of the file for its digest
+    simple/<project>/index.html                  PEP 503 pages, a function of the records
+    publications/<name>/                         see `bundler.publication`
+
+Nothing is locked, so that it holds over NFS. A record is created only where there is none, which makes a name and a digest
+belong together for ever. Whoever adds a record writes the page afterwards and looks again whether the records are still
+those he wrote; so whatever two publishers do at once, the last page written has the records of both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelhouse import files, wheel
+from wheelhouse.errors import NotAStore, StoreConflict
+from wheelhouse.index import Link, project_page, root_page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the store knows of a wheel; digests are SHA-256 in hex."""
+
+    project: str
+    filename: str
+    sha256: str
+    requires_python: str | None
+    metadata_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store at `path`, made or found by `open_store`."""
+
+    path: Path
+
+    @property
+    def publications(self) -> Path:
+        """The folder of the publications."""
+        return self.path / "publications"
+
+    def file(self, filename: str, sha256: str) -> Path:
+        """Return where a file lies in the store."""
+        return self.path / "files" / sha256[:2] / sha256 / filename
+
+
+def open_store(path: Path) -> Store:
+    """Return the store at `path`, making it where there is nothing yet; raise `NotAStore`, `FileFault`."""
+    with files.explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "store.json").exists():
+            if any(not entry.name.startswith(".") for entry in path.iterdir()):
+                raise NotAStore(path, "holds other things and no store.json")
+            files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
+        try:
+            found = json.loads((path / "store.json").read_bytes())["format"]
+        except (ValueError, TypeError, KeyError):
+            raise NotAStore(path, "its store.json is not readable") from None
+    if found != FORMAT:
+        raise NotAStore(path, f"is a store of format {found}, and this bundler knows format {FORMAT}")
+    return Store(path)
+
+
+def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
+    """Put wheels, (path, SHA-256), into the store and its index; yield the path of each in the store, in their order.
+
+    Bytes are verified as they are copied, and those that the store holds already are verified again.
+    Raises `StoreConflict` before anything is written, `ValueError` for a file that is no wheel.
+    """
+    metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
+    records = {path: _describe(path, sha256, metadata[path]) for path, sha256 in wheels}
+    _refuse_conflicts(store, records.values())
+    for path, record in records.items():
+        yield _put(store, path, record, metadata[path])
+        files.claim(_record_path(store, record), json.dumps(asdict(record), indent=1).encode() + b"\n")
+    _refuse_conflicts(store, records.values())  # two publishers may have come at once
+    write_pages(store, {record.project for record in records.values()})
+
+
+def _describe(path: Path, sha256: str, metadata: bytes) -> Record:
+    requires_python = wheel.parse_metadata(metadata).requires_python
+    return Record(
+        project=wheel.parse_filename(path.name)[0],
+        filename=path.name,
+        sha256=sha256,
+        requires_python=str(requires_python) if requires_python is not None else None,
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+    )
+
+
+def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
+    path = store.file(record.filename, record.sha256)
+    with files.explained(path):
+        if path.exists() and files.sha256(path) == record.sha256:
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(path.with_name(f"{path.name}.metadata"), metadata)
+    partial = files.beside(path)
+    try:
+        if files.copy_hashed(source, partial) != record.sha256:
+            raise ValueError(f"{source}: changed while it was copied")
+        with files.explained(path):
+            partial.chmod(partial.stat().st_mode & ~0o222)
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
+    conflicts = []
+    for record in records:
+        there = _read_record(_record_path(store, record))
+        if there is not None and there.sha256 != record.sha256:
+            conflicts.append((record.filename, there.sha256, record.sha256))
+    if conflicts:
+        raise StoreConflict(store.path, conflicts)
+
+
+def write_pages(store: Store, projects: Collection[str]) -> None:
+    """Write the pages of `projects` and the root page anew from the records."""
+    for project in sorted(projects):
+        folder = store.path / "records" / project
+        written: list[str] = []
+        while (names := _names(folder)) != written:
+            links = [_link(record) for name in names if (record := _read_record(folder / name))]
+            files.write(store.path / "simple" / project / "index.html", project_page(project, links))
+            written = names
+    written = []
+    while (names := _names(store.path / "records")) != written:
+        files.write(store.path / "simple" / "index.html", root_page(names))
+        written = names
+
+
+def _names(folder: Path) -> list[str]:
+    with files.explained(folder):
+        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _link(record: Record) -> Link:
+    return Link(
+        filename=record.filename,
+        path=f"../../files/{record.sha256[:2]}/{record.sha256}/{record.filename}",
+        sha256=record.sha256,
+        requires_python=record.requires_python,
+        metadata_sha256=record.metadata_sha256,
+    )
+
+
+def _record_path(store: Store, record: Record) -> Path:
+    return store.path / "records" / record.project / f"{record.filename}.json"
+
+
+def _read_record(path: Path) -> Record | None:
+    """Return the record at `path`, None where there is none or only what a crash left of one."""
+    with files.explained(path), contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+        return Record(**json.loads(path.read_bytes()))
+    return None

@@ -1,0 +1,176 @@
+"""A target: a Python version and a platform, in uv's spelling, and what they mean in wheel tags and markers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from packaging import tags
+from packaging.version import Version
+
+from wheelhouse.errors import UnknownPlatform, UnknownPython
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.markers import Environment
+    from packaging.specifiers import SpecifierSet
+
+# The glibc versions that uv has a platform name for.
+_GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+_ALIASES = {
+    "windows": "x86_64-pc-windows-msvc",
+    "macos": "aarch64-apple-darwin",
+    "linux": "x86_64-manylinux_2_28",
+    **{
+        f"{machine}-{alias}": f"{machine}-{name}"
+        for machine in ("x86_64", "aarch64")
+        for alias, name in (("unknown-linux-gnu", "manylinux_2_28"), ("manylinux2014", "manylinux_2_17"))
+    },
+}
+# uv's default deployment target for macOS, and the musl that its musl platforms stand for.
+_MACOS = (13, 0)
+_MUSL = (1, 2)
+# PEP 600: the oldest glibc that manylinux tags exist for; other machines than x86-64 came in with 2.17.
+_OLDEST_GLIBC_MINOR = {"x86_64": 5, "aarch64": 17}
+_LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+# No minor release of CPython has had more patch releases than this.
+_PATCHES = range(40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """An operating system on a machine, with the oldest C library it may have.
+
+    `system` and `machine` are what Python's `platform` module says there; `libc` is ("glibc" or "musl", major, minor).
+    """
+
+    name: str
+    system: str
+    machine: str
+    libc: tuple[str, int, int] | None = None
+
+    def wheel_platforms(self) -> Iterator[str]:
+        """Yield the platform tags that fit, best first, in the order of PEP 425 installers."""
+        if self.system == "Darwin":
+            yield from tags.mac_platforms(_MACOS, self.machine)
+        elif self.system == "Windows":
+            yield {"AMD64": "win_amd64", "ARM64": "win_arm64", "x86": "win32"}[self.machine]
+        elif self.libc is not None:
+            kind, major, minor = self.libc
+            oldest = 0 if kind == "musl" else _OLDEST_GLIBC_MINOR[self.machine]
+            for number in range(minor, oldest - 1, -1):
+                yield f"{'musl' if kind == 'musl' else 'many'}linux_{major}_{number}_{self.machine}"
+                if kind == "glibc" and number in _LEGACY_MANYLINUX and number >= oldest:
+                    yield f"{_LEGACY_MANYLINUX[number]}_{self.machine}"
+            yield f"linux_{self.machine}"
+
+
+def _platforms() -> Iterator[Platform]:
+    for machine in ("x86_64", "aarch64"):
+        for minor in _GLIBC_MINORS:
+            yield Platform(
+                name=f"{machine}-manylinux_2_{minor}", system="Linux", machine=machine, libc=("glibc", 2, minor)
+            )
+        yield Platform(name=f"{machine}-unknown-linux-musl", system="Linux", machine=machine, libc=("musl", *_MUSL))
+    for machine, marker in (("x86_64", "AMD64"), ("aarch64", "ARM64"), ("i686", "x86")):
+        yield Platform(name=f"{machine}-pc-windows-msvc", system="Windows", machine=marker)
+    for machine, marker in (("x86_64", "x86_64"), ("aarch64", "arm64")):
+        yield Platform(name=f"{machine}-apple-darwin", system="Darwin", machine=marker)
+
+
+PLATFORMS = {platform.name: platform for platform in _platforms()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a wheel must fit: `python` is "3.12" or "3.12.4", `platform` one of `PLATFORMS`."""
+
+    python: str
+    platform: Platform
+
+    @property
+    def name(self) -> str:
+        """The name of the target in folders and messages."""
+        return f"{self.python}-{self.platform.name}"
+
+    def __str__(self) -> str:
+        return f"Python {self.python} on {self.platform.name}"
+
+    @cached_property
+    def tags(self) -> tuple[tags.Tag, ...]:
+        """The wheel tags that fit, best first, as PEP 425 orders them for CPython."""
+        version = Version(self.python).release[:2]
+        interpreter = f"cp{version[0]}{version[1]}"
+        platforms = list(self.platform.wheel_platforms())
+        return (
+            *tags.cpython_tags(version, [interpreter], platforms),
+            *tags.compatible_tags(version, interpreter, platforms),
+        )
+
+    def environments(self, requires_python: SpecifierSet) -> list[Environment]:
+        """Return the marker environments of the oldest and the newest patch release that `requires_python` allows.
+
+        A minor version stands for all its patch releases, and dependencies may hang on the patch
+        (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
+        """
+        if len(Version(self.python).release) > 2:
+            patches = [self.python]
+        else:
+            patches = [f"{self.python}.{patch}" for patch in _PATCHES]
+        allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
+        return [self._environment(version) for version in dict.fromkeys((*allowed[:1], *allowed[-1:]))]
+
+    def _environment(self, full_version: str) -> Environment:
+        system = self.platform.system
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": full_version,
+            "os_name": "nt" if system == "Windows" else "posix",
+            "platform_machine": self.platform.machine,
+            "platform_python_implementation": "CPython",
+            # As uv does for a foreign platform: nobody can know the kernel of the node.
+            "platform_release": "",
+            "platform_system": system,
+            "platform_version": "",
+            "python_full_version": full_version,
+            "python_version": ".".join(full_version.split(".")[:2]),
+            "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
+        }
+
+
+@lru_cache(maxsize=None)
+def parse_platform(name: str) -> Platform:
+    """Return the platform that uv calls `name`; raise `UnknownPlatform`."""
+    try:
+        return PLATFORMS[_ALIASES.get(name, name)]
+    except KeyError:
+        raise UnknownPlatform(name, [*sorted(_ALIASES), *PLATFORMS]) from None
+
+
+def parse_python(version: str) -> str:
+    """Return `version` when it is a CPython 3 minor ("3.12") or patch ("3.12.4") version; raise `UnknownPython`."""
+    if not re.fullmatch(r"3\.(0|[1-9]\d?)(\.(0|[1-9]\d?))?", version):
+        raise UnknownPython(version, "not a Python version that a target can have")
+    return version
+
+
+def this_platform() -> Platform:
+    """Return the platform of this machine, its glibc rounded down to one that uv has a name for."""
+    import os
+    import platform
+
+    system, machine = platform.system(), platform.machine()
+    fitting = [known for known in PLATFORMS.values() if (known.system, known.machine) == (system, machine)]
+    if system == "Linux":
+        try:
+            kind, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        except (ValueError, OSError):  # musl has no such name
+            kind, version = "musl", "{}.{}".format(*_MUSL)
+        minor = int(version.split(".")[1])
+        fitting = [known for known in fitting if known.libc and known.libc[0] == kind and known.libc[2] <= minor]
+    if not fitting:
+        raise UnknownPlatform(f"{system} on {machine}", [*PLATFORMS])
+    return fitting[-1]

@@ -1,0 +1,91 @@
+"""A wheel file: its name, where it comes from, and the bytes it must have."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from packaging.metadata import Metadata
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+# What a wheel's file name may consist of (binary distribution format, with the "!" and "+" of versions). It becomes a
+# path and a link, so nothing else gets through.
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# No METADATA is near this; more is an attack on memory.
+_METADATA_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A wheel that a lock names: `size` in bytes where the index tells it, `sha256` in hex."""
+
+    filename: str
+    url: str
+    sha256: str
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        parse_filename(self.filename)
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.filename}: {self.sha256!r} is no SHA-256")
+
+    @property
+    def project(self) -> NormalizedName:
+        """The normalized project name."""
+        return parse_filename(self.filename)[0]
+
+    @property
+    def version(self) -> Version:
+        """The version of the project."""
+        return parse_filename(self.filename)[1]
+
+
+def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
+    """Return project and version; raise `ValueError` where the name is not a wheel's or not safe as a path."""
+    if not _SAFE.fullmatch(filename):
+        raise ValueError(f"{filename!r} is no wheel file name")
+    try:
+        project, version, _, _ = parse_wheel_filename(filename)
+    except InvalidWheelFilename as fault:
+        raise ValueError(str(fault)) from fault
+    return project, version
+
+
+def url_filename(url: str) -> str:
+    """Return the last part of the path of `url`, decoded."""
+    return PurePosixPath(unquote(urlsplit(url).path)).name
+
+
+def read_metadata(path: Path) -> bytes:
+    """Return the METADATA file of the wheel at `path`; raise `ValueError` where it is no wheel or lies about its name."""
+    project, version = parse_filename(path.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+            if len(names) != 1:
+                raise ValueError(f"{path.name}: has {len(names)} METADATA files, not one")
+            if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
+                raise ValueError(f"{path.name}: its METADATA is larger than {_METADATA_LIMIT} bytes")
+            data = archive.read(names[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as fault:
+        raise ValueError(f"{path.name}: not a readable wheel ({fault})") from fault
+    metadata = parse_metadata(data)
+    from packaging.utils import canonicalize_name
+
+    if canonicalize_name(metadata.name) != project or metadata.version != version:
+        raise ValueError(f"{path.name}: its METADATA says {metadata.name} {metadata.version}")
+    return data
+
+
+def parse_metadata(data: bytes) -> Metadata:
+    """Parse core metadata leniently: old wheels break newer rules of the specification in fields nobody reads here."""
+    return Metadata.from_email(data, validate=False)
