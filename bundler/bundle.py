@@ -20,12 +20,12 @@ from bundler.verify import verify
 from wheelhouse import files, lock
 from wheelhouse.errors import UnusableLock, WheelhouseError, redacted
 from wheelhouse.index import Link, project_page, root_page
-from wheelhouse.lock import Pin, Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from bundler.script import Script
+    from wheelhouse.lock import Pin, Resolution
     from wheelhouse.target import Target
     from wheelhouse.wheel import Wheel
 
@@ -51,10 +51,14 @@ def up_to_date(output: Path, scripts: Sequence[Script], targets: Sequence[Target
     except (BundlerError, WheelhouseError):
         return False
     wanted = [script_entry(script) for script in scripts]
-    return list(found.scripts) == wanted and [target.name for target in found.targets] == [each.name for each in targets]
+    return list(found.scripts) == wanted and [target.name for target in found.targets] == [
+        each.name for each in targets
+    ]
 
 
-def build(scripts: Sequence[Script], targets: Sequence[Target], output: Path, cache: Path) -> Iterator[Progress]:
+def build(
+    scripts: Sequence[Script], targets: Sequence[Target], output: Path, cache: Path
+) -> Generator[Progress, None, None]:
     """Resolve `scripts` for `targets`, download the wheels through `cache` and write the bundle to `output`.
 
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
@@ -106,7 +110,7 @@ def _installs(
     scratch: Path,
     pool: ThreadPoolExecutor,
 ) -> Installs:
-    """Return what each script installs on each target, by the names of both; raise `Faults` with all that is missing."""
+    """Return what each script installs on each target, by both names; raise `Faults` with all that is missing."""
     pairs = [
         (script, resolution, target)
         for script, resolution in zip(scripts, resolutions, strict=True)
@@ -120,9 +124,7 @@ def _installs(
     found, faults = attempt_all(lambda future: future.result(), futures)
     if faults:
         raise Faults(faults)
-    return {
-        (script.name, target.name): pins for (script, _, target), pins in zip(pairs, found, strict=True)
-    }
+    return {(script.name, target.name): pins for (script, _, target), pins in zip(pairs, found, strict=True)}
 
 
 def _distinct(wheels: Iterable[Wheel]) -> list[Wheel]:

@@ -30,7 +30,7 @@ def _say(text: str) -> None:
 
 
 def _follow(work: Generator[Progress, None, _T]) -> _T:
-    """Do `work` to its end and return its result, showing how far it is: a line that changes, or plain lines in a log."""
+    """Do `work` to its end and return its result; show how far it is in one line that changes, or plainly in a log."""
     lively = sys.stderr.isatty()
     shown = ""
     while True:
@@ -67,11 +67,32 @@ def bundler() -> None:
 
 @bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="The bundle to write; SCRIPT's name with .bundle in this folder if not given.")
-@click.option("--python", "pythons", metavar="VERSION", multiple=True, help="A Python to bundle for, such as 3.12; the one that uv would choose here if not given. Repeatable.")
-@click.option("--platform", "platforms", metavar="PLATFORM", multiple=True, help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; this machine's if not given. Repeatable.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=_PATH,
+    help="The bundle to write; SCRIPT's name with .bundle in this folder if not given.",
+)
+@click.option(
+    "--python",
+    "pythons",
+    metavar="VERSION",
+    multiple=True,
+    help="A Python to bundle for, such as 3.12; the one that uv would choose here if not given. Repeatable.",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    metavar="PLATFORM",
+    multiple=True,
+    help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; "
+    "this machine's if not given. Repeatable.",
+)
 @click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
-def bundle(scripts: tuple[Path, ...], output: Path | None, pythons: tuple[str, ...], platforms: tuple[str, ...], upgrade: bool) -> None:
+def bundle(
+    scripts: tuple[Path, ...], output: Path | None, pythons: tuple[str, ...], platforms: tuple[str, ...], upgrade: bool
+) -> None:
     """Bundle SCRIPT with every wheel that its inline metadata asks for.
 
     A SCRIPT.lock beside it is honoured. Prints the path of the bundle.
@@ -159,7 +180,9 @@ def inspect(path: Path, as_json: bool) -> None:
 
 @bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("publication", type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
+)
 @click.option("--script", metavar="NAME", help="Which script, if the publication holds several.")
 def rehearse(publication: Path, output: Path | None, script: str | None) -> None:
     """Run the job of PUBLICATION here, as an evaluator would, with no network.

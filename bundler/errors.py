@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -92,7 +92,9 @@ class NewerFormat(BundlerError):
         self.known = known
 
     def __str__(self) -> str:
-        return f"{self.path}: is of format {self.found}, and this bundler knows format {self.known}. Use a newer bundler."
+        return (
+            f"{self.path}: is of format {self.found}, and this bundler knows format {self.known}. Use a newer bundler."
+        )
 
 
 class Damaged(BundlerError):
@@ -134,7 +136,10 @@ class NotABundle(BundlerError):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.path}: is no {self.expected} (there is no manifest.json). Name the folder that `bundle` or `publish-index` printed."
+        return (
+            f"{self.path}: is no {self.expected} (there is no manifest.json). "
+            "Name the folder that `bundle` or `publish-index` printed."
+        )
 
 
 class TaskFolderTaken(BundlerError):

@@ -16,7 +16,7 @@ _WIDTH = 120
 
 def render(manifest: Manifest, path: str) -> bytes:
     """Return the execution script of the publication of `manifest` that evaluators see at `path`."""
-    template = files("bundler").joinpath("templates", "exec_script.py").read_text(encoding="utf-8")
+    template = files("bundler").joinpath("templates/exec_script.py").read_text(encoding="utf-8")
     block = f"PUBLICATION = {pprint.pformat(_publication(manifest, path), width=_WIDTH - 14, sort_dicts=False)}\n"
     # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()

@@ -9,6 +9,8 @@ from wheelhouse.wheel import parse_filename
 if TYPE_CHECKING:
     from bundler.manifest import Manifest, TargetEntry
 
+_TENTH_OF_A_MB = 100_000
+
 
 def summary(manifest: Manifest) -> dict[str, Any]:
     """Return what `manifest` holds, per target, sizes in bytes, as tables that JSON can carry."""
@@ -61,7 +63,9 @@ def table(manifest: Manifest) -> str:
     lines = [f"{found['name']}: {_size(found['size'])}, {', '.join(script['name'] for script in found['scripts'])}"]
     for target in found["targets"]:
         lines += ["", f"{target['name']}   {len(target['wheels'])} wheels, {_size(target['size'])}"]
-        rows = [(wheel["project"], wheel["version"], _size(wheel["size"]), wheel["filename"]) for wheel in target["wheels"]]
+        rows = [
+            (wheel["project"], wheel["version"], _size(wheel["size"]), wheel["filename"]) for wheel in target["wheels"]
+        ]
         widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else []
         lines += [
             f"  {project:{widths[0]}}  {version:{widths[1]}}  {size:>{widths[2]}}  {filename}"
@@ -71,4 +75,4 @@ def table(manifest: Manifest) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    return f"{size / 1e6:.1f} MB" if size >= _TENTH_OF_A_MB else f"{size / 1e3:.1f} kB"

@@ -65,7 +65,7 @@ class TargetEntry:
     wheels: Mapping[str, tuple[str, ...]]
 
     def folder(self) -> str:
-        """The folder of the target, relative to the bundle."""
+        """Return the folder of the target, relative to the bundle."""
         return f"targets/{self.name}"
 
 

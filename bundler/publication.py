@@ -39,7 +39,7 @@ def require_bundle(path: Path) -> None:
 
 
 def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progress, None, Path]:
-    """Verify `bundle` and publish it into the store `destination`; return (as a generator does) the publication's folder.
+    """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
 
     `seen_at` is the folder of the store as evaluators see it. Publishing what is published changes nothing.
     Raises what `verify` and `store.add` raise, and `FileFault`.
@@ -55,9 +55,9 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
     wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
     stored: list[Path] = []
     total, done = sum(wheel.size for wheel in wheels), 0
-    for path in store.add(destination, [(bundle / wheel.path, wheel.sha256) for wheel in wheels]):
+    for wheel in store.add(destination, [(bundle / file.path, file.sha256) for file in wheels]):
         done += wheels[len(stored)].size
-        stored.append(path)
+        stored.append(wheel)
         yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
     with files.building(place) as folder, files.explained(place):
         (folder / "wheels").mkdir()
@@ -68,12 +68,15 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle / path, folder / path)
         files.write(folder / EXEC_SCRIPT, execution)
-        digests |= {EXEC_SCRIPT: hashlib.sha256(execution).hexdigest(), manifests.NAME: files.sha256(folder / manifests.NAME)}
+        digests |= {
+            EXEC_SCRIPT: hashlib.sha256(execution).hexdigest(),
+            manifests.NAME: files.sha256(folder / manifests.NAME),
+        }
         files.write(folder / manifests.SUMS, manifests.sums(digests))
         verify(folder)  # also what was copied, in case the bundle changed under our hands
-        for path in folder.rglob("*"):
-            if path.is_file():
-                path.chmod(path.stat().st_mode & ~0o222)
+        for file in folder.rglob("*"):
+            if file.is_file():
+                file.chmod(file.stat().st_mode & ~0o222)
     return place
 
 

@@ -38,7 +38,7 @@ The same with pip, in an environment of your own:
 
 
 def readme(manifest: Manifest) -> bytes:
-    """Return README.txt for `manifest` (whose `files` may be incomplete), with its first script and target as example."""
+    """Return README.txt for `manifest` (whose `files` may be incomplete), its first script and target as example."""
     script, target = manifest.scripts[0], manifest.targets[0]
     requirements = [_without_url(dependency) for dependency in script.dependencies]
     return _TEXT.format(

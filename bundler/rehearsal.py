@@ -40,10 +40,12 @@ def isolation() -> Isolation:
     """Return the strongest isolation from the network that this system allows."""
     unshare = shutil.which("unshare")
     if unshare and process.run([unshare, "-rn", "true"])[0] == 0:
-        return Isolation(sentence="No network: the job runs in a network namespace of its own.", prefix=(unshare, "-rn"))
+        return Isolation(
+            sentence="No network: the job runs in a network namespace of its own.", prefix=(unshare, "-rn")
+        )
     proxies = tuple((name, _DEAD_PROXY) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
     return Isolation(
-        sentence="Weak isolation: this system allows no network namespace, so uv runs offline and proxies lead nowhere, "
+        sentence="Weak isolation: this system allows no network namespace. uv runs offline and proxies lead nowhere, "
         "but the script itself could reach the network.",
         environment=tuple((spelling, value) for name, value in proxies for spelling in (name, name.lower())),
     )
@@ -65,20 +67,24 @@ def rehearse(
         if any(folder.iterdir()):
             raise TaskFolderTaken(folder)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-        environment = {"UV_CACHE_DIR": str(Path(scratch, "uv-cache")), "BUNDLER_PUBLICATION": str(publication.absolute())}
+        environment = {
+            "UV_CACHE_DIR": str(Path(scratch, "uv-cache")),
+            "BUNDLER_PUBLICATION": str(publication.absolute()),
+        }
         if script is not None:
             environment["BUNDLER_SCRIPT"] = script
         context = Path(scratch, _CONTEXT)
         context.write_text(json.dumps(_context(environment)), encoding="utf-8")
-        with as_file(files("bundler").joinpath("templates", "evaluator.py")) as evaluator:
-            command = [*how.prefix, sys.executable, evaluator, publication.absolute() / EXEC_SCRIPT, context]
+        with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
+            command: list[str | Path] = [
+                *how.prefix,
+                sys.executable,
+                evaluator,
+                publication.absolute() / EXEC_SCRIPT,
+                context,
+            ]
             inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
-            code = 0
-            for line in process.lines(command, cwd=folder, env=inherited):
-                if isinstance(line, int):
-                    code = line
-                else:
-                    yield line
+            code = yield from process.lines(command, cwd=folder, env=inherited)
         values = Path(scratch, "parameter_values.json")
         if values.is_file() and (parameters := json.loads(values.read_bytes())):
             yield f"Output parameters: {json.dumps(parameters)}"

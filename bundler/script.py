@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import Faults, SameName, ScriptFault, attempt_all
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from wheelhouse import toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 # The expression that the specification of inline script metadata gives.
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
@@ -55,7 +50,7 @@ class Script:
         """Return sentences about what is allowed but hardly meant."""
         exact = [match[1] for part in str(self.requires_python).split(",") if (match := _EXACT_MINOR.match(part))]
         return [
-            f'{self.path}: requires-python "=={minor}" means {minor}.0 only, and uv makes a new environment on every run '
+            f'{self.path}: requires-python "=={minor}" means {minor}.0 only, and uv makes a new environment every time '
             f'for any other. Write "=={minor}.*".'
             for minor in exact
         ]
@@ -70,9 +65,11 @@ class Script:
         for key in ("index-url", "find-links", "extra-index-url"):
             if key in settings:
                 values = settings[key]
-                settings[key] = _absolute(values, folder) if isinstance(values, str) else [
-                    _absolute(value, folder) for value in values
-                ]
+                settings[key] = (
+                    _absolute(values, folder)
+                    if isinstance(values, str)
+                    else [_absolute(value, folder) for value in values]
+                )
         if "index" in settings:
             settings["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in settings["index"]]
         if "sources" in settings:
@@ -114,14 +111,14 @@ def read_script(path: Path) -> Script:
     except OSError as fault:
         raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault
     except UnicodeDecodeError as fault:
-        raise ScriptFault(path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else.") from fault
+        raise ScriptFault(
+            path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else."
+        ) from fault
     if not _PORTABLE.fullmatch(path.name):
         raise ScriptFault(path, "has a backslash, a control character or broken UTF-8 in its name", "Rename it.")
     metadata = parse_block(path, text.replace("\r\n", "\n").replace("\r", "\n"))
     requires_python, dependencies = _check(path, metadata)
-    return Script(
-        path=path, data=data, requires_python=requires_python, dependencies=dependencies, metadata=metadata
-    )
+    return Script(path=path, data=data, requires_python=requires_python, dependencies=dependencies, metadata=metadata)
 
 
 def parse_block(path: Path, text: str) -> dict[str, Any]:
@@ -143,8 +140,8 @@ def parse_block(path: Path, text: str) -> dict[str, Any]:
         line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True)
     )
     try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as fault:
+        return toml.loads(content)
+    except toml.TOMLDecodeError as fault:
         line = re.search(r"line (\d+)", str(fault))
         where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
         raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Mend the block.") from fault

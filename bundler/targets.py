@@ -46,14 +46,16 @@ def _known_python(version: str) -> str:
 
 def _default_python(scripts: Sequence[Script]) -> str:
     # `==3.12` is meant as `==3.12.*`, see Script.warnings; uv would look for 3.12.0.
-    specifiers = [re.sub(r"^==\s*(\d+\.\d+)$", r"==\1.*", part) for script in scripts for part in str(script.requires_python).split(",")]
+    specifiers = [
+        re.sub(r"^==\s*(\d+\.\d+)$", r"==\1.*", part)
+        for script in scripts
+        for part in str(script.requires_python).split(",")
+    ]
     code, out, err = uv.python_for(",".join(filter(None, specifiers)))
     if code:
         raise UvFailed(
-            f"{', '.join(script.name for script in scripts)}: uv finds no Python for this here, and without --python the "
-            "bundle is for this machine's. Give --python, for instance --python 3.12.",
+            f"{', '.join(script.name for script in scripts)}: uv finds no Python for this here, and without --python "
+            "the bundle is for this machine's. Give --python, for instance --python 3.12.",
             err,
         )
     return ".".join(out.strip().split(".")[:2])
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
@@ -13,6 +12,7 @@ from wheelhouse import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bundler.manifest import Manifest
 
@@ -64,7 +64,7 @@ def _sums(path: Path) -> dict[str, str]:
 
 
 def _walk(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
-    """Yield path and size of every file below `folder`; -1 for what is no plain file, such as a link that leads away."""
+    """Yield path and size of every file below `folder`; -1 for what is no plain file, such as a symbolic link."""
     with os.scandir(folder / below) as entries:
         for entry in entries:
             path = f"{below}{entry.name}"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import certifi
 import requests
 from requests.adapters import HTTPAdapter
-from requests.certs import where
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
@@ -23,7 +23,7 @@ from wheelhouse import files
 from wheelhouse.errors import DownloadsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from wheelhouse.wheel import Wheel
 
@@ -43,7 +43,7 @@ class _Fault(Exception):
 
 
 class _SharedContext(HTTPAdapter):
-    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel's whole download."""
+    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does."""
 
     def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
         self._context = context
@@ -52,8 +52,8 @@ class _SharedContext(HTTPAdapter):
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
         host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
         if host["scheme"] == "https":
-            for name in ("ca_certs", "ca_cert_dir"):
-                pool.pop(name, None)
+            pool.pop("ca_certs", None)
+            pool.pop("ca_cert_dir", None)
             pool["ssl_context"] = self._context
         return host, pool
 
@@ -80,9 +80,9 @@ class Downloads:
         self._session = self._connect()
 
     def _connect(self) -> requests.Session:
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
         context = ssl.create_default_context(
-            **({"capath": bundle} if Path(bundle).is_dir() else {"cafile": bundle})
+            cafile=None if Path(bundle).is_dir() else bundle, capath=bundle if Path(bundle).is_dir() else None
         )
         retry = Retry(
             total=self._retries,
@@ -170,11 +170,11 @@ class Downloads:
         if digest.hexdigest() != wheel.sha256:
             raise _Fault(f"has sha256 {digest.hexdigest()}, the lock says {wheel.sha256}")
 
-    def _chunks(self, url: str) -> Iterator[bytes]:
+    def _chunks(self, url: str) -> Generator[bytes, None, None]:
         parts = urlsplit(url)
         if parts.scheme == "file":
             try:
-                with open(url2pathname(parts.path), "rb") as source:
+                with Path(url2pathname(parts.path)).open("rb") as source:
                     while chunk := source.read(_CHUNK):
                         yield chunk
             except OSError as fault:

@@ -63,7 +63,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def claim(path: Path, data: bytes) -> bool:
-    """Write `data` to `path` unless that exists; return whether this call made it. Only one of two callers gets True."""
+    """Write `data` to `path` unless that exists; return whether this call made it, which only one of two does."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = beside(path)
@@ -143,5 +143,8 @@ def _tidy(path: Path) -> None:
             old.rename(path)
     for partial in path.parent.glob(f".*{_PARTIAL}"):
         with contextlib.suppress(OSError):
-            if partial.name.startswith(f".{path.name[:100]}.") and time.time() - partial.stat().st_mtime > _ABANDONED_AFTER:
+            if (
+                partial.name.startswith(f".{path.name[:100]}.")
+                and time.time() - partial.stat().st_mtime > _ABANDONED_AFTER
+            ):
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()

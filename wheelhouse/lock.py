@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,9 @@ from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from wheelhouse import uv
+from wheelhouse import toml, uv
 from wheelhouse.errors import NoWheels, PythonRefused, StaleLock, UnusableLock, UvFailed
 from wheelhouse.wheel import Wheel, url_filename
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +61,7 @@ def resolve(script: Path) -> Resolution:
         raise StaleLock(lock_path(script), script)
     if code:
         raise UvFailed(f"{script.name}: uv could not resolve its dependencies.", err)
-    return Resolution(script=script, pylock=Pylock.from_dict(tomllib.loads(out)), locked=locked)
+    return Resolution(script=script, pylock=Pylock.from_dict(toml.loads(out)), locked=locked)
 
 
 def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder: Path) -> list[Pin]:
@@ -80,14 +74,12 @@ def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder
     subject = resolution.script.name
     chosen, misfits = _select(resolution.pylock, resolution.requires_python, target, subject)
     if misfits and not resolution.locked:
-        import tomli_w
-
-        (folder / "pyproject.toml").write_text(tomli_w.dumps(project), encoding="utf-8")
+        (folder / "pyproject.toml").write_text(toml.dumps(project), encoding="utf-8")
         output = folder / "pylock.toml"
         code, _, err = uv.compile_for(folder, python=target.python, platform=target.platform.name, output=output)
         if code:
             raise NoWheels(subject, str(target), misfits, err)
-        again = Pylock.from_dict(tomllib.loads(output.read_text(encoding="utf-8")))
+        again = Pylock.from_dict(toml.loads(output.read_text(encoding="utf-8")))
         chosen, misfits = _select(again, resolution.requires_python, target, subject)
     if misfits:
         raise NoWheels(subject, str(target), misfits)
@@ -132,7 +124,7 @@ def _holds(package: Package, environment: Any) -> bool:
 
 def _pin(package: Package, source: object) -> Pin:
     if not isinstance(source, PackageWheel | PackageArchive):
-        raise ValueError("comes from source code (git or a folder), and only wheels can be carried")
+        raise ValueError("comes from source code (git or a folder), and only wheels can be carried")  # noqa: TRY004  # the lock is at fault, not the caller
     url = source.url or (Path(source.path).resolve().as_uri() if source.path else "")
     filename = source.filename if isinstance(source, PackageWheel) else url_filename(url)
     sha256 = source.hashes.get("sha256")
@@ -145,7 +137,7 @@ def _pin(package: Package, source: object) -> Pin:
 def _misfits(packages: Iterable[Package], target: Target) -> dict[int, tuple[str, str, str]]:
     """Return, by identity of the package, (name, version, reason) of those with no wheel that fits `target`."""
     compatible = create_compatible_tags_selector(target.tags)
-    misfits = {}
+    misfits: dict[int, tuple[str, str, str]] = {}
     for package in packages:
         if package.vcs or package.directory:
             continue
@@ -188,8 +180,8 @@ def _reason(tags: Sequence[Any], target: Target) -> str:
 def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
     """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
 
-    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that none
-    depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The markers
+    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that
+    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The markers
     stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
     """
     minor = ".".join(target.python.split(".")[:2])
@@ -197,7 +189,11 @@ def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
     block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
     block += ["]"]
     for pin in pins:
-        block += ["[[tool.uv.dependency-metadata]]", f'name = "{pin.wheel.project}"', f'version = "{pin.wheel.version}"']
+        block += [
+            "[[tool.uv.dependency-metadata]]",
+            f'name = "{pin.wheel.project}"',
+            f'version = "{pin.wheel.version}"',
+        ]
     script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
     code, _, err = uv.lock(script)
     if code:
@@ -212,7 +208,6 @@ def requirement(pin: Pin) -> str:
 
 def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
     """Return pylock.toml (PEP 751) of one target; its wheels lie in the folder `wheels`, relative to the lock."""
-    import tomli_w
     from packaging.markers import Marker
 
     packages = [
@@ -229,4 +224,4 @@ def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
         for pin in pins
     ]
     pylock = Pylock(lock_version=Version("1.0"), created_by="bundler", packages=packages)
-    return tomli_w.dumps(pylock.to_dict()).encode()
+    return toml.dumps(pylock.to_dict()).encode()

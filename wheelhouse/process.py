@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -26,10 +26,8 @@ def run(
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
-def lines(
-    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]
-) -> Iterator[str | int]:
-    """Run `command` in exactly the environment `env`; yield its output line by line as it comes, last its exit code."""
+def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Generator[str, None, int]:
+    """Run `command` in exactly the environment `env`; yield its output line by line, return its exit code."""
     with subprocess.Popen(
         [os.fspath(part) for part in command],
         cwd=cwd,
@@ -41,10 +39,10 @@ def lines(
         encoding="utf-8",
         errors="replace",
     ) as process:
-        assert process.stdout is not None  # PIPE above
         try:
-            yield from (line.rstrip("\n") for line in process.stdout)
+            for line in process.stdout or ():
+                yield line.rstrip("\n")
         except BaseException:
             process.terminate()
             raise
-    yield process.returncode
+    return process.returncode

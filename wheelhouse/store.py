@@ -6,9 +6,9 @@
     simple/<project>/index.html                  PEP 503 pages, a function of the records
     publications/<name>/                         see `bundler.publication`
 
-Nothing is locked, so that it holds over NFS. A record is created only where there is none, which makes a name and a digest
-belong together for ever. Whoever adds a record writes the page afterwards and looks again whether the records are still
-those he wrote; so whatever two publishers do at once, the last page written has the records of both.
+Nothing is locked, so that it holds over NFS. A record is created only where there is none, which makes a name and a
+digest belong together for ever. Whoever adds a record writes the page afterwards and looks again whether the records
+are still those he wrote; so whatever two publishers do at once, the last page written has the records of both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
@@ -26,6 +25,7 @@ from wheelhouse.index import Link, project_page, root_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
 FORMAT = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging import tags
@@ -116,10 +116,8 @@ class Target:
         A minor version stands for all its patch releases, and dependencies may hang on the patch
         (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
         """
-        if len(Version(self.python).release) > 2:
-            patches = [self.python]
-        else:
-            patches = [f"{self.python}.{patch}" for patch in _PATCHES]
+        is_minor = self.python.count(".") == 1
+        patches = [f"{self.python}.{patch}" for patch in _PATCHES] if is_minor else [self.python]
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
         return [self._environment(version) for version in dict.fromkeys((*allowed[:1], *allowed[-1:]))]
 
@@ -141,7 +139,7 @@ class Target:
         }
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_platform(name: str) -> Platform:
     """Return the platform that uv calls `name`; raise `UnknownPlatform`."""
     try:

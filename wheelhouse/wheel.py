@@ -66,7 +66,7 @@ def url_filename(url: str) -> str:
 
 
 def read_metadata(path: Path) -> bytes:
-    """Return the METADATA file of the wheel at `path`; raise `ValueError` where it is no wheel or lies about its name."""
+    """Return the METADATA file of the wheel at `path`; raise `ValueError` if it is no wheel or lies about its name."""
     project, version = parse_filename(path.name)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -4,8 +4,8 @@
 
 The task folder is the working directory. Nobody outside of HPS can know how its evaluator tells a failed command, so
 `failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None; the exit code counts
-in the end, as the success criterion `return_code` would). Writes parameter_values.json, the values after the run, beside
-the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70 for a
+in the end, as the success criterion `return_code` would). Writes parameter_values.json, the values after the run,
+beside the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70 for a
 failed script.
 """
 
@@ -33,7 +33,7 @@ class ApplicationExecution:
         self.context = context
         self.return_code = 0
 
-    def run_and_capture_output(self, command, shell=False, env=None, cwd=None):
+    def run_and_capture_output(self, command, shell=False, env=None, cwd=None):  # noqa: FBT002 - the signature of HPS
         """Run `command`, its output going where the task's console output goes."""
         sys.stdout.flush()
         code = subprocess.run(command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False).returncode

@@ -127,7 +127,9 @@ def choose_target(publication, facts, uv, environment):
                 system,
                 machine,
                 " with {} {}.{}".format(*libc) if libc else "",
-                "; ".join("{} {}".format(os.path.basename(folder), reason) for folder, reason in sorted(reasons.items())),
+                "; ".join(
+                    "{} {}".format(os.path.basename(folder), reason) for folder, reason in sorted(reasons.items())
+                ),
             )
         )
     # With a single candidate uv itself tells soon enough whether its Python is missing.
@@ -157,10 +159,8 @@ def cache_folder(environment):
     """Return a folder for uv's cache on this node that belongs to this user: UV_CACHE_DIR if it can be written."""
     registered = environment.get("UV_CACHE_DIR")
     if registered:
-        try:
+        with contextlib.suppress(OSError):
             os.makedirs(registered, exist_ok=True)
-        except OSError:
-            pass
         if os.access(registered, os.W_OK | os.X_OK):
             return registered
         log.warning("UV_CACHE_DIR %s cannot be written by this user; using a cache of the user's own.", registered)
@@ -190,7 +190,9 @@ def run_environment(inherited, given):
 
     What would lead uv or Python to other packages than the published ones is dropped.
     """
-    environment = {name: value for name, value in inherited.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")}
+    environment = {
+        name: value for name, value in inherited.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
+    }
     # A frozen evaluator points the loader at its own libraries and keeps the former value under this name.
     if "LD_LIBRARY_PATH_ORIG" in environment:
         environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
@@ -210,13 +212,17 @@ def explain(uv, target, environment, fact):
         words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, env=environment, check=True).stdout.decode()
         version = tuple(int(part) for part in words.split()[1].split(".")[:3])
     except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
-        return "{} The registered uv {} does not run on this node; the administrator of HPS mends that.".format(fact, uv)
+        return "{} The registered uv {} does not run on this node; the administrator of HPS mends that.".format(
+            fact, uv
+        )
     if version < OLDEST_UV:
         return "{} uv {} is older than {}; the administrator of HPS updates it.".format(
             fact, ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))
         )
     if not has_python(uv, target["python"], environment):
-        return "{} uv finds no Python {} on this node; the administrator of HPS installs one.".format(fact, target["python"])
+        return "{} uv finds no Python {} on this node; the administrator of HPS installs one.".format(
+            fact, target["python"]
+        )
     return "{} The console output above says why.".format(fact)
 
 

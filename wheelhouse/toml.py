@@ -1,0 +1,28 @@
+"""TOML in and out: the standard library reads it from Python 3.11 on, and never writes it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOMLDecodeError = tomllib.TOMLDecodeError
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Return the tables of `text`; raise `TOMLDecodeError`."""
+    return tomllib.loads(text)
+
+
+def dumps(tables: Mapping[str, Any]) -> str:
+    """Return `tables` as TOML."""
+    import tomli_w  # the far side reads and never writes
+
+    return tomli_w.dumps(tables)
