@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError, PylockValidationError
 from packaging.specifiers import SpecifierSet
 from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -61,7 +61,7 @@ def resolve(script: Path) -> Resolution:
         raise StaleLock(lock_path(script), script)
     if code:
         raise UvFailed(f"{script.name}: uv could not resolve its dependencies.", err)
-    return Resolution(script=script, pylock=Pylock.from_dict(toml.loads(out)), locked=locked)
+    return Resolution(script=script, pylock=_parse(out, script.name), locked=locked)
 
 
 def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder: Path) -> list[Pin]:
@@ -79,11 +79,19 @@ def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder
         code, _, err = uv.compile_for(folder, python=target.python, platform=target.platform.name, output=output)
         if code:
             raise NoWheels(subject, str(target), misfits, err)
-        again = Pylock.from_dict(toml.loads(output.read_text(encoding="utf-8")))
+        again = _parse(output.read_text(encoding="utf-8"), subject)
         chosen, misfits = _select(again, resolution.requires_python, target, subject)
     if misfits:
         raise NoWheels(subject, str(target), misfits)
     return chosen
+
+
+def _parse(text: str, subject: str) -> Pylock:
+    """Parse what uv exported; what an index calls its files may still break the rules of PEP 751."""
+    try:
+        return Pylock.from_dict(toml.loads(text))
+    except PylockValidationError as fault:
+        raise UnusableLock(subject, [str(fault)]) from fault
 
 
 def _select(
@@ -181,8 +189,8 @@ def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
     """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
 
     uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that
-    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The markers
-    stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
+    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The
+    markers stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
     """
     minor = ".".join(target.python.split(".")[:2])
     block = [f'requires-python = "=={minor}.*"', "dependencies = ["]

@@ -5,8 +5,8 @@
 The task folder is the working directory. Nobody outside of HPS can know how its evaluator tells a failed command, so
 `failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None; the exit code counts
 in the end, as the success criterion `return_code` would). Writes parameter_values.json, the values after the run,
-beside the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70 for a
-failed script.
+beside the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70
+for a failed script.
 """
 
 import importlib.util

@@ -1,0 +1,168 @@
+"""A package index on loopback, real HTTP, with faults that can be switched on per file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from urllib.parse import unquote
+
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+
+# What a fault does with a request: (handler, file bytes, how often this path was asked for before).
+Fault = Callable[["Handler", bytes, int], None]
+
+
+class Index:
+    """The files of an index, the faults of some of them, and how often each path was asked for."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: dict[str, Fault] = {}
+        self.requests: Counter[str] = Counter()
+        self.url = ""
+
+    def add(self, named: tuple[str, bytes]) -> str:
+        """Add a file by name and bytes; return the name."""
+        filename, data = named
+        self.files[filename] = data
+        return filename
+
+    def page(self, project: str) -> bytes | None:
+        links = []
+        for filename, data in self.files.items():
+            name = (parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename)(filename)[0]
+            if name == project:
+                digest = hashlib.sha256(data).hexdigest()
+                core = ' data-core-metadata="true"' if filename.endswith(".whl") else ""
+                links.append(f'<a href="{self.url}/files/{filename}#sha256={digest}"{core}>{filename}</a>')
+        return "<!DOCTYPE html>\n{}".format("<br>\n".join(links)).encode() if links else None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves an `Index`."""
+
+    protocol_version = "HTTP/1.1"
+    index: Index
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        path = unquote(self.path.split("?")[0])
+        before = self.index.requests[path]
+        self.index.requests[path] += 1
+        kind, _, rest = path.lstrip("/").partition("/")
+        if kind == "simple":
+            page = self.index.page(rest.strip("/"))
+            return self.answer(page, "text/html") if page else self.send(404, b"no such project")
+        filename = rest.removesuffix(".metadata")
+        data = self.index.files.get(filename)
+        if data is None:
+            return self.send(404, b"no such file")
+        if rest.endswith(".metadata"):
+            with zipfile.ZipFile(BytesIO(data)) as archive:
+                name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+                return self.answer(archive.read(name), "text/plain")
+        fault = self.index.faults.get(filename)
+        return fault(self, data, before) if fault else self.answer(data, "application/octet-stream")
+
+    def answer(self, data: bytes, content_type: str) -> None:
+        self.send(200, data, **{"Content-Type": content_type})
+
+    def send(self, status: int, data: bytes, **headers: str) -> None:
+        """Send a whole answer; a header given as Content_Length overrides the true one."""
+        self.send_response(status)
+        named = {"Content-Length": str(len(data)), **{name.replace("_", "-"): text for name, text in headers.items()}}
+        for name, text in named.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet: the tests look at `Index.requests`."""
+
+
+def missing(handler: Handler, _: bytes, __: int) -> None:
+    handler.send(404, b"gone")
+
+
+def truncated(handler: Handler, data: bytes, _: int) -> None:
+    handler.send(200, data[: len(data) // 2], Content_Length=str(len(data)))
+    handler.close_connection = True
+
+
+def short(handler: Handler, data: bytes, _: int) -> None:
+    """Half of the file, with a Content-Length that hides it."""
+    handler.send(200, data[: len(data) // 2])
+
+
+def corrupt(handler: Handler, data: bytes, _: int) -> None:
+    handler.send(200, data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def longer(handler: Handler, data: bytes, _: int) -> None:
+    handler.send(200, data + b"more")
+
+
+def always_503(handler: Handler, _: bytes, __: int) -> None:
+    handler.send(503, b"busy")
+
+
+def twice_503(handler: Handler, data: bytes, before: int) -> None:
+    handler.send(503, b"busy") if before < 2 else handler.answer(data, "application/octet-stream")
+
+
+def truncated_once(handler: Handler, data: bytes, before: int) -> None:
+    truncated(handler, data, before) if before < 1 else handler.answer(data, "application/octet-stream")
+
+
+def stalled(handler: Handler, data: bytes, _: int) -> None:
+    """A first half, then silence, longer than the tests' timeout."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data[: len(data) // 2])
+    handler.wfile.flush()
+    time.sleep(3)
+    handler.close_connection = True
+
+
+def redirect_loop(handler: Handler, _: bytes, __: int) -> None:
+    handler.send(302, b"", Location=handler.path)
+
+
+def endless(handler: Handler, data: bytes, _: int) -> None:
+    """Chunks without end, as far as the client listens."""
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(10_000):
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+    handler.close_connection = True
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+@contextlib.contextmanager
+def serving(index: Index) -> Iterator[Index]:
+    """Serve `index` on a free port of loopback."""
+    server = _Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"index": index}))
+    index.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.execution import render
+from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
+
+TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py"
+
+
+@pytest.fixture(scope="module")
+def template() -> Any:
+    """The template as a module, with stand-ins for what an evaluator provides."""
+    provided = {
+        "ansys.rep.common.logging": {"log": logging.getLogger("evaluator")},
+        "ansys.rep.evaluator.task_manager": {"ApplicationExecution": object},
+    }
+    names = ["ansys", "ansys.rep", "ansys.rep.common", "ansys.rep.evaluator", *provided]
+    before = {name: sys.modules.get(name) for name in names}
+    for name in names:
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(provided.get(name, {}))
+    try:
+        spec = importlib.util.spec_from_file_location("exec_script_template", TEMPLATE)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        for name, known in before.items():
+            sys.modules.pop(name)
+            if known is not None:
+                sys.modules[name] = known
+    return module
+
+
+def block(script: bytes) -> dict[str, Any]:
+    """Return the value of PUBLICATION in an execution script."""
+    for node in ast.parse(script).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "PUBLICATION"
+        ):
+            found: dict[str, Any] = ast.literal_eval(node.value)
+            return found
+    raise AssertionError("no PUBLICATION")
+
+
+@given(_SCRIPT_NAMES, st.text(min_size=1))
+def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(name: str, path: str) -> None:
+    script = render(manifest(script=name), path.encode("utf-8", "replace").decode())
+    assert script.isascii()
+    found = block(script)
+    assert list(found["scripts"]) == [name]
+    assert found["path"] == path.encode("utf-8", "replace").decode()
+    assert found["targets"][0]["locks"] == {name: "b" * 64}
+
+
+def test_only_the_marked_block_differs_from_the_template() -> None:
+    begin, end = b"# <publication>\n", b"# </publication>\n"
+    rendered, template = render(manifest(), "/share/x"), TEMPLATE.read_bytes()
+    assert rendered.split(begin)[0] == template.split(begin)[0]
+    assert rendered.split(end)[1] == template.split(end)[1]
+
+
+def test_the_template_shows_the_shape_that_is_filled_in() -> None:
+    def shape(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key
+                if key in ("path", "scripts", "targets", "folder", "python", "system", "machine", "libc", "locks")
+                else "x": shape(item)
+                for key, item in value.items()
+            }
+        return [shape(item) for item in value] if isinstance(value, list) else type(value)
+
+    assert shape(block(TEMPLATE.read_bytes())) == shape(block(render(manifest(), "/share/x")))
+
+
+def test_an_execution_script_is_python_3_8() -> None:
+    for name in ("exec_script.py", "evaluator.py"):
+        ast.parse(TEMPLATE.with_name(name).read_text(), feature_version=(3, 8))
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(ast.parse(TEMPLATE.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {str(name) for name in imported if not str(name).startswith("ansys.rep.")} <= sys.stdlib_module_names
+
+
+def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
+    found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
+    if not found:
+        pytest.skip("there is no Python 3.8 here; the syntax is checked above")
+    for name in ("exec_script.py", "evaluator.py"):
+        copy = tmp_path / name
+        copy.write_bytes(TEMPLATE.with_name(name).read_bytes())
+        subprocess.run([found[0], "-m", "py_compile", copy], check=True)
+
+
+def target(
+    system: str = "Linux", machine: str = "x86_64", libc: Any = ("glibc", 2, 28), python: str = "3.12"
+) -> dict[str, Any]:
+    return {
+        "folder": f"targets/{python}-{system}",
+        "python": python,
+        "system": system,
+        "machine": machine,
+        "libc": libc,
+        "locks": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts", "wanted", "reason"),
+    [
+        (("Linux", "x86_64", ("glibc", 2, 28)), target(), None),
+        (("Linux", "x86_64", ("glibc", 2, 36)), target(), None),
+        (("Linux", "x86_64", ("glibc", 2, 17)), target(), "needs glibc 2.28"),
+        (("Linux", "x86_64", ("musl", 1, 2)), target(), "needs glibc 2.28"),
+        (("Linux", "x86_64", ("glibc", 2, 36)), target(libc=["musl", 1, 2]), "needs musl 1.2"),
+        (("Linux", "x86_64", None), target(), None),
+        (("Linux", "aarch64", ("glibc", 2, 36)), target(), "is for Linux on x86_64"),
+        (("Windows", "x86_64", None), target("Windows", "AMD64", None), None),
+        (("Windows", "x86_64", None), target(), "is for Linux on x86_64"),
+        (("Darwin", "aarch64", None), target("Darwin", "arm64", None), None),
+        (("Darwin", "x86_64", None), target("Darwin", "arm64", None), "is for Darwin on aarch64"),
+    ],
+)
+def test_a_target_fits_a_node_or_says_why_not(template: Any, facts: Any, wanted: Any, reason: str | None) -> None:
+    assert template.misfit(wanted, facts) == reason
+
+
+def test_a_node_that_no_target_fits_is_told_all_reasons(template: Any) -> None:
+    publication = {"targets": [target(), target("Windows", "AMD64", None)]}
+    with pytest.raises(
+        template.OfflineRunError, match=r"Linux on x86_64 with glibc 2\.17.*needs glibc 2\.28.*is for Windows"
+    ) as caught:
+        template.choose_target(publication, ("Linux", "x86_64", ("glibc", 2, 17)), "uv", {})
+    assert "--platform" in str(caught.value)
+
+
+def test_of_several_pythons_the_first_that_is_here_is_taken(template: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "has_python", lambda _uv, version, _env: version == "3.11")
+    publication = {"targets": [target(python="3.13"), target(python="3.11"), target(python="3.10")]}
+    facts = ("Linux", "x86_64", ("glibc", 2, 28))
+    assert template.choose_target(publication, facts, "uv", {})["python"] == "3.11"
+
+
+def test_the_facts_of_this_node_are_true(template: Any) -> None:
+    system, machine, libc = template.node_facts()
+    assert system == "Linux"
+    assert machine in ("x86_64", "aarch64")
+    assert libc[0] in ("glibc", "musl")
+
+
+@pytest.mark.parametrize("name", ["uv", "Uv", "UV"])
+def test_uv_is_found_whatever_the_case_of_its_name(template: Any, name: str, tmp_path: Path) -> None:
+    executable = tmp_path / "uv"
+    executable.touch()
+    software = [{"name": "Ansys Mechanical", "executable": "/x"}, {"name": name, "executable": f'"{executable}"'}]
+    assert template.find_uv(software) == str(executable)
+
+
+def test_the_only_application_is_taken_for_uv(template: Any, tmp_path: Path) -> None:
+    (tmp_path / "uv").touch()
+    assert template.find_uv([{"name": "Astral uv", "executable": str(tmp_path / "uv")}]) == str(tmp_path / "uv")
+
+
+@pytest.mark.parametrize(
+    ("software", "words"),
+    [
+        ([], "there are none"),
+        ([{"name": "Fluent"}, {"name": "CFX"}], r"\(CFX, Fluent\).*administrator"),
+        ([{"name": "uv", "executable": "/nowhere/uv"}], "does not exist on this node: /nowhere/uv"),
+        ([{"name": "uv"}], "no executable is given"),
+    ],
+)
+def test_a_missing_uv_is_told_with_who_can_mend_it(template: Any, software: Any, words: str) -> None:
+    with pytest.raises(template.OfflineRunError, match=words):
+        template.find_uv(software)
+
+
+def test_what_leads_uv_and_python_astray_is_dropped(template: Any, tmp_path: Path) -> None:
+    inherited = {
+        "PATH": "/bin",
+        "PYTHONPATH": "/evil",
+        "PYTHONHOME": "/evil",
+        "VIRTUAL_ENV": "/evil",
+        "UV_INDEX_URL": "https://evil.test",
+        "UV_LOCKED": "1",
+        "LD_LIBRARY_PATH": "/bundled",
+        "LD_LIBRARY_PATH_ORIG": "/site",
+    }
+    given = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_NO_CACHE": "1", "THREADS": 4}
+    found = template.run_environment(inherited, given)
+    assert found == {
+        "PATH": "/bin",
+        "LD_LIBRARY_PATH": "/site",
+        "THREADS": "4",
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+        "UV_OFFLINE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def test_without_a_cache_that_can_be_written_the_user_gets_one_of_his_own(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template.tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / "file").touch()
+    folder = Path(template.cache_folder({"UV_CACHE_DIR": str(tmp_path / "file" / "cache")}))
+    assert folder.parent == tmp_path
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert template.cache_folder({}) == str(folder)
+
+
+def test_a_cache_that_others_prepared_is_not_used(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = Path(template.cache_folder({}))
+    folder.chmod(0o777)
+    with pytest.raises(template.OfflineRunError, match="belongs to somebody else"):
+        template.cache_folder({})
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(template.OfflineRunError, match="belongs to somebody else"):
+        template.cache_folder({})
+
+
+def test_a_script_is_chosen_by_name_where_there_are_several(template: Any) -> None:
+    several = {"scripts": {"a.py": "", "b.py": ""}}
+    assert template.choose_script(several, {"BUNDLER_SCRIPT": "b.py"}) == "b.py"
+    assert template.choose_script({"scripts": {"a.py": ""}}, {}) == "a.py"
+    for environment in ({}, {"BUNDLER_SCRIPT": "c.py"}):
+        with pytest.raises(template.OfflineRunError, match=r"holds a\.py, b\.py\. Set BUNDLER_SCRIPT"):
+            template.choose_script(several, environment)
+
+
+def test_output_parameters_that_are_none_are_refused(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert template.read_output_parameters() == {}
+    Path("output_parameters.json").write_text(json.dumps({"a": 1}))
+    assert template.read_output_parameters() == {"a": 1}
+    for text, words in (("{", "is not JSON"), ("[1]", "is no object")):
+        Path("output_parameters.json").write_text(text)
+        with pytest.raises(template.OfflineRunError, match=words):
+            template.read_output_parameters()
+
+
+def test_a_file_that_was_changed_or_is_gone_is_told(template: Any, tmp_path: Path) -> None:
+    (tmp_path / "s.py").write_text("x")
+    with pytest.raises(template.OfflineRunError, match="was changed since it was published"):
+        template.check_file(str(tmp_path / "s.py"), "0" * 64, "the script")
+    with pytest.raises(template.OfflineRunError, match="Is the share mounted"):
+        template.check_file(os.path.join(tmp_path, "gone", "s.py"), "0" * 64, "the script")

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from wheelhouse import files
+from wheelhouse.errors import FileFault
+
+
+class Boom(Exception):
+    """Something went wrong while building."""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "out"
+    with files.building(place) as folder:
+        (folder / "a").write_text("1")
+        assert not place.exists()
+    assert names(place) == ["a"]
+    assert names(place.parent) == ["out"]
+
+
+def test_a_failed_building_leaves_what_was_there(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    with files.building(place) as folder:
+        (folder / "good").touch()
+    with pytest.raises(Boom), files.building(place) as folder:
+        (folder / "half").touch()
+        raise Boom
+    assert names(place) == ["good"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_with_nothing_left_of_it(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    for name in ("old", "new"):
+        with files.building(place) as folder:
+            (folder / name).touch()
+    assert names(place) == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    with files.building(place) as folder:
+        (folder / "good").touch()
+    place.rename(tmp_path / ".out.old")  # as a killed run leaves it
+    with pytest.raises(Boom), files.building(place):
+        raise Boom
+    assert names(place) == ["good"]
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day_and_not_before(tmp_path: Path) -> None:
+    place, old, young, other = (tmp_path / name for name in ("out", ".out.1.partial", ".out.2.partial", ".x.1.partial"))
+    for folder in (old, young, other):
+        folder.mkdir()
+    yesterday = time.time() - 25 * 3600
+    for folder in (old, other):
+        os.utime(folder, (yesterday, yesterday))
+    with files.building(place):
+        pass
+    assert names(tmp_path) == [".out.2.partial", ".x.1.partial", "out"]
+
+
+def test_writing_the_same_bytes_touches_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    files.write(path, b"one")
+    before = path.stat()
+    files.write(path, b"one")
+    assert path.stat().st_ino == before.st_ino
+    files.write(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert names(tmp_path) == ["page"]
+
+
+def test_only_the_first_claim_of_a_name_counts(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    assert files.claim(path, b"mine")
+    assert not files.claim(path, b"yours")
+    assert path.read_bytes() == b"mine"
+    assert names(tmp_path) == ["record"]
+
+
+def test_where_there_are_no_hard_links_names_are_claimed_and_files_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "record"
+    assert files.claim(path, b"mine")
+    assert not files.claim(path, b"yours")
+    files.link(path, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes() == b"mine"
+
+
+def test_a_copy_is_hashed_on_the_way(tmp_path: Path) -> None:
+    data = os.urandom(files.CHUNK * 2 + 7)
+    (tmp_path / "a").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    assert files.copy_hashed(tmp_path / "a", tmp_path / "b") == digest == files.sha256(tmp_path / "b")
+
+
+def test_what_the_disk_says_is_told_with_the_path(tmp_path: Path) -> None:
+    with pytest.raises(FileFault, match=f"{tmp_path}/none: No such file or directory"):
+        files.sha256(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileFault, match="Not a directory|File exists"):
+        files.write(tmp_path / "file" / "below", b"")

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import ManifestFault, NewerFormat
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, load, parse, safe_path, sums
+
+_A, _B = "a" * 64, "b" * 64
+_WHERE = Path("x.bundle/manifest.json")
+
+
+def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl") -> Manifest:
+    target = TargetEntry(
+        name="3.12-x86_64-manylinux_2_28",
+        python="3.12",
+        platform="x86_64-manylinux_2_28",
+        system="Linux",
+        machine="x86_64",
+        libc=("glibc", 2, 28),
+        wheels={script: (wheel,)},
+    )
+    files = (
+        File(path=f"targets/{target.name}/{script}", size=1, sha256=_A),
+        File(path=f"targets/{target.name}/{script}.lock", size=1, sha256=_B),
+        File(path=f"wheels/{wheel}", size=1, sha256=_B, origin="https://x.test/a.whl"),
+    )
+    entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))
+    return Manifest(name="solve", scripts=(entry,), targets=(target,), files=files)
+
+
+def tables() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(manifest().to_json())
+    return found
+
+
+_SCRIPT_NAMES = st.text(
+    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1
+).filter(lambda name: name not in (".", "..") and not re.match("[A-Za-z]:", name))
+
+
+@given(_SCRIPT_NAMES)
+def test_a_manifest_is_read_as_it_was_written_whatever_the_script_is_called(name: str) -> None:
+    written = manifest(script=name)
+    assert parse(written.to_json(), _WHERE) == written
+    assert written.to_json().isascii()
+
+
+def test_equal_manifests_are_equal_bytes_whatever_the_order_of_their_files() -> None:
+    one = manifest()
+    two = Manifest(name=one.name, scripts=one.scripts, targets=one.targets, files=one.files[::-1])
+    assert one.to_json() == two.to_json()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "..",
+        "/etc/passwd",
+        "a/../b",
+        "../a",
+        "a//b",
+        "a/./b",
+        "a/",
+        "C:/x",
+        "c:x",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "./a",
+    ],
+)
+def test_a_path_that_leaves_the_bundle_or_is_spelled_oddly_is_not_safe(path: str) -> None:
+    assert not safe_path(path)
+    found = tables()
+    found["files"].append({"path": path, "size": 1, "sha256": _A, "origin": None})
+    with pytest.raises(ManifestFault, match="no path inside a bundle"):
+        parse(json.dumps(found).encode(), _WHERE)
+
+
+@given(st.text())
+def test_a_safe_path_stays_inside_its_folder(text: str) -> None:
+    if safe_path(text):
+        assert Path("/bundle", text).resolve().is_relative_to("/bundle")
+
+
+def changed(*keys: Any, to: Any) -> bytes:
+    found = tables()
+    place: Any = found
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = to
+    return json.dumps(found).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is no manifest"),
+        (b"[]", "is no manifest"),
+        (b"[" * 100_000, "is no manifest"),
+        (b"{}", "is no manifest"),
+        (b'{"format": 1}', "lacks 'name'"),
+        (changed("format", to="1"), "unknown format '1'"),
+        (changed("format", to=0), "unknown format 0"),
+        (changed("name", to="../x"), "malformed value '../x'"),
+        (changed("scripts", to=[]), "no script"),
+        (changed("scripts", to={}), "where a list belongs"),
+        (changed("scripts", 0, "name", to="a/b.py"), "no plain file name"),
+        (changed("scripts", 0, "sha256", to=_B), "two digests"),
+        (changed("targets", to=[]), "no target"),
+        (changed("targets", 0, "name", to=".."), "malformed value"),
+        (changed("targets", 0, "python", to="3.12; rm"), "malformed value"),
+        (changed("targets", 0, "libc", to=["glibc"]), "not enough values"),
+        (changed("targets", 0, "wheels", to={}), "does not say"),
+        (changed("targets", 0, "wheels", "solve.py", to=["beta-1-py3-none-any.whl"]), "does not list 'wheels/beta"),
+        (changed("files", 0, "size", to=-1), "the size -1"),
+        (changed("files", 0, "size", to=True), "where a int belongs"),
+        (changed("files", 0, "size", to=1.5), "where a int belongs"),
+        (changed("files", 0, "sha256", to="A" * 64), "malformed value"),
+        (changed("files", 0, to=None), "not subscriptable"),
+        (changed("files", 0, "path", to="manifest.json"), "no path inside a bundle"),
+        (changed("files", 2, "path", to="Targets/3.12-x86_64-manylinux_2_28/SOLVE.py"), "same file twice"),
+    ],
+)
+def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: bytes, words: str) -> None:
+    with pytest.raises(ManifestFault, match=re.escape(words)) as caught:
+        parse(data, _WHERE)
+    assert str(caught.value).startswith(f"{_WHERE}: ")
+
+
+def test_a_newer_format_is_told_apart_from_nonsense() -> None:
+    with pytest.raises(NewerFormat, match=r"format 2, and this bundler knows format 1\. Use a newer bundler"):
+        parse(changed("format", to=2), _WHERE)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    ),
+    st.data(),
+)
+def test_no_json_in_any_place_of_a_manifest_makes_the_parser_fail_in_another_way(
+    value: Any, data: st.DataObject
+) -> None:
+    found = tables()
+    place: Any = found
+    while isinstance(place, dict | list) and place:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if data.draw(st.booleans()):
+            place[key] = value
+            break
+        place = place[key]
+    try:
+        parse(json.dumps(found).encode(), _WHERE)
+    except (ManifestFault, NewerFormat):
+        pass
+
+
+def test_a_manifest_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundler.manifest._LIMIT", 10)
+    (tmp_path / "manifest.json").write_bytes(manifest().to_json())
+    with pytest.raises(ManifestFault, match="larger than 10 bytes"):
+        load(tmp_path)
+
+
+def test_sums_are_what_sha256sum_reads() -> None:
+    assert sums({"b": _B, "a c": _A}) == f"{_A}  a c\n{_B}  b\n".encode()

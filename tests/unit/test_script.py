@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import Faults, ScriptFault
+from bundler.script import parse_block, read_script, read_scripts
+from wheelhouse import toml
+
+# The reference implementation of the specification, which decides what a block is.
+_REFERENCE = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+
+
+def write(folder: Path, text: str, name: str = "solve.py") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def block(*lines: str) -> str:
+    return "# /// script\n" + "".join(f"# {line}\n" if line else "#\n" for line in lines) + "# ///\n"
+
+
+def test_a_block_gives_python_and_dependencies(tmp_path: Path) -> None:
+    script = read_script(
+        write(tmp_path, block('requires-python = ">=3.11"', "", 'dependencies = ["numpy", "rich<14"]'))
+    )
+    assert str(script.requires_python) == ">=3.11"
+    assert script.dependencies == ("numpy", "rich<14")
+    assert script.warnings() == []
+
+
+def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
+    text = block('dependencies = ["numpy"]')
+    for variant in (text.replace("\n", "\r\n"), "\ufeff" + text):
+        assert read_script(write(tmp_path, variant)).dependencies == ("numpy",)
+
+
+def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
+    text = block("dependencies = []").replace("\n", "\r\n") + "print('\u00e9')\r\n"
+    assert read_script(write(tmp_path, text)).data == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("print(1)\n", "no inline script metadata"),
+        ("# /// pyproject\n# a = 1\n# ///\n", "no inline script metadata"),
+        ("# /// script\n# dependencies = []\n", "does not end"),
+        ("# /// script\ndependencies = []\n# ///\n", "does not end"),
+        (block("dependencies = []") + "\n" + block("dependencies = []"), "2 script metadata blocks"),
+        ("x = 1\n" + block("dependencies = ["), "not TOML"),
+        (block('requires-python = "3.12 or so"'), "requires-python '3.12 or so' is no version specifier"),
+        (block("requires-python = 3.12"), "requires-python 3.12 is no version specifier"),
+        (block('dependencies = "numpy"'), "not a list"),
+        (block('dependencies = ["num py", "ok", "=="]'), "'num py' is no dependency specifier"),
+        (block("dependencies = [1]"), "dependency 1 is no dependency specifier"),
+        (block("tool = 1"), "not a table"),
+        (block("[tool]", "uv = 1"), "not a table"),
+    ],
+)
+def test_a_faulty_script_is_refused_with_the_fact(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ScriptFault, match=re.escape(words)) as caught:
+        read_script(write(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'solve.py'}: ")
+
+
+def test_broken_toml_is_named_by_the_line_of_the_script(tmp_path: Path) -> None:
+    with pytest.raises(ScriptFault, match="line 4 of the script"):
+        read_script(write(tmp_path, "x = 1\n" + block("dependencies = []", "requires-python = >=3")))
+
+
+def test_all_faulty_dependencies_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ScriptFault) as caught:
+        read_script(write(tmp_path, block('dependencies = ["a b", "c d"]', 'requires-python = "x"')))
+    assert all(words in str(caught.value) for words in ("'a b'", "'c d'", "'x'"))
+
+
+def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    for name, words in (("nowhere.py", "No such file"), (".", "directory"), ("latin.py", "not UTF-8")):
+        with pytest.raises(ScriptFault, match=words):
+            read_script(tmp_path / name)
+
+
+def test_names_that_no_bundle_can_carry_are_refused(tmp_path: Path) -> None:
+    for name in ("a\\b.py", "a\nb.py"):
+        with pytest.raises(ScriptFault, match="in its name"):
+            read_script(write(tmp_path, block("dependencies = []"), name))
+
+
+def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    paths = [
+        write(tmp_path, "no block\n"),
+        tmp_path / "nowhere.py",
+        write(tmp_path / "sub", block("dependencies = []")),
+    ]
+    with pytest.raises(Faults) as caught:
+        read_scripts(paths)
+    assert len(caught.value.faults) == 3
+    assert "same file name" in str(caught.value)
+
+
+def test_the_same_script_twice_is_one_script(tmp_path: Path) -> None:
+    path = write(tmp_path, block("dependencies = []"))
+    assert len(read_scripts([path, path])) == 1
+
+
+@pytest.mark.parametrize(
+    ("specifier", "warned"), [("==3.12", True), (">=3.10,==3.12", True), ("==3.12.*", False), ("==3.12.1", False)]
+)
+def test_an_exact_minor_version_is_warned_of(tmp_path: Path, specifier: str, warned: bool) -> None:
+    script = read_script(write(tmp_path, block(f'requires-python = "{specifier}"')))
+    assert [("==3.12.*" in warning) for warning in script.warnings()] == [True] * warned
+
+
+def test_relative_places_in_tool_uv_follow_the_script_into_another_folder(tmp_path: Path) -> None:
+    script = read_script(
+        write(
+            tmp_path,
+            block(
+                'dependencies = ["alpha"]',
+                "[tool.uv]",
+                'find-links = ["links", "https://example.test/links"]',
+                "[[tool.uv.index]]",
+                'url = "simple"',
+                "[tool.uv.sources]",
+                'alpha = { path = "alpha.whl" }',
+                'beta = [{ path = "b.whl", marker = "sys_platform == \'linux\'" }, { index = "x" }]',
+            ),
+        )
+    )
+    assert script.project()["tool"]["uv"] == {
+        "find-links": [f"{tmp_path}/links", "https://example.test/links"],
+        "index": [{"url": f"{tmp_path}/simple"}],
+        "sources": {
+            "alpha": {"path": f"{tmp_path}/alpha.whl"},
+            "beta": [{"path": f"{tmp_path}/b.whl", "marker": "sys_platform == 'linux'"}, {"index": "x"}],
+        },
+    }
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        ["# /// script", "# ///", "#", "# ", "# a = 1", "#a = 1", "# b = 'x'", "a = 1", "", "# /// other", "#  c = 2"]
+    )
+)
+
+
+@given(_LINES)
+def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    found = [match for match in re.finditer(_REFERENCE, text) if match["type"] == "script"]
+    try:
+        tables = parse_block(Path("x.py"), text)
+    except ScriptFault as fault:
+        if "not TOML" in str(fault):
+            return
+        assert len(found) != 1
+    else:
+        content = "".join(
+            line[2:] if line.startswith("# ") else line[1:] for line in found[0]["content"].splitlines(keepends=True)
+        )
+        assert tables == toml.loads(content)
+        assert len(found) == 1
+
+
+@given(st.text())
+def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
+    try:
+        parse_block(Path("x.py"), text)
+    except ScriptFault:
+        pass

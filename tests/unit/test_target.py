@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import platform
+import sys
+
+import pytest
+from packaging import tags
+from packaging.markers import default_environment
+from packaging.specifiers import SpecifierSet
+
+from wheelhouse.errors import UnknownPlatform, UnknownPython
+from wheelhouse.target import PLATFORMS, Target, parse_platform, parse_python, this_platform
+
+
+def target(python: str = "3.12", name: str = "x86_64-manylinux_2_28") -> Target:
+    return Target(python=python, platform=parse_platform(name))
+
+
+def test_the_tags_of_this_machine_are_those_that_packaging_finds_here() -> None:
+    here = Target(python=f"{sys.version_info.major}.{sys.version_info.minor}", platform=this_platform())
+    # glibc here may be newer than any that uv has a name for, and uv ranks the unversioned linux tag last.
+    known = {tag.platform for tag in here.tags}
+    real = [tag for tag in tags.sys_tags() if tag.platform in known and not tag.platform.startswith("linux_")]
+    assert [tag for tag in here.tags if not tag.platform.startswith("linux_")] == real
+    assert here.tags[-1].platform == "any"
+
+
+def test_the_markers_of_this_machine_are_those_that_python_reports() -> None:
+    here = Target(python=platform.python_version(), platform=this_platform())
+    (environment,) = here.environments(SpecifierSet())
+    real = default_environment()
+    unknowable = {"platform_release", "platform_version"}
+    assert {k: v for k, v in environment.items() if k not in unknowable} == {
+        k: v for k, v in real.items() if k not in unknowable
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "holds", "lacks"),
+    [
+        ("x86_64-manylinux_2_28", "manylinux_2_28_x86_64", "manylinux2014_x86_64", "manylinux_2_31_x86_64"),
+        ("x86_64-manylinux2014", "manylinux_2_17_x86_64", "manylinux1_x86_64", "manylinux_2_28_x86_64"),
+        ("aarch64-manylinux_2_28", "manylinux_2_28_aarch64", "manylinux2014_aarch64", "manylinux2010_aarch64"),
+        ("x86_64-unknown-linux-musl", "musllinux_1_2_x86_64", "musllinux_1_1_x86_64", "manylinux_2_17_x86_64"),
+        ("windows", "win_amd64", "win_amd64", "win32"),
+        ("aarch64-pc-windows-msvc", "win_arm64", "win_arm64", "win_amd64"),
+        ("macos", "macosx_13_0_arm64", "macosx_11_0_universal2", "macosx_14_0_arm64"),
+        ("x86_64-apple-darwin", "macosx_13_0_x86_64", "macosx_10_9_x86_64", "macosx_11_0_arm64"),
+    ],
+)
+def test_a_platform_stands_for_its_tags(name: str, first: str, holds: str, lacks: str) -> None:
+    platforms = [tag.platform for tag in target(name=name).tags]
+    assert platforms[0] == first
+    assert holds in platforms
+    assert lacks not in platforms
+
+
+def test_a_target_takes_the_wheels_of_its_python_and_the_stable_abi_of_older_ones() -> None:
+    found = {(tag.interpreter, tag.abi) for tag in target("3.12").tags}
+    assert {("cp312", "cp312"), ("cp39", "abi3"), ("py3", "none")} <= found
+    assert not {("cp313", "cp313"), ("cp312", "cp312t"), ("cp313", "abi3")} & found
+
+
+def test_aliases_mean_what_uv_says_they_mean() -> None:
+    assert parse_platform("linux") == parse_platform("x86_64-unknown-linux-gnu") == PLATFORMS["x86_64-manylinux_2_28"]
+    assert parse_platform("aarch64-manylinux2014").libc == ("glibc", 2, 17)
+
+
+def test_markers_of_foreign_platforms_are_those_of_that_platform() -> None:
+    (windows,) = target("3.12.1", "windows").environments(SpecifierSet())
+    assert (windows["os_name"], windows["sys_platform"], windows["platform_machine"]) == ("nt", "win32", "AMD64")
+    (macos,) = target("3.12.1", "macos").environments(SpecifierSet())
+    assert (macos["platform_system"], macos["platform_machine"]) == ("Darwin", "arm64")
+
+
+@pytest.mark.parametrize(
+    ("python", "requires", "versions"),
+    [
+        ("3.12", "", ["3.12.0", "3.12.39"]),
+        ("3.12", ">=3.12.4", ["3.12.4", "3.12.39"]),
+        ("3.12", "==3.12", ["3.12.0"]),
+        ("3.12", ">=3.13", []),
+        ("3.12.4", ">=3.10", ["3.12.4"]),
+        ("3.12.4", ">=3.12.5", []),
+    ],
+)
+def test_a_minor_version_stands_for_the_patches_that_the_script_allows(
+    python: str, requires: str, versions: list[str]
+) -> None:
+    environments = target(python).environments(SpecifierSet(requires))
+    assert [environment["python_full_version"] for environment in environments] == versions
+
+
+@pytest.mark.parametrize("version", ["", "3", "2.7", "banana", "3.012", "3.12rc1", "3.12.1.2", ">=3.11", "../3.12"])
+def test_what_is_no_python_version_is_refused(version: str) -> None:
+    with pytest.raises(UnknownPython):
+        parse_python(version)
+
+
+def test_an_unknown_platform_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnknownPlatform, match="x86_64-manylinux_2_28"):
+        parse_platform("solaris")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundler import manifest as manifests
+from bundler.errors import Damaged, NotABundle
+from bundler.manifest import File
+from bundler.verify import EXEC_SCRIPT, verify
+from tests.unit.test_manifest import manifest
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A small whole bundle."""
+    folder = tmp_path / "x.bundle"
+    found = manifest()
+    files = []
+    for file in found.files:
+        data = b"script" if file.path.endswith(".py") else file.path.encode()
+        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file.path).write_bytes(data)
+        files.append(File(path=file.path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+    digest = hashlib.sha256(b"script").hexdigest()
+    whole = replace(found, files=tuple(files), scripts=(replace(found.scripts[0], sha256=digest),))
+    (folder / manifests.NAME).write_bytes(whole.to_json())
+    write_sums(folder)
+    return folder
+
+
+def write_sums(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != manifests.SUMS]
+    digests = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (folder / manifests.SUMS).write_bytes(manifests.sums(digests))
+
+
+def rows(folder: Path) -> list[tuple[str, str]]:
+    with pytest.raises(Damaged) as caught:
+        verify(folder)
+    return caught.value.rows
+
+
+_WHEEL = "wheels/alpha-1.0-py3-none-any.whl"
+
+
+def test_a_whole_bundle_is_whole(bundle: Path) -> None:
+    assert verify(bundle).name == "solve"
+
+
+def test_missing_changed_and_foreign_files_are_all_told(bundle: Path) -> None:
+    (bundle / _WHEEL).unlink()
+    lock = next(bundle.rglob("*.lock"))
+    lock.write_bytes(lock.read_bytes()[:-1] + b"?")
+    (bundle / "wheels" / "evil.whl").touch()
+    assert rows(bundle) == [
+        ("missing", _WHEEL),
+        ("changed", lock.relative_to(bundle).as_posix()),
+        ("foreign", "wheels/evil.whl"),
+    ]
+
+
+def test_one_flipped_bit_in_any_file_is_found(bundle: Path) -> None:
+    for path in [path for path in bundle.rglob("*") if path.is_file() and path.name != manifests.NAME]:
+        good = path.read_bytes()
+        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        assert path.relative_to(bundle).as_posix() in [name for _, name in rows(bundle)]
+        path.write_bytes(good)
+    assert verify(bundle)
+
+
+def test_a_changed_manifest_is_found_by_the_sums(bundle: Path) -> None:
+    path = bundle / manifests.NAME
+    path.write_bytes(path.read_bytes().replace(b'"alpha"', b'"omega"'))
+    assert rows(bundle) == [("changed", manifests.NAME)]
+
+
+def test_a_link_in_place_of_a_file_is_a_changed_file(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes((bundle / _WHEEL).read_bytes())
+    (bundle / _WHEEL).unlink()
+    (bundle / _WHEEL).symlink_to(tmp_path / "elsewhere")
+    assert rows(bundle) == [("changed", _WHEEL)]
+
+
+def test_a_folder_that_is_a_link_is_not_followed(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "wheels").rename(tmp_path / "wheels")
+    (bundle / "wheels").symlink_to(tmp_path / "wheels")
+    assert rows(bundle) == [("missing", _WHEEL), ("foreign", "wheels")]
+
+
+def test_a_pipe_is_not_waited_for(bundle: Path) -> None:
+    (bundle / _WHEEL).unlink()
+    os.mkfifo(bundle / _WHEEL)
+    assert rows(bundle) == [("changed", _WHEEL)]
+
+
+def test_an_execution_script_counts_only_if_the_sums_vouch_for_it(bundle: Path) -> None:
+    (bundle / EXEC_SCRIPT).write_text("print(1)")
+    assert rows(bundle) == [("foreign", EXEC_SCRIPT)]
+    write_sums(bundle)
+    assert verify(bundle)
+    (bundle / EXEC_SCRIPT).write_text("print(2)")
+    assert rows(bundle) == [("changed", EXEC_SCRIPT)]
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(NotABundle, match="is no bundle or publication"):
+            verify(path)
