@@ -3,13 +3,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.stand_ins.index import Index, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -64,9 +67,9 @@ class Workplace:
         )
         return path
 
-    def bundle(self, *arguments: str | Path, **environment: str) -> Path:
+    def bundle(self, *arguments: str | Path, cwd: Path | None = None, **environment: str) -> Path:
         """Bundle for this Python, which must work; return the bundle."""
-        done = self.run("bundle", *arguments, "--python", PYTHON, **environment)
+        done = self.run("bundle", "--python", PYTHON, *arguments, cwd=cwd, **environment)
         assert done.returncode == 0, done.stderr
         return self.folder / done.stdout.strip()
 

@@ -85,7 +85,7 @@ def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
     _refuse_conflicts(store, records.values())
     for path, record in records.items():
         yield _put(store, path, record, metadata[path])
-        files.claim(_record_path(store, record), json.dumps(asdict(record), indent=1).encode() + b"\n")
+        _claim(_record_path(store, record), json.dumps(asdict(record), indent=1).encode() + b"\n")
     _refuse_conflicts(store, records.values())  # two publishers may have come at once
     write_pages(store, {record.project for record in records.values()})
 
@@ -118,6 +118,12 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _claim(path: Path, data: bytes) -> None:
+    """Write the record at `path` where there is none, or only what a crash left of one without hard links."""
+    if not files.claim(path, data) and _read_record(path) is None:
+        files.write(path, data)
 
 
 def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:

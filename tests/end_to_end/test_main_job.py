@@ -1,19 +1,421 @@
-"""The command line from a script to an offline run."""
+"""The command line from a script to an offline run, as a person, a cluster and an accident would have it."""
 
 from __future__ import annotations
 
-from tests.conftest import Workplace
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BIN, PYTHON, Workplace
+from tests.stand_ins import index as faults
 from tests.stand_ins.wheels import make_wheel
 
+EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
+ISOLATED = ["unshare", "-rn"] if subprocess.run(["unshare", "-rn", "true"], check=False).returncode == 0 else []
+ODD_NAMES = [
+    "a b.py",
+    "it's.py",
+    '"quoted".py',
+    "$(touch owned).py",
+    "l\u00f6s\u00fcng.py",
+    "-v.py",
+    "100%.py",
+    "no_suffix",
+    "a#b?c.py",
+]
 
-def test_a_script_is_bundled_published_and_runs_without_network(workplace: Workplace) -> None:
-    workplace.index.add(make_wheel("alpha", requires=["beta>=1", "colorful; sys_platform == 'win32'"]))
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def published(workplace: Workplace, body: str = "import alpha\nprint('got', alpha.version)\n") -> Path:
+    """Bundle and publish a script that needs `alpha`, which needs `beta`; return the publication."""
+    workplace.index.add(make_wheel("alpha", requires=["beta>=1", "colors; sys_platform == 'win32'"]))
     workplace.index.add(make_wheel("beta", "1.5"))
-    workplace.index.add(make_wheel("colorful"))
-    workplace.script("solve.py", "alpha", body="import alpha, beta\nprint('got', alpha.version, beta.version)\n")
+    workplace.index.add(make_wheel("colors"))
+    workplace.script("solve.py", "alpha", body=body)
     workplace.bundle("solve.py")
+    return workplace.publish()
+
+
+def evaluate(
+    workplace: Workplace, publication: Path, **context: Any
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Run the execution script on a node without network; return the finished process and the parameter values."""
+    task = workplace.folder / f"task-{time.monotonic_ns()}"
+    task.mkdir()
+    tables = {
+        "software": [{"name": "Uv", "executable": str(BIN / "uv")}],
+        "environment": {"UV_CACHE_DIR": str(workplace.folder / "node-cache")},
+        "parameter_values": {},
+        "failure": "silent",
+        **context,
+    }
+    where = workplace.folder / "context.json"
+    where.write_text(json.dumps(tables))
+    done = workplace.run(*ISOLATED, sys.executable, EVALUATOR, publication / "exec_script.py", where, cwd=task)
+    values = workplace.folder / "parameter_values.json"
+    return done, json.loads(values.read_text()) if values.exists() else {}
+
+
+def test_a_script_is_bundled_published_and_rehearsed(workplace: Workplace) -> None:
+    publication = published(
+        workplace, body="import alpha, beta\nopen('plot.txt', 'w').write(alpha.version + beta.version)\n"
+    )
+    done = workplace.run("bundler", "rehearse", publication, "-o", "task")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "task/plot.txt\n"
+    assert (workplace.folder / "task" / "plot.txt").read_text() == "1.01.5"
+    assert ("network namespace" if ISOLATED else "Weak isolation") in done.stderr
+
+
+def test_the_published_script_has_no_network(workplace: Workplace) -> None:
+    if not ISOLATED:
+        pytest.skip("this system allows no network namespace")
+    body = f"import urllib.request\nurllib.request.urlopen('{workplace.index.url}/simple/alpha/')\n"
+    done = workplace.run("bundler", "rehearse", published(workplace, body))
+    assert done.returncode == 1
+    assert "Network is unreachable" in done.stderr
+    assert "the job failed (exit code 1)" in done.stderr
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_script_runs_whatever_it_is_called(workplace: Workplace, name: str) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script(name, "alpha", body="import sys, alpha\nprint('ran', ascii(sys.argv[0].rpartition('/')[2]))\n")
+    workplace.bundle("-o", "x.bundle", "--", name)
     publication = workplace.publish()
+    assert publication.name.isascii()
     done = workplace.run("bundler", "rehearse", publication)
     assert done.returncode == 0, done.stderr
-    assert "got 1.0 1.5" in done.stderr
-    assert "network namespace" in done.stderr or "Weak isolation" in done.stderr
+    assert f"ran {name!a}" in done.stderr
+    assert not list(workplace.folder.rglob("owned"))
+
+
+def test_the_oldest_uv_runs_what_the_newest_locked(workplace: Workplace, old_uv: Path) -> None:
+    publication = published(workplace)
+    done, _ = evaluate(workplace, publication, software=[{"name": "uv", "executable": str(old_uv)}])
+    assert done.returncode == 0, done.stdout
+    assert "got 1.0" in done.stdout
+    _swap(publication / "wheels" / "beta-1.5-py3-none-any.whl")
+    fresh = {"UV_CACHE_DIR": str(workplace.folder / "fresh")}
+    done, _ = evaluate(workplace, publication, software=[{"name": "uv", "executable": str(old_uv)}], environment=fresh)
+    assert "Hash mismatch" in done.stdout
+    assert done.returncode == 1
+
+
+def test_parameters_go_in_and_come_back(workplace: Workplace) -> None:
+    body = """
+import json
+x = json.load(open("input_parameters.json"))["x"]
+json.dump({"y": x * 2}, open("output_parameters.json", "w"))
+"""
+    done, values = evaluate(workplace, published(workplace, body), parameter_values={"x": 21})
+    assert done.returncode == 0, done.stdout
+    assert values == {"x": 21, "y": 42}
+
+
+@pytest.mark.parametrize("failure", ["raise", "return", "silent"])
+def test_a_failing_script_fails_its_job_and_keeps_its_output_parameters(workplace: Workplace, failure: str) -> None:
+    body = "open('output_parameters.json', 'w').write('{\"y\": 1}')\nraise SystemExit(3)\n"
+    done, values = evaluate(workplace, published(workplace, body), failure=failure)
+    assert done.returncode == 3
+    assert values == {"y": 1}
+    assert ("uv run failed" in done.stdout) == (failure != "silent")
+
+
+def test_many_jobs_of_a_node_share_one_environment(workplace: Workplace) -> None:
+    publication = published(workplace, "import sys\nprint('prefix', sys.prefix)\n")
+    prefixes = set()
+    for _ in range(3):
+        done, _ = evaluate(workplace, publication)
+        assert done.returncode == 0, done.stdout
+        prefixes.add(next(line for line in done.stdout.splitlines() if line.startswith("prefix")))
+    assert len(prefixes) == 1
+
+
+def test_a_publication_runs_from_a_read_only_share_that_was_moved(workplace: Workplace) -> None:
+    publication = published(workplace)
+    moved = workplace.folder / "elsewhere" / "copy"
+    shutil.copytree(publication, moved)
+    shutil.rmtree(workplace.folder / "share")
+    before = tree(moved)
+    for path in (moved, *moved.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    assert workplace.run("bundler", "verify", moved).returncode == 0
+    done = workplace.run("bundler", "rehearse", moved)
+    assert done.returncode == 0, done.stderr
+    assert "got 1.0" in done.stderr
+    assert tree(moved) == before
+
+
+def _tamper(path: Path) -> None:
+    """Flip a bit in the middle, as a bad disk or a bad neighbour would, and undo the links that share the file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+
+
+def _swap(path: Path) -> None:
+    """Put another good wheel of the same name in the place of `path`: only a hash can tell."""
+    path.unlink()
+    path.write_bytes(make_wheel("beta", "1.5", files={"beta.py": b"evil = 1\n"})[1])
+
+
+def test_a_wheel_that_was_swapped_stops_the_job(workplace: Workplace) -> None:
+    publication = published(workplace, "print('first line')\n")
+    _swap(next(publication.glob("wheels/beta-*.whl")))
+    done, _ = evaluate(workplace, publication)
+    assert done.returncode != 0
+    assert "Hash mismatch" in done.stdout
+    assert "first line" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("wheels/beta-*.whl", "beta-1.5-py3-none-any.whl"),
+        ("targets/*/solve.py", "solve.py was changed since it was published"),
+        ("targets/*/solve.py.lock", "solve.py.lock was changed since it was published"),
+    ],
+)
+def test_one_flipped_bit_stops_the_job_before_the_first_line_of_the_script(
+    workplace: Workplace, pattern: str, words: str
+) -> None:
+    publication = published(workplace, "print('first line')\n")
+    _tamper(next(publication.glob(pattern)))
+    done, _ = evaluate(workplace, publication)
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "first line" not in done.stdout
+    checked = workplace.run("bundler", "verify", publication)
+    assert checked.returncode == 1
+    assert f"changed  {next(publication.glob(pattern)).relative_to(publication)}" in checked.stderr
+
+
+def test_a_wheel_that_is_missing_stops_the_job(workplace: Workplace) -> None:
+    publication = published(workplace, "print('first line')\n")
+    next(publication.glob("wheels/beta-*.whl")).unlink()
+    done, _ = evaluate(workplace, publication, failure="raise")
+    assert done.returncode != 0
+    assert "beta" in done.stdout
+    assert "first line" not in done.stdout
+
+
+def test_a_share_that_is_not_mounted_is_told(workplace: Workplace) -> None:
+    publication = published(workplace)
+    script = workplace.folder / "exec_script.py"
+    shutil.copy(publication / "exec_script.py", script)
+    shutil.rmtree(workplace.folder / "share")
+    done, _ = evaluate(workplace, workplace.folder)
+    assert done.returncode == 70
+    assert "Is the share mounted on this node" in done.stdout
+
+
+def test_a_python_that_is_missing_is_told(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha", body="print('first line')\n")
+    assert workplace.run("bundle", "solve.py", "--python", "3.14").returncode == 0
+    done, _ = evaluate(workplace, workplace.publish(), failure="return")
+    assert done.returncode != 0
+    assert "uv finds no Python 3.14 on this node; the administrator of HPS installs one" in done.stdout
+
+
+def test_hostile_settings_of_the_node_change_nothing(workplace: Workplace) -> None:
+    evil = workplace.folder / "evil"
+    evil.mkdir()
+    (evil / "alpha.py").write_text("version = 'evil'\n")
+    workplace.environment.update(
+        UV_INDEX_URL="http://127.0.0.1:9", UV_LOCKED="1", UV_NO_BINARY="1", UV_PYTHON="3.8", PYTHONPATH=str(evil)
+    )
+    publication = published(
+        Workplace(
+            workplace.folder,
+            workplace.index,
+            {**workplace.environment, "UV_LOCKED": "0", "UV_NO_BINARY": "0", "UV_PYTHON": PYTHON},
+        )
+    )
+    done, _ = evaluate(workplace, publication)
+    assert done.returncode == 0, done.stdout
+    assert "got 1.0" in done.stdout
+
+
+def test_the_share_seen_elsewhere_by_evaluators_is_written_into_the_execution_script(workplace: Workplace) -> None:
+    publication = published(workplace)
+    for seen, expected in (
+        (r"S:\bundles", r"S:\\bundles\\publications"),
+        ("/mnt/bundles", "/mnt/bundles/publications/"),
+    ):
+        done = workplace.run("publish-index", "share", "--seen-at", seen)
+        assert done.stdout.strip() == str(publication)
+        assert expected in (publication / "exec_script.py").read_text()
+
+
+def test_several_scripts_of_a_publication_run_by_name(workplace: Workplace) -> None:
+    for version in ("1.0", "2.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    workplace.script("one.py", "alpha<2", body="import alpha\nprint('one got', alpha.version)\n")
+    workplace.script("two.py", "alpha", body="import alpha\nprint('two got', alpha.version)\n")
+    workplace.bundle("one.py", "two.py")
+    publication = workplace.publish()
+    for name, words in (("one.py", "one got 1.0"), ("two.py", "two got 2.0")):
+        done = workplace.run("bundler", "rehearse", publication, "--script", name)
+        assert done.returncode == 0, done.stderr
+        assert words in done.stderr
+    done = workplace.run("bundler", "rehearse", publication)
+    assert done.returncode == 1
+    assert "holds one.py, two.py. Set BUNDLER_SCRIPT" in done.stderr
+
+
+def test_a_bundle_runs_with_nothing_but_uv_and_nothing_but_pip(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha", requires=["beta"]))
+    workplace.index.add(make_wheel("beta"))
+    workplace.script("solve.py", "alpha", body="import alpha\nprint('got', alpha.version)\n")
+    bundle = workplace.bundle("solve.py")
+    text = (bundle / "README.txt").read_text()
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    by_uv = " && ".join(line for line in commands if line.startswith(("cd targets", "uv run")))
+    by_pip = " && ".join(line for line in commands if line.startswith(("python3", "/tmp/env")))
+    by_pip = by_pip.replace("/tmp/env", str(workplace.folder / "env")).replace(
+        f"python{PYTHON} ", f"{sys.executable} ", 1
+    )
+    for commands_of_readme in (by_uv, by_pip):
+        done = workplace.run(*ISOLATED, "sh", "-c", commands_of_readme, cwd=bundle)
+        assert done.returncode == 0, done.stderr
+        assert "got 1.0" in done.stdout
+
+
+def test_publishing_again_changes_nothing(workplace: Workplace) -> None:
+    publication = published(workplace)
+    share = workplace.folder / "share"
+    before, inode = tree(share), publication.stat().st_ino
+    assert workplace.publish() == publication
+    assert (tree(share), publication.stat().st_ino) == (before, inode)
+
+
+def test_a_damaged_publication_is_published_anew(workplace: Workplace) -> None:
+    publication = published(workplace)
+    before = tree(publication)
+    _tamper(next(publication.glob("wheels/beta-*.whl")))
+    workplace.publish()
+    assert tree(publication) == before
+
+
+def test_the_bundle_to_publish_is_found_or_the_choice_is_told(workplace: Workplace) -> None:
+    done = workplace.run("publish-index", "share")
+    assert done.returncode == 1
+    assert "no bundle here" in done.stderr
+    published(workplace)
+    shutil.copytree(workplace.folder / "solve.bundle", workplace.folder / "other.bundle")
+    done = workplace.run("publish-index", "share")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "2 bundles here. Name those to publish:\n  other.bundle\n  solve.bundle" in done.stderr
+
+
+def test_a_changed_bundle_is_not_published(workplace: Workplace) -> None:
+    published(workplace)
+    before = tree(workplace.folder / "share")
+    (workplace.folder / "solve.bundle" / "wheels" / "extra.whl").touch()
+    done = workplace.run("publish-index", "share")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "foreign  wheels/extra.whl" in done.stderr
+    assert tree(workplace.folder / "share") == before
+
+
+def test_a_destination_that_cannot_be_written_is_told(workplace: Workplace) -> None:
+    published(workplace)
+    (workplace.folder / "file").touch()
+    for destination in ("file", "file/below", "/proc/nowhere"):
+        done = workplace.run("publish-index", destination, "solve.bundle")
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert "error: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def start(workplace: Workplace, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / command[0]), *command[1:]],
+        cwd=workplace.folder,
+        env=workplace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_an_interrupted_bundle_leaves_the_good_one_of_before(workplace: Workplace) -> None:
+    published(workplace)
+    bundle = workplace.folder / "solve.bundle"
+    before = tree(bundle)
+    name = workplace.index.add(make_wheel("beta", "2.0"))
+    workplace.index.faults[name] = faults.stalled
+    workplace.environment["UV_HTTP_TIMEOUT"] = "60"
+    with start(workplace, "bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
+        while not workplace.index.requests[f"/files/{name}"]:
+            time.sleep(0.02)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert time.monotonic() - asked < 2
+    assert (process.returncode, out) == (130, "")
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert tree(bundle) == before
+    del workplace.index.faults[name]
+    workplace.bundle("solve.py", "--upgrade")
+    assert (bundle / "wheels" / name).exists()
+
+
+def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(workplace: Workplace) -> None:
+    publication = published(workplace)
+    share, bundle = workplace.folder / "share", workplace.folder / "solve.bundle"
+    before = tree(publication)
+    for version in range(2, 8):
+        workplace.index.add(make_wheel("beta", f"{version}.0", files={"beta.py": os.urandom(300_000)}))
+        for delay in (0.05 * version, 0.5):
+            with start(workplace, "bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
+                time.sleep(delay)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+            assert workplace.run("bundler", "verify", bundle).returncode == 0
+        workplace.bundle("solve.py", "--upgrade")
+        with start(workplace, "publish-index", "share") as process:
+            time.sleep(0.03 * version)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        for visible in (share / "publications").iterdir():
+            if not visible.name.startswith("."):
+                assert workplace.run("bundler", "verify", visible).returncode == 0
+        assert workplace.run("bundler", "verify", workplace.publish()).returncode == 0
+    assert tree(publication) == before
+    assert (share / "simple" / "beta" / "index.html").read_text().count("<a ") == 7
+
+
+@pytest.mark.parametrize("command", ["bundle", "publish-index"])
+def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, command: str) -> None:
+    mount = ["unshare", "-rm", "sh", "-c"]
+    if subprocess.run([*mount, "mount -t tmpfs tmpfs /mnt"], check=False, capture_output=True).returncode:
+        pytest.skip("this system allows no mount namespace")
+    workplace.index.add(make_wheel("alpha", files={"alpha.py": b"version = 1\n", "big.bin": os.urandom(3_000_000)}))
+    workplace.script("solve.py", "alpha")
+    workplace.bundle("solve.py")
+    (workplace.folder / "small").mkdir()
+    line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {BIN / command} "
+    line += f"solve.py --python {PYTHON} -o small/x.bundle" if command == "bundle" else "small/share solve.bundle"
+    done = workplace.run(*mount, f"{line}; code=$?; find small -type f | sort; exit $code")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "x.bundle" not in done.stdout
+    assert "publications" not in done.stdout

@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     index: Index
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         path = unquote(self.path.split("?")[0])
         before = self.index.requests[path]
         self.index.requests[path] += 1

@@ -7,7 +7,10 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -35,7 +38,7 @@ def make_wheel(
     contents[f"{info}/METADATA"] = metadata(name, version, requires, requires_python)
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
-        for python in tag.split("-")[0].split(".")
+        for python in tag.split("-", maxsplit=1)[0].split(".")
         for abi in tag.split("-")[1].split(".")
         for platform in tag.split("-")[2].split(".")
     )

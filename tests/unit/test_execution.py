@@ -4,7 +4,6 @@ import ast
 import importlib.util
 import json
 import logging
-import os
 import stat
 import subprocess
 import sys
@@ -25,7 +24,7 @@ TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py
 @pytest.fixture(scope="module")
 def template() -> Any:
     """The template as a module, with stand-ins for what an evaluator provides."""
-    provided = {
+    provided: dict[str, dict[str, object]] = {
         "ansys.rep.common.logging": {"log": logging.getLogger("evaluator")},
         "ansys.rep.evaluator.task_manager": {"ApplicationExecution": object},
     }
@@ -274,4 +273,4 @@ def test_a_file_that_was_changed_or_is_gone_is_told(template: Any, tmp_path: Pat
     with pytest.raises(template.OfflineRunError, match="was changed since it was published"):
         template.check_file(str(tmp_path / "s.py"), "0" * 64, "the script")
     with pytest.raises(template.OfflineRunError, match="Is the share mounted"):
-        template.check_file(os.path.join(tmp_path, "gone", "s.py"), "0" * 64, "the script")
+        template.check_file(str(tmp_path / "gone" / "s.py"), "0" * 64, "the script")

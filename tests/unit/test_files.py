@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from wheelhouse import files
 from wheelhouse.errors import FileFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Boom(Exception):

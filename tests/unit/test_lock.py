@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from packaging.pylock import Pylock
 
-from wheelhouse import lock
+from wheelhouse import lock, toml
 from wheelhouse.errors import NoWheels, PythonRefused, UnusableLock
 from wheelhouse.lock import Pin, Resolution
 from wheelhouse.target import Target, parse_platform
@@ -158,7 +158,7 @@ def test_the_lock_of_a_target_is_a_valid_pylock_that_selects_the_same_wheels() -
         package("timeout", wheel("timeout-1.0-py3-none-any.whl"), marker="python_full_version < '3.11.3'"),
     )
     pins = lock.pins(found, target("3.11"), {}, Path("unused"))
-    again = Pylock.from_dict(lock.toml.loads(lock.target_pylock(pins, "../../wheels").decode()))
+    again = Pylock.from_dict(toml.loads(lock.target_pylock(pins, "../../wheels").decode()))
     (environment,) = target("3.11.0").environments(found.requires_python)
     selected = [source for _, source in again.select(environment=environment, tags=target("3.11").tags)]
     assert [getattr(source, "path", None) for source in selected] == [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from bundler.errors import Damaged, NotABundle
 from bundler.manifest import File
 from bundler.verify import EXEC_SCRIPT, verify
 from tests.unit.test_manifest import manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

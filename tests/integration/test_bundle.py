@@ -1,0 +1,281 @@
+"""Bundling with real uv against a local index."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import PYTHON, Workplace
+from tests.stand_ins import index as faults
+from tests.stand_ins.wheels import make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINUX = "x86_64-manylinux_2_28"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def wheels(bundle: Path) -> list[str]:
+    return sorted(path.name for path in (bundle / "wheels").iterdir())
+
+
+def manifest(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((bundle / "manifest.json").read_bytes())
+    return found
+
+
+def test_only_the_path_of_the_bundle_is_on_standard_output(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert (done.returncode, done.stdout) == (0, "solve.bundle\n")
+    assert "1 wheels (1 downloaded)" in done.stderr
+
+
+def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Workplace) -> None:
+    workplace.index.add(
+        make_wheel("tool", requires=["colors; sys_platform == 'win32'", "backport; python_version < '3.11'"])
+    )
+    workplace.index.add(make_wheel("colors"))
+    workplace.index.add(make_wheel("backport"))
+    for python in ("cp310", "cp312"):
+        for platform in ("manylinux_2_17_x86_64", "win_amd64"):
+            workplace.index.add(make_wheel("fast", tag=f"{python}-{python}-{platform}"))
+    workplace.script("solve.py", "tool", "fast", requires=">=3.10")
+    done = workplace.run(
+        "bundle", "solve.py", "--python", "3.10", "--python", "3.12", "--platform", LINUX, "--platform", "windows"
+    )
+    assert done.returncode == 0, done.stderr
+    bundle = workplace.folder / "solve.bundle"
+    assert len(wheels(bundle)) == 7
+    installs = {
+        target["name"]: sorted(name.split("-")[0] for name in target["wheels"]["solve.py"])
+        for target in manifest(bundle)["targets"]
+    }
+    assert installs == {
+        f"3.12-{LINUX}": ["fast", "tool"],
+        f"3.10-{LINUX}": ["backport", "fast", "tool"],
+        "3.12-x86_64-pc-windows-msvc": ["colors", "fast", "tool"],
+        "3.10-x86_64-pc-windows-msvc": ["backport", "colors", "fast", "tool"],
+    }
+
+
+def test_the_same_inputs_give_the_same_bytes_and_nothing_of_this_machine(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha", requires=["beta"]))
+    workplace.index.add(make_wheel("beta"))
+    workplace.script("solve.py", "alpha")
+    one = tree(workplace.bundle("solve.py", "-o", "one"))
+    two = tree(workplace.bundle("solve.py", "-o", "two", BUNDLER_CACHE_DIR=str(workplace.folder / "other-cache")))
+    assert one == two
+    for path, data in one.items():
+        if not path.startswith("wheels/"):
+            assert str(workplace.folder).encode() not in data, path
+            assert path == "manifest.json" or b"127.0.0.1" not in data, path
+
+
+def test_sha256sum_checks_a_bundle(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    bundle = workplace.bundle(workplace.script("a b.py", "alpha"))
+    assert workplace.run("sha256sum", "-c", "--strict", "SHA256SUMS", cwd=bundle).returncode == 0
+
+
+def test_an_up_to_date_bundle_is_left_alone_without_asking_the_index(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    before = tree(workplace.bundle("solve.py"))
+    workplace.index.add(make_wheel("alpha", "2.0"))
+    workplace.index.requests.clear()
+    assert tree(workplace.bundle("solve.py")) == before
+    assert not workplace.index.requests
+    assert wheels(workplace.bundle("solve.py", "--upgrade")) == ["alpha-2.0-py3-none-any.whl"]
+
+
+def test_a_damaged_bundle_is_made_anew(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    bundle = workplace.bundle("solve.py")
+    before = tree(bundle)
+    (bundle / "wheels" / "alpha-1.0-py3-none-any.whl").write_bytes(b"rot")  # through the link: the cache rots with it
+    assert tree(workplace.bundle("solve.py")) == before
+
+
+def test_a_lock_beside_the_script_is_honoured(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha", "1.0"))
+    script = workplace.script("solve.py", "alpha")
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    locked = script.with_name("solve.py.lock").read_bytes()
+    workplace.index.add(make_wheel("alpha", "2.0"))
+    assert wheels(workplace.bundle("solve.py")) == ["alpha-1.0-py3-none-any.whl"]
+    assert script.with_name("solve.py.lock").read_bytes() == locked
+
+
+def test_a_lock_that_no_longer_fits_is_refused_with_what_to_do(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.index.add(make_wheel("beta"))
+    script = workplace.script("solve.py", "alpha")
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    workplace.script("solve.py", "beta")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "solve.py.lock: does not fit solve.py any more. Renew it (uv lock --script solve.py)" in done.stderr
+
+
+def test_a_version_whose_wheels_need_a_newer_glibc_gives_way_to_one_that_fits(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("fast", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64"))
+    workplace.index.add(make_wheel("fast", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64"))
+    workplace.script("solve.py", "fast")
+    both = ("--platform", LINUX, "--platform", "x86_64-manylinux_2_34")
+    done = workplace.run("bundle", "solve.py", "--python", "3.12", *both)
+    assert done.returncode == 0, done.stderr
+    assert [name[:8] for name in wheels(workplace.folder / "solve.bundle")] == ["fast-1.0", "fast-2.0"]
+
+
+def test_resolving_again_for_a_target_keeps_to_tool_uv_of_the_script(workplace: Workplace) -> None:
+    """`uv pip compile` drops `[tool.uv]` without a word unless it is called just so."""
+    links = workplace.folder / "links"
+    links.mkdir()
+    for named in (
+        make_wheel("fast", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64"),
+        make_wheel("fast", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64"),
+        make_wheel("fast", "1.5", tag="cp312-cp312-manylinux_2_17_x86_64"),
+    ):
+        (links / named[0]).write_bytes(named[1])
+    workplace.script(
+        "solve.py", "fast", uv="no-index = true\nfind-links = ['links']\nconstraint-dependencies = ['fast!=1.5']"
+    )
+    done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX)
+    assert done.returncode == 0, done.stderr
+    assert wheels(workplace.folder / "solve.bundle") == ["fast-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"]
+
+
+def test_a_locked_version_that_does_not_fit_is_refused_rather_than_replaced(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("fast", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64"))
+    workplace.index.add(make_wheel("fast", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64"))
+    script = workplace.script("solve.py", "fast")
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX)
+    assert done.returncode == 1
+    assert "fast 2.0   its wheels need glibc 2.34" in done.stderr
+
+
+def test_all_packages_without_a_wheel_are_named_at_once_for_every_target(workplace: Workplace) -> None:
+    workplace.index.add(make_sdist("source"))
+    workplace.index.add(make_wheel("fast", tag="cp312-cp312-manylinux_2_34_x86_64"))
+    workplace.script("solve.py", "source", "fast")
+    done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX, "--platform", "windows")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "fast 1.0     its wheels need glibc 2.34" in done.stderr
+    assert done.stderr.count("source 1.0   only a source distribution is published") == 2
+    assert "fits Python 3.12 on x86_64-pc-windows-msvc" in done.stderr
+    assert not (workplace.folder / "solve.bundle").exists()
+
+
+def test_two_scripts_share_files_and_keep_their_own_versions(workplace: Workplace) -> None:
+    for version in ("1.0", "2.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    workplace.index.add(make_wheel("beta"))
+    workplace.script("one.py", "alpha<2", "beta")
+    workplace.script("two.py", "alpha", "beta")
+    bundle = workplace.bundle("one.py", "two.py")
+    assert bundle.name == "one.bundle"
+    assert [name[:9] for name in wheels(bundle)] == ["alpha-1.0", "alpha-2.0", "beta-1.0-"]
+
+
+def test_one_file_name_with_different_bytes_from_two_places_is_refused(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    other = workplace.folder / "other"
+    other.mkdir()
+    name, data = make_wheel("alpha", files={"alpha.py": b"other = 1\n"})
+    (other / name).write_bytes(data)
+    workplace.script("one.py", "alpha")
+    workplace.script("two.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "other/{name}" }}')
+    done = workplace.run("bundle", "one.py", "two.py", "--python", PYTHON)
+    assert done.returncode == 1
+    assert "comes from two places with different bytes" in done.stderr
+
+
+def test_a_wheel_from_a_path_of_the_script_is_bundled(workplace: Workplace) -> None:
+    name, data = make_wheel("alpha")
+    (workplace.folder / "local wheels").mkdir()
+    (workplace.folder / "local wheels" / name).write_bytes(data)
+    workplace.script("solve.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "local wheels/{name}" }}')
+    bundle = workplace.bundle("solve.py")
+    assert wheels(bundle) == [name]
+    assert str(workplace.folder).encode() not in (bundle / "manifest.json").read_bytes()
+
+
+def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
+    name = workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", f"alpha @ {workplace.index.url}/files/{name}")
+    assert wheels(workplace.bundle("solve.py")) == [name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.py"], "nowhere.py: No such file or directory"),
+        (["plain.py"], 'plain.py: no inline script metadata. Add a "# /// script" block'),
+        (["solve.py", "--python", "banana"], "banana: not a Python version"),
+        (["solve.py", "--python", "3.99"], "3.99: uv knows no such Python"),
+        (["solve.py", "--platform", "solaris", "--platform", "beos"], "beos: no such platform"),
+        (["solve.py", "--platform", "solaris", "--platform", "beos"], "solaris: no such platform"),
+        (["solve.py", "--python", "3.8"], "requires-python is >=3.9, which leaves out Python 3.8"),
+        (["solve.py", "--python", PYTHON, "-o", "taken"], "taken: exists and is no bundle"),
+        (["solve.py", "--python", PYTHON, "-o", "plain.py"], "plain.py: exists and is no bundle"),
+        (["solve.py", "--python", PYTHON, "-o", "/proc/x/y"], "/proc/x: No such file or directory"),
+        (["absent.py", "--python", PYTHON], "absent.py: uv could not resolve its dependencies"),
+        (["absent.py", "--python", PYTHON], "nosuchthing was not found"),
+        (["clash.py", "--python", PYTHON], "requirements are unsatisfiable"),
+    ],
+)
+def test_bad_input_is_one_explained_failure(workplace: Workplace, arguments: list[str], words: str) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    workplace.script("absent.py", "nosuchthing")
+    workplace.script("clash.py", "alpha==1", "alpha==2")
+    (workplace.folder / "plain.py").write_text("print(1)\n")
+    (workplace.folder / "taken").mkdir()
+    (workplace.folder / "taken" / "thesis.txt").touch()
+    before = tree(workplace.folder)
+    done = workplace.run("bundle", *arguments)
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tree(workplace.folder) == before
+
+
+def test_an_exact_minor_python_is_warned_of_and_bundled(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha", requires=f"=={PYTHON}")
+    done = workplace.run("bundle", "solve.py")
+    assert done.returncode == 0, done.stderr
+    assert f'Write "=={PYTHON}.*"' in done.stderr
+
+
+def test_an_index_that_is_down_is_told_in_the_words_of_uv(workplace: Workplace) -> None:
+    workplace.script("solve.py", "alpha")
+    done = workplace.run(
+        "bundle", "solve.py", "--python", PYTHON, UV_DEFAULT_INDEX="http://127.0.0.1:9/simple", UV_HTTP_RETRIES="0"
+    )
+    assert done.returncode == 1
+    assert "127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failed_download_leaves_the_good_bundle_of_before(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    before = tree(workplace.bundle("solve.py"))
+    name = workplace.index.add(make_wheel("alpha", "2.0"))
+    workplace.index.faults[name] = faults.corrupt
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{name}: has sha256" in done.stderr
+    assert tree(workplace.folder / "solve.bundle") == before
+    assert [path.name for path in workplace.folder.iterdir() if path.name.startswith(".")] == []

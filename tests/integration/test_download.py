@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stand_ins import index as faults
+from wheelhouse.download import Downloads
+from wheelhouse.errors import DownloadsFailed, FileFault
+from wheelhouse.wheel import Wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stand_ins.index import Fault, Index
+
+NAME = "alpha-1.0-py3-none-any.whl"
+
+
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "0.5")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "2")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def offer(index: Index, name: str = NAME, size: int | None = 1_000_000) -> Wheel:
+    """Put random bytes into the index; return the wheel that a lock would name."""
+    data = os.urandom(1_000_000)
+    index.files[name] = data
+    return Wheel(filename=name, url=f"{index.url}/files/{name}", sha256=hashlib.sha256(data).hexdigest(), size=size)
+
+
+def fetch(wheels: list[Wheel], cache: Path) -> Downloads:
+    downloads = Downloads(wheels, cache)
+    for _ in downloads.run():
+        pass
+    return downloads
+
+
+def leftovers(cache: Path) -> list[Path]:
+    return [path for path in cache.rglob("*") if path.name.endswith(".partial")]
+
+
+def test_wheels_arrive_whole_and_are_not_fetched_again(index: Index, tmp_path: Path) -> None:
+    wheels = [offer(index, f"a{number}-1.0-py3-none-any.whl") for number in range(20)]
+    first = fetch(wheels, tmp_path)
+    assert len(first.fetched) == 20
+    assert all(first.path(wheel).read_bytes() == index.files[wheel.filename] for wheel in wheels)
+    assert fetch(wheels, tmp_path).fetched == []
+    assert set(index.requests.values()) == {1}
+    assert leftovers(tmp_path) == []
+
+
+def test_a_file_of_the_cache_that_somebody_wrote_to_is_fetched_again(index: Index, tmp_path: Path) -> None:
+    wheel = offer(index)
+    path = fetch([wheel], tmp_path).path(wheel)
+    path.write_bytes(b"tampered")
+    assert fetch([wheel], tmp_path).fetched == [wheel]
+    assert path.read_bytes() == index.files[NAME]
+
+
+@pytest.mark.parametrize("fault", [faults.twice_503, faults.truncated_once])
+def test_a_passing_fault_is_retried(index: Index, tmp_path: Path, fault: Fault) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = fault
+    assert fetch([wheel], tmp_path).fetched == [wheel]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "requests"),
+    [
+        (faults.missing, "404", 1),
+        (faults.always_503, "503", 3),
+        (faults.truncated, "IncompleteRead|bytes", 3),
+        (faults.short, "ended after 500000 of 1000000 bytes", 3),
+        (faults.corrupt, "has sha256 .*, the lock says", 1),
+        (faults.longer, "longer than the 1000000 bytes", 1),
+        (faults.endless, "longer than the 1000000 bytes", 1),
+        (faults.stalled, "timed out", 3),
+        (faults.redirect_loop, "redirects", 31),
+    ],
+)
+def test_a_lasting_fault_is_told_with_the_file_and_the_place(
+    index: Index, tmp_path: Path, fault: Fault, words: str, requests: int
+) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = fault
+    with pytest.raises(DownloadsFailed, match=rf"alpha-1\.0.*({words}).*{index.url}"):
+        fetch([wheel], tmp_path)
+    assert index.requests[f"/files/{NAME}"] == requests
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_did_arrive_before_a_fault_is_kept(index: Index, tmp_path: Path) -> None:
+    wheels = [offer(index, f"a{number}-1.0-py3-none-any.whl") for number in range(30)]
+    index.faults[wheels[29].filename] = faults.short
+    with pytest.raises(DownloadsFailed) as caught:
+        fetch(wheels, tmp_path)
+    assert [name for name, _, _ in caught.value.faults] == [wheels[29].filename]
+    del index.faults[wheels[29].filename]
+    assert len(fetch(wheels, tmp_path).fetched) < 30
+
+
+def test_nobody_at_home_is_told_in_words(tmp_path: Path) -> None:
+    wheel = Wheel(filename=NAME, url="http://127.0.0.1:9/x.whl", sha256="0" * 64)
+    with pytest.raises(DownloadsFailed, match="Connection refused"):
+        fetch([wheel], tmp_path)
+
+
+def test_a_wheel_from_a_folder_is_copied_and_checked(tmp_path: Path) -> None:
+    source = tmp_path / "with space" / NAME
+    source.parent.mkdir()
+    source.write_bytes(b"wheel")
+    good = Wheel(filename=NAME, url=source.as_uri(), sha256=hashlib.sha256(b"wheel").hexdigest())
+    assert fetch([good], tmp_path / "cache").path(good).read_bytes() == b"wheel"
+    bad = Wheel(filename=NAME, url=source.as_uri(), sha256="0" * 64)
+    with pytest.raises(DownloadsFailed, match="the lock says 0000"):
+        fetch([bad], tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_is_the_fault_of_the_disk(index: Index, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileFault, match=f"{tmp_path}/file.*: Not a directory"):
+        fetch([offer(index)], tmp_path / "file")

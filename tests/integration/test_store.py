@@ -1,0 +1,199 @@
+"""The store, with real pip and real uv as its judges."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stand_ins.wheels import make_wheel
+from wheelhouse import store
+from wheelhouse.errors import NotAStore, StoreConflict
+from wheelhouse.store import Store, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Workplace
+
+
+def put(folder: Path, named: tuple[str, bytes]) -> tuple[Path, str]:
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / named[0]
+    path.write_bytes(named[1])
+    return path, hashlib.sha256(named[1]).hexdigest()
+
+
+def add(destination: Store, *wheels: tuple[Path, str]) -> list[Path]:
+    return list(store.add(destination, wheels))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "share")
+
+
+def test_real_uv_and_real_pip_install_from_the_index(workplace: Workplace, share: Store, tmp_path: Path) -> None:
+    add(
+        share,
+        put(tmp_path / "in", make_wheel("alpha-one", requires=["beta>1"], requires_python=">=3.8")),
+        put(tmp_path / "in", make_wheel("beta", "1.0")),
+        put(tmp_path / "in", make_wheel("beta", "2.0+cpu")),
+        put(tmp_path / "in", make_wheel("beta", "3.0", requires_python=">=3.99")),
+    )
+    simple = share.path / "simple"
+    for command in (
+        [
+            "uv",
+            "pip",
+            "install",
+            "--python",
+            sys.executable,
+            "--offline",
+            "--default-index",
+            simple.as_uri(),
+            "--target",
+            "by-uv",
+            "alpha.one",
+        ],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--index-url",
+            simple.as_uri(),
+            "--target",
+            "by-pip",
+            "alpha.one",
+        ],
+    ):
+        done = workplace.run(*command)
+        assert done.returncode == 0, done.stderr
+        target = workplace.folder / command[command.index("--target") + 1]
+        assert {path.name for path in target.glob("*.dist-info")} == {
+            "alpha_one-1.0.dist-info",
+            "beta-2.0+cpu.dist-info",
+        }
+
+
+def test_real_uv_and_real_pip_refuse_a_tampered_file(workplace: Workplace, share: Store, tmp_path: Path) -> None:
+    (path,) = add(share, put(tmp_path / "in", make_wheel("alpha")))
+    path.chmod(0o644)
+    path.write_bytes(make_wheel("alpha", files={"alpha.py": b"evil = 1\n"})[1])
+    simple = (share.path / "simple").as_uri()
+    by_uv = workplace.run(
+        "uv",
+        "pip",
+        "install",
+        "--python",
+        sys.executable,
+        "--offline",
+        "--default-index",
+        simple,
+        "--target",
+        "a",
+        "alpha",
+    )
+    assert by_uv.returncode != 0
+    assert "Hash mismatch" in by_uv.stderr
+    by_pip = workplace.run(sys.executable, "-m", "pip", "install", "--index-url", simple, "--target", "b", "alpha")
+    assert by_pip.returncode != 0
+    assert "DO NOT MATCH" in by_pip.stderr
+
+
+def test_adding_again_changes_nothing(share: Store, tmp_path: Path) -> None:
+    wheels = [put(tmp_path / "in", make_wheel(name)) for name in ("alpha", "beta")]
+    first = add(share, *wheels)
+    before = tree(share.path)
+    assert add(share, *wheels) == first
+    assert tree(share.path) == before
+
+
+def test_a_page_holds_all_that_was_ever_added(share: Store, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        add(share, put(tmp_path / version, make_wheel("alpha", version)))
+    page = (share.path / "simple" / "alpha" / "index.html").read_text()
+    assert page.count("<a ") == 2
+
+
+def test_a_name_with_other_bytes_is_refused_and_nothing_is_written(share: Store, tmp_path: Path) -> None:
+    add(share, put(tmp_path / "one", make_wheel("alpha")))
+    before = tree(share.path)
+    other = put(tmp_path / "two", make_wheel("alpha", files={"alpha.py": b"other = 1\n"}))
+    with pytest.raises(StoreConflict, match="alpha-1.0-py3-none-any.whl"):
+        add(share, put(tmp_path / "two", make_wheel("beta")), other)
+    assert tree(share.path) == before
+
+
+def test_a_file_of_the_store_that_rotted_is_replaced(share: Store, tmp_path: Path) -> None:
+    wheel = put(tmp_path / "in", make_wheel("alpha"))
+    (path,) = add(share, wheel)
+    path.chmod(0o644)
+    path.write_bytes(b"rot")
+    add(share, wheel)
+    assert path.read_bytes() == wheel[0].read_bytes()
+
+
+def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, tmp_path: Path) -> None:
+    wheel = put(tmp_path / "in", make_wheel("alpha"))
+    add(share, wheel)
+    record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
+    good = record.read_bytes()
+    record.write_bytes(b"")
+    add(share, wheel)
+    assert record.read_bytes() == good
+
+
+def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a readable wheel"):
+        add(share, put(tmp_path, ("alpha-1.0-py3-none-any.whl", b"junk")))
+
+
+def test_many_publishers_at_once_give_the_union_and_no_half_page(share: Store, tmp_path: Path) -> None:
+    batches = [
+        [put(tmp_path / str(number), make_wheel(project, f"{number}.0")) for project in ("alpha", "beta")]
+        for number in range(12)
+    ]
+    page = share.path / "simple" / "alpha" / "index.html"
+    stop, torn = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            if page.exists() and not page.read_bytes().endswith(b"</html>\n"):
+                torn.append(1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda batch: add(share, *batch), batches))
+    stop.set()
+    reader.join()
+    assert torn == []
+    for project in ("alpha", "beta"):
+        assert (share.path / "simple" / project / "index.html").read_text().count("<a ") == 12
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    with pytest.raises(NotAStore, match="holds other things"):
+        open_store(tmp_path / "photos")
+    newer = open_store(tmp_path / "newer")
+    (newer.path / "store.json").write_text(json.dumps({"format": 2}))
+    with pytest.raises(NotAStore, match="format 2"):
+        open_store(newer.path)
+    (newer.path / "store.json").write_text("{")
+    with pytest.raises(NotAStore, match="not readable"):
+        open_store(newer.path)
