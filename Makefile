@@ -37,7 +37,7 @@ test-internet: .venv/ready $(OLD_UV)/bin/uv
 
 # The oldest uv that published scripts run with: the one of the public HPS example.
 $(OLD_UV)/bin/uv: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(OLD_UV) uv==0.6.14
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade --target $(OLD_UV) uv==0.6.14
 	@touch $@
 
 clean:

@@ -40,16 +40,9 @@ def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
 
     `locked`: a lock lies beside the script and is to be used as it is.
     """
-    arguments: list[str | Path] = [
-        "export",
-        "--quiet",
-        "--script",
-        script,
-        "--format",
-        "pylock.toml",
-        "--python",
-        sys.executable,
-    ]
+    # Absolute, so that a name with a leading dash is no option.
+    arguments: list[str | Path] = ["export", "--quiet", "--script", script.absolute()]
+    arguments += ["--format", "pylock.toml", "--python", sys.executable]
     return call([*arguments, "--locked"] if locked else arguments)
 
 
