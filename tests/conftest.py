@@ -22,8 +22,6 @@ _SCRUBBED = (
     "UV_",
     "PIP_",
     "BUNDLER_",
-    "REQUESTS_CA",
-    "CURL_CA",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

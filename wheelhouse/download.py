@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from wheelhouse import files
+from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import DownloadsFailed
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class _SharedContext(HTTPAdapter):
 class Downloads:
     """Wheels on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
 
-    Honours what requests honours (proxies, netrc, REQUESTS_CA_BUNDLE) and uv's UV_HTTP_TIMEOUT (seconds without a byte,
+    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a byte,
     30) and UV_HTTP_RETRIES (3).
     """
 
@@ -80,7 +81,7 @@ class Downloads:
         self._session = self._connect()
 
     def _connect(self) -> requests.Session:
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+        bundle = ca_bundle() or certifi.where()
         context = ssl.create_default_context(
             cafile=None if Path(bundle).is_dir() else bundle, capath=bundle if Path(bundle).is_dir() else None
         )

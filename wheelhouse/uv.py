@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import process
+from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvMissing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 # Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
@@ -32,7 +33,9 @@ def executable() -> str:
 
 def call(arguments: Sequence[str | Path], *, cwd: Path | None = None) -> tuple[int, str, str]:
     """Run uv with `arguments`; return exit code, standard output and error."""
-    return process.run([executable(), *arguments], cwd=cwd, env=_ENV)
+    bundle = ca_bundle()
+    trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
+    return process.run([executable(), *arguments], cwd=cwd, env={**_ENV, **trusted})
 
 
 def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
