@@ -65,8 +65,8 @@ class _SharedContext(HTTPAdapter):
 class Downloads:
     """Wheels on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
 
-    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a byte,
-    30) and UV_HTTP_RETRIES (3).
+    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
+    byte, 30) and UV_HTTP_RETRIES (3).
     """
 
     def __init__(self, wheels: Sequence[Wheel], cache: Path) -> None:
