@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tempfile
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,16 @@ from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 from bundler.progress import Progress
 from bundler.readme import readme
-from bundler.verify import verify
+from bundler.script import target_files
+from bundler.verify import foreign_files, verify
 from wheelhouse import files, lock
 from wheelhouse.errors import UnusableLock, WheelhouseError, redacted
 from wheelhouse.index import Link, project_page, root_page
+from wheelhouse.process import workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
     from bundler.script import Script
     from wheelhouse.lock import Pin, Resolution
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 # uv calls that run at once; each is one process that waits for the network or writes one file.
 _THREADS = 4
+# Of the bundle in the names of publications; a script may be called anything, at any length.
+_NAME_LENGTH = 60
 
 
 def default_output(scripts: Sequence[Path]) -> Path:
@@ -64,7 +69,7 @@ def build(
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
-    with ThreadPoolExecutor(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
+    with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         yield Progress(text=f"Resolving {', '.join(script.name for script in scripts)}")
         resolving = [pool.submit(lock.resolve, script.path) for script in scripts]
         # requests takes a tenth of a second to import; uv resolves meanwhile.
@@ -95,12 +100,19 @@ def build(
 
 
 def _refuse_foreign(output: Path) -> None:
-    """Raise `OutputTaken` unless `output` is free, empty or a bundle, which are ours to replace."""
+    """Raise `OutputTaken` unless `output` is free, empty or a bundle and nothing else: these are ours to replace."""
     with files.explained(output):
-        if output.is_symlink() or (output.exists() and not output.is_dir()):
-            raise OutputTaken(output)
-        if output.is_dir() and any(output.iterdir()) and not (output / manifests.NAME).is_file():
-            raise OutputTaken(output)
+        if not os.path.lexists(output):
+            return
+        is_folder = output.is_dir() and not output.is_symlink()
+        if is_folder and not any(output.iterdir()):
+            return
+    try:
+        foreign = foreign_files(output) if is_folder else {output.name}
+    except BundlerError as fault:
+        raise OutputTaken(output) from fault
+    if foreign:
+        raise OutputTaken(output)
 
 
 def _installs(
@@ -151,10 +163,10 @@ def _write_target(folder: Path, target: Target, scripts: Sequence[Script], insta
     for project, links in pages.items():
         files.write(place / "simple" / project / "index.html", project_page(project, links))
     for script in scripts:
-        lock.write_node_lock(place / script.name, pins[script.name], target)
-        files.write(place / script.name, script.data)
-        name = script.name.removesuffix(".py").replace(".", "_")
-        files.write(place / f"pylock.{name}.toml", lock.target_pylock(pins[script.name], "../../wheels"))
+        name, _, pylock = target_files(script.name)
+        lock.write_node_lock(place / name, pins[name], target)
+        files.write(place / name, script.data)
+        files.write(place / pylock, lock.target_pylock(pins[name], "../../wheels"))
 
 
 def _write_manifest(
@@ -184,8 +196,8 @@ def _write_manifest(
 
 def _wheel_file(folder: Path, wheel: Wheel) -> File:
     path = f"wheels/{wheel.filename}"
-    # A folder of this machine is nobody's business on the far side.
-    origin = None if wheel.url.startswith("file:") else redacted(wheel.url)
+    # A folder of this machine is nobody's business on the far side, and a query may hold a token.
+    origin = None if wheel.url.startswith("file:") else redacted(wheel.url).partition("?")[0]
     return File(path=path, size=(folder / path).stat().st_size, sha256=wheel.sha256, origin=origin)
 
 
@@ -196,7 +208,7 @@ def script_entry(script: Script) -> ScriptEntry:
         name=script.name,
         sha256=script.sha256,
         requires_python=str(script.requires_python),
-        dependencies=script.dependencies,
+        dependencies=tuple(redacted(dependency) for dependency in script.dependencies),
         lock_sha256=files.sha256(beside) if beside.is_file() else None,
     )
 
@@ -218,4 +230,4 @@ def _target_entry(target: Target, scripts: Sequence[Script], installs: Installs)
 def _plain(text: str) -> str:
     """Return `text` as a name that is safe everywhere, `script` where nothing of it is left."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_text).strip("-_") or "script"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_text)[:_NAME_LENGTH].strip("-_") or "script"

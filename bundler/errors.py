@@ -53,13 +53,14 @@ class ScriptFault(BundlerError):
 
 
 class SameName(BundlerError):
-    """Scripts of one bundle that have the same file name."""
+    """Scripts of one bundle that would make the same file in it."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = sorted(paths)
 
     def __str__(self) -> str:
-        return f"{', '.join(map(str, self.paths))}: have the same file name. Rename one, or bundle them one by one."
+        names = ", ".join(map(str, self.paths))
+        return f"{names}: have names that are too much alike. Rename one, or bundle them one by one."
 
 
 class OutputTaken(BundlerError):
@@ -140,6 +141,16 @@ class NotABundle(BundlerError):
             f"{self.path}: is no {self.expected} (there is no manifest.json). "
             "Name the folder that `bundle` or `publish-index` printed."
         )
+
+
+class NotPublished(BundlerError):
+    """A bundle where a publication is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: is a bundle and no publication yet. Publish it first: publish-index DEST {self.path}"
 
 
 class TaskFolderTaken(BundlerError):

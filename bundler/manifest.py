@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
+import stat
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import ManifestFault, NewerFormat
+from wheelhouse.files import safe_path
+from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 FORMAT = 1
 NAME = "manifest.json"
 SUMS = "SHA256SUMS"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# More than any file system holds.
+_SIZE_LIMIT = 1 << 63
 # A manifest has about 300 bytes a file; more than this is an attack on memory.
 _LIMIT = 64 << 20
 _T = TypeVar("_T")
@@ -122,23 +127,11 @@ def sums(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
 
 
-def safe_path(text: str) -> bool:
-    """Return whether `text` is a relative path with forward slashes that stays inside its folder on every system."""
-    path = PurePosixPath(text)
-    return (
-        bool(text)
-        and not _UNSAFE.search(text)
-        and not path.is_absolute()
-        and not re.match(r"[A-Za-z]:", text)
-        and text == str(path)
-        and text != "."
-        and ".." not in path.parts
-    )
-
-
 def load(folder: Path) -> Manifest:
     """Read the manifest of the bundle in `folder`; raise `ManifestFault`, `NewerFormat`, `FileNotFoundError`."""
     path = folder / NAME
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ManifestFault(path, "is no plain file")
     with path.open("rb") as source:
         data = source.read(_LIMIT + 1)
     return parse(data, path)
@@ -181,6 +174,8 @@ def _check(manifest: Manifest) -> None:
     scripts = [script.name for script in manifest.scripts]
     if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
         raise ValueError("names no script, no target, or a script twice")
+    if len({target.name for target in manifest.targets}) != len(manifest.targets):
+        raise ValueError("names a target twice")
     for target in manifest.targets:
         if set(target.wheels) != set(scripts):
             raise ValueError(f"does not say what each script installs on {target.name}")
@@ -220,18 +215,26 @@ def _target(table: Any) -> TargetEntry:
         machine=_typed(str, table["machine"]),
         libc=libc,
         wheels={
-            _typed(str, script): tuple(_typed(str, name) for name in _typed(list, names))
+            _typed(str, script): tuple(_wheel_name(name) for name in _typed(list, names))
             for script, names in _typed(dict, table["wheels"]).items()
         },
     )
 
 
+def _wheel_name(value: Any) -> str:
+    parse_filename(_typed(str, value))
+    return str(value)
+
+
 def _file(table: Any) -> File:
     path = _typed(str, table["path"])
-    if not safe_path(path) or path in (NAME, SUMS):
-        raise ValueError(f"names the file {path!r}, which is no path inside a bundle")
+    folder, _, filename = path.partition("/")
+    if not safe_path(path) or (path != "README.txt" and folder not in ("targets", "wheels")):
+        raise ValueError(f"names the file {path!r}, which has no place in a bundle")
+    if folder == "wheels":
+        parse_filename(filename)
     size = _typed(int, table["size"])
-    if size < 0:
+    if not 0 <= size < _SIZE_LIMIT:
         raise ValueError(f"gives {path!r} the size {size}")
     origin = table["origin"]
     return File(
@@ -244,11 +247,11 @@ def _file(table: Any) -> File:
 
 def _typed(kind: type[_T], value: Any) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"holds {value!r} where a {kind.__name__} belongs")
+        raise TypeError(f"holds {reprlib.repr(value)} where a {kind.__name__} belongs")
     return value
 
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:
     if not pattern.fullmatch(_typed(str, value)):
-        raise ValueError(f"holds the malformed value {value!r}")
+        raise ValueError(f"holds the malformed value {reprlib.repr(value)}")
     return str(value)

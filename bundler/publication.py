@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,12 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
-    name = f"{manifest.name}-{files.sha256(bundle / manifests.NAME)[:_ID_LENGTH]}"
+    # The execution script holds the path, so the same bundle seen at two places makes two publications.
+    identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at)
+    name = f"{manifest.name}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
     place = destination.publications / name
     execution = render(manifest, _join(seen_at, "publications", name))
-    if _is_published(place, execution):
+    if _is_whole(place):
         yield Progress(text=f"{name} is published already; nothing to do")
         return place
     wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
@@ -59,7 +62,7 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
         done += wheels[len(stored)].size
         stored.append(wheel)
         yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
-    with files.building(place) as folder, files.explained(place):
+    with files.building(place, replace=place.exists()) as folder, files.explained(place):
         (folder / "wheels").mkdir()
         for wheel in stored:
             files.link(wheel, folder / "wheels" / wheel.name)
@@ -77,6 +80,10 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
         for file in folder.rglob("*"):
             if file.is_file():
                 file.chmod(file.stat().st_mode & ~0o222)
+    if not place.stat().st_mode & stat.S_IXOTH:
+        yield Progress(
+            text=f"warning: {name} is closed to other users (your umask); evaluators may not be able to read it"
+        )
     return place
 
 
@@ -86,9 +93,9 @@ def _join(folder: str, *names: str) -> str:
     return str((PureWindowsPath if windows else PurePosixPath)(folder, *names))
 
 
-def _is_published(place: Path, execution: bytes) -> bool:
+def _is_whole(place: Path) -> bool:
     try:
         verify(place)
     except (BundlerError, WheelhouseError):
         return False
-    return (place / EXEC_SCRIPT).is_file() and (place / EXEC_SCRIPT).read_bytes() == execution
+    return (place / EXEC_SCRIPT).is_file()

@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.errors import JobFailed, NotABundle, TaskFolderTaken
+from bundler.errors import JobFailed, NotPublished, TaskFolderTaken
 from bundler.verify import EXEC_SCRIPT, read_manifest
 from wheelhouse import process, uv
 from wheelhouse.files import explained
@@ -57,11 +57,11 @@ def rehearse(
     """Run the execution script of `publication` in the empty task folder `folder` with a fresh uv cache.
 
     Yields the console output line by line; returns (as a generator does) the files that the job produced.
-    Raises `NotABundle`, `TaskFolderTaken`, `JobFailed`.
+    Raises `NotABundle`, `NotPublished`, `TaskFolderTaken`, `JobFailed`.
     """
     read_manifest(publication, "publication")
     if not (publication / EXEC_SCRIPT).is_file():
-        raise NotABundle(publication, "publication")
+        raise NotPublished(publication)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import Faults, SameName, ScriptFault, attempt_all
 from wheelhouse import toml
+from wheelhouse.errors import redacted
+from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _OPENED = re.compile(r"(?m)^# /// script\s*$")
 _EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")
-_PORTABLE = re.compile(r"[^\\\x00-\x1f\x7f\ud800-\udfff]+")
+# Leaves room for what the files of a target add to it.
+_NAME_BYTES = 200
 _HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
 
 
@@ -49,11 +52,14 @@ class Script:
     def warnings(self) -> list[str]:
         """Return sentences about what is allowed but hardly meant."""
         exact = [match[1] for part in str(self.requires_python).split(",") if (match := _EXACT_MINOR.match(part))]
-        return [
+        sentences = [
             f'{self.path}: requires-python "=={minor}" means {minor}.0 only, and uv makes a new environment every time '
             f'for any other. Write "=={minor}.*".'
             for minor in exact
         ]
+        if redacted(str(self.metadata)) != str(self.metadata):
+            sentences.append(f"{self.path}: a URL in its metadata holds a password or a query, which travel with it.")
+        return sentences
 
     def project(self) -> dict[str, Any]:
         """Return the tables of a pyproject.toml with the same dependencies and `[tool.uv]`, for another folder.
@@ -95,28 +101,39 @@ def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def read_scripts(paths: Sequence[Path]) -> list[Script]:
     """Read the scripts of one bundle; raise `Faults` with what is wrong with all of them."""
-    scripts, faults = attempt_all(read_script, paths)
-    names = Counter(path.name for path in set(paths))
-    faults += [SameName([path for path in paths if path.name == name]) for name, count in names.items() if count > 1]
+    distinct = list({path.resolve(): path for path in paths}.values())
+    scripts, faults = attempt_all(read_script, distinct)
+    makers: dict[str, list[Path]] = {}
+    for path in distinct:
+        for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(path.name)}:
+            makers.setdefault(name, []).append(path)
+    faults += [SameName(makers_of_one) for makers_of_one in makers.values() if len(makers_of_one) > 1]
     if faults:
         raise Faults(faults)
-    return list({script.path: script for script in scripts}.values())
+    return scripts
+
+
+def target_files(name: str) -> tuple[str, str, str]:
+    """Return what the script `name` makes in the folder of a target: itself, its lock for uv, and its pylock.toml."""
+    return name, f"{name}.lock", f"pylock.{name.removesuffix('.py').replace('.', '_')}.toml"
 
 
 def read_script(path: Path) -> Script:
     """Read `path` and its metadata block; raise `ScriptFault`."""
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except OSError as fault:
         raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault
     except UnicodeDecodeError as fault:
         raise ScriptFault(
             path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else."
         ) from fault
-    if not _PORTABLE.fullmatch(path.name):
-        raise ScriptFault(path, "has a backslash, a control character or broken UTF-8 in its name", "Rename it.")
-    metadata = parse_block(path, text.replace("\r\n", "\n").replace("\r", "\n"))
+    if text.startswith("\ufeff"):
+        raise ScriptFault(path, "starts with a byte order mark", "Save it as UTF-8 without one; uv does not read it.")
+    if not safe_path(path.name) or path.name.casefold() == "simple" or len(path.name.encode()) > _NAME_BYTES:
+        raise ScriptFault(path, "has a name that no bundle can carry to every system", "Rename it.")
+    metadata = parse_block(path, text.replace("\r\n", "\n"))
     requires_python, dependencies = _check(path, metadata)
     return Script(path=path, data=data, requires_python=requires_python, dependencies=dependencies, metadata=metadata)
 
@@ -141,7 +158,7 @@ def parse_block(path: Path, text: str) -> dict[str, Any]:
     )
     try:
         return toml.loads(content)
-    except toml.TOMLDecodeError as fault:
+    except (ValueError, RecursionError) as fault:  # TOMLDecodeError, and numbers and nesting beyond Python's limits
         line = re.search(r"line (\d+)", str(fault))
         where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
         raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Mend the block.") from fault

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXEC_SCRIPT = "exec_script.py"
 _THREADS = 4
+# As for the manifest: more is an attack on memory.
+_SUMS_LIMIT = 64 << 20
 
 
 def read_manifest(folder: Path, expected: str = "bundle or publication") -> Manifest:
@@ -39,15 +41,16 @@ def verify(folder: Path) -> Manifest:
     listed = {file.path: file for file in manifest.files}
     with files.explained(folder):
         present = dict(_walk(folder))
-    vouched = _sums(folder / manifests.SUMS) if manifests.SUMS in present else {}
-    missing = {path for path in (*listed, manifests.SUMS) if path not in present}
-    foreign = set(present) - set(listed) - {manifests.NAME, manifests.SUMS} - ({EXEC_SCRIPT} & set(vouched))
-    changed = {path for path, file in listed.items() if path in present and present[path] != file.size}
-    if vouched and {path: vouched.get(path) for path in listed} != {path: file.sha256 for path, file in listed.items()}:
-        changed.add(manifests.SUMS)
+    vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, -1) >= 0 else {}
     digests = {path: file.sha256 for path, file in listed.items()}
     digests |= {path: digest for path, digest in vouched.items() if path in (manifests.NAME, EXEC_SCRIPT)}
-    whole = [path for path in digests if path in present and path not in changed]
+    missing = {path for path in (*digests, manifests.SUMS) if path not in present}
+    foreign = set(present) - set(digests) - {manifests.NAME, manifests.SUMS}
+    changed = {path for path, file in listed.items() if path in present and present[path] != file.size}
+    # SHA256SUMS must name all files and no other, and only it vouches for the manifest.
+    if manifests.SUMS in present and (vouched != digests or manifests.NAME not in vouched):
+        changed.add(manifests.SUMS)
+    whole = [path for path in digests if present.get(path, -1) >= 0 and path not in changed]
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda path: files.sha256(folder / path), whole)
         changed |= {path for path, digest in zip(whole, found, strict=True) if digest != digests[path]}
@@ -56,20 +59,32 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
+def foreign_files(folder: Path) -> set[str]:
+    """Return the files in `folder` that no bundle of ours holds; raise what `read_manifest` raises."""
+    ours = {file.path for file in read_manifest(folder).files}
+    with files.explained(folder):
+        return {path for path, _ in _walk(folder)} - ours - {manifests.NAME, manifests.SUMS}
+
+
 def _sums(path: Path) -> dict[str, str]:
-    """Return path and digest of every line of SHA256SUMS; what is no such line is left out, so that it is missed."""
-    with files.explained(path):
-        lines = path.read_bytes().decode(errors="replace").split("\n")
-    return {line[66:]: line[:64] for line in lines if line[64:66] == "  "}
+    """Return path and digest of every line of SHA256SUMS; nothing if it is not just such lines."""
+    with files.explained(path), path.open("rb") as source:
+        data = source.read(_SUMS_LIMIT)
+    lines = data.decode(errors="replace").split("\n")[:-1]
+    found = {line[66:]: line[:64] for line in lines}
+    return found if manifests.sums(found) == data else {}
 
 
-def _walk(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
+def _walk(folder: Path) -> Iterator[tuple[str, int]]:
     """Yield path and size of every file below `folder`; -1 for what is no plain file, such as a symbolic link."""
-    with os.scandir(folder / below) as entries:
-        for entry in entries:
-            path = f"{below}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(folder, f"{path}/")
-            else:
-                plain = entry.is_file(follow_symlinks=False)
-                yield path, entry.stat(follow_symlinks=False).st_size if plain else -1
+    below = [""]
+    while below:
+        prefix = below.pop()
+        with os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(f"{path}/")
+                else:
+                    plain = entry.is_file(follow_symlinks=False)
+                    yield path, entry.stat(follow_symlinks=False).st_size if plain else -1

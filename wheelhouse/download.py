@@ -21,7 +21,7 @@ from urllib3.util import Retry
 
 from wheelhouse import files
 from wheelhouse.certificates import ca_bundle
-from wheelhouse.errors import DownloadsFailed
+from wheelhouse.errors import BadCertificates, DownloadsFailed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -82,9 +82,11 @@ class Downloads:
 
     def _connect(self) -> requests.Session:
         bundle = ca_bundle() or certifi.where()
-        context = ssl.create_default_context(
-            cafile=None if Path(bundle).is_dir() else bundle, capath=bundle if Path(bundle).is_dir() else None
-        )
+        try:
+            folder = Path(bundle).is_dir()
+            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+        except OSError as fault:  # ssl.SSLError is one
+            raise BadCertificates(bundle, fault) from fault
         retry = Retry(
             total=self._retries,
             backoff_factor=_BACKOFF,
@@ -109,6 +111,7 @@ class Downloads:
         """
         # The largest first: a big one that starts last would leave the other threads idle.
         order = sorted(self.wheels, key=lambda wheel: -(wheel.size or 0))
+        files.clear_abandoned(self.cache / "partial")
         pool = ThreadPoolExecutor(THREADS)
         try:
             futures = {pool.submit(self._bring, wheel): wheel for wheel in order}
@@ -139,7 +142,7 @@ class Downloads:
             return
         with files.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        partial = files.beside(path)
+        partial = files.beside(self.cache / "partial" / wheel.sha256)
         try:
             for left in reversed(range(self._retries + 1)):
                 try:

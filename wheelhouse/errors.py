@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
+_URL = re.compile(r"[a-z+]+://[^\s'\"<>]+")
 
 
 def redacted(text: str) -> str:
-    """Return `text` with the user and password of every URL in it removed."""
-    return _USERINFO.sub("", text)
+    """Return `text` with user, password and query of every URL in it removed: each may be a secret."""
+    return _URL.sub(lambda url: _QUERY.sub("", _USERINFO.sub("", url[0])), text)
 
 
 class WheelhouseError(Exception):
@@ -141,6 +143,31 @@ class DownloadsFailed(WheelhouseError):
         lines = ["Not downloaded:"]
         lines += [f"  {filename}: {redacted(reason)} ({redacted(url)})" for filename, url, reason in self.faults]
         return "\n".join([*lines, "What did arrive is kept; run the same command again."])
+
+
+class BadWheel(WheelhouseError):
+    """A file that is no wheel inside, whatever its name says."""
+
+    def __init__(self, path: Path, fact: str) -> None:
+        self.path = path
+        self.fact = fact
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fact}. Find out where it comes from; the index must not carry it."
+
+
+class BadCertificates(WheelhouseError):
+    """The certificates that the environment names cannot be used."""
+
+    def __init__(self, path: str, fault: OSError) -> None:
+        self.path = path
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: cannot be read as certificates ({self.fault.strerror or self.fault}). "
+            "Mend or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
+        )
 
 
 class StoreConflict(WheelhouseError):

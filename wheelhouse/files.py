@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from wheelhouse.errors import FileFault
@@ -20,6 +22,9 @@ CHUNK = 1 << 20
 _PARTIAL = ".partial"
 _OLD = ".old"
 _ABANDONED_AFTER = 24 * 3600.0
+# Leaves room in the 255 bytes of a file name for what goes around it.
+_STEM_BYTES = 100
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -29,6 +34,20 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         raise FileFault(Path(fault.filename) if isinstance(fault.filename, str) else path, fault) from fault
+
+
+def safe_path(text: str) -> bool:
+    """Return whether `text` is a relative path with forward slashes that stays inside its folder on every system."""
+    path = PurePosixPath(text)
+    return (
+        bool(text)
+        and not _UNSAFE.search(text)
+        and not path.is_absolute()
+        and not re.match(r"[A-Za-z]:", text)
+        and text == str(path)
+        and text != "."
+        and ".." not in path.parts
+    )
 
 
 def sha256(path: Path) -> str:
@@ -44,7 +63,11 @@ def sha256(path: Path) -> str:
 
 def beside(path: Path) -> Path:
     """Return a fresh hidden name in the folder of `path`, for building what is then renamed to it."""
-    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}{_PARTIAL}")
+    return path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_PARTIAL}")
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name.encode()[:_STEM_BYTES].decode(errors='ignore')}."
 
 
 def write(path: Path, data: bytes) -> None:
@@ -103,7 +126,8 @@ def link(source: Path, path: Path) -> None:
 def copy_hashed(source: Path, path: Path) -> str:
     """Copy a file and return the SHA-256 of the bytes that were written, in hex: read once, hashed on the way."""
     digest = hashlib.sha256()
-    with explained(path), source.open("rb", buffering=0) as read, path.open("xb", buffering=0) as out:
+    # Buffered writing, because an unbuffered one may write less than it was given and say so only in its result.
+    with explained(path), source.open("rb", buffering=0) as read, path.open("xb") as out:
         while chunk := read.read(CHUNK):
             digest.update(chunk)
             out.write(chunk)
@@ -111,12 +135,14 @@ def copy_hashed(source: Path, path: Path) -> str:
 
 
 @contextlib.contextmanager
-def building(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; when the block ends well it takes the place of `path`, else it vanishes.
+def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; when the block ends well it becomes `path`, else it vanishes.
 
-    A folder that was at `path` stays until the new one is whole. What a killed run left behind is mended or,
-    after a day, removed.
+    A folder that was at `path` stays until the new one is whole. With `replace` the new one then takes its place,
+    without it the old one stays and the new one vanishes. Of several runs at once one wins, and none fails. What a
+    killed run left behind is mended or, after a day, removed.
     """
+    path = path.absolute()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path)
@@ -125,26 +151,49 @@ def building(path: Path) -> Iterator[Path]:
     try:
         yield partial
         with explained(path):
-            old = path.with_name(f".{path.name}{_OLD}")
-            if path.exists():
-                path.rename(old)
-            partial.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
+            while not _renamed(partial, path) and replace:
+                old = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_OLD}")
+                with contextlib.suppress(FileNotFoundError):  # another run has just moved it
+                    path.rename(old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _tidy(path)
+
+
+def _renamed(folder: Path, path: Path) -> bool:
+    """Rename `folder` to `path` unless something is there already; return whether it was renamed."""
+    try:
+        folder.rename(path)
+    except OSError as fault:
+        # Windows says that access is denied where the name is taken.
+        if fault.errno in (errno.ENOTEMPTY, errno.EEXIST) or (fault.errno == errno.EACCES and path.exists()):
+            return False
+        raise
+    return True
 
 
 def _tidy(path: Path) -> None:
-    old = path.with_name(f".{path.name}{_OLD}")
-    if old.exists():
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:  # killed between the two renames: the old one is still the good one
-            old.rename(path)
-    for partial in path.parent.glob(f".*{_PARTIAL}"):
-        with contextlib.suppress(OSError):
-            if (
-                partial.name.startswith(f".{path.name[:100]}.")
-                and time.time() - partial.stat().st_mtime > _ABANDONED_AFTER
-            ):
-                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    """Mend what runs for `path` left beside it: one killed between its two renames, or long abandoned."""
+    with os.scandir(path.parent) as entries:
+        ours = re.compile(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}({_PARTIAL}|{_OLD})")
+        left = [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]
+    for old in (entry for entry in left if entry.name.endswith(_OLD)):
+        with contextlib.suppress(OSError):  # the run that it belongs to, or another like this one, was faster
+            if not _renamed(old, path):
+                shutil.rmtree(old)
+    for partial in (entry for entry in left if entry.name.endswith(_PARTIAL)):
+        _remove_if_abandoned(partial)
+
+
+def clear_abandoned(folder: Path) -> None:
+    """Make `folder`, for files in the making only, and remove those in it that nobody has written to for a day."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            _remove_if_abandoned(path)
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

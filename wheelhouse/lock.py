@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wheelhouse.target import Target
+
+_OF_THE_KERNEL = re.compile(r"\bplatform_(release|version)\b")
+_OF_A_PATCH = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +104,25 @@ def _select(
     environments = target.environments(requires_python)
     if not environments:
         raise PythonRefused(subject, str(requires_python), [target.python])
-    chosen: dict[int, Pin] = {}
-    unusable: list[str] = []
+    chosen: list[Pin] = []
     misfits: list[tuple[str, str, str]] = []
-    for environment in environments:
-        left = [package for package in pylock.packages if id(package) not in chosen]
-        fitting = [package for package in left if not package.marker or _holds(package, environment)]
+    unusable = [
+        f"{package.name}: is needed or not depending on the node's kernel ({package.marker})"
+        for package in pylock.packages
+        if package.marker and _OF_THE_KERNEL.search(str(package.marker))
+    ]
+    left = list(pylock.packages)
+    for number, environment in enumerate(environments):
+        if number == 1:
+            # The other patch releases see the same packages, but for those whose marker names a patch release.
+            left = [package for package in left if _OF_A_PATCH.search(str(package.marker))]
+        fitting = [package for package in left if _holds(package, environment)]
+        taken = {id(package) for package in fitting}
+        left = [package for package in left if id(package) not in taken]
+        if not fitting:
+            continue
         bad = _misfits(fitting, target)
-        misfits += [misfit for misfit in bad.values() if misfit not in misfits]
+        misfits += bad.values()
         rest = Pylock(
             lock_version=Version("1.0"),
             created_by=pylock.created_by,
@@ -116,14 +131,14 @@ def _select(
         try:
             for package, source in rest.select(environment=environment, tags=target.tags):
                 try:
-                    chosen[id(package)] = _pin(package, source)
+                    chosen.append(_pin(package, source))
                 except ValueError as fault:
                     unusable.append(f"{package.name}: {fault}")
         except PylockSelectError as fault:
             unusable.append(str(fault))
     if unusable:
-        raise UnusableLock(subject, set(unusable))
-    return sorted(chosen.values(), key=lambda pin: pin.wheel.filename), misfits
+        raise UnusableLock(subject, unusable)
+    return sorted(chosen, key=lambda pin: pin.wheel.filename), misfits
 
 
 def _holds(package: Package, environment: Any) -> bool:
@@ -134,12 +149,16 @@ def _pin(package: Package, source: object) -> Pin:
     if not isinstance(source, PackageWheel | PackageArchive):
         raise ValueError("comes from source code (git or a folder), and only wheels can be carried")  # noqa: TRY004  # the lock is at fault, not the caller
     url = source.url or (Path(source.path).resolve().as_uri() if source.path else "")
-    filename = source.filename if isinstance(source, PackageWheel) else url_filename(url)
+    filename = source.filename if isinstance(source, PackageWheel) else _filename(source)
     sha256 = source.hashes.get("sha256")
     if sha256 is None:
         raise ValueError("its index gives no SHA-256, so nothing can vouch for the file")
     wheel = Wheel(filename=filename, url=url, sha256=sha256, size=source.size)
     return Pin(wheel=wheel, marker=str(package.marker) if package.marker else None)
+
+
+def _filename(archive: PackageArchive) -> str:
+    return Path(archive.path).name if archive.path else url_filename(archive.url or "")
 
 
 def _misfits(packages: Iterable[Package], target: Target) -> dict[int, tuple[str, str, str]]:
@@ -151,7 +170,7 @@ def _misfits(packages: Iterable[Package], target: Target) -> dict[int, tuple[str
             continue
         names = [wheel.filename for wheel in package.wheels or []]
         if package.archive:
-            names = [url_filename(package.archive.url or package.archive.path or "")]
+            names = [_filename(package.archive)]
         parsed = []
         for name in names:
             try:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
-from wheelhouse.errors import NotAStore, StoreConflict
+from wheelhouse.errors import BadWheel, NotAStore, StoreConflict
 from wheelhouse.index import Link, project_page, root_page
 
 if TYPE_CHECKING:
@@ -61,14 +61,18 @@ def open_store(path: Path) -> Store:
     """Return the store at `path`, making it where there is nothing yet; raise `NotAStore`, `FileFault`."""
     with files.explained(path):
         path.mkdir(parents=True, exist_ok=True)
+        foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
+        # Looked for after the listing: whoever makes the store at this moment writes store.json first.
         if not (path / "store.json").exists():
-            if any(not entry.name.startswith(".") for entry in path.iterdir()):
+            if foreign:
                 raise NotAStore(path, "holds other things and no store.json")
             files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
         try:
             found = json.loads((path / "store.json").read_bytes())["format"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise NotAStore(path, "its store.json is not readable") from None
+        for name in ("records", "publications"):
+            (path / name).mkdir(exist_ok=True)
     if found != FORMAT:
         raise NotAStore(path, f"is a store of format {found}, and this bundler knows format {FORMAT}")
     return Store(path)
@@ -78,7 +82,7 @@ def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
     """Put wheels, (path, SHA-256), into the store and its index; yield the path of each in the store, in their order.
 
     Bytes are verified as they are copied, and those that the store holds already are verified again.
-    Raises `StoreConflict` before anything is written, `ValueError` for a file that is no wheel.
+    Raises `StoreConflict` and `BadWheel` before anything is written.
     """
     metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
     records = {path: _describe(path, sha256, metadata[path]) for path, sha256 in wheels}
@@ -91,12 +95,11 @@ def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
 
 
 def _describe(path: Path, sha256: str, metadata: bytes) -> Record:
-    requires_python = wheel.parse_metadata(metadata).requires_python
     return Record(
         project=wheel.parse_filename(path.name)[0],
         filename=path.name,
         sha256=sha256,
-        requires_python=str(requires_python) if requires_python is not None else None,
+        requires_python=wheel.requires_python(metadata),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
 
@@ -111,7 +114,7 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
     partial = files.beside(path)
     try:
         if files.copy_hashed(source, partial) != record.sha256:
-            raise ValueError(f"{source}: changed while it was copied")
+            raise BadWheel(source, "changed while it was copied")
         with files.explained(path):
             partial.chmod(partial.stat().st_mode & ~0o222)
             partial.replace(path)
@@ -172,6 +175,6 @@ def _record_path(store: Store, record: Record) -> Path:
 
 def _read_record(path: Path) -> Record | None:
     """Return the record at `path`, None where there is none or only what a crash left of one."""
-    with files.explained(path), contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+    with files.explained(path), contextlib.suppress(FileNotFoundError, ValueError, TypeError, RecursionError):
         return Record(**json.loads(path.read_bytes()))
     return None

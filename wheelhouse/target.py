@@ -111,7 +111,7 @@ class Target:
         )
 
     def environments(self, requires_python: SpecifierSet) -> list[Environment]:
-        """Return the marker environments of the oldest and the newest patch release that `requires_python` allows.
+        """Return the marker environments of the patch releases that `requires_python` allows, oldest first.
 
         A minor version stands for all its patch releases, and dependencies may hang on the patch
         (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
@@ -119,7 +119,7 @@ class Target:
         is_minor = self.python.count(".") == 1
         patches = [f"{self.python}.{patch}" for patch in _PATCHES] if is_minor else [self.python]
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
-        return [self._environment(version) for version in dict.fromkeys((*allowed[:1], *allowed[-1:]))]
+        return [self._environment(version) for version in allowed]
 
     def _environment(self, full_version: str) -> Environment:
         system = self.platform.system

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.metadata import Metadata
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.metadata import parse_email
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from wheelhouse import files
+from wheelhouse.errors import BadWheel
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
-    from packaging.version import Version
 
 # What a wheel's file name may consist of (binary distribution format, with the "!" and "+" of versions). It becomes a
 # path and a link, so nothing else gets through.
@@ -66,26 +71,31 @@ def url_filename(url: str) -> str:
 
 
 def read_metadata(path: Path) -> bytes:
-    """Return the METADATA file of the wheel at `path`; raise `ValueError` if it is no wheel or lies about its name."""
-    project, version = parse_filename(path.name)
+    """Return the METADATA file of the wheel at `path`; raise `BadWheel` if it is no wheel or lies about its name."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-            if len(names) != 1:
-                raise ValueError(f"{path.name}: has {len(names)} METADATA files, not one")
-            if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
-                raise ValueError(f"{path.name}: its METADATA is larger than {_METADATA_LIMIT} bytes")
-            data = archive.read(names[0])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as fault:
-        raise ValueError(f"{path.name}: not a readable wheel ({fault})") from fault
-    metadata = parse_metadata(data)
-    from packaging.utils import canonicalize_name
-
-    if canonicalize_name(metadata.name) != project or metadata.version != version:
-        raise ValueError(f"{path.name}: its METADATA says {metadata.name} {metadata.version}")
+        project, version = parse_filename(path.name)
+        data = _member(path)
+        raw, _ = parse_email(data)
+        told = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
+    except (ValueError, InvalidVersion) as fault:
+        raise BadWheel(path, str(fault)) from fault
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as fault:
+        raise BadWheel(path, f"is not readable ({fault})") from fault
+    if told != (project, version):
+        raise BadWheel(path, f"its METADATA is of {told[0]} {told[1]}")
     return data
 
 
-def parse_metadata(data: bytes) -> Metadata:
-    """Parse core metadata leniently: old wheels break newer rules of the specification in fields nobody reads here."""
-    return Metadata.from_email(data, validate=False)
+def _member(path: Path) -> bytes:
+    with files.explained(path), zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+        if len(names) != 1:
+            raise ValueError(f"has {len(names)} METADATA files, not one")
+        if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
+            raise ValueError(f"its METADATA is larger than {_METADATA_LIMIT} bytes")
+        return archive.read(names[0])
+
+
+def requires_python(metadata: bytes) -> str | None:
+    """Return Requires-Python as it stands there: old wheels write it in forms that only installers understand."""
+    return parse_email(metadata)[0].get("requires_python")

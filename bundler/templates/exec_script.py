@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import platform
 import stat
 import subprocess
@@ -72,7 +73,7 @@ def find_uv(software):
                 ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
             )
         )
-    uv = str(found[0].get("executable", "")).strip('"')
+    uv = str(found[0].get("executable") or "").strip('"')
     if not os.path.isfile(uv):
         raise OfflineRunError(
             "The registered uv does not exist on this node: {}. The administrator of HPS mends the registration or "
@@ -111,8 +112,15 @@ def misfit(target, facts):
 def has_python(uv, version, environment):
     """Return whether uv finds a Python `version` on this node."""
     command = [uv, "python", "find", "--no-project", "--no-config", "--offline", version]
-    found = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return found.returncode == 0
+    quiet = subprocess.DEVNULL
+    try:
+        return subprocess.run(command, env=environment, stdout=quiet, stderr=quiet, check=False).returncode == 0
+    except OSError as fault:
+        raise OfflineRunError(
+            "The registered uv {} does not run on this node ({}); the administrator of HPS mends that.".format(
+                uv, fault.strerror
+            )
+        ) from fault
 
 
 def choose_target(publication, facts, uv, environment):
@@ -233,8 +241,8 @@ def read_output_parameters():
             parameters = json.load(source)
     except FileNotFoundError:
         return {}
-    except ValueError as fault:
-        raise OfflineRunError("The script's output_parameters.json is not JSON: {}.".format(fault)) from fault
+    except (OSError, ValueError, RecursionError) as fault:
+        raise OfflineRunError("The script's output_parameters.json cannot be read: {}.".format(fault)) from fault
     if not isinstance(parameters, dict):
         raise OfflineRunError("The script's output_parameters.json is no object of names and values.")
     return parameters
@@ -276,7 +284,9 @@ class PublishedScript(ApplicationExecution):
             os.remove("output_parameters.json")  # of an earlier trial in this folder
 
         command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index"]
-        command += ["--find-links", os.path.join(root, "wheels"), "--python", target["python"], "--script", script]
+        # As a URL, since uv takes a path for one and a "#" in it for a fragment.
+        wheels = pathlib.Path(os.path.abspath(root), "wheels").as_uri()
+        command += ["--find-links", wheels, "--python", target["python"], "--script", script]
         log.info("Running %s", command)
         try:
             run_uv(self.run_and_capture_output, command, uv, target, environment)

@@ -250,15 +250,72 @@ def test_hostile_settings_of_the_node_change_nothing(workplace: Workplace) -> No
     assert "got 1.0" in done.stdout
 
 
-def test_the_share_seen_elsewhere_by_evaluators_is_written_into_the_execution_script(workplace: Workplace) -> None:
+def test_a_share_that_evaluators_see_elsewhere_makes_a_publication_of_its_own(workplace: Workplace) -> None:
     publication = published(workplace)
+    before = tree(publication)
+    places = {publication}
     for seen, expected in (
         (r"S:\bundles", r"S:\\bundles\\publications"),
         ("/mnt/bundles", "/mnt/bundles/publications/"),
     ):
         done = workplace.run("publish-index", "share", "--seen-at", seen)
-        assert done.stdout.strip() == str(publication)
-        assert expected in (publication / "exec_script.py").read_text()
+        assert done.returncode == 0, done.stderr
+        place = Path(done.stdout.strip())
+        assert expected in (place / "exec_script.py").read_text()
+        places.add(place)
+    assert len(places) == 3
+    assert tree(publication) == before
+
+
+def test_a_share_of_any_name_works(workplace: Workplace, old_uv: Path) -> None:
+    published(workplace)
+    odd = "sh#a r%20e?'$(x)\u00e9"
+    done = workplace.run("publish-index", odd, "solve.bundle")
+    assert done.returncode == 0, done.stderr
+    for uv in (BIN / "uv", old_uv):
+        cache = {"UV_CACHE_DIR": str(workplace.folder / f"cache-{uv.parent.name}-{uv.stat().st_size}")}
+        run, _ = evaluate(
+            workplace, Path(done.stdout.strip()), software=[{"name": "uv", "executable": str(uv)}], environment=cache
+        )
+        assert run.returncode == 0, run.stdout
+        assert "got 1.0" in run.stdout
+
+
+def test_a_script_without_dependencies_is_carried_like_any_other(workplace: Workplace) -> None:
+    workplace.script("solve.py", body="print('got nothing')\n")
+    workplace.bundle("solve.py")
+    done = workplace.run("bundler", "rehearse", workplace.publish())
+    assert done.returncode == 0, done.stderr
+    assert "got nothing" in done.stderr
+
+
+def test_what_hangs_on_the_patch_release_of_the_node_is_there(workplace: Workplace) -> None:
+    patch = sys.version_info.micro
+    requires = [
+        f"fork==1.0; python_full_version < '{PYTHON}.{patch}'",
+        f"fork==2.0; python_full_version >= '{PYTHON}.{patch}' and python_full_version < '{PYTHON}.{patch + 1}'",
+        f"fork==3.0; python_full_version >= '{PYTHON}.{patch + 1}'",
+    ]
+    workplace.index.add(make_wheel("alpha", requires=requires))
+    for version in ("1.0", "2.0", "3.0"):
+        workplace.index.add(make_wheel("fork", version))
+    workplace.script("solve.py", "alpha", body="import fork\nprint('got', fork.version)\n")
+    workplace.bundle("solve.py")
+    done, _ = evaluate(workplace, workplace.publish())
+    assert done.returncode == 0, done.stdout
+    assert "got 2.0" in done.stdout
+
+
+def test_many_publishers_of_one_bundle_at_once_all_succeed(workplace: Workplace) -> None:
+    published(workplace)
+    shutil.rmtree(workplace.folder / "share")
+    for _ in range(4):
+        started = [start(workplace, "publish-index", "share") for _ in range(5)]
+        ended = [(process.communicate(timeout=60), process.returncode) for process in started]
+        assert [code for _, code in ended] == [0] * 5, ended
+        assert len({out for (out, _), _ in ended}) == 1
+        assert workplace.run("bundler", "verify", ended[0][0][0].strip()).returncode == 0
+        shutil.rmtree(workplace.folder / "share")
 
 
 def test_several_scripts_of_a_publication_run_by_name(workplace: Workplace) -> None:

@@ -279,3 +279,48 @@ def test_a_failed_download_leaves_the_good_bundle_of_before(workplace: Workplace
     assert f"{name}: has sha256" in done.stderr
     assert tree(workplace.folder / "solve.bundle") == before
     assert [path.name for path in workplace.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_foreign_folder_is_not_replaced_even_if_it_has_a_manifest(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    bundle = workplace.bundle("solve.py")
+    (workplace.folder / "extension").mkdir()
+    (workplace.folder / "extension" / "manifest.json").write_text('{"manifest_version": 3}')
+    (bundle / "notes.txt").write_text("mine")
+    (workplace.folder / "link").symlink_to(bundle)
+    before = tree(workplace.folder)
+    for output in ("extension", "solve.bundle", "link"):
+        done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade", "-o", output)
+        assert done.returncode == 1
+        assert f"{output}: exists and is no bundle" in done.stderr
+    assert tree(workplace.folder) == before
+
+
+def test_an_empty_working_folder_may_become_the_bundle(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    script = workplace.script("solve.py", "alpha")
+    (workplace.folder / "empty").mkdir()
+    done = workplace.run("bundle", script, "--python", PYTHON, "-o", ".", cwd=workplace.folder / "empty")
+    assert done.returncode == 0, done.stderr
+    assert (workplace.folder / "empty" / "manifest.json").exists()
+
+
+def test_secrets_of_urls_stay_out_of_the_manifest(workplace: Workplace) -> None:
+    name = workplace.index.add(make_wheel("alpha"))
+    url = f"{workplace.index.url}/files/{name}?token=SECRET1".replace("http://", "http://me:SECRET2@")
+    workplace.script("solve.py", f"alpha @ {url}")
+    bundle = workplace.bundle("solve.py")
+    for path in bundle.rglob("*"):
+        if path.is_file() and path.name != "solve.py":
+            assert b"SECRET" not in path.read_bytes(), path
+
+
+def test_certificates_that_cannot_be_used_are_told(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    (workplace.folder / "empty.pem").touch()
+    for place in ("/nowhere.pem", str(workplace.folder / "empty.pem")):
+        done = workplace.run("bundle", "solve.py", "--python", PYTHON, SSL_CERT_FILE="", REQUESTS_CA_BUNDLE=place)
+        assert done.returncode == 1
+        assert f"{place}: cannot be read as certificates" in done.stderr

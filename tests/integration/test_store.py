@@ -13,7 +13,7 @@ import pytest
 
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse import store
-from wheelhouse.errors import NotAStore, StoreConflict
+from wheelhouse.errors import BadWheel, NotAStore, StoreConflict
 from wheelhouse.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, 
 
 
 def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a readable wheel"):
+    with pytest.raises(BadWheel, match="is not readable"):
         add(share, put(tmp_path, ("alpha-1.0-py3-none-any.whl", b"junk")))
 
 

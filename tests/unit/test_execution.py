@@ -262,10 +262,30 @@ def test_output_parameters_that_are_none_are_refused(
     assert template.read_output_parameters() == {}
     Path("output_parameters.json").write_text(json.dumps({"a": 1}))
     assert template.read_output_parameters() == {"a": 1}
-    for text, words in (("{", "is not JSON"), ("[1]", "is no object")):
+    for text, words in (("{", "cannot be read"), ("[1]", "is no object")):
         Path("output_parameters.json").write_text(text)
         with pytest.raises(template.OfflineRunError, match=words):
             template.read_output_parameters()
+
+
+def test_output_parameters_that_are_a_folder_or_bottomless_are_refused(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("output_parameters.json").write_text("[" * 100_000)
+    with pytest.raises(template.OfflineRunError, match="cannot be read"):
+        template.read_output_parameters()
+    Path("output_parameters.json").unlink()
+    Path("output_parameters.json").mkdir()
+    with pytest.raises(template.OfflineRunError, match="cannot be read"):
+        template.read_output_parameters()
+
+
+def test_a_uv_that_does_not_run_is_told(template: Any, tmp_path: Path) -> None:
+    (tmp_path / "uv").write_text("no program")
+    publication = {"targets": [target(python="3.13"), target(python="3.11")]}
+    with pytest.raises(template.OfflineRunError, match="does not run on this node"):
+        template.choose_target(publication, ("Linux", "x86_64", ("glibc", 2, 28)), str(tmp_path / "uv"), {})
 
 
 def test_a_file_that_was_changed_or_is_gone_is_told(template: Any, tmp_path: Path) -> None:

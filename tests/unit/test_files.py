@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
+import signal
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wheelhouse import files
 from wheelhouse.errors import FileFault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Boom(Exception):
@@ -55,14 +57,17 @@ def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path
     place = tmp_path / "out"
     with files.building(place) as folder:
         (folder / "good").touch()
-    place.rename(tmp_path / ".out.old")  # as a killed run leaves it
+    place.rename(tmp_path / ".out.0123456789ab.old")  # as a killed run leaves it
     with pytest.raises(Boom), files.building(place):
         raise Boom
     assert names(place) == ["good"]
 
 
 def test_what_a_killed_run_left_is_removed_after_a_day_and_not_before(tmp_path: Path) -> None:
-    place, old, young, other = (tmp_path / name for name in ("out", ".out.1.partial", ".out.2.partial", ".x.1.partial"))
+    place, old, young, other = (
+        tmp_path / name
+        for name in ("out", ".out.00000000000a.partial", ".out.00000000000b.partial", ".out.x.00000000000a.partial")
+    )
     for folder in (old, young, other):
         folder.mkdir()
     yesterday = time.time() - 25 * 3600
@@ -70,7 +75,7 @@ def test_what_a_killed_run_left_is_removed_after_a_day_and_not_before(tmp_path: 
         os.utime(folder, (yesterday, yesterday))
     with files.building(place):
         pass
-    assert names(tmp_path) == [".out.2.partial", ".x.1.partial", "out"]
+    assert names(tmp_path) == [".out.00000000000b.partial", ".out.x.00000000000a.partial", "out"]
 
 
 def test_writing_the_same_bytes_touches_nothing(tmp_path: Path) -> None:
@@ -119,3 +124,81 @@ def test_what_the_disk_says_is_told_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileFault, match="Not a directory|File exists"):
         files.write(tmp_path / "file" / "below", b"")
+
+
+def test_many_runs_for_one_folder_at_once_end_with_one_whole_folder(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+
+    def run(number: int) -> None:
+        for _ in range(20):
+            with files.building(place) as folder:
+                (folder / "a").write_text(str(number))
+                (folder / "b").write_text(str(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(run, range(6)))
+    assert (place / "a").read_text() == (place / "b").read_text()
+    assert names(tmp_path) == ["out"]
+
+
+def test_who_comes_second_without_replacing_leaves_the_first(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    with files.building(place, replace=False) as one, files.building(place, replace=False) as two:
+        (one / "one").touch()
+        (two / "two").touch()
+    assert names(place) == ["two"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_copy_that_does_not_fit_is_a_fault_and_not_a_short_copy(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(FileFault, match="File too large"):
+            files.copy_hashed(tmp_path / "a", tmp_path / "b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_folders_in_the_making_are_cleared_of_what_was_abandoned(tmp_path: Path) -> None:
+    folder = tmp_path / "partial"
+    files.clear_abandoned(folder)
+    for name in ("old", "young"):
+        (folder / name).touch()
+    yesterday = time.time() - 25 * 3600
+    os.utime(folder / "old", (yesterday, yesterday))
+    files.clear_abandoned(folder)
+    assert names(folder) == ["young"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "..",
+        "/etc/passwd",
+        "a/../b",
+        "../a",
+        "a//b",
+        "a/./b",
+        "a/",
+        "C:/x",
+        "c:x",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "./a",
+    ],
+)
+def test_a_path_that_leaves_its_folder_or_is_spelled_oddly_is_not_safe(path: str) -> None:
+    assert not files.safe_path(path)
+
+
+@given(st.text())
+def test_a_safe_path_stays_inside_its_folder(text: str) -> None:
+    if files.safe_path(text):
+        assert Path("/bundle", text).resolve().is_relative_to("/bundle")

@@ -78,6 +78,31 @@ def test_what_only_some_patch_releases_need_is_taken_with_its_marker() -> None:
     assert chosen(found, target("3.12")) == []
 
 
+def test_what_only_patch_releases_in_the_middle_need_is_taken_too() -> None:
+    found = resolution(
+        *(
+            package("fork", wheel(f"fork-{version}-py3-none-any.whl"), version=version, marker=marker)
+            for version, marker in (
+                ("1.0", "python_full_version < '3.11.3'"),
+                ("2.0", "python_full_version >= '3.11.3' and python_full_version < '3.11.8'"),
+                ("3.0", "python_full_version >= '3.11.8'"),
+            )
+        )
+    )
+    assert [requirement.split(" ;")[0] for requirement in chosen(found, target("3.11"))] == [
+        "fork==1.0",
+        "fork==2.0",
+        "fork==3.0",
+    ]
+    assert [requirement.split(" ;")[0] for requirement in chosen(found, target("3.11.7"))] == ["fork==2.0"]
+
+
+def test_what_hangs_on_the_kernel_of_a_node_is_refused() -> None:
+    found = resolution(package("alpha", wheel("alpha-1.0-py3-none-any.whl"), marker="platform_release >= '5'"))
+    with pytest.raises(UnusableLock, match="depending on the node's kernel"):
+        chosen(found, target())
+
+
 def test_forks_of_one_package_go_to_the_pythons_they_are_for() -> None:
     found = resolution(
         package("alpha", wheel("alpha-1.0-py3-none-any.whl"), marker="python_full_version < '3.11'"),

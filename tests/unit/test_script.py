@@ -35,10 +35,19 @@ def test_a_block_gives_python_and_dependencies(tmp_path: Path) -> None:
     assert script.warnings() == []
 
 
-def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
+def test_windows_line_ends_do_not_matter(tmp_path: Path) -> None:
+    text = block('dependencies = ["numpy"]').replace("\n", "\r\n")
+    assert read_script(write(tmp_path, text)).dependencies == ("numpy",)
+
+
+def test_what_uv_does_not_read_is_refused_before_uv_sees_it(tmp_path: Path) -> None:
     text = block('dependencies = ["numpy"]')
-    for variant in (text.replace("\n", "\r\n"), "\ufeff" + text):
-        assert read_script(write(tmp_path, variant)).dependencies == ("numpy",)
+    for variant, words in (
+        (f"\ufeff{text}", "byte order mark"),
+        (text.replace("\n", "\r"), "no inline script metadata"),
+    ):
+        with pytest.raises(ScriptFault, match=words):
+            read_script(write(tmp_path, variant))
 
 
 def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
@@ -60,6 +69,8 @@ def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
         (block('dependencies = "numpy"'), "not a list"),
         (block('dependencies = ["num py", "ok", "=="]'), "'num py' is no dependency specifier"),
         (block("dependencies = [1]"), "dependency 1 is no dependency specifier"),
+        (block("a = " + "[" * 3000), "not TOML"),
+        (block("a = " + "9" * 5000), "not TOML"),
         (block("tool = 1"), "not a table"),
         (block("[tool]", "uv = 1"), "not a table"),
     ],
@@ -88,23 +99,42 @@ def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Pat
             read_script(tmp_path / name)
 
 
-def test_names_that_no_bundle_can_carry_are_refused(tmp_path: Path) -> None:
-    for name in ("a\\b.py", "a\nb.py"):
-        with pytest.raises(ScriptFault, match="in its name"):
-            read_script(write(tmp_path, block("dependencies = []"), name))
+@pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "c:d.py", "simple", "x" * 201])
+def test_names_that_no_bundle_can_carry_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ScriptFault, match="has a name that no bundle can carry"):
+        read_script(write(tmp_path, block("dependencies = []"), name))
 
 
 def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    paths = [
-        write(tmp_path, "no block\n"),
-        tmp_path / "nowhere.py",
-        write(tmp_path / "sub", block("dependencies = []")),
-    ]
+    good = block("dependencies = []")
+    paths = [write(tmp_path, "no block\n"), tmp_path / "nowhere.py", write(tmp_path / "sub", good)]
     with pytest.raises(Faults) as caught:
         read_scripts(paths)
     assert len(caught.value.faults) == 3
-    assert "same file name" in str(caught.value)
+    assert "too much alike" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names", [("a", "a.py"), ("a.b.py", "a_b.py"), ("a.py", "pylock.a.toml"), ("A.py", "a.py"), ("a.py", "a.py.lock")]
+)
+def test_scripts_that_would_make_the_same_file_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    paths = [write(tmp_path, block("dependencies = []"), name) for name in names]
+    with pytest.raises(Faults, match="too much alike"):
+        read_scripts(paths)
+
+
+def test_one_script_spelled_in_two_ways_is_one_script(tmp_path: Path) -> None:
+    path = write(tmp_path, block("dependencies = []"))
+    assert len(read_scripts([path, tmp_path / ".." / tmp_path.name / path.name])) == 1
+
+
+def test_a_secret_in_a_url_is_warned_of(tmp_path: Path) -> None:
+    script = read_script(
+        write(tmp_path, block('dependencies = ["alpha @ https://me:pw@x.test/alpha-1-py3-none-any.whl"]'))
+    )
+    assert "holds a password" in script.warnings()[0]
+    assert "pw" not in script.warnings()[0].replace("password", "")
 
 
 def test_the_same_script_twice_is_one_script(tmp_path: Path) -> None:

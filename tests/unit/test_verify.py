@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bundler import manifest as manifests
-from bundler.errors import Damaged, NotABundle
+from bundler.errors import Damaged, ManifestFault, NotABundle
 from bundler.manifest import File
 from bundler.verify import EXEC_SCRIPT, verify
 from tests.unit.test_manifest import manifest
+from wheelhouse.errors import FileFault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,3 +115,36 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(NotABundle, match="is no bundle or publication"):
             verify(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"random", b"0" * 64 + b"  no-such-file\n"])
+def test_sums_that_do_not_name_all_files_and_no_other_are_damaged(bundle: Path, damage: bytes) -> None:
+    path = bundle / manifests.SUMS
+    path.write_bytes(damage if not damage.startswith(b"0") else path.read_bytes() + damage)
+    assert ("changed", manifests.SUMS) in rows(bundle)
+
+
+@pytest.mark.parametrize("name", [manifests.SUMS, manifests.NAME])
+def test_links_and_pipes_in_place_of_manifest_or_sums_are_neither_followed_nor_waited_for(
+    bundle: Path, name: str
+) -> None:
+    (bundle / name).rename(bundle.parent / name)
+    (bundle / name).symlink_to(bundle.parent / name)
+    for _ in range(2):
+        with pytest.raises((Damaged, ManifestFault), match=name):
+            verify(bundle)
+        (bundle / name).unlink()
+        os.mkfifo(bundle / name)
+
+
+def test_folders_nested_beyond_measure_are_told(bundle: Path) -> None:
+    descend = os.open(bundle, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=descend)
+        below = os.open("d", os.O_RDONLY, dir_fd=descend)
+        os.close(descend)
+        descend = below
+    os.close(descend)
+    with pytest.raises(FileFault, match="File name too long"):
+        verify(bundle)
+    subprocess.run(["rm", "-rf", bundle], check=True)  # deeper than Python's own removal can go
