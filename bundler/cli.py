@@ -89,9 +89,24 @@ def bundler() -> None:
     help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; "
     "this machine's if not given. Repeatable.",
 )
+@click.option("--include-uv", is_flag=True, help="Carry uv for each target, for nodes that have none.")
+@click.option("--include-python", is_flag=True, help="Carry a Python for each target, for nodes that have none.")
+@click.option(
+    "--python-mirror",
+    metavar="URL",
+    help="Where --include-python takes Pythons from: a URL or folder with archives and a downloads.json; uv's own list "
+    "if not given.",
+)
 @click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
 def bundle(
-    scripts: tuple[Path, ...], output: Path | None, pythons: tuple[str, ...], platforms: tuple[str, ...], upgrade: bool
+    scripts: tuple[Path, ...],
+    output: Path | None,
+    pythons: tuple[str, ...],
+    platforms: tuple[str, ...],
+    include_uv: bool,
+    include_python: bool,
+    python_mirror: str | None,
+    upgrade: bool,
 ) -> None:
     """Bundle SCRIPT with every wheel that its inline metadata asks for.
 
@@ -112,10 +127,11 @@ def bundle(
             _say(f"warning: {warning}")
     targets = targets_for(read, pythons, platforms)
     output = output or bundles.default_output(scripts)
-    if not upgrade and bundles.up_to_date(output, read, targets):
+    tools = bundles.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    if not upgrade and bundles.up_to_date(output, read, targets, tools):
         _say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
     else:
-        _follow(bundles.build(read, targets, output, cache_folder()))
+        _follow(bundles.build(read, targets, output, cache_folder(), tools))
     click.echo(output)
 
 
@@ -123,7 +139,15 @@ def bundle(
 @click.argument("destination", metavar="DEST", type=_PATH)
 @click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
 @click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
-def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | None) -> None:
+@click.option(
+    "--strategy",
+    type=click.Choice(["index", "cache", "environment"]),
+    default="index",
+    show_default=True,
+    help="How an environment comes about on a node: from the wheels on the share, from a filled uv cache, or ready. "
+    "The last two are unpacked once per node; the last needs a bundle with --include-python.",
+)
+def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str) -> None:
     """Verify BUNDLE and publish it into the shared store DEST, which is made when absent.
 
     Without BUNDLE it is the one in this folder. Prints the path of each publication; DEST/simple is an index for uv
@@ -141,7 +165,7 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
         publication.require_bundle(path)
     store = open_store(destination.absolute())
     for path in found:
-        click.echo(_follow(publication.publish(path, store, seen_at or str(store.path))))
+        click.echo(_follow(publication.publish(path, store, seen_at or str(store.path), strategy)))
 
 
 @bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,6 +232,24 @@ def rehearse(publication: Path, output: Path | None, script: str | None) -> None
             for path in stop.value:
                 click.echo(path)
             return
+
+
+@bundler.command("pack-python", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
+@click.argument("mirror", metavar="MIRROR", type=_PATH)
+def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
+    """Pack each INTERPRETER that is installed here into the folder MIRROR, for `bundle --python-mirror MIRROR`.
+
+    Prints the path of each archive.
+
+    \b
+    Example:
+        bundler pack-python /usr/local/bin/python3.12 pythons
+    """
+    from wheelhouse.interpreter import pack
+
+    for path in pack(interpreters, mirror):
+        click.echo(path)
 
 
 def _run(command: click.Command) -> None:

@@ -153,6 +153,34 @@ class NotPublished(BundlerError):
         return f"{self.path}: is a bundle and no publication yet. Publish it first: publish-index DEST {self.path}"
 
 
+class NeedsInterpreter(BundlerError):
+    """An environment is to be published of a bundle that carries no interpreter."""
+
+    def __init__(self, path: Path, target: str) -> None:
+        self.path = path
+        self.target = target
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: carries no Python for {self.target}, and the strategy `environment` needs one. "
+            "Bundle again with --include-python, or publish with another --strategy."
+        )
+
+
+class SeenElsewhere(BundlerError):
+    """A cache is to be published for a place where this machine does not see the store."""
+
+    def __init__(self, store: Path, seen_at: str) -> None:
+        self.store = store
+        self.seen_at = seen_at
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store}: evaluators see it at {self.seen_at}, and a uv cache serves one path only. "
+            "Publish where the path is the same, or with another --strategy."
+        )
+
+
 class TaskFolderTaken(BundlerError):
     """The folder that a rehearsal should run in is not empty."""
 

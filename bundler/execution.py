@@ -8,24 +8,51 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bundler.manifest import Manifest
+    from collections.abc import Mapping
+
+    from bundler.manifest import Manifest, TargetEntry
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
 _WIDTH = 120
 
 
-def render(manifest: Manifest, path: str) -> bytes:
-    """Return the execution script of the publication of `manifest` that evaluators see at `path`."""
+# How an environment comes about on a node, see `publish-index --strategy`.
+STRATEGIES = ("index", "cache", "environment")
+
+
+def render(
+    manifest: Manifest,
+    path: str,
+    strategy: str = "index",
+    archives: Mapping[str, str] | None = None,
+    base: str | None = None,
+) -> bytes:
+    """Return the execution script of the publication of `manifest` that evaluators see at `path`.
+
+    `archives` gives the digest of what each script unpacks on each target, by the path from `archive_path`; `base` is
+    the publication whose scripts and wheels are used, where it is another one.
+    """
     template = files("bundler").joinpath("templates/exec_script.py").read_text(encoding="utf-8")
-    block = f"PUBLICATION = {pprint.pformat(_publication(manifest, path), width=_WIDTH - 14, sort_dicts=False)}\n"
+    publication = _publication(manifest, path, strategy, archives or {}, base or path)
+    block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
     # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
     return _BLOCK.sub(lambda _: ascii_block, template, count=1).encode()
 
 
-def _publication(manifest: Manifest, path: str) -> dict[str, Any]:
+def archive_path(script: str, target: TargetEntry) -> str:
+    """Return where a publication holds the cache or the environment of `script` on `target`."""
+    return f"archives/{target.name}/{script}.tar.gz"
+
+
+def _publication(
+    manifest: Manifest, path: str, strategy: str, archives: Mapping[str, str], base: str
+) -> dict[str, Any]:
+    digests = {file.path: file.sha256 for file in manifest.files}
     return {
         "path": path,
+        "base": base,
+        "strategy": strategy,
         "scripts": {script.name: script.sha256 for script in manifest.scripts},
         "targets": [
             {
@@ -34,9 +61,13 @@ def _publication(manifest: Manifest, path: str) -> dict[str, Any]:
                 "system": target.system,
                 "machine": target.machine,
                 "libc": list(target.libc) if target.libc else None,
-                "locks": {
-                    script.name: manifest.file(f"{target.folder()}/{script.name}.lock").sha256
+                "locks": {script.name: digests[f"{target.folder()}/{script.name}.lock"] for script in manifest.scripts},
+                "uv": [target.uv, digests[target.uv]] if target.uv else None,
+                "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
+                "archives": {
+                    script.name: [path, archives[path]]
                     for script in manifest.scripts
+                    if (path := archive_path(script.name, target)) in archives
                 },
             }
             for target in manifest.targets

@@ -59,6 +59,7 @@ class TargetEntry:
     """A target of the bundle and, for each script, the file names of the wheels that it installs there.
 
     `system` and `machine` are what Python's `platform` module says on such a node, `libc` is (name, major, minor).
+    `uv` and `interpreter` are the paths of a wheel of uv and of an archive of Python, where the bundle carries them.
     """
 
     name: str
@@ -68,6 +69,8 @@ class TargetEntry:
     machine: str
     libc: tuple[str, int, int] | None
     wheels: Mapping[str, tuple[str, ...]]
+    uv: str | None = None
+    interpreter: str | None = None
 
     def folder(self) -> str:
         """Return the folder of the target, relative to the bundle."""
@@ -104,6 +107,8 @@ class Manifest:
                 "machine": target.machine,
                 "libc": list(target.libc) if target.libc else None,
                 "wheels": {script: list(names) for script, names in sorted(target.wheels.items())},
+                "uv": target.uv,
+                "interpreter": target.interpreter,
             }
             for target in self.targets
         ]
@@ -181,6 +186,7 @@ def _check(manifest: Manifest) -> None:
             raise ValueError(f"does not say what each script installs on {target.name}")
         needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
         needed |= {f"{target.folder()}/{name}{end}" for name in scripts for end in ("", ".lock")}
+        needed |= {path for path in (target.uv, target.interpreter) if path}
         if needed - paths:
             raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
     for script in manifest.scripts:
@@ -218,6 +224,8 @@ def _target(table: Any) -> TargetEntry:
             _typed(str, script): tuple(_wheel_name(name) for name in _typed(list, names))
             for script, names in _typed(dict, table["wheels"]).items()
         },
+        uv=None if table["uv"] is None else _typed(str, table["uv"]),
+        interpreter=None if table["interpreter"] is None else _typed(str, table["interpreter"]),
     )
 
 
@@ -229,7 +237,7 @@ def _wheel_name(value: Any) -> str:
 def _file(table: Any) -> File:
     path = _typed(str, table["path"])
     folder, _, filename = path.partition("/")
-    if not safe_path(path) or (path != "README.txt" and folder not in ("targets", "wheels")):
+    if not safe_path(path) or (path != "README.txt" and folder not in ("targets", "wheels", "pythons")):
         raise ValueError(f"names the file {path!r}, which has no place in a bundle")
     if folder == "wheels":
         parse_filename(filename)

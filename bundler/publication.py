@@ -6,20 +6,22 @@ import hashlib
 import re
 import shutil
 import stat
+import tempfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
-from bundler.errors import BundlerError, NoBundle
-from bundler.execution import render
+from bundler.errors import BundlerError, NoBundle, SeenElsewhere
+from bundler.execution import archive_path, render
 from bundler.progress import Progress
 from bundler.verify import EXEC_SCRIPT, read_manifest, verify
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
 
+    from bundler.manifest import Manifest, TargetEntry
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12
@@ -39,19 +41,23 @@ def require_bundle(path: Path) -> None:
     read_manifest(path, "bundle")
 
 
-def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progress, None, Path]:
+def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "index") -> Generator[Progress, None, Path]:
     """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
 
-    `seen_at` is the folder of the store as evaluators see it. Publishing what is published changes nothing.
-    Raises what `verify` and `store.add` raise, and `FileFault`.
+    `seen_at` is the folder of the store as evaluators see it, `strategy` one of `STRATEGIES`. Publishing what is
+    published changes nothing. Raises what `verify`, `store.add` and the making of archives raise, and `FileFault`.
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
+    base = None
+    if strategy == "cache":
+        if seen_at != str(destination.path):
+            raise SeenElsewhere(destination.path, seen_at)
+        base = yield from publish(bundle, destination, seen_at)
     # The execution script holds the path, so the same bundle seen at two places makes two publications.
-    identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at)
+    identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at, strategy)
     name = f"{manifest.name}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
     place = destination.publications / name
-    execution = render(manifest, _join(seen_at, "publications", name))
     if _is_whole(place):
         yield Progress(text=f"{name} is published already; nothing to do")
         return place
@@ -63,28 +69,56 @@ def publish(bundle: Path, destination: Store, seen_at: str) -> Generator[Progres
         stored.append(wheel)
         yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
     with files.building(place, replace=place.exists()) as folder, files.explained(place):
-        (folder / "wheels").mkdir()
-        for wheel in stored:
-            files.link(wheel, folder / "wheels" / wheel.name)
-        digests = {file.path: file.sha256 for file in manifest.files}
-        for path in [*(path for path in digests if not path.startswith("wheels/")), manifests.NAME]:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / path, folder / path)
-        files.write(folder / EXEC_SCRIPT, execution)
-        digests |= {
-            EXEC_SCRIPT: hashlib.sha256(execution).hexdigest(),
-            manifests.NAME: files.sha256(folder / manifests.NAME),
-        }
-        files.write(folder / manifests.SUMS, manifests.sums(digests))
-        verify(folder)  # also what was copied, in case the bundle changed under our hands
-        for file in folder.rglob("*"):
-            if file.is_file():
-                file.chmod(file.stat().st_mode & ~0o222)
+        _copy(bundle, manifest, stored, folder)
+        archives: dict[str, str] = {}
+        for target, script in _pairs(manifest) if strategy != "index" else []:
+            yield Progress(text=f"Making the {strategy} of {script} for {target.name}")
+            archives |= _archive(base or folder, folder, script, target, strategy)
+        seen = _join(seen_at, "publications", name)
+        files.write(folder / EXEC_SCRIPT, render(manifest, seen, strategy, archives, str(base or seen)))
+        _seal(folder, manifest, archives)
     if not place.stat().st_mode & stat.S_IXOTH:
         yield Progress(
             text=f"warning: {name} is closed to other users (your umask); evaluators may not be able to read it"
         )
     return place
+
+
+def _pairs(manifest: Manifest) -> list[tuple[TargetEntry, str]]:
+    return [(target, script.name) for target in manifest.targets for script in manifest.scripts]
+
+
+def _copy(bundle: Path, manifest: Manifest, wheels: Sequence[Path], folder: Path) -> None:
+    """Put the files of `bundle` into `folder`, the wheels as links to the store."""
+    (folder / "wheels").mkdir()
+    for wheel in wheels:
+        files.link(wheel, folder / "wheels" / wheel.name)
+    for path in [*(file.path for file in manifest.files if not file.path.startswith("wheels/")), manifests.NAME]:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle / path, folder / path)
+
+
+def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
+    """Write SHA256SUMS, check all that was copied, in case the bundle changed under our hands, and forbid writing."""
+    digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
+    digests |= {name: files.sha256(folder / name) for name in (EXEC_SCRIPT, manifests.NAME)}
+    files.write(folder / manifests.SUMS, manifests.sums(digests))
+    verify(folder)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(file.stat().st_mode & ~0o222)
+
+
+def _archive(base: Path, folder: Path, script: str, target: TargetEntry, strategy: str) -> dict[str, str]:
+    """Make the archive of `script` on `target` in the publication `folder`; return its digest by its path."""
+    from bundler.archives import pack_cache, pack_environment  # these need uv, which the far side may not have
+
+    path = archive_path(script, target)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        pack = pack_cache if strategy == "cache" else pack_environment
+        pack(base, script, target, Path(scratch), folder / path)
+    return {path: files.sha256(folder / path)}
 
 
 def _join(folder: str, *names: str) -> str:

@@ -39,7 +39,7 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
 
 
 def _known_python(version: str) -> str:
-    if not uv.knows_python(parse_python(version)):
+    if not uv.known_pythons(parse_python(version)):
         raise UnknownPython(version, "uv knows no such Python")
     return version
 

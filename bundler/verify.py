@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bundler import manifest as manifests
 from bundler.errors import Damaged, NotABundle
 from wheelhouse import files
+from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bundler.manifest import Manifest
 
 EXEC_SCRIPT = "exec_script.py"
+# Where a publication keeps caches and environments.
+ARCHIVES = "archives/"
 _THREADS = 4
 # As for the manifest: more is an attack on memory.
 _SUMS_LIMIT = 64 << 20
@@ -34,7 +37,7 @@ def read_manifest(folder: Path, expected: str = "bundle or publication") -> Mani
 def verify(folder: Path) -> Manifest:
     """Check every file of the bundle or publication in `folder`, and that there is no other; return its manifest.
 
-    A publication has an execution script on top, which only its SHA256SUMS vouches for.
+    A publication has an execution script on top, and perhaps archives, which only its SHA256SUMS vouches for.
     Raises `Damaged` with all faults at once, and what `read_manifest` raises.
     """
     manifest = read_manifest(folder)
@@ -44,6 +47,8 @@ def verify(folder: Path) -> Manifest:
     vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, -1) >= 0 else {}
     digests = {path: file.sha256 for path, file in listed.items()}
     digests |= {path: digest for path, digest in vouched.items() if path in (manifests.NAME, EXEC_SCRIPT)}
+    if EXEC_SCRIPT in vouched:
+        digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
     missing = {path for path in (*digests, manifests.SUMS) if path not in present}
     foreign = set(present) - set(digests) - {manifests.NAME, manifests.SUMS}
     changed = {path for path, file in listed.items() if path in present and present[path] != file.size}

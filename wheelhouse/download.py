@@ -4,117 +4,71 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import ssl
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-import certifi
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
-from urllib3.util import Retry
+from typing import TYPE_CHECKING, Protocol
 
 from wheelhouse import files
-from wheelhouse.certificates import ca_bundle
-from wheelhouse.errors import BadCertificates, DownloadsFailed
+from wheelhouse.errors import DownloadsFailed
+from wheelhouse.http import Client, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-
-    from wheelhouse.wheel import Wheel
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 # More connections than this gain nothing on a fast path and annoy small indexes.
 THREADS = 8
-_CHUNK = 1 << 18
-_BACKOFF = 0.25
 _TICK = 0.1
 
 
-class _Fault(Exception):
-    """Why one download failed; `again` when another try may help."""
+class Remote(Protocol):
+    """A file elsewhere: `size` in bytes where it is known, `sha256` in hex."""
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
+    @property
+    def filename(self) -> str:
+        """The name that people know it by."""
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
 
-class _SharedContext(HTTPAdapter):
-    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does."""
+    @property
+    def sha256(self) -> str:
+        """The digest that it must have."""
 
-    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
-        self._context = context
-        super().__init__(**options)
-
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
-        if host["scheme"] == "https":
-            pool.pop("ca_certs", None)
-            pool.pop("ca_cert_dir", None)
-            pool["ssl_context"] = self._context
-        return host, pool
-
-    def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Leave the CA bundle alone: the context holds it and always verifies."""
+    @property
+    def size(self) -> int | None:
+        """How long it must be."""
 
 
 class Downloads:
-    """Wheels on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
+    """Files on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes."""
 
-    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
-    byte, 30) and UV_HTTP_RETRIES (3).
-    """
-
-    def __init__(self, wheels: Sequence[Wheel], cache: Path) -> None:
-        self.wheels = wheels
+    def __init__(self, remotes: Sequence[Remote], cache: Path) -> None:
+        self.remotes = remotes
         self.cache = cache
-        self.total = sum(wheel.size or 0 for wheel in wheels)
-        self.fetched: list[Wheel] = []
-        self._received = {wheel.sha256: 0 for wheel in wheels}
+        self.total = sum(remote.size or 0 for remote in remotes)
+        self.fetched: list[Remote] = []
+        self._received = {remote.sha256: 0 for remote in remotes}
         self._stop = threading.Event()
-        self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
-        self._retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
-        self._session = self._connect()
+        self._client = Client(THREADS)
 
-    def _connect(self) -> requests.Session:
-        bundle = ca_bundle() or certifi.where()
-        try:
-            folder = Path(bundle).is_dir()
-            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
-        except OSError as fault:  # ssl.SSLError is one
-            raise BadCertificates(bundle, fault) from fault
-        retry = Retry(
-            total=self._retries,
-            backoff_factor=_BACKOFF,
-            status_forcelist=(429, 500, 502, 503, 504),
-            raise_on_status=False,
-        )
-        session = requests.Session()
-        session.headers["Accept-Encoding"] = "identity"
-        session.mount("https://", _SharedContext(context, pool_maxsize=THREADS, max_retries=retry))
-        session.mount("http://", HTTPAdapter(pool_maxsize=THREADS, max_retries=retry))
-        return session
-
-    def path(self, wheel: Wheel) -> Path:
-        """Return where `wheel` lies in the cache once it has arrived."""
-        return self.cache / "wheels" / wheel.sha256[:2] / wheel.sha256
+    def path(self, remote: Remote) -> Path:
+        """Return where `remote` lies in the cache once it has arrived."""
+        return self.cache / "files" / remote.sha256[:2] / remote.sha256
 
     def run(self) -> Iterator[int]:
-        """Bring every wheel into the cache, whole and verified; yield the bytes received so far, some times a second.
+        """Bring every file into the cache, whole and verified; yield the bytes received so far, some times a second.
 
         What the cache holds already is hashed again, since bundles are links to it that somebody may have written to.
         After the first fault no new download starts. Raises `DownloadsFailed` with every fault.
         """
         # The largest first: a big one that starts last would leave the other threads idle.
-        order = sorted(self.wheels, key=lambda wheel: -(wheel.size or 0))
+        order = sorted(self.remotes, key=lambda remote: -(remote.size or 0))
         files.clear_abandoned(self.cache / "partial")
         pool = ThreadPoolExecutor(THREADS)
         try:
-            futures = {pool.submit(self._bring, wheel): wheel for wheel in order}
+            futures = {pool.submit(self._bring, remote): remote for remote in order}
             pending: set[Future[None]] = set(futures)
             while pending:
                 done, pending = wait(pending, timeout=_TICK, return_when=FIRST_EXCEPTION)
@@ -123,87 +77,57 @@ class Downloads:
                     self._stop.set()
                     pool.shutdown(cancel_futures=True)
                     break
-            faults = {futures[future]: future.exception() for future in futures if not future.cancelled()}
-            for fault in faults.values():
-                if fault is not None and not isinstance(fault, _Fault):
+            faults = [(futures[future], future.exception()) for future in futures if not future.cancelled()]
+            for _, fault in faults:
+                if fault is not None and not isinstance(fault, Fault):
                     raise fault
-            named = [(wheel, fault) for wheel, fault in faults.items() if fault is not None and str(fault)]
+            named = [(remote, str(fault)) for remote, fault in faults if fault is not None and str(fault)]
             if named:
-                raise DownloadsFailed((wheel.filename, wheel.url, str(fault)) for wheel, fault in named)
+                raise DownloadsFailed((remote.filename, remote.url, reason) for remote, reason in named)
         finally:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            self._session.close()
+            self._client.close()
 
-    def _bring(self, wheel: Wheel) -> None:
-        path = self.path(wheel)
-        if path.exists() and files.sha256(path) == wheel.sha256:
-            self._received[wheel.sha256] = wheel.size or 0
+    def _bring(self, remote: Remote) -> None:
+        path = self.path(remote)
+        if path.exists() and files.sha256(path) == remote.sha256:
+            self._received[remote.sha256] = remote.size or 0
             return
         with files.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        partial = files.beside(self.cache / "partial" / wheel.sha256)
+        partial = files.beside(self.cache / "partial" / remote.sha256)
         try:
-            for left in reversed(range(self._retries + 1)):
+            for left in reversed(range(self._client.retries + 1)):
                 try:
-                    self._stream(wheel, partial)
+                    self._stream(remote, partial)
                     break
-                except _Fault as fault:
+                except Fault as fault:
                     if not (fault.again and left) or self._stop.is_set():
                         raise
             with files.explained(path):
                 partial.replace(path)
-            self.fetched.append(wheel)
+            self.fetched.append(remote)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _stream(self, wheel: Wheel, partial: Path) -> None:
+    def _stream(self, remote: Remote, partial: Path) -> None:
         digest, size = hashlib.sha256(), 0
-        with contextlib.closing(self._chunks(wheel.url)) as chunks, files.explained(partial), partial.open("wb") as out:
+        with (
+            contextlib.closing(self._client.chunks(remote.url)) as chunks,
+            files.explained(partial),
+            partial.open("wb") as out,
+        ):
             for chunk in chunks:
                 if self._stop.is_set():
-                    raise _Fault("")  # another one failed; this one has nothing to say
+                    raise Fault("")  # another one failed; this one has nothing to say
                 digest.update(chunk)
                 out.write(chunk)
                 size += len(chunk)
-                self._received[wheel.sha256] = size
-                if wheel.size is not None and size > wheel.size:
-                    raise _Fault(f"is longer than the {wheel.size} bytes that the lock says")
-        if wheel.size is not None and size < wheel.size:
-            raise _Fault(f"ended after {size} of {wheel.size} bytes", again=True)
-        if digest.hexdigest() != wheel.sha256:
-            raise _Fault(f"has sha256 {digest.hexdigest()}, the lock says {wheel.sha256}")
-
-    def _chunks(self, url: str) -> Generator[bytes, None, None]:
-        parts = urlsplit(url)
-        if parts.scheme == "file":
-            try:
-                with Path(url2pathname(parts.path)).open("rb") as source:
-                    while chunk := source.read(_CHUNK):
-                        yield chunk
-            except OSError as fault:
-                raise _Fault(str(fault.strerror)) from fault
-            return
-        try:
-            with self._session.get(url, stream=True, timeout=self._timeout) as response:
-                if response.status_code != requests.codes.ok:
-                    raise _Fault(f"the server says {response.status_code} {response.reason}")
-                while chunk := response.raw.read(_CHUNK, decode_content=False):
-                    yield chunk
-        except requests.Timeout as fault:
-            raise _Fault(f"no answer within {self._timeout:g} s") from fault
-        except requests.RequestException as fault:
-            raise _Fault(_plain(fault)) from fault
-        except (HTTPError, OSError) as fault:  # the body broke off or stalled
-            raise _Fault(_plain(fault), again=True) from fault
-
-
-def _plain(fault: BaseException) -> str:
-    """Return the innermost words of `fault`: requests wraps urllib3, which wraps the socket."""
-    while True:
-        inner = next((part for part in fault.args if isinstance(part, BaseException)), None) or getattr(
-            fault, "reason", None
-        )
-        if not isinstance(inner, BaseException):
-            return f"{type(fault).__name__}: {fault}" if not isinstance(fault, OSError) else str(fault)
-        fault = inner
+                self._received[remote.sha256] = size
+                if remote.size is not None and size > remote.size:
+                    raise Fault(f"is longer than the {remote.size} bytes that the lock says")
+        if remote.size is not None and size < remote.size:
+            raise Fault(f"ended after {size} of {remote.size} bytes", again=True)
+        if digest.hexdigest() != remote.sha256:
+            raise Fault(f"has sha256 {digest.hexdigest()}, the lock says {remote.sha256}")

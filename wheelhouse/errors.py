@@ -156,6 +156,31 @@ class BadWheel(WheelhouseError):
         return f"{self.path}: {self.fact}. Find out where it comes from; the index must not carry it."
 
 
+class BadMirror(WheelhouseError):
+    """A mirror of Python archives that is not as uv's mirrors are."""
+
+    def __init__(self, place: str, fact: str) -> None:
+        self.place = place
+        self.fact = fact
+
+    def __str__(self) -> str:
+        return f"{redacted(self.place)}: {self.fact}. Mend the mirror, or choose another --python-mirror."
+
+
+class NoInterpreter(WheelhouseError):
+    """No archive of a Python for a target."""
+
+    def __init__(self, target: str, place: str) -> None:
+        self.target = target
+        self.place = place
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target}: there is no archive of it in {redacted(self.place)}. Choose another --python or "
+            "--python-mirror; `bundler pack-python` makes a mirror from interpreters that are here."
+        )
+
+
 class BadCertificates(WheelhouseError):
     """The certificates that the environment names cannot be used."""
 

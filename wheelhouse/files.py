@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import tarfile
 import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 20
+# Archives cross a fast share and are unpacked once: time counts more than the last percent of size.
+_QUICK = 1
 _PARTIAL = ".partial"
 _OLD = ".old"
 _ABANDONED_AFTER = 24 * 3600.0
@@ -197,3 +201,24 @@ def _remove_if_abandoned(path: Path) -> None:
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def pack(folder: Path, path: Path, top: str) -> None:
+    """Write what is in `folder` to the archive `path` (tar, gzip) below the name `top`; same contents, same bytes."""
+    with (
+        explained(path),
+        path.open("wb") as out,
+        gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=_QUICK, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for member in sorted(folder.rglob("*")):
+            if member.is_symlink() or not member.is_dir():
+                tar.add(member, f"{top}/{member.relative_to(folder).as_posix()}", recursive=False, filter=plain_member)
+
+
+def plain_member(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Take times and owners out of `member`, so that the same files give the same archive."""
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.mode & 0o100 else 0o644
+    return member

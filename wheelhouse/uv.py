@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
@@ -73,7 +74,25 @@ def python_for(requires_python: str) -> tuple[int, str, str]:
     return call(["python", "find", "--no-project", "--show-version", *([requires_python] if requires_python else [])])
 
 
-def knows_python(version: str) -> bool:
-    """Return whether uv has ever heard of this Python version."""
-    code, out, _ = call(["python", "list", "--only-downloads", "--all-versions", "--output-format", "json", version])
-    return code != 0 or out.strip() not in ("", "[]")
+def known_pythons(version: str) -> list[dict[str, Any]]:
+    """Return what uv knows of archives of this Python version, for all platforms."""
+    everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
+    code, out, _ = call(["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version])
+    found: list[dict[str, Any]] = [] if code else json.loads(out)
+    return found
+
+
+def version() -> str:
+    """Return the version of uv."""
+    _, out, _ = call(["--version"])
+    return out.split()[1]
+
+
+def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path) -> tuple[int, str, str]:
+    """Install what is `wanted`, wheels or requirements with options, into `folder` for a target of any platform.
+
+    Nothing else is installed with it, and `cache` is uv's cache.
+    """
+    arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
+    arguments += ["--python", sys.executable, "--python-version", python, "--python-platform", platform]
+    return call([*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *wanted])

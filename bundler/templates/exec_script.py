@@ -15,9 +15,13 @@ import json
 import os
 import pathlib
 import platform
+import shlex
+import shutil
 import stat
 import subprocess
+import tarfile
 import tempfile
+import zipfile
 
 from ansys.rep.common.logging import log
 from ansys.rep.evaluator.task_manager import ApplicationExecution
@@ -25,6 +29,8 @@ from ansys.rep.evaluator.task_manager import ApplicationExecution
 # <publication>
 PUBLICATION = {
     "path": "/shared/store/publications/eval-0123456789ab",
+    "base": "/shared/store/publications/eval-0123456789ab",
+    "strategy": "index",
     "scripts": {"eval.py": "sha256 of the script"},
     "targets": [
         {
@@ -34,6 +40,11 @@ PUBLICATION = {
             "machine": "x86_64",
             "libc": ["glibc", 2, 28],
             "locks": {"eval.py": "sha256 of its lock"},
+            "uv": ["wheels/uv-0.13.9-....whl", "sha256 of a wheel of uv, or uv is None"],
+            "interpreter": ["pythons/cpython-3.12.1-....tar.gz", "sha256 of a Python, or interpreter is None"],
+            "archives": {
+                "eval.py": ["archives/....tar.gz", "sha256 of a cache or an environment, if that is the strategy"]
+            },
         }
     ],
 }
@@ -43,6 +54,8 @@ PUBLICATION = {
 OLDEST_UV = (0, 6, 14)
 # uv's own settings would change what is installed, except for those that say where things are on this node.
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
+# What Python 3.12 and newer need to be told, and older ones do not know; the digest vouches for what is in an archive.
+EXTRACTION = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x64": "x86_64"}
 
 
@@ -60,26 +73,6 @@ def choose_script(publication, environment):
             "(it is {!r}).".format(", ".join(names), wanted)
         )
     return wanted
-
-
-def find_uv(software):
-    """Return the path of uv among the applications of the task (`context.software`)."""
-    named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
-    found = named or (software if len(software) == 1 else [])
-    if not found:
-        raise OfflineRunError(
-            "uv is not among the applications of this task ({}). Add the software requirement 'uv' to the task "
-            "definition; the administrator of HPS registers the application on the evaluators.".format(
-                ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
-            )
-        )
-    uv = str(found[0].get("executable") or "").strip('"')
-    if not os.path.isfile(uv):
-        raise OfflineRunError(
-            "The registered uv does not exist on this node: {}. The administrator of HPS mends the registration or "
-            "mounts its folder.".format(uv or "no executable is given")
-        )
-    return uv
 
 
 def node_facts():
@@ -109,24 +102,10 @@ def misfit(target, facts):
     return None
 
 
-def has_python(uv, version, environment):
-    """Return whether uv finds a Python `version` on this node."""
-    command = [uv, "python", "find", "--no-project", "--no-config", "--offline", version]
-    quiet = subprocess.DEVNULL
-    try:
-        return subprocess.run(command, env=environment, stdout=quiet, stderr=quiet, check=False).returncode == 0
-    except OSError as fault:
-        raise OfflineRunError(
-            "The registered uv {} does not run on this node ({}); the administrator of HPS mends that.".format(
-                uv, fault.strerror
-            )
-        ) from fault
-
-
-def choose_target(publication, facts, uv, environment):
-    """Return the target for this node: of those that fit, the first whose Python is here."""
-    reasons = {target["folder"]: misfit(target, facts) for target in publication["targets"]}
-    fitting = [target for target in publication["targets"] if reasons[target["folder"]] is None]
+def fitting_targets(publication, facts):
+    """Return the targets that fit a node of `facts`, in the order of the publication."""
+    reasons = [(target, misfit(target, facts)) for target in publication["targets"]]
+    fitting = [target for target, reason in reasons if reason is None]
     if not fitting:
         system, machine, libc = facts
         raise OfflineRunError(
@@ -135,32 +114,175 @@ def choose_target(publication, facts, uv, environment):
                 system,
                 machine,
                 " with {} {}.{}".format(*libc) if libc else "",
-                "; ".join(
-                    "{} {}".format(os.path.basename(folder), reason) for folder, reason in sorted(reasons.items())
-                ),
+                "; ".join("{} {}".format(os.path.basename(target["folder"]), reason) for target, reason in reasons),
             )
         )
-    # With a single candidate uv itself tells soon enough whether its Python is missing.
-    for target in fitting if len(fitting) > 1 else []:
-        if has_python(uv, target["python"], environment):
-            return target
-    return fitting[0]
+    return fitting
 
 
-def check_file(path, sha256, meaning):
-    """Raise unless the file at `path` has the digest `sha256`."""
+def registered_uv(software):
+    """Return the path of uv among the applications of the task (`context.software`), or None and why it will not do."""
+    named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
+    found = named or (software if len(software) == 1 else [])
+    if not found:
+        names = ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
+        return None, (
+            "uv is not among the applications of this task ({}). Add the software requirement 'uv' to the task "
+            "definition; the administrator of HPS registers the application on the evaluators.".format(names)
+        )
+    uv = str(found[0].get("executable") or "").strip('"')
+    if not os.path.isfile(uv):
+        return None, (
+            "The registered uv does not exist on this node: {}. The administrator of HPS mends the registration or "
+            "mounts its folder.".format(uv or "no executable is given")
+        )
     try:
-        with open(path, "rb") as source:
-            digest = hashlib.sha256(source.read()).hexdigest()
+        words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        version = tuple(int(part) for part in words.split()[1].split(".")[:3])
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        return None, "The registered uv {} does not run on this node; the administrator of HPS mends that.".format(uv)
+    if version < OLDEST_UV:
+        return None, "The registered uv is {}; the administrator of HPS updates it to {} or newer.".format(
+            ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))
+        )
+    return uv, None
+
+
+def installed_python(uv, version, environment):
+    """Return the path of the Python `version` that uv finds on this node, or None."""
+    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", version]
+    found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    path = found.stdout.decode(errors="surrogateescape").strip()
+    return path if found.returncode == 0 and os.path.isfile(path) else None
+
+
+def unpacked(root, archive, kept):
+    """Return a folder on this node with the contents of `archive`, (path on the share, SHA-256), unpacked once.
+
+    The bytes are checked on their way from the share, before anything is made of them, and the folder gets its name
+    when it is whole: of jobs that come at once one wins, and a node that dies in between leaves nothing that counts.
+    """
+    path, sha256 = archive
+    place = os.path.join(kept, sha256)
+    if os.path.isdir(place):
+        return place
+    try:
+        os.makedirs(kept, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=kept) as scratch:
+            copy = os.path.join(scratch, os.path.basename(path))
+            copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
+            contents = os.path.join(scratch, "contents")
+            os.mkdir(contents)
+            if path.endswith(".whl"):
+                with zipfile.ZipFile(copy) as wheel:
+                    for name in wheel.namelist():
+                        if name.endswith(("/scripts/uv", "/scripts/uv.exe")):
+                            target = os.path.join(contents, os.path.basename(name))
+                            with wheel.open(name) as source, open(target, "wb") as out:
+                                shutil.copyfileobj(source, out)
+                            os.chmod(target, 0o700)
+            else:
+                with tarfile.open(copy) as tar:
+                    tar.extractall(contents, **EXTRACTION)  # noqa: S202 - its digest was checked
+            try:
+                os.rename(contents, place)
+            except OSError:
+                if not os.path.isdir(place):  # else another job was faster
+                    raise
+    except OSError as fault:
+        raise OfflineRunError(
+            "Cannot unpack {} into {} ({}). The user clears space there, or the administrator of HPS sets UV_CACHE_DIR "
+            "in the registration of uv to a larger local disk.".format(os.path.basename(path), kept, fault.strerror)
+        ) from fault
+    return place
+
+
+def copy_checked(source, copy, sha256):
+    """Copy a file from the share; raise unless it is there and has the digest `sha256`."""
+    digest = hashlib.sha256()
+    with opened(source, "the file") as share, open(copy, "wb") as out:
+        for chunk in iter(lambda: share.read(1 << 20), b""):
+            digest.update(chunk)
+            out.write(chunk)
+    if digest.hexdigest() != sha256:
+        raise changed(source, "the file")
+
+
+def tools(publication, root, software, environment, kept):
+    """Return target, uv and Python for this node: the site's own where they will do, else those of the publication.
+
+    What was found is remembered beside the cache, so that it is looked for once on a node.
+    """
+    known = hashlib.sha256(repr((publication, root, software)).encode("utf-8", "surrogatepass")).hexdigest()
+    memory = os.path.join(kept, "{}.json".format(known))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with open(memory, encoding="utf-8") as source:
+            found = json.load(source)
+        if os.path.isfile(found["uv"]) and os.path.isfile(found["python"]):
+            target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
+            return target, found["uv"], found["python"]
+    fitting = fitting_targets(publication, node_facts())
+    registered, complaint = registered_uv(software)
+    for target in fitting:
+        uv = registered
+        if uv is None and target["uv"]:
+            folder = unpacked(root, target["uv"], kept)
+            uv = os.path.join(folder, os.listdir(folder)[0])
+        if uv is None:
+            continue
+        python = installed_python(uv, target["python"], environment)
+        if python is None and target["interpreter"]:
+            python = own_python(unpacked(root, target["interpreter"], kept))
+        if python is not None:
+            found = {"folder": target["folder"], "uv": uv, "python": python}
+            write_whole(memory, json.dumps(found))
+            return target, uv, python
+    if registered is None and not any(target["uv"] for target in fitting):
+        raise OfflineRunError("{} Or bundle the script with --include-uv.".format(complaint))
+    raise OfflineRunError(
+        "uv finds no Python {} on this node; the administrator of HPS installs one, or the script is bundled with "
+        "--include-python.".format(" or ".join(target["python"] for target in fitting))
+    )
+
+
+def own_python(folder):
+    """Return the interpreter in an unpacked archive of one, which holds it below `python/`."""
+    names = ("python.exe",) if platform.system() == "Windows" else ("bin", "python3")
+    return os.path.join(folder, "python", *names)
+
+
+def write_whole(path, text):
+    """Write a small file so that a reader sees all of it or nothing; a disk that refuses costs only time later."""
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False, encoding="utf-8") as out:
+            out.write(text)
+        os.replace(out.name, path)
+
+
+def opened(path, meaning):
+    """Open a file of the share for reading; raise with what may be wrong where it cannot be."""
+    try:
+        return open(path, "rb")
     except OSError as fault:
         raise OfflineRunError(
             "Cannot read {} {} ({}). Is the share mounted on this node, at the same path, and readable for this "
             "user?".format(meaning, path, fault.strerror)
         ) from fault
-    if digest != sha256:
-        raise OfflineRunError(
-            "{} {} was changed since it was published. Publish the bundle again.".format(meaning.capitalize(), path)
-        )
+
+
+def changed(path, meaning):
+    """Return the error for a file of the share whose digest is not the published one."""
+    return OfflineRunError(
+        "{} {} was changed since it was published. Publish the bundle again.".format(meaning.capitalize(), path)
+    )
+
+
+def check_file(path, sha256, meaning):
+    """Raise unless the file at `path` has the digest `sha256`."""
+    with opened(path, meaning) as source:
+        if hashlib.sha256(source.read()).hexdigest() != sha256:
+            raise changed(path, meaning)
 
 
 def cache_folder(environment):
@@ -211,27 +333,9 @@ def run_environment(inherited, given):
     environment["UV_CACHE_DIR"] = cache_folder(environment)
     environment.update({"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"})
     environment.setdefault("PYTHONUNBUFFERED", "1")
+    # The script lies on the share, and may import what came with the job.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
     return environment
-
-
-def explain(uv, target, environment, fact):
-    """Return the sentence for a run that failed: `fact`, and what is known to cause it."""
-    try:
-        words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, env=environment, check=True).stdout.decode()
-        version = tuple(int(part) for part in words.split()[1].split(".")[:3])
-    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
-        return "{} The registered uv {} does not run on this node; the administrator of HPS mends that.".format(
-            fact, uv
-        )
-    if version < OLDEST_UV:
-        return "{} uv {} is older than {}; the administrator of HPS updates it.".format(
-            fact, ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))
-        )
-    if not has_python(uv, target["python"], environment):
-        return "{} uv finds no Python {} on this node; the administrator of HPS installs one.".format(
-            fact, target["python"]
-        )
-    return "{} The console output above says why.".format(fact)
 
 
 def read_output_parameters():
@@ -248,7 +352,35 @@ def read_output_parameters():
     return parameters
 
 
-def run_uv(run_and_capture_output, command, uv, target, environment):
+def command_for(publication, root, name, software, environment):
+    """Return the command that runs the script `name` here, and the environment variables that it needs on top."""
+    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+    if publication["strategy"] == "environment":
+        target = fitting_targets(publication, node_facts())[0]
+        script = checked_script(publication, root, name, target)
+        return [own_python(unpacked(root, target["archives"][name], kept)), script], {}
+    target, uv, python = tools(publication, root, software, environment, kept)
+    # A filled cache knows its wheels by the place of the publication that it was filled from.
+    base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
+    script = checked_script(publication, base, name, target)
+    command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index"]
+    # As a URL, since uv takes a path for one and a "#" in it for a fragment.
+    wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
+    command += ["--find-links", wheels, "--python", python, "--script", script]
+    if publication["strategy"] == "cache":
+        return command, {"UV_CACHE_DIR": os.path.join(unpacked(root, target["archives"][name], kept), "cache")}
+    return command, {}
+
+
+def checked_script(publication, root, name, target):
+    """Return the path of the script on the share, after a look whether it and its lock are as published."""
+    script = os.path.join(root, *(target["folder"].split("/") + [name]))
+    check_file(script, publication["scripts"][name], "the script")
+    check_file(script + ".lock", target["locks"][name], "the lock")
+    return script
+
+
+def run(run_and_capture_output, command, environment):
     """Run `command`, its output going to the task's console output; raise if it is known to have failed.
 
     Evaluators differ in how they tell a failure, or leave it to the success criteria of the task definition; each way
@@ -257,10 +389,10 @@ def run_uv(run_and_capture_output, command, uv, target, environment):
     try:
         done = run_and_capture_output(command, shell=False, env=environment)
     except Exception as fault:
-        raise OfflineRunError(explain(uv, target, environment, "uv run failed ({}).".format(fault))) from fault
+        raise OfflineRunError("The script failed ({}). The console output above says why.".format(fault)) from fault
     code = getattr(done, "returncode", done)
     if isinstance(code, int) and code != 0:
-        raise OfflineRunError(explain(uv, target, environment, "uv run failed (exit code {}).".format(int(code))))
+        raise OfflineRunError("The script failed (exit code {}). The console output above says why.".format(int(code)))
 
 
 class PublishedScript(ApplicationExecution):
@@ -269,27 +401,22 @@ class PublishedScript(ApplicationExecution):
     def execute(self):
         """Run the script; raise `OfflineRunError` when it cannot be run or fails."""
         given = dict(self.context.environment or {})
-        root = given.get("BUNDLER_PUBLICATION") or os.environ.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
-        name = choose_script(PUBLICATION, dict(os.environ, **given))
-        uv = find_uv(self.context.software)
+        told = dict(os.environ, **given)
+        root = told.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
+        name = choose_script(PUBLICATION, told)
         environment = run_environment(os.environ, given)
-        target = choose_target(PUBLICATION, node_facts(), uv, environment)
-        script = os.path.join(root, *(target["folder"].split("/") + [name]))
-        check_file(script, PUBLICATION["scripts"][name], "the script")
-        check_file(script + ".lock", target["locks"][name], "the lock")
+        command, more = command_for(PUBLICATION, root, name, self.context.software or [], environment)
+        command += shlex.split(told.get("BUNDLER_ARGUMENTS", ""))
+        environment.update(more)
 
         with open("input_parameters.json", "w", encoding="utf-8") as out:
             json.dump(dict(self.context.parameter_values or {}), out, default=str)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # of an earlier trial in this folder
 
-        command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index"]
-        # As a URL, since uv takes a path for one and a "#" in it for a fragment.
-        wheels = pathlib.Path(os.path.abspath(root), "wheels").as_uri()
-        command += ["--find-links", wheels, "--python", target["python"], "--script", script]
         log.info("Running %s", command)
         try:
-            run_uv(self.run_and_capture_output, command, uv, target, environment)
+            run(self.run_and_capture_output, command, environment)
         except OfflineRunError:
             with contextlib.suppress(OfflineRunError):  # the failed run is the news, not what it left behind
                 self.context.parameter_values.update(read_output_parameters())

@@ -35,7 +35,7 @@ def test_only_the_path_of_the_bundle_is_on_standard_output(workplace: Workplace)
     workplace.script("solve.py", "alpha")
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (0, "solve.bundle\n")
-    assert "1 wheels (1 downloaded)" in done.stderr
+    assert "1 wheels (1 files downloaded)" in done.stderr
 
 
 def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Workplace) -> None:

@@ -4,10 +4,12 @@ import ast
 import importlib.util
 import json
 import logging
+import re
 import stat
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.execution import render
+from bundler.execution import archive_path, render
+from bundler.manifest import File
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
 
 TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py"
@@ -78,17 +81,24 @@ def test_only_the_marked_block_differs_from_the_template() -> None:
 
 
 def test_the_template_shows_the_shape_that_is_filled_in() -> None:
-    def shape(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key
-                if key in ("path", "scripts", "targets", "folder", "python", "system", "machine", "libc", "locks")
-                else "x": shape(item)
-                for key, item in value.items()
-            }
-        return [shape(item) for item in value] if isinstance(value, list) else type(value)
+    shown, filled = block(TEMPLATE.read_bytes()), block(render(manifest(), "/share/x"))
+    assert list(shown) == list(filled)
+    assert list(shown["targets"][0]) == list(filled["targets"][0])
 
-    assert shape(block(TEMPLATE.read_bytes())) == shape(block(render(manifest(), "/share/x")))
+
+def test_tools_and_archives_come_with_their_digests() -> None:
+    plain = manifest()
+    entry = replace(plain.targets[0], uv=plain.files[2].path, interpreter="pythons/p.tar.gz")
+    files = (*plain.files, File(path="pythons/p.tar.gz", size=1, sha256="c" * 64))
+    path = archive_path("solve.py", entry)
+    found = block(
+        render(replace(plain, targets=(entry,), files=files), "/share/x", "cache", {path: "d" * 64}, "/share/y")
+    )
+    assert (found["path"], found["base"], found["strategy"]) == ("/share/x", "/share/y", "cache")
+    (filled,) = found["targets"]
+    assert filled["uv"] == ["wheels/alpha-1.0-py3-none-any.whl", "b" * 64]
+    assert filled["interpreter"] == ["pythons/p.tar.gz", "c" * 64]
+    assert filled["archives"] == {"solve.py": [path, "d" * 64]}
 
 
 def test_an_execution_script_is_python_3_8() -> None:
@@ -123,6 +133,9 @@ def target(
         "machine": machine,
         "libc": libc,
         "locks": {},
+        "uv": None,
+        "interpreter": None,
+        "archives": {},
     }
 
 
@@ -151,15 +164,49 @@ def test_a_node_that_no_target_fits_is_told_all_reasons(template: Any) -> None:
     with pytest.raises(
         template.OfflineRunError, match=r"Linux on x86_64 with glibc 2\.17.*needs glibc 2\.28.*is for Windows"
     ) as caught:
-        template.choose_target(publication, ("Linux", "x86_64", ("glibc", 2, 17)), "uv", {})
+        template.fitting_targets(publication, ("Linux", "x86_64", ("glibc", 2, 17)))
     assert "--platform" in str(caught.value)
 
 
-def test_of_several_pythons_the_first_that_is_here_is_taken(template: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template, "has_python", lambda _uv, version, _env: version == "3.11")
+def uv_that_says(folder: Path, words: str, python: str = "") -> list[dict[str, str]]:
+    """Return an application list with a uv of our own, which finds `python`."""
+    uv = folder / "uv"
+    uv.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho '{python}'; [ -n '{python}' ]\n")
+    uv.chmod(0o755)
+    return [{"name": "uv", "executable": str(uv)}]
+
+
+def test_of_several_pythons_the_first_that_is_here_is_taken(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    here = {"3.11": "/python3.11"}
+    monkeypatch.setattr(template, "installed_python", lambda _uv, version, _environment: here.get(version))
     publication = {"targets": [target(python="3.13"), target(python="3.11"), target(python="3.10")]}
-    facts = ("Linux", "x86_64", ("glibc", 2, 28))
-    assert template.choose_target(publication, facts, "uv", {})["python"] == "3.11"
+    software = uv_that_says(tmp_path, "uv 0.13.9")
+    found = template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+    assert (found[0]["python"], found[2]) == ("3.11", "/python3.11")
+
+
+def test_what_was_found_on_a_node_is_found_once(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    publication = {"targets": [target()]}
+    software = uv_that_says(tmp_path, "uv 0.13.9", sys.executable)
+    first = template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+    monkeypatch.setattr(template, "registered_uv", lambda _software: (None, "asked"))
+    assert template.tools(publication, "/share", software, {}, str(tmp_path / "kept")) == first
+    (tmp_path / "uv").unlink()
+    with pytest.raises(template.OfflineRunError, match="asked Or bundle the script with --include-uv"):
+        template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+
+
+def test_a_python_that_is_nowhere_is_told(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    publication = {"targets": [target(python="3.13"), target(python="3.12")]}
+    with pytest.raises(
+        template.OfflineRunError, match=r"finds no Python 3\.13 or 3\.12 on this node.*--include-python"
+    ):
+        template.tools(publication, "/share", uv_that_says(tmp_path, "uv 0.13.9"), {}, str(tmp_path / "kept"))
 
 
 def test_the_facts_of_this_node_are_true(template: Any) -> None:
@@ -171,15 +218,17 @@ def test_the_facts_of_this_node_are_true(template: Any) -> None:
 
 @pytest.mark.parametrize("name", ["uv", "Uv", "UV"])
 def test_uv_is_found_whatever_the_case_of_its_name(template: Any, name: str, tmp_path: Path) -> None:
-    executable = tmp_path / "uv"
-    executable.touch()
-    software = [{"name": "Ansys Mechanical", "executable": "/x"}, {"name": name, "executable": f'"{executable}"'}]
-    assert template.find_uv(software) == str(executable)
+    (own,) = uv_that_says(tmp_path, "uv 0.6.14")
+    software = [
+        {"name": "Ansys Mechanical", "executable": "/x"},
+        {"name": name, "executable": f'"{own["executable"]}"'},
+    ]
+    assert template.registered_uv(software) == (own["executable"], None)
 
 
 def test_the_only_application_is_taken_for_uv(template: Any, tmp_path: Path) -> None:
-    (tmp_path / "uv").touch()
-    assert template.find_uv([{"name": "Astral uv", "executable": str(tmp_path / "uv")}]) == str(tmp_path / "uv")
+    (own,) = uv_that_says(tmp_path, "uv 0.13.9 (x86_64-unknown-linux-gnu)")
+    assert template.registered_uv([{**own, "name": "Astral uv"}]) == (own["executable"], None)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +238,22 @@ def test_the_only_application_is_taken_for_uv(template: Any, tmp_path: Path) -> 
         ([{"name": "Fluent"}, {"name": "CFX"}], r"\(CFX, Fluent\).*administrator"),
         ([{"name": "uv", "executable": "/nowhere/uv"}], "does not exist on this node: /nowhere/uv"),
         ([{"name": "uv"}], "no executable is given"),
+        ([{"name": "uv", "executable": None}], "no executable is given"),
     ],
 )
 def test_a_missing_uv_is_told_with_who_can_mend_it(template: Any, software: Any, words: str) -> None:
-    with pytest.raises(template.OfflineRunError, match=words):
-        template.find_uv(software)
+    uv, complaint = template.registered_uv(software)
+    assert uv is None
+    assert re.search(words, complaint)
+
+
+def test_a_uv_that_is_too_old_or_does_not_run_is_told(template: Any, tmp_path: Path) -> None:
+    assert "is 0.6.13; the administrator" in template.registered_uv(uv_that_says(tmp_path, "uv 0.6.13"))[1]
+    assert "does not run on this node" in template.registered_uv(uv_that_says(tmp_path, "what?"))[1]
+    (tmp_path / "uv").chmod(0o644)
+    assert (
+        "does not run on this node" in template.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1]
+    )
 
 
 def test_what_leads_uv_and_python_astray_is_dropped(template: Any, tmp_path: Path) -> None:
@@ -218,6 +278,7 @@ def test_what_leads_uv_and_python_astray_is_dropped(template: Any, tmp_path: Pat
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(Path.cwd()),
     }
 
 
@@ -279,13 +340,6 @@ def test_output_parameters_that_are_a_folder_or_bottomless_are_refused(
     Path("output_parameters.json").mkdir()
     with pytest.raises(template.OfflineRunError, match="cannot be read"):
         template.read_output_parameters()
-
-
-def test_a_uv_that_does_not_run_is_told(template: Any, tmp_path: Path) -> None:
-    (tmp_path / "uv").write_text("no program")
-    publication = {"targets": [target(python="3.13"), target(python="3.11")]}
-    with pytest.raises(template.OfflineRunError, match="does not run on this node"):
-        template.choose_target(publication, ("Linux", "x86_64", ("glibc", 2, 28)), str(tmp_path / "uv"), {})
 
 
 def test_a_file_that_was_changed_or_is_gone_is_told(template: Any, tmp_path: Path) -> None:

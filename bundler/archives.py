@@ -1,0 +1,86 @@
+"""What a publication carries beside its wheels when its strategy is not `index`: filled caches, ready environments."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.pylock import Pylock
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from bundler.errors import NeedsInterpreter
+from bundler.script import target_files
+from wheelhouse import files, toml, uv
+from wheelhouse.errors import FileFault, UvFailed
+from wheelhouse.target import PLATFORMS, Target
+
+if TYPE_CHECKING:
+    from bundler.manifest import TargetEntry
+
+# Of the part that all members of an archive share, which `exec_script.py` knows.
+_CACHE = "cache"
+_PYTHON = "python"
+
+
+def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Path, path: Path) -> None:
+    """Write the interpreter of a target, with what `script` needs installed into it, to the archive `path`.
+
+    Such a tree needs no virtual environment around it and runs from wherever it is unpacked.
+    Raises `NeedsInterpreter`, `FileFault`, `UvFailed`.
+    """
+    if entry.interpreter is None:
+        raise NeedsInterpreter(bundle, entry.name)
+    with files.explained(path):
+        try:
+            with tarfile.open(bundle / entry.interpreter) as tar:
+                tar.extractall(scratch, filter="tar") if hasattr(tarfile, "tar_filter") else tar.extractall(scratch)  # noqa: S202 - its digest was checked
+        except (tarfile.TarError, EOFError) as fault:
+            raise FileFault(bundle / entry.interpreter, OSError(str(fault))) from fault
+    version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
+    python = version[0] if version else entry.python
+    packages = next(scratch.glob(f"{_PYTHON}/**/site-packages"), None)
+    if packages is None:
+        minor = ".".join(python.split(".")[:2])
+        lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{minor}")
+        packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
+    _install(bundle, script, entry, python, packages, scratch / "uv-cache", wheels=bundle / "wheels")
+    files.pack(scratch / _PYTHON, path, _PYTHON)
+
+
+def pack_cache(base: Path, script: str, entry: TargetEntry, scratch: Path, path: Path) -> None:
+    """Write a uv cache, filled with what `script` needs of the publication `base`, to the archive `path`.
+
+    uv knows wheels in its cache by the place of their index, so this cache serves that publication at that path only.
+    """
+    _install(base, script, entry, entry.python, scratch / "unused", scratch / _CACHE, wheels=None)
+    for left in ("interpreter-v4", "simple-v20", ".lock"):
+        shutil.rmtree(scratch / _CACHE / left, ignore_errors=True)
+    files.pack(scratch / _CACHE, path, _CACHE)
+
+
+def _install(
+    root: Path, script: str, entry: TargetEntry, python: str, folder: Path, cache: Path, *, wheels: Path | None
+) -> None:
+    place = root / entry.folder()
+    pylock = Pylock.from_dict(toml.loads((place / target_files(script)[2]).read_text(encoding="utf-8")))
+    target = Target(python=python, platform=PLATFORMS[entry.platform])
+    environment = target.environments(SpecifierSet())[0]
+    chosen = [package for package, _ in pylock.select(environment=environment, tags=target.tags)]
+    if not chosen:
+        with files.explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            cache.mkdir(parents=True, exist_ok=True)
+        return
+    source = [] if wheels else ["--default-index", (place / "simple").absolute().as_uri()]
+    requirements = (
+        [str(wheels / Path(package.wheels[0].path or "").name) for package in chosen if package.wheels]
+        if wheels
+        else [f"{package.name}=={package.version or Version('0')}" for package in chosen]
+    )
+    code, _, err = uv.install([*source, *requirements], folder, python=python, platform=entry.platform, cache=cache)
+    if code:
+        raise UvFailed(f"{script}: uv could not install it for {entry.name}.", err)

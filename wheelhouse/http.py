@@ -1,0 +1,137 @@
+"""The one door to HTTP: bytes from a URL, with retries, timeouts and the site's certificates."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from wheelhouse.certificates import ca_bundle
+from wheelhouse.errors import BadCertificates, DownloadsFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_CHUNK = 1 << 18
+_BACKOFF = 0.25
+# Lists and sums are far smaller; more is an attack on memory.
+_FETCH_LIMIT = 64 << 20
+
+
+class Fault(Exception):
+    """Why bytes did not come; `again` when another try may help."""
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class _SharedContext(HTTPAdapter):
+    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does."""
+
+    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+        self._context = context
+        super().__init__(**options)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        if host["scheme"] == "https":
+            pool.pop("ca_certs", None)
+            pool.pop("ca_cert_dir", None)
+            pool["ssl_context"] = self._context
+        return host, pool
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Leave the CA bundle alone: the context holds it and always verifies."""
+
+
+class Client:
+    """Connections that are kept alive and shared by `threads` threads.
+
+    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
+    byte, 30) and UV_HTTP_RETRIES (3).
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self.retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
+        self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
+        bundle = ca_bundle() or certifi.where()
+        try:
+            folder = Path(bundle).is_dir()
+            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+        except OSError as fault:  # ssl.SSLError is one
+            raise BadCertificates(bundle, fault) from fault
+        retry = Retry(
+            total=self.retries,
+            backoff_factor=_BACKOFF,
+            status_forcelist=(429, 500, 502, 503, 504),
+            raise_on_status=False,
+        )
+        self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.mount("https://", _SharedContext(context, pool_maxsize=threads, max_retries=retry))
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=threads, max_retries=retry))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def chunks(self, url: str) -> Generator[bytes, None, None]:
+        """Yield the bytes at a http, https or file URL as they come; raise `Fault`."""
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            try:
+                with Path(url2pathname(parts.path)).open("rb") as source:
+                    while chunk := source.read(_CHUNK):
+                        yield chunk
+            except OSError as fault:
+                raise Fault(str(fault.strerror)) from fault
+            return
+        try:
+            with self._session.get(url, stream=True, timeout=self._timeout) as response:
+                if response.status_code != requests.codes.ok:
+                    raise Fault(f"the server says {response.status_code} {response.reason}")
+                while chunk := response.raw.read(_CHUNK, decode_content=False):
+                    yield chunk
+        except requests.Timeout as fault:
+            raise Fault(f"no answer within {self._timeout:g} s") from fault
+        except requests.RequestException as fault:
+            raise Fault(_plain(fault)) from fault
+        except (HTTPError, OSError) as fault:  # the body broke off or stalled
+            raise Fault(_plain(fault), again=True) from fault
+
+
+def fetch(url: str) -> bytes:
+    """Return the bytes of a small file at `url`; raise `DownloadsFailed`."""
+    client = Client()
+    data = b""
+    try:
+        for chunk in client.chunks(url):
+            data += chunk
+            if len(data) > _FETCH_LIMIT:
+                raise Fault(f"is longer than {_FETCH_LIMIT} bytes")  # noqa: TRY301 - told like any other
+    except Fault as fault:
+        raise DownloadsFailed([(url.rpartition("/")[2], url, str(fault))]) from fault
+    finally:
+        client.close()
+    return data
+
+
+def _plain(fault: BaseException) -> str:
+    """Return the innermost words of `fault`: requests wraps urllib3, which wraps the socket."""
+    while True:
+        inner = next((part for part in fault.args if isinstance(part, BaseException)), None) or getattr(
+            fault, "reason", None
+        )
+        if not isinstance(inner, BaseException):
+            return f"{type(fault).__name__}: {fault}" if not isinstance(fault, OSError) else str(fault)
+        fault = inner

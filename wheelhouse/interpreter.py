@@ -1,0 +1,201 @@
+"""Archives of Python interpreters: from uv's own list, from a mirror, or packed from one that is here."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from packaging.version import InvalidVersion, Version
+
+from wheelhouse import files, process, uv
+from wheelhouse.errors import BadMirror, NoInterpreter, UvFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from wheelhouse.target import Target
+
+LIST = "downloads.json"
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.(gz|xz|bz2)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
+_MACHINES = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64", "x86": "x86"}
+# What an interpreter does without on a node: bytecode depends on times, the rest is for building and testing Python.
+_LEFT_OUT = re.compile(r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive of an interpreter below a top folder `python/`, of CPython `version`; `size` in bytes if known."""
+
+    filename: str
+    url: str
+    sha256: str
+    version: str
+    size: int | None = None
+
+
+def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> Archive:
+    """Return the archive of the newest Python that fits `target`.
+
+    `mirror` is a folder or URL that holds archives and a downloads.json in the form of uv's download-metadata.json;
+    without it the list that uv itself carries is asked, and the digests that are published beside its archives.
+    `fetch` returns the bytes at a URL. Raises `NoInterpreter`, `BadMirror`, and what `fetch` raises.
+    """
+    place = _place(mirror) if mirror else "uv's own list"
+    found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
+    if not found:
+        raise NoInterpreter(str(target), place)
+    _, url, digest = max(found, key=lambda entry: Version(entry[0]))
+    version = max(found, key=lambda entry: Version(entry[0]))[0]
+    filename = url.rpartition("/")[2].replace("%2B", "+")
+    if not _SAFE.fullmatch(filename):
+        raise BadMirror(place, f"names the archive {filename!r}")
+    if digest is None:
+        sums = fetch(urljoin(url, "SHA256SUMS")).decode(errors="replace")
+        named = (line.split() for line in sums.splitlines())
+        digest = next((words[0] for words in named if words[1:] in ([filename], [f"*{filename}"])), "")
+    if not _SHA256.fullmatch(digest):
+        raise BadMirror(place, f"gives no SHA-256 for {filename}")
+    return Archive(filename=filename, url=url, sha256=digest, version=version)
+
+
+def _place(mirror: str) -> str:
+    return mirror.rstrip("/") + "/" if "://" in mirror else Path(mirror).absolute().as_uri() + "/"
+
+
+def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iterator[tuple[str, str, str | None]]:
+    try:
+        entries = json.loads(fetch(urljoin(place, LIST))).values()
+        for entry in entries:
+            version = f"{entry['major']}.{entry['minor']}.{entry['patch']}{entry.get('prerelease') or ''}"
+            arch = entry["arch"]["family"] if isinstance(entry["arch"], dict) else entry["arch"]
+            variant = entry["arch"].get("variant") if isinstance(entry["arch"], dict) else None
+            if (
+                entry["name"] == "cpython"
+                and not variant
+                and not entry.get("variant")
+                and _fits(target, version, entry["os"], arch, entry["libc"])
+            ):
+                yield version, urljoin(place, entry["url"]), str(entry.get("sha256") or "")
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as fault:
+        raise BadMirror(place, f"its {LIST} is not in the form of uv's download-metadata.json ({fault!r})") from fault
+
+
+def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
+    for entry in uv.known_pythons(target.python):
+        if (
+            entry["implementation"] == "cpython"
+            and entry["variant"] == "default"
+            and _fits(
+                target,
+                entry["version"],
+                {"macos": "darwin"}.get(entry["os"], entry["os"]),
+                entry["arch"],
+                entry["libc"],
+            )
+        ):
+            yield entry["version"], entry["url"], None
+
+
+def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bool:
+    platform = target.platform
+    wanted = {"glibc": "gnu", "musl": "musl"}[platform.libc[0]] if platform.libc else "none"
+    try:
+        release = Version(version)
+    except InvalidVersion:
+        return False
+    return (
+        (system, arch, libc) == (_SYSTEMS[platform.system], _MACHINES.get(platform.machine, platform.machine), wanted)
+        and not release.is_prerelease
+        and release.release[: target.python.count(".") + 1] == Version(target.python).release
+    )
+
+
+def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
+    """Pack each of `interpreters` into an archive in `folder`, which becomes a mirror; yield the archives.
+
+    Same interpreter, same bytes. Raises `UvFailed` for what is no Python, `FileFault`.
+    """
+    entries: dict[str, Any] = {}
+    for interpreter in interpreters:
+        facts = _facts(interpreter)
+        name = f"cpython-{facts['version']}-{facts['os']}-{facts['arch']}-{facts['libc']}"
+        path = folder / f"{name}.tar.gz"
+        with files.explained(path):
+            folder.mkdir(parents=True, exist_ok=True)
+        partial = files.beside(path)
+        try:
+            _pack(Path(facts["prefix"]), partial, facts["minor"])
+            with files.explained(path):
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        entries[name] = _entry(facts, path)
+        yield path
+    listed = folder / LIST
+    known = json.loads(listed.read_bytes()) if listed.is_file() else {}
+    files.write(listed, json.dumps({**known, **entries}, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def _entry(facts: dict[str, str], path: Path) -> dict[str, Any]:
+    major, minor, patch = facts["version"].split(".")
+    return {
+        "name": "cpython",
+        "arch": {"family": facts["arch"], "variant": None},
+        "os": facts["os"],
+        "libc": facts["libc"],
+        "major": int(major),
+        "minor": int(minor),
+        "patch": int(patch),
+        "prerelease": "",
+        "url": path.name,
+        "sha256": files.sha256(path),
+        "variant": None,
+        "build": None,
+    }
+
+
+_ASK = """
+import json, platform, sys
+libc = "none"
+if sys.platform == "linux":
+    libc = "gnu" if platform.libc_ver()[0] == "glibc" else "musl"
+machine = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+facts = {"os": {"win32": "windows"}.get(sys.platform, sys.platform), "arch": machine, "libc": libc}
+facts["version"] = ".".join(map(str, sys.version_info[:3]))
+facts["minor"] = ".".join(map(str, sys.version_info[:2]))
+print(json.dumps({**facts, "prefix": sys.base_prefix}))
+"""
+
+
+def _facts(interpreter: Path) -> dict[str, str]:
+    code, out, err = process.run([interpreter, "-I", "-c", _ASK])
+    if code:
+        raise UvFailed(f"{interpreter}: is no Python.", err)
+    facts: dict[str, str] = json.loads(out)
+    return facts
+
+
+def _pack(prefix: Path, path: Path, minor: str) -> None:
+    """Write the interpreter installed at `prefix` to the archive `path`, without packages, below `python/`."""
+    windows = sys.platform == "win32"
+    wanted = ["bin", "lib"] if not windows else ["."]
+    with (
+        files.explained(path),
+        path.open("wb") as out,
+        gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for member in sorted(member for top in wanted for member in (prefix / top).rglob("*")):
+            name = member.relative_to(prefix).as_posix()
+            of_python = windows or re.match(rf"bin/python(3|{re.escape(minor)})?$|lib/(python{minor}/|libpython)", name)
+            if of_python and not _LEFT_OUT.search(name) and (member.is_symlink() or not member.is_dir()):
+                tar.add(member, f"python/{name}", recursive=False, filter=files.plain_member)
