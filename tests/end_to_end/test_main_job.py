@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,22 @@ def published(workplace: Workplace, body: str = "import alpha\nprint('got', alph
 
 
 def evaluate(
-    workplace: Workplace, publication: Path, **context: Any
+    workplace: Workplace,
+    publication: Path,
+    *,
+    files: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    **context: Any,
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Run the execution script on a node without network; return the finished process and the parameter values."""
-    task = workplace.folder / f"task-{time.monotonic_ns()}"
-    task.mkdir()
+    """Run the execution script on a node without network; return the finished process and the parameter values.
+
+    `files` are the input files of the task, `prefix` goes before the command of the evaluator.
+    """
+    place = workplace.folder / f"job-{uuid.uuid4().hex}"
+    task = place / "task"
+    task.mkdir(parents=True)
+    for name, text in (files or {}).items():
+        (task / name).write_text(text)
     tables = {
         "software": [{"name": "Uv", "executable": str(BIN / "uv")}],
         "environment": {"UV_CACHE_DIR": str(workplace.folder / "node-cache")},
@@ -60,10 +73,11 @@ def evaluate(
         "failure": "silent",
         **context,
     }
-    where = workplace.folder / "context.json"
+    where = place / "context.json"
     where.write_text(json.dumps(tables))
-    done = workplace.run(*ISOLATED, sys.executable, EVALUATOR, publication / "exec_script.py", where, cwd=task)
-    values = workplace.folder / "parameter_values.json"
+    command: list[str | Path] = [*ISOLATED, *prefix, sys.executable, EVALUATOR, publication / "exec_script.py", where]
+    done = workplace.run(*command, cwd=task)
+    values = place / "parameter_values.json"
     return done, json.loads(values.read_text()) if values.exists() else {}
 
 

@@ -1,0 +1,260 @@
+"""What happens on a node: tools that the publication carries, strategies, the share, many jobs at once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN, Workplace
+from tests.end_to_end.test_main_job import ISOLATED, evaluate, tree
+from tests.stand_ins.wheels import make_wheel
+
+STRATEGIES = ["index", "cache", "environment"]
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of Python archives, packed once from the interpreter that runs the tests."""
+    from wheelhouse.interpreter import pack
+
+    folder = tmp_path_factory.mktemp("mirror")
+    list(pack([Path(sys.executable)], folder))
+    return folder
+
+
+def uv_wheel(version: str) -> tuple[str, bytes]:
+    """Return a wheel of uv in which uv is a script that starts the real one: as real, and 50 MB smaller."""
+    script = f'#!/bin/sh\nexec "{BIN / "uv"}" "$@"\n'.encode()
+    return make_wheel("uv", version, files={f"uv-{version}.data/scripts/uv": script})
+
+
+@pytest.fixture
+def bundled(workplace: Workplace, mirror: Path) -> Workplace:
+    """A workplace with a bundle of a script that needs `alpha` and `beta`, with uv and Python in it."""
+    version = workplace.run("uv", "--version").stdout.split()[1]
+    workplace.index.add(uv_wheel(version))
+    workplace.index.add(make_wheel("alpha", requires=["beta>=1"]))
+    workplace.index.add(make_wheel("beta", "1.5", files={"beta.py": b"version = '1.5'\n", "big.bin": bytes(200_000)}))
+    workplace.script(
+        "solve.py",
+        "alpha",
+        body="print('first line')\nimport sys, alpha, beta\nprint('got', beta.version, sys.prefix)\n",
+    )
+    workplace.bundle("solve.py", "--include-uv", "--python-mirror", mirror)
+    return workplace
+
+
+def publish(workplace: Workplace, strategy: str) -> Path:
+    done = workplace.run("publish-index", "share", "--strategy", strategy)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def bare(workplace: Workplace) -> Workplace:
+    """Return the workplace as a node that has nothing: no uv, no Python, nothing on the PATH but a shell."""
+    folder = workplace.folder / "bare-bin"
+    folder.mkdir(exist_ok=True)
+    for name in ("sh", "unshare"):
+        found = shutil.which(name)
+        if found and not (folder / name).exists():
+            (folder / name).symlink_to(found)
+    return Workplace(workplace.folder, workplace.index, {**workplace.environment, "PATH": str(folder)})
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_node_needs_nothing_but_the_share(bundled: Workplace, strategy: str) -> None:
+    publication = publish(bundled, strategy)
+    for _ in range(2):
+        done, _ = evaluate(bare(bundled), publication, software=[])
+        assert done.returncode == 0, done.stdout
+        assert "got 1.5" in done.stdout
+        assert str(bundled.folder / "node-cache") in done.stdout.partition("got 1.5 ")[2]
+    assert bundled.run("bundler", "verify", publication).returncode == 0
+
+
+def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled: Workplace) -> None:
+    done, _ = evaluate(bundled, publish(bundled, "index"))
+    assert done.returncode == 0, done.stdout
+    assert f"'{BIN / 'uv'}', 'run'" in done.stdout
+    assert not list((bundled.folder / "node-cache" / "bundler").glob("?" * 64))
+
+
+def test_an_old_uv_of_the_site_gives_way_to_the_one_of_the_publication(bundled: Workplace) -> None:
+    old = bundled.folder / "old-uv"
+    old.write_text("#!/bin/sh\necho uv 0.5.0\n")
+    old.chmod(0o755)
+    done, _ = evaluate(bundled, publish(bundled, "index"), software=[{"name": "uv", "executable": str(old)}])
+    assert done.returncode == 0, done.stdout
+    assert "got 1.5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("strategy", "pattern"),
+    [
+        ("index", "wheels/uv-*.whl"),
+        ("index", "pythons/*.tar.gz"),
+        ("index", "wheels/beta-*.whl"),
+        ("index", "targets/*/solve.py"),
+        ("index", "targets/*/solve.py.lock"),
+        ("cache", "archives/*/solve.py.tar.gz"),
+        ("environment", "archives/*/solve.py.tar.gz"),
+        ("environment", "targets/*/solve.py"),
+    ],
+)
+def test_one_flipped_bit_stops_the_job_and_is_named(bundled: Workplace, strategy: str, pattern: str) -> None:
+    publication = publish(bundled, strategy)
+    path = next(publication.glob(pattern))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    done, _ = evaluate(bare(bundled), publication, software=[])
+    assert done.returncode != 0
+    assert path.name in done.stdout
+    assert "first line" not in done.stdout
+    path.write_bytes(
+        bytes(data[: len(data) // 2]) + bytes([data[len(data) // 2] ^ 1]) + bytes(data[len(data) // 2 + 1 :])
+    )
+    done, _ = evaluate(bare(bundled), publication, software=[])
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_many_jobs_at_once_on_a_cold_node_all_succeed_in_one_environment(bundled: Workplace, strategy: str) -> None:
+    publication = publish(bundled, strategy)
+    with ThreadPoolExecutor(16) as pool:
+        jobs = list(pool.map(lambda _: evaluate(bare(bundled), publication, software=[])[0], range(16)))
+    assert [job.returncode for job in jobs] == [0] * 16, [job.stdout for job in jobs if job.returncode]
+    assert len({line for job in jobs for line in job.stdout.splitlines() if line.startswith("got")}) == 1
+    kept = bundled.folder / "node-cache" / "bundler"
+    assert not [path.name for path in kept.iterdir() if path.name.startswith(".unpacking")]
+
+
+def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) -> None:
+    publication = publish(bundled, "environment")
+    half = bundled.folder / "node-cache" / "bundler" / ".unpacking-dead" / "contents"
+    half.mkdir(parents=True)
+    (half / "python").touch()
+    done, _ = evaluate(bare(bundled), publication, software=[])
+    assert done.returncode == 0, done.stdout
+
+
+def test_two_versions_of_a_script_run_side_by_side(bundled: Workplace) -> None:
+    first = publish(bundled, "index")
+    bundled.index.add(make_wheel("beta", "2.0"))
+    bundled.script("solve.py", "alpha", body="import alpha, beta\nprint('got', beta.version)\n")
+    bundled.bundle("solve.py")
+    second = publish(bundled, "index")
+    for publication, words in ((first, "got 1.5"), (second, "got 2.0"), (first, "got 1.5")):
+        done, _ = evaluate(bundled, publication)
+        assert words in done.stdout
+
+
+def test_arguments_and_files_of_the_job_reach_the_script(bundled: Workplace) -> None:
+    body = "import sys, helper\nprint('told', sys.argv[1:], helper.answer, open('data.txt').read())\n"
+    bundled.script("solve.py", "alpha", body=body)
+    bundled.bundle("solve.py")
+    publication = publish(bundled, "index")
+    files = {"helper.py": "answer = 42\n", "data.txt": "input"}
+    environment = {"UV_CACHE_DIR": str(bundled.folder / "node-cache"), "BUNDLER_ARGUMENTS": "--size 3 'a b'"}
+    done, _ = evaluate(bundled, publication, files=files, environment=environment)
+    assert done.returncode == 0, done.stdout
+    assert "told ['--size', '3', 'a b'] 42 input" in done.stdout
+
+
+def test_an_environment_needs_an_interpreter_in_the_bundle(workplace: Workplace) -> None:
+    workplace.script("solve.py")
+    workplace.bundle("solve.py")
+    done = workplace.run("publish-index", "share", "--strategy", "environment")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Bundle again with --include-python" in done.stderr
+    assert list((workplace.folder / "share" / "publications").iterdir()) == []
+
+
+def test_a_cache_is_not_published_for_another_place(workplace: Workplace) -> None:
+    workplace.script("solve.py")
+    workplace.bundle("solve.py")
+    done = workplace.run("publish-index", "share", "--strategy", "cache", "--seen-at", "/elsewhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "a uv cache serves one path only" in done.stderr
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_publishing_by_any_strategy_twice_changes_nothing(bundled: Workplace, strategy: str) -> None:
+    publication = publish(bundled, strategy)
+    before = tree(bundled.folder / "share")
+    assert publish(bundled, strategy) == publication
+    assert tree(bundled.folder / "share") == before
+
+
+class Traced:
+    """What the processes of one job did, as strace saw it."""
+
+    def __init__(self, log: str, share: Path) -> None:
+        self.connected = re.findall(r"connect\(\d+, \{sa_family=(AF_INET6?)", log)
+        opened = re.findall(rf'openat\([^,]+, "({re.escape(str(share))}[^"]*)"[^\n]*= (\d+)', log)
+        self.opened = {path for path, _ in opened}
+        self.looked_at = set(
+            re.findall(rf'(?:stat|access|readlink)[a-z0-9]*\([^"\n]*"({re.escape(str(share))}[^"]*)"', log)
+        )
+        self.read = sum(
+            int(size)
+            for path, size in re.findall(r"(?:read|pread64)\(\d+<([^>]*)>.*= (\d+)", log)
+            if path.startswith(str(share))
+        )
+
+
+def traced(workplace: Workplace, publication: Path, share: Path | None = None) -> Traced:
+    log = workplace.folder / "strace.log"
+    tracer = ["strace", "-f", "-y", "-s", "4096", "-e", "trace=%file,read,pread64,connect", "-o", str(log)]
+    done, _ = evaluate(workplace, publication, prefix=tracer)
+    assert done.returncode == 0, done.stdout
+    return Traced(log.read_text(errors="replace"), share or publication)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here to count with")
+def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one(bundled: Workplace) -> None:
+    for number in range(30):  # what the node does not need must not be looked at
+        bundled.index.add(make_wheel(f"other{number}", files={"x.bin": bytes(100_000)}))
+    bundled.script("other.py", *(f"other{number}" for number in range(30)))
+    bundled.bundle("solve.py", "other.py", "-o", "both.bundle")
+    done = bundled.run("publish-index", "share", "both.bundle")
+    publication = Path(done.stdout.strip())
+    bundled.environment["BUNDLER_SCRIPT"] = "solve.py"
+    needed = sum(
+        path.stat().st_size for path in publication.glob("wheels/*.whl") if path.name.startswith(("alpha", "beta"))
+    )
+    cold = traced(bundled, publication)
+    assert cold.connected == []
+    assert len(cold.looked_at | cold.opened) <= 40
+    scripts = sum(path.stat().st_size for path in publication.glob("targets/*/solve.py*"))
+    assert cold.read <= 1.1 * needed + 3 * scripts + (publication / "exec_script.py").stat().st_size
+    warm = traced(bundled, publication)
+    assert warm.connected == []
+    own = {str(publication / "exec_script.py")}  # HPS hands the execution script over itself
+    files = {path for path in warm.opened - own if Path(path).is_file()}
+    assert len(files) <= 3, files
+    assert not [path for path in warm.opened if path.endswith(".whl")]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here to count with")
+@pytest.mark.parametrize("strategy", ["cache", "environment"])
+def test_what_was_made_ready_needs_no_wheel_even_on_a_cold_node(bundled: Workplace, strategy: str) -> None:
+    seen = traced(bundled, publish(bundled, strategy), share=bundled.folder / "share")
+    assert seen.connected == []
+    assert not [path for path in seen.opened if path.endswith(".whl")]
+
+
+def test_no_network_is_needed_in_any_strategy(bundled: Workplace) -> None:
+    if not ISOLATED:
+        pytest.skip("this system allows no network namespace; strace above shows that nothing connects")
+    for strategy in STRATEGIES:
+        done = bundled.run("bundler", "rehearse", publish(bundled, strategy))
+        assert done.returncode == 0, done.stderr
+        assert "network namespace" in done.stderr
+        assert "got 1.5" in done.stderr
