@@ -234,6 +234,58 @@ def rehearse(publication: Path, output: Path | None, script: str | None) -> None
             return
 
 
+@bundler.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--script", is_flag=True, help="Print the program instead, for nodes without bundler.")
+def probe(script: bool) -> None:
+    """Print what this node is, as JSON, for `bundler check`.
+
+    Where bundler is not installed, `bundler probe --script` gives a file that does the same on any Python 3.8.
+
+    \b
+    Example, on the node:
+        bundler probe > node.json
+    """
+    import json
+
+    from bundler.templates import probe as facts
+
+    if script:
+        click.echo(Path(facts.__file__).read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(json.dumps(facts.probe(), indent=1))
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("publication", type=_PATH)
+@click.option(
+    "--probe", "probes", metavar="FACTS", multiple=True, required=True, type=_PATH, help="What `bundler probe` printed."
+)
+def check(publication: Path, probes: tuple[Path, ...]) -> None:
+    """Say whether PUBLICATION would run on the nodes whose facts are given, and why not.
+
+    Prints node and target for each that would.
+
+    \b
+    Example:
+        bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
+    """
+    from bundler.check import obstacles, read_facts
+    from bundler.errors import WouldNotRun
+    from bundler.verify import read_manifest
+
+    manifest = read_manifest(publication)
+    failing = {}
+    for path in probes:
+        found = obstacles(manifest, read_facts(path))
+        fitting = [target for target, reasons in found.items() if not reasons]
+        if fitting:
+            click.echo(f"{path}\t{fitting[0]}")
+        else:
+            failing[str(path)] = found
+    if failing:
+        raise WouldNotRun(publication, failing)
+
+
 @bundler.command("pack-python", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
 @click.argument("mirror", metavar="MIRROR", type=_PATH)

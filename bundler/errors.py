@@ -153,6 +153,32 @@ class NotPublished(BundlerError):
         return f"{self.path}: is a bundle and no publication yet. Publish it first: publish-index DEST {self.path}"
 
 
+class BadFacts(BundlerError):
+    """A file that does not hold the facts of a node."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        command = f"bundler probe > {self.path.name}"
+        return f"{self.path}: does not hold the facts of a node. Gather them there with `{command}`."
+
+
+class WouldNotRun(BundlerError):
+    """Nodes on which no target of a publication runs."""
+
+    def __init__(self, publication: Path, nodes: dict[str, dict[str, list[str]]]) -> None:
+        self.publication = publication
+        self.nodes = nodes
+
+    def __str__(self) -> str:
+        lines = [f"{self.publication.name} would not run on {len(self.nodes)} of the nodes:"]
+        for node, targets in sorted(self.nodes.items()):
+            lines.append(f"  {node}")
+            lines += [f"    {target}: {'; '.join(reasons)}" for target, reasons in sorted(targets.items())]
+        return "\n".join(lines)
+
+
 class NeedsInterpreter(BundlerError):
     """An environment is to be published of a bundle that carries no interpreter."""
 

@@ -19,12 +19,15 @@ from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from bundler.manifest import Manifest, TargetEntry
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12
+# The publication that a filled cache is filled from. Its wheels are copies, since uv tells by the time of the last
+# change of a file whether its cache still holds, and every further link to a file changes that time.
+_BASE = "base"
 
 
 def bundles_in(folder: Path) -> list[Path]:
@@ -53,7 +56,7 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
     if strategy == "cache":
         if seen_at != str(destination.path):
             raise SeenElsewhere(destination.path, seen_at)
-        base = yield from publish(bundle, destination, seen_at)
+        base = yield from publish(bundle, destination, seen_at, _BASE)
     # The execution script holds the path, so the same bundle seen at two places makes two publications.
     identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at, strategy)
     name = f"{manifest.name}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
@@ -69,9 +72,9 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
         stored.append(wheel)
         yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
     with files.building(place, replace=place.exists()) as folder, files.explained(place):
-        _copy(bundle, manifest, stored, folder)
+        _copy(bundle, manifest, stored, folder, files.copy if strategy == _BASE else files.link)
         archives: dict[str, str] = {}
-        for target, script in _pairs(manifest) if strategy != "index" else []:
+        for target, script in _pairs(manifest) if strategy in ("cache", "environment") else []:
             yield Progress(text=f"Making the {strategy} of {script} for {target.name}")
             archives |= _archive(base or folder, folder, script, target, strategy)
         seen = _join(seen_at, "publications", name)
@@ -88,11 +91,13 @@ def _pairs(manifest: Manifest) -> list[tuple[TargetEntry, str]]:
     return [(target, script.name) for target in manifest.targets for script in manifest.scripts]
 
 
-def _copy(bundle: Path, manifest: Manifest, wheels: Sequence[Path], folder: Path) -> None:
-    """Put the files of `bundle` into `folder`, the wheels as links to the store."""
+def _copy(
+    bundle: Path, manifest: Manifest, wheels: Sequence[Path], folder: Path, put: Callable[[Path, Path], None]
+) -> None:
+    """Put the files of `bundle` into `folder`, the wheels from the store by `put`."""
     (folder / "wheels").mkdir()
     for wheel in wheels:
-        files.link(wheel, folder / "wheels" / wheel.name)
+        put(wheel, folder / "wheels" / wheel.name)
     for path in [*(file.path for file in manifest.files if not file.path.startswith("wheels/")), manifests.NAME]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle / path, folder / path)

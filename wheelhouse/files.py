@@ -127,6 +127,12 @@ def link(source: Path, path: Path) -> None:
             shutil.copyfile(source, path)
 
 
+def copy(source: Path, path: Path) -> None:
+    """Copy a file."""
+    with explained(path):
+        shutil.copyfile(source, path)
+
+
 def copy_hashed(source: Path, path: Path) -> str:
     """Copy a file and return the SHA-256 of the bytes that were written, in hex: read once, hashed on the way."""
     digest = hashlib.sha256()

@@ -56,7 +56,6 @@ OLDEST_UV = (0, 6, 14)
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
 # What Python 3.12 and newer need to be told, and older ones do not know; the digest vouches for what is in an archive.
 EXTRACTION = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x64": "x86_64"}
 
 
 class OfflineRunError(RuntimeError):
@@ -73,6 +72,10 @@ def choose_script(publication, environment):
             "(it is {!r}).".format(", ".join(names), wanted)
         )
     return wanted
+
+
+# <facts> the same as in probe.py
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x64": "x86_64"}
 
 
 def node_facts():
@@ -100,6 +103,9 @@ def misfit(target, facts):
         if name != libc[0] or (major, minor) > libc[1:]:
             return "needs {} {}.{}".format(name, major, minor)
     return None
+
+
+# </facts>
 
 
 def fitting_targets(publication, facts):

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.check import obstacles, read_facts
+from bundler.errors import BadFacts, WouldNotRun
+from tests.unit.test_manifest import manifest
+
+TEMPLATES = Path(__file__).parents[2] / "bundler" / "templates"
+NODE: dict[str, Any] = {
+    "system": "Linux",
+    "machine": "x86_64",
+    "libc": ["glibc", 2, 36],
+    "pythons": {"3.12": "/usr/bin/python3.12"},
+    "uv": "0.13.9",
+}
+TARGET = "3.12-x86_64-manylinux_2_28"
+
+
+def facts(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps({**NODE, **changes}))
+    return read_facts(path)
+
+
+def test_a_node_that_has_all_is_fit(tmp_path: Path) -> None:
+    assert obstacles(manifest(), facts(tmp_path)) == {TARGET: []}
+    assert obstacles(manifest(), facts(tmp_path, machine="AMD64")) == {TARGET: []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"libc": ["glibc", 2, 17]}, "needs glibc 2.28"),
+        ({"machine": "aarch64"}, "is for Linux on x86_64"),
+        ({"system": "Windows", "libc": None}, "is for Linux on x86_64"),
+        ({"uv": None}, "--include-uv"),
+        ({"pythons": {"3.11": "/x"}}, "there is no Python 3.12 on its PATH"),
+    ],
+)
+def test_what_is_missing_is_told(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    assert words in obstacles(manifest(), facts(tmp_path, **changes))[TARGET][0]
+
+
+def test_what_the_bundle_carries_is_not_missed(tmp_path: Path) -> None:
+    found = manifest()
+    equipped = replace(found, targets=(replace(found.targets[0], uv="wheels/uv.whl", interpreter="pythons/p.tar.gz"),))
+    assert obstacles(equipped, facts(tmp_path, uv=None, pythons={})) == {TARGET: []}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "[" * 100_000, json.dumps({**NODE, "libc": ["glibc"]}), json.dumps({**NODE, "machine": 3})]
+)
+def test_what_are_no_facts_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "node.json"
+    path.write_text(text)
+    with pytest.raises(BadFacts, match="does not hold the facts of a node"):
+        read_facts(path)
+
+
+def test_the_probe_tells_what_check_reads(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-I", TEMPLATES / "probe.py"], capture_output=True, check=True)
+    path = tmp_path / "node.json"
+    path.write_bytes(done.stdout)
+    found = read_facts(path)
+    assert found["system"] == "Linux"
+    assert found["temporary"]["free"] > 0
+
+
+def test_probe_and_execution_script_judge_a_node_in_the_same_words() -> None:
+    def block(name: str) -> str:
+        return (TEMPLATES / name).read_text().split("# <facts>")[1].split("# </facts>")[0].partition("\n")[2]
+
+    assert block("probe.py") == block("exec_script.py")
+
+
+def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
+    text = str(WouldNotRun(Path("/share/publications/eval-1"), {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}}))
+    assert text.splitlines() == [
+        "eval-1 would not run on 2 of the nodes:",
+        "  a.json",
+        "    t: z",
+        "  b.json",
+        "    t: x; y",
+    ]
