@@ -25,6 +25,7 @@ lint: .venv/ready
 # Against the peers, over the real package index; prints ratios.
 bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.bundling
+	$(BIN)/python -m tests.benchmarks.node
 
 # The few tests that use the public package index.
 test-internet: .venv/ready $(OLD_UV)/bin/uv

@@ -21,6 +21,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import time
 import zipfile
 
 from ansys.rep.common.logging import log
@@ -52,6 +53,8 @@ PUBLICATION = {
 
 # The oldest uv that this was tried with; older ones do not follow the lock of a script offline.
 OLDEST_UV = (0, 6, 14)
+# Seconds that a job waits for another one of this node that looks for the same; unpacking a Python takes two.
+PATIENCE = 30
 # uv's own settings would change what is installed, except for those that say where things are on this node.
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
 # What Python 3.12 and newer need to be told, and older ones do not know; the digest vouches for what is in an archive.
@@ -217,16 +220,55 @@ def copy_checked(source, copy, sha256):
 def tools(publication, root, software, environment, kept):
     """Return target, uv and Python for this node: the site's own where they will do, else those of the publication.
 
-    What was found is remembered beside the cache, so that it is looked for once on a node.
+    What was found is remembered beside the cache, so that it is looked for once on a node, and by one job: others that
+    come at the same time wait for it a moment.
     """
     known = hashlib.sha256(repr((publication, root, software)).encode("utf-8", "surrogatepass")).hexdigest()
     memory = os.path.join(kept, "{}.json".format(known))
+    found = remembered(memory)
+    if found is None:
+        with turn(memory):
+            found = remembered(memory) or looked_for(publication, root, software, environment, kept)
+            write_whole(memory, json.dumps(found))
+    target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
+    return target, found["uv"], found["python"]
+
+
+def remembered(memory):
+    """Return what a job of this node found, or None where nobody did or it is gone since."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         with open(memory, encoding="utf-8") as source:
             found = json.load(source)
-        if os.path.isfile(found["uv"]) and os.path.isfile(found["python"]):
-            target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
-            return target, found["uv"], found["python"]
+        if os.path.isfile(found["uv"]) and os.path.isfile(found["python"]) and found["folder"]:
+            return found
+    return None
+
+
+@contextlib.contextmanager
+def turn(memory):
+    """Let one job of this node into the block at once; others enter when `memory` is there, or after a while."""
+    taken = "{}.turn".format(memory)
+    until = time.monotonic() + PATIENCE
+    mine = False
+    while not mine and remembered(memory) is None and time.monotonic() < until:
+        try:
+            os.makedirs(os.path.dirname(taken), exist_ok=True)
+            os.close(os.open(taken, os.O_CREAT | os.O_EXCL))
+            mine = True
+        except FileExistsError:
+            time.sleep(0.02)
+        except OSError:
+            break  # no place to agree: each looks for itself
+    try:
+        yield
+    finally:
+        if mine or time.monotonic() >= until:  # a job that died in its turn leaves it to the first that lost patience
+            with contextlib.suppress(OSError):
+                os.remove(taken)
+
+
+def looked_for(publication, root, software, environment, kept):
+    """Look for target, uv and Python on this node, unpacking what the publication carries where the site has none."""
     fitting = fitting_targets(publication, node_facts())
     registered, complaint = registered_uv(software)
     for target in fitting:
@@ -240,9 +282,7 @@ def tools(publication, root, software, environment, kept):
         if python is None and target["interpreter"]:
             python = own_python(unpacked(root, target["interpreter"], kept))
         if python is not None:
-            found = {"folder": target["folder"], "uv": uv, "python": python}
-            write_whole(memory, json.dumps(found))
-            return target, uv, python
+            return {"folder": target["folder"], "uv": uv, "python": python}
     if registered is None and not any(target["uv"] for target in fitting):
         raise OfflineRunError("{} Or bundle the script with --include-uv.".format(complaint))
     raise OfflineRunError(

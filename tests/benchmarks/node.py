@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.node [ROUNDS]
 
-The script that is started does nothing. Of the execution script its own work is counted, with the start of uv and Python,
-and not the evaluator's. Each cold start has a cache of its own; ratios hold from machine to machine, seconds do not.
+The script that is started does nothing. Of the execution script its own work is counted, with the start of uv and
+Python, and not the evaluator's. Each cold start has a cache of its own; ratios hold from machine to machine, seconds do not.
 """
 
 from __future__ import annotations
@@ -160,20 +160,14 @@ def main() -> None:
             )
         rows = measure(folder, publications, rounds)
         medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
-        print(
-            f"\nStart of an empty script that needs numpy and matplotlib, seconds, median of {rounds} cold and {5 * rounds} warm"
-        )
+        print(f"\nStart of an empty script that needs numpy and matplotlib, seconds, median of {rounds} cold starts")
         for name in sorted(medians):
             print(f"  {name:32} {medians[name]:8.3f}")
         print(f"  {medians['index: warm'] / medians['bare uv run: warm']:8.2f} x bare uv run, warm start by the index")
-        print(
-            f"  {medians['pip into a fresh venv'] / medians['index: cold']:8.1f} x faster than pip, cold start by the index"
-        )
+        print(f"  {medians['pip into a fresh venv'] / medians['index: cold']:8.1f} x faster than pip, cold start")
         shared, failed = crowd([Node(folder, "crowd")] * AT_ONCE, publications["index"])
         private, _ = crowd([Node(folder, f"alone-{number}") for number in range(AT_ONCE)], publications["index"])
-        print(
-            f"  {AT_ONCE} cold starts at once: {shared:.1f} s on one cache ({failed} failed), {private:.1f} s on private ones"
-        )
+        print(f"  {AT_ONCE} cold starts at once: {shared:.1f} s, {failed} failed; {private:.1f} s with private caches")
         print(f"  {private / shared:8.1f} x faster than with private caches")
     finally:
         shutil.rmtree(folder)

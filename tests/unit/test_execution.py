@@ -8,7 +8,9 @@ import re
 import stat
 import subprocess
 import sys
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,38 @@ def test_what_was_found_on_a_node_is_found_once(template: Any, tmp_path: Path, m
     (tmp_path / "uv").unlink()
     with pytest.raises(template.OfflineRunError, match="asked Or bundle the script with --include-uv"):
         template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+
+
+def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    def slow_look(*_: object) -> dict[str, str]:
+        looked.append(1)
+        time.sleep(0.2)
+        return {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
+
+    monkeypatch.setattr(template, "looked_for", slow_look)
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(template.tools, {"targets": [target()]}, "/share", [], {}, str(tmp_path)) for _ in range(8)]
+    assert {job.result()[1] for job in jobs} == {sys.executable}
+    assert len(looked) == 1
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_a_job_that_died_in_its_turn_holds_nobody_for_long(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "PATIENCE", 0.1)
+    found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
+    monkeypatch.setattr(template, "looked_for", lambda *_: found)
+    publication = {"targets": [target()]}
+    template.tools(publication, "/share", [], {}, str(tmp_path))
+    memory = next(tmp_path.iterdir())
+    memory.rename(f"{memory}.turn")
+    assert template.tools(publication, "/share", [], {}, str(tmp_path))[1] == sys.executable
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
 
 
 def test_a_python_that_is_nowhere_is_told(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
