@@ -3,7 +3,8 @@
     python -m tests.benchmarks.node [ROUNDS]
 
 The script that is started does nothing. Of the execution script its own work is counted, with the start of uv and
-Python, and not the evaluator's. Each cold start has a cache of its own; ratios hold from machine to machine, seconds do not.
+Python, and not the evaluator's. Each cold start has a cache of its own; ratios hold from machine to machine, seconds
+do not.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def main() -> None:
         subprocess.run(
             [BIN / "bundler", "pack-python", sys.executable, folder / "mirror"], check=True, capture_output=True
         )
-        bundle = [BIN / "bundle", folder / "case.py", "-o", folder / "case.bundle", "--python", PYTHON]
-        subprocess.run([*bundle, "--python-mirror", folder / "mirror"], check=True, capture_output=True)
+        bundle = [str(BIN / "bundle"), str(folder / "case.py"), "-o", str(folder / "case.bundle"), "--python", PYTHON]
+        subprocess.run([*bundle, "--python-mirror", str(folder / "mirror")], check=True, capture_output=True)
         publications = {}
         for strategy in STRATEGIES:
             command = [BIN / "publish-index", folder / "share", folder / "case.bundle", "--strategy", strategy]
