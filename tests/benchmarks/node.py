@@ -155,7 +155,8 @@ def main() -> None:
         subprocess.run([*bundle, "--python-mirror", str(folder / "mirror")], check=True, capture_output=True)
         publications = {}
         for strategy in STRATEGIES:
-            command = [BIN / "publish-index", folder / "share", folder / "case.bundle", "--strategy", strategy]
+            places = [str(folder / "share"), str(folder / "case.bundle")]
+            command = [str(BIN / "publish-index"), *places, "--strategy", strategy]
             publications[strategy] = Path(
                 subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
             )
