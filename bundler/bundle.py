@@ -14,6 +14,7 @@ from bundler.progress import Progress
 from bundler.script import read_script
 from bundler.verify import foreign_files, verify
 from wheelhouse import files, interpreter, lock, uv
+from wheelhouse.credentials import index_credentials
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
 
@@ -91,7 +92,8 @@ def build(
         wheels, archives = contents.wheels(), contents.archives()
         with files.building(output) as folder:
             writing = [pool.submit(write_target, folder, target, contents) for target in targets]
-            downloads = Downloads([*wheels, *archives], cache)
+            settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
+            downloads = Downloads([*wheels, *archives], cache, index_credentials(settings))
             for received in downloads.run():
                 yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
             for future in writing:

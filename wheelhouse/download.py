@@ -13,7 +13,7 @@ from wheelhouse.errors import DownloadsFailed
 from wheelhouse.http import Client, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 # More connections than this gain nothing on a fast path and annoy small indexes.
@@ -42,16 +42,21 @@ class Remote(Protocol):
 
 
 class Downloads:
-    """Files on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes."""
+    """Files on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
 
-    def __init__(self, remotes: Sequence[Remote], cache: Path) -> None:
+    `credentials` are user and password by host.
+    """
+
+    def __init__(
+        self, remotes: Sequence[Remote], cache: Path, credentials: Mapping[str, tuple[str, str]] | None = None
+    ) -> None:
         self.remotes = remotes
         self.cache = cache
         self.total = sum(remote.size or 0 for remote in remotes)
         self.fetched: list[Remote] = []
         self._received = {remote.sha256: 0 for remote in remotes}
         self._stop = threading.Event()
-        self._client = Client(THREADS)
+        self._client = Client(THREADS, credentials)
 
     def path(self, remote: Remote) -> Path:
         """Return where `remote` lies in the cache once it has arrived."""

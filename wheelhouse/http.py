@@ -19,7 +19,7 @@ from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import BadCertificates, DownloadsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 _CHUNK = 1 << 18
 _BACKOFF = 0.25
@@ -58,10 +58,12 @@ class Client:
     """Connections that are kept alive and shared by `threads` threads.
 
     Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
-    byte, 30) and UV_HTTP_RETRIES (3).
+    byte, 30) and UV_HTTP_RETRIES (3). `credentials` are user and password by host; requests keeps them from the hosts
+    that a server redirects to.
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, credentials: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self._credentials = credentials or {}
         self.retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
         self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
         bundle = ca_bundle() or certifi.where()
@@ -97,7 +99,8 @@ class Client:
                 raise Fault(str(fault.strerror)) from fault
             return
         try:
-            with self._session.get(url, stream=True, timeout=self._timeout) as response:
+            auth = None if parts.username else self._credentials.get(parts.netloc)
+            with self._session.get(url, stream=True, timeout=self._timeout, auth=auth) as response:
                 if response.status_code != requests.codes.ok:
                     raise Fault(f"the server says {response.status_code} {response.reason}")
                 while chunk := response.raw.read(_CHUNK, decode_content=False):

@@ -53,6 +53,7 @@ PUBLICATION = {
 
 # The oldest uv that this was tried with; older ones do not follow the lock of a script offline.
 OLDEST_UV = (0, 6, 14)
+SHARED_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "9p", "afs", "ceph")
 # Seconds that a job waits for another one of this node that looks for the same; unpacking a Python takes two.
 PATIENCE = 30
 # uv's own settings would change what is installed, except for those that say where things are on this node.
@@ -160,7 +161,13 @@ def registered_uv(software):
 def installed_python(uv, version, environment):
     """Return the path of the Python `version` that uv finds on this node, or None."""
     command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", version]
-    found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    try:
+        found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError as fault:
+        raise OfflineRunError(
+            "uv does not run from {} ({}). If programs must not run from that disk, the administrator of HPS sets "
+            "UV_CACHE_DIR in the registration of uv to one where they may.".format(uv, fault.strerror)
+        ) from fault
     path = found.stdout.decode(errors="surrogateescape").strip()
     return path if found.returncode == 0 and os.path.isfile(path) else None
 
@@ -227,6 +234,12 @@ def tools(publication, root, software, environment, kept):
     memory = os.path.join(kept, "{}.json".format(known))
     found = remembered(memory)
     if found is None:
+        if file_system(environment["UV_CACHE_DIR"]) in SHARED_FILE_SYSTEMS:
+            log.warning(
+                "The uv cache %s is not on a local disk: starts are slow and uv's locks may fail there. The administrator "
+                "of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
+                environment["UV_CACHE_DIR"],
+            )
         with turn(memory):
             found = remembered(memory) or looked_for(publication, root, software, environment, kept)
             write_whole(memory, json.dumps(found))
@@ -359,6 +372,18 @@ def cache_folder(environment):
             "UV_CACHE_DIR in the registration of uv.".format(folder)
         )
     return folder
+
+
+def file_system(folder):
+    """Return the type of the file system that `folder` lies on, as Linux calls it, "" where nobody can tell."""
+    found = ("", "")
+    with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        real = os.path.realpath(folder)
+        for line in mounts:
+            point, kind = line.split(" ")[1:3]
+            if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(found[0]):
+                found = (point, kind)
+    return found[1]
 
 
 def run_environment(inherited, given):

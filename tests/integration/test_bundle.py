@@ -324,3 +324,27 @@ def test_certificates_that_cannot_be_used_are_told(workplace: Workplace) -> None
         done = workplace.run("bundle", "solve.py", "--python", PYTHON, SSL_CERT_FILE="", REQUESTS_CA_BUNDLE=place)
         assert done.returncode == 1
         assert f"{place}: cannot be read as certificates" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["url", "variables", "script"])
+def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(workplace: Workplace, way: str) -> None:
+    workplace.index.password = "s3cret/pw"  # noqa: S105
+    workplace.index.add(make_wheel("alpha"))
+    simple = f"{workplace.index.url}/simple"
+    with_password = simple.replace("http://", "http://me:s3cret%2Fpw@")
+    settings = ""
+    if way == "url":
+        workplace.environment["UV_DEFAULT_INDEX"] = with_password
+    else:
+        del workplace.environment["UV_DEFAULT_INDEX"]
+        url = with_password if way == "script" else simple
+        settings = f'[[tool.uv.index]]\nname = "my-corp"\nurl = "{url}"\ndefault = true'
+    if way == "variables":
+        workplace.environment |= {"UV_INDEX_MY_CORP_USERNAME": "me", "UV_INDEX_MY_CORP_PASSWORD": "s3cret/pw"}
+    workplace.script("solve.py", "alpha", uv=settings)
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert done.returncode == 0, done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    for path in (workplace.folder / "solve.bundle").rglob("*"):
+        if path.is_file() and not (way == "script" and path.name == "solve.py"):
+            assert b"s3cret" not in path.read_bytes(), path

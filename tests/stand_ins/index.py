@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import threading
@@ -26,6 +27,7 @@ class Index:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault] = {}
         self.requests: Counter[str] = Counter()
+        self.password = ""
         self.url = ""
 
     def add(self, named: tuple[str, bytes]) -> str:
@@ -55,6 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(self.path.split("?")[0])
         before = self.index.requests[path]
         self.index.requests[path] += 1
+        expected = "Basic " + base64.b64encode(f"me:{self.index.password}".encode()).decode()
+        if self.index.password and self.headers["Authorization"] != expected:
+            return self.send(401, b"who are you?", WWW_Authenticate="Basic")
         kind, _, rest = path.lstrip("/").partition("/")
         if kind == "simple":
             page = self.index.page(rest.strip("/"))

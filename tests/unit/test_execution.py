@@ -23,6 +23,7 @@ from bundler.execution import archive_path, render
 from bundler.manifest import File
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
 
+NOWHERE = {"UV_CACHE_DIR": "/nowhere"}
 TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py"
 
 
@@ -186,7 +187,7 @@ def test_of_several_pythons_the_first_that_is_here_is_taken(
     monkeypatch.setattr(template, "installed_python", lambda _uv, version, _environment: here.get(version))
     publication = {"targets": [target(python="3.13"), target(python="3.11"), target(python="3.10")]}
     software = uv_that_says(tmp_path, "uv 0.13.9")
-    found = template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+    found = template.tools(publication, "/share", software, NOWHERE, str(tmp_path / "kept"))
     assert (found[0]["python"], found[2]) == ("3.11", "/python3.11")
 
 
@@ -194,12 +195,12 @@ def test_what_was_found_on_a_node_is_found_once(template: Any, tmp_path: Path, m
     monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     publication = {"targets": [target()]}
     software = uv_that_says(tmp_path, "uv 0.13.9", sys.executable)
-    first = template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+    first = template.tools(publication, "/share", software, NOWHERE, str(tmp_path / "kept"))
     monkeypatch.setattr(template, "registered_uv", lambda _software: (None, "asked"))
-    assert template.tools(publication, "/share", software, {}, str(tmp_path / "kept")) == first
+    assert template.tools(publication, "/share", software, NOWHERE, str(tmp_path / "kept")) == first
     (tmp_path / "uv").unlink()
     with pytest.raises(template.OfflineRunError, match="asked Or bundle the script with --include-uv"):
-        template.tools(publication, "/share", software, {}, str(tmp_path / "kept"))
+        template.tools(publication, "/share", software, NOWHERE, str(tmp_path / "kept"))
 
 
 def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
@@ -214,7 +215,9 @@ def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
 
     monkeypatch.setattr(template, "looked_for", slow_look)
     with ThreadPoolExecutor(8) as pool:
-        jobs = [pool.submit(template.tools, {"targets": [target()]}, "/share", [], {}, str(tmp_path)) for _ in range(8)]
+        jobs = [
+            pool.submit(template.tools, {"targets": [target()]}, "/share", [], NOWHERE, str(tmp_path)) for _ in range(8)
+        ]
     assert {job.result()[1] for job in jobs} == {sys.executable}
     assert len(looked) == 1
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
@@ -227,11 +230,30 @@ def test_a_job_that_died_in_its_turn_holds_nobody_for_long(
     found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
     monkeypatch.setattr(template, "looked_for", lambda *_: found)
     publication = {"targets": [target()]}
-    template.tools(publication, "/share", [], {}, str(tmp_path))
+    template.tools(publication, "/share", [], NOWHERE, str(tmp_path))
     memory = next(tmp_path.iterdir())
     memory.rename(f"{memory}.turn")
-    assert template.tools(publication, "/share", [], {}, str(tmp_path))[1] == sys.executable
+    assert template.tools(publication, "/share", [], NOWHERE, str(tmp_path))[1] == sys.executable
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_a_cache_on_a_shared_file_system_is_told_once_per_node(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert template.file_system("/proc/self") == "proc"
+    monkeypatch.setattr(template, "file_system", lambda _folder: "nfs4")
+    found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
+    monkeypatch.setattr(template, "looked_for", lambda *_: found)
+    for _ in range(2):
+        template.tools({"targets": [target()]}, "/share", [], {"UV_CACHE_DIR": "/shared/cache"}, str(tmp_path))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "/shared/cache is not on a local disk" in caplog.text
+
+
+def test_a_disk_that_runs_no_programs_is_told(template: Any, tmp_path: Path) -> None:
+    (tmp_path / "uv").write_text("#!/bin/sh\n")
+    with pytest.raises(template.OfflineRunError, match="programs must not run from that disk"):
+        template.installed_python(str(tmp_path / "uv"), "3.12", {})
 
 
 def test_a_python_that_is_nowhere_is_told(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +262,7 @@ def test_a_python_that_is_nowhere_is_told(template: Any, tmp_path: Path, monkeyp
     with pytest.raises(
         template.OfflineRunError, match=r"finds no Python 3\.13 or 3\.12 on this node.*--include-python"
     ):
-        template.tools(publication, "/share", uv_that_says(tmp_path, "uv 0.13.9"), {}, str(tmp_path / "kept"))
+        template.tools(publication, "/share", uv_that_says(tmp_path, "uv 0.13.9"), NOWHERE, str(tmp_path / "kept"))
 
 
 def test_the_facts_of_this_node_are_true(template: Any) -> None:

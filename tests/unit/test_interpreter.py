@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.request import url2pathname
+
+import pytest
+
+from wheelhouse import interpreter
+from wheelhouse.errors import BadMirror, NoInterpreter, UvFailed
+from wheelhouse.target import Target, parse_platform
+
+PLACE = "https://mirror.test/pythons/"
+
+
+def entry(version: str = "3.12.4", **changes: Any) -> dict[str, Any]:
+    major, minor, patch = version.split(".")
+    found = {
+        "name": "cpython",
+        "arch": {"family": "x86_64", "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": int(major),
+        "minor": int(minor),
+        "patch": int(patch),
+        "prerelease": "",
+        "url": f"cpython-{version}.tar.gz",
+        "sha256": "a" * 64,
+        "variant": None,
+    }
+    return {**found, **changes}
+
+
+def find(
+    *entries: dict[str, Any], python: str = "3.12", platform: str = "x86_64-manylinux_2_28"
+) -> interpreter.Archive:
+    listed = json.dumps({str(number): each for number, each in enumerate(entries)}).encode()
+    target = Target(python=python, platform=parse_platform(platform))
+    return interpreter.find(target, PLACE, {f"{PLACE}downloads.json": listed}.__getitem__)
+
+
+def test_the_newest_patch_release_of_the_target_is_taken() -> None:
+    found = find(entry("3.12.4"), entry("3.12.10"), entry("3.13.1"), entry("3.12.11", prerelease="rc1"))
+    assert (found.version, found.url, found.sha256) == ("3.12.10", f"{PLACE}cpython-3.12.10.tar.gz", "a" * 64)
+    assert find(entry("3.12.4"), entry("3.12.10"), python="3.12.4").version == "3.12.4"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"os": "windows", "libc": "none"},
+        {"libc": "musl"},
+        {"arch": {"family": "aarch64", "variant": None}},
+        {"arch": {"family": "x86_64", "variant": "v3"}},
+        {"variant": "freethreaded"},
+        {"name": "pypy"},
+    ],
+)
+def test_what_is_for_another_node_is_not_taken(changes: dict[str, Any]) -> None:
+    with pytest.raises(NoInterpreter, match=r"Python 3\.12 on x86_64-manylinux_2_28: there is no archive of it"):
+        find(entry(**changes))
+
+
+def test_the_systems_are_spelled_as_uv_does() -> None:
+    assert find(entry(os="windows", libc="none"), platform="windows").version == "3.12.4"
+    macos = entry(os="darwin", libc="none", arch={"family": "aarch64", "variant": None})
+    assert find(macos, platform="macos").version == "3.12.4"
+    assert find(entry(libc="musl"), platform="x86_64-unknown-linux-musl").version == "3.12.4"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": None},
+        {"sha256": "x"},
+        {"url": "../../evil;rm.tar.gz"},
+        {"url": "https://x.test/evil.exe"},
+        {"arch": None},
+        {"major": []},
+    ],
+)
+def test_a_mirror_that_must_not_be_trusted_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises((BadMirror, NoInterpreter)):
+        find(entry(**changes))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"[" * 100_000, b'{"a": 1}'])
+def test_a_list_that_is_none_is_refused(text: bytes) -> None:
+    target = Target(python="3.12", platform=parse_platform("windows"))
+    with pytest.raises(BadMirror, match="not in the form of uv"):
+        interpreter.find(target, PLACE, lambda _url: text)
+
+
+def test_without_a_mirror_the_digest_is_the_one_published_beside_the_archive() -> None:
+    asked = []
+
+    def sums(url: str) -> bytes:
+        asked.append(url)
+        names = [
+            f"cpython-3.12.{patch}+{date}-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+            for patch in range(40)
+            for date in _dates(url)
+        ]
+        return "".join(f"{'b' * 64}  {name}\n" for name in names).encode()
+
+    found = interpreter.find(Target(python="3.12", platform=parse_platform("linux")), None, sums)
+    assert found.version.startswith("3.12.")
+    assert found.sha256 == "b" * 64
+    assert found.filename.endswith("-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz")
+    assert asked == [found.url.rpartition("/")[0] + "/SHA256SUMS"]
+
+
+def _dates(url: str) -> list[str]:
+    return [part for part in url.split("/") if part.isdigit()]
+
+
+def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_bytes_twice(tmp_path: Path) -> None:
+    packed = []
+    for name in ("one", "two"):
+        (path,) = interpreter.pack([Path(sys.executable)], tmp_path / name)
+        packed.append(path)
+    assert packed[0].read_bytes() == packed[1].read_bytes()
+    version = ".".join(map(str, sys.version_info[:2]))
+    target = Target(python=version, platform=parse_platform("linux"))
+    found = interpreter.find(
+        target, str(tmp_path / "one"), lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes()
+    )
+    assert found.sha256 == hashlib.sha256(packed[0].read_bytes()).hexdigest()
+    subprocess.run(["tar", "-xf", packed[0], "--one-top-level=node"], cwd=tmp_path, check=True)
+    python = tmp_path / "node" / "python" / "bin" / "python3"
+    done = subprocess.run(
+        [python, "-Ic", "import ssl, sqlite3, sys; print(sys.prefix)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(tmp_path / "node" / "python")
+
+
+def test_what_is_no_python_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UvFailed, match="is no Python"):
+        list(interpreter.pack([Path("/bin/false")], tmp_path))
