@@ -236,8 +236,8 @@ def tools(publication, root, software, environment, kept):
     if found is None:
         if file_system(environment["UV_CACHE_DIR"]) in SHARED_FILE_SYSTEMS:
             log.warning(
-                "The uv cache %s is not on a local disk: starts are slow and uv's locks may fail there. The administrator "
-                "of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
+                "The uv cache %s is not on a local disk: starts are slow and uv's locks may fail there. The "
+                "administrator of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
                 environment["UV_CACHE_DIR"],
             )
         with turn(memory):
