@@ -13,7 +13,7 @@ from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.progress import Progress
 from bundler.script import read_script
 from bundler.verify import foreign_files, verify
-from wheelhouse import files, interpreter, lock, uv
+from wheelhouse import files, interpreter, lock, toml, uv
 from wheelhouse.credentials import index_credentials
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # uv calls that run at once; each is one process that waits for the network or writes one file.
 _THREADS = 4
+_INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
 
 
 def default_output(scripts: Sequence[Path]) -> Path:
@@ -67,54 +68,75 @@ def build(
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
+    yield Progress(text=f"Resolving {', '.join(script.name for script in scripts)}")
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
-        yield Progress(text=f"Resolving {', '.join(script.name for script in scripts)}")
-        stand_in = _uv_script(Path(scratch)) if tools.uv else None
-        paths = [script.path for script in scripts] + ([stand_in.path] if stand_in else [])
-        resolving = [pool.submit(lock.resolve, path) for path in paths]
-        # requests takes a tenth of a second to import; uv resolves meanwhile.
-        from wheelhouse.download import Downloads
-        from wheelhouse.http import fetch
+        contents = _resolve(scripts, targets, tools, Path(scratch), pool)
+    from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
-        resolutions, faults = attempt_all(lambda future: future.result(), resolving)
-        if faults:
-            raise Faults(faults)
-        all_scripts = [*scripts, *([stand_in] if stand_in else [])]
-        installs = _installs(all_scripts, resolutions, targets, Path(scratch), pool)
-        uvs = {target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name}
-        interpreters = {}
-        if tools.python:
-            found, faults = attempt_all(lambda target: interpreter.find(target, tools.mirror, fetch), targets)
-            if faults:
-                raise Faults(faults)
-            interpreters = dict(zip([target.name for target in targets], found, strict=True))
-        contents = Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
-        wheels, archives = contents.wheels(), contents.archives()
-        with files.building(output) as folder:
-            writing = [pool.submit(write_target, folder, target, contents) for target in targets]
-            settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
-            downloads = Downloads([*wheels, *archives], cache, index_credentials(settings))
-            for received in downloads.run():
-                yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
-            for future in writing:
-                future.result()
-            for name, remotes in (("wheels", wheels), ("pythons", archives)):
-                with files.explained(folder):
-                    (folder / name).mkdir() if remotes or name == "wheels" else None
-                for remote in remotes:
-                    files.link(downloads.path(remote), folder / name / remote.filename)
-            manifest = write_manifest(folder, contents)
+    remotes = {"wheels": contents.wheels(), "pythons": contents.archives()}
+    settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
+    # The threads that write end before what they write to is removed.
+    with files.building(output) as folder, workers(_THREADS) as pool:
+        writing = [pool.submit(write_target, folder, target, contents) for target in targets]
+        downloads = Downloads([*remotes["wheels"], *remotes["pythons"]], cache, index_credentials(settings))
+        for received in downloads.run():
+            yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
+        for future in writing:
+            future.result()
+        with files.explained(folder):
+            (folder / "wheels").mkdir()
+            if remotes["pythons"]:
+                (folder / "pythons").mkdir()
+        for name, those in remotes.items():
+            for remote in those:
+                files.link(downloads.path(remote), folder / name / remote.filename)
+        manifest = write_manifest(folder, contents)
     size = sum(file.size for file in manifest.files)
     yield Progress(
-        text=f"Bundled {len(wheels)} wheels ({len(downloads.fetched)} files downloaded) for {len(targets)} "
+        text=f"Bundled {len(remotes['wheels'])} wheels ({len(downloads.fetched)} files downloaded) for {len(targets)} "
         f"target{'s'[: len(targets) != 1]}, {size / 1e6:.1f} MB"
     )
 
 
-def _uv_script(folder: Path) -> Script:
-    """Return a stand-in script that depends on the uv that makes the locks, so that uv is resolved like all else."""
+def _resolve(
+    scripts: Sequence[Script], targets: Sequence[Target], tools: Tools, scratch: Path, pool: ThreadPoolExecutor
+) -> Contents:
+    """Return all that the bundle will hold; raise `Faults` with all that is missing."""
+    stand_in = _uv_script(scripts[0], scratch) if tools.uv else None
+    all_scripts = [*scripts, *([stand_in] if stand_in else [])]
+    resolving = [pool.submit(lock.resolve, script.path) for script in all_scripts]
+    # requests takes a tenth of a second to import; uv resolves meanwhile.
+    import wheelhouse.download  # noqa: F401 - for `build`
+    from wheelhouse.http import fetch
+
+    resolutions, faults = attempt_all(lambda future: future.result(), resolving)
+    if faults:
+        raise Faults(faults)
+    installs = _installs(all_scripts, resolutions, targets, scratch, pool)
+    uvs = {target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name}
+    archives, faults = attempt_all(
+        lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
+    )
+    if faults:
+        raise Faults(faults)
+    interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=False)}
+    return Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
+
+
+def _uv_script(like: Script, folder: Path) -> Script:
+    """Return a stand-in script that depends on the uv that makes the locks, so that uv is resolved like all else.
+
+    It comes from the indexes of the script that it is `like`.
+    """
+    settings = like.project().get("tool", {}).get("uv", {})
+    tables = {
+        "requires-python": ">=3.8",
+        "dependencies": [f"uv=={uv.version()}"],
+        "tool": {"uv": {key: settings[key] for key in _INDEX_SETTINGS if key in settings}},
+    }
     path = folder / "uv itself"
-    path.write_text(f'# /// script\n# requires-python = ">=3.8"\n# dependencies = ["uv=={uv.version()}"]\n# ///\n')
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in toml.dumps(tables).splitlines())
+    path.write_text(f"# /// script\n{lines}# ///\n", encoding="utf-8")
     return read_script(path)
 
 
