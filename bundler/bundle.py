@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from bundler.script import Script
+    from wheelhouse.download import Remote
     from wheelhouse.lock import Pin, Resolution
     from wheelhouse.target import Target
 
@@ -73,7 +74,7 @@ def build(
         contents = _resolve(scripts, targets, tools, Path(scratch), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
-    remotes = {"wheels": contents.wheels(), "pythons": contents.archives()}
+    remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
     settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
