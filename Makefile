@@ -9,36 +9,36 @@ DEMO := build/demo
 # The whole job once: bundle, publish, and run the published script with no network.
 demo: .venv/ready
 	@rm -rf $(DEMO)/task && mkdir -p $(DEMO)
-	cd $(DEMO) && $(BIN)/bundle ../../tests/examples/eval.py
-	cd $(DEMO) && publication=$$($(BIN)/publish-index share) && $(BIN)/bundler rehearse "$$publication" --output task
-	@echo $(CURDIR)/$(DEMO)/task/plot.png
+	cd $(DEMO) && "$(BIN)"/bundle ../../tests/examples/eval.py
+	cd $(DEMO) && publication=$$("$(BIN)"/publish-index share) && "$(BIN)"/bundler rehearse "$$publication" --output task
+	@echo "$(CURDIR)/$(DEMO)/task/plot.png"
 
 test: lint $(OLD_UV)/bin/uv
-	$(BIN)/pytest
+	"$(BIN)"/pytest
 
 lint: .venv/ready
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	"$(BIN)"/ruff check
+	"$(BIN)"/ruff format --check
+	"$(BIN)"/mypy
+	"$(BIN)"/lint-imports
 
 # Against the peers, over the real package index; prints ratios.
 bench: .venv/ready
-	$(BIN)/python -m tests.benchmarks.bundling
-	$(BIN)/python -m tests.benchmarks.node
+	"$(BIN)"/python -m tests.benchmarks.bundling
+	"$(BIN)"/python -m tests.benchmarks.node
 
 # The few tests that use the public package index.
 test-internet: .venv/ready $(OLD_UV)/bin/uv
-	$(BIN)/pytest -m internet
+	"$(BIN)"/pytest -m internet
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 # The oldest uv that published scripts run with: the one of the public HPS example.
 $(OLD_UV)/bin/uv: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade --target $(OLD_UV) uv==0.6.14
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade --target $(OLD_UV) uv==0.6.14
 	@touch $@
 
 clean:

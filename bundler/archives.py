@@ -12,8 +12,7 @@ from packaging.pylock import Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from bundler.errors import NeedsInterpreter
-from bundler.script import target_files
+from bundler.manifest import target_files
 from wheelhouse import files, toml, uv
 from wheelhouse.errors import FileFault, UvFailed
 from wheelhouse.target import PLATFORMS, Target
@@ -30,15 +29,15 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     """Write the interpreter of a target, with what `script` needs installed into it, to the archive `path`.
 
     Such a tree needs no virtual environment around it and runs from wherever it is unpacked.
-    Raises `NeedsInterpreter`, `FileFault`, `UvFailed`.
+    Raises `FileFault`, `UvFailed`.
     """
-    if entry.interpreter is None:
-        raise NeedsInterpreter(bundle, entry.name)
+    assert entry.interpreter is not None  # noqa: S101 - `publish` has looked
     with files.explained(path):
         try:
             with tarfile.open(bundle / entry.interpreter) as tar:
-                tar.extractall(scratch, filter="tar") if hasattr(tarfile, "tar_filter") else tar.extractall(scratch)  # noqa: S202 - its digest was checked
-        except (tarfile.TarError, EOFError) as fault:
+                # Keeps links and names inside; a Python without filters (before 3.10.12, 3.11.4) refuses.
+                tar.extractall(scratch, filter="data")
+        except (tarfile.TarError, EOFError, TypeError) as fault:
             raise FileFault(bundle / entry.interpreter, OSError(str(fault))) from fault
     version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
     python = version[0] if version else entry.python
@@ -47,6 +46,8 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
         minor = ".".join(python.split(".")[:2])
         lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{minor}")
         packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
+    if not packages.resolve().is_relative_to(scratch.resolve()):
+        raise FileFault(bundle / entry.interpreter, OSError("leads out of itself"))
     _install(bundle, script, entry, python, packages, scratch / "uv-cache", wheels=bundle / "wheels")
     files.pack(scratch / _PYTHON, path, _PYTHON)
 
@@ -57,8 +58,9 @@ def pack_cache(base: Path, script: str, entry: TargetEntry, scratch: Path, path:
     uv knows wheels in its cache by the place of their index, so this cache serves that publication at that path only.
     """
     _install(base, script, entry, entry.python, scratch / "unused", scratch / _CACHE, wheels=None)
-    for left in ("interpreter-v4", "simple-v20", ".lock"):
+    for left in ("interpreter-v4", "simple-v20"):
         shutil.rmtree(scratch / _CACHE / left, ignore_errors=True)
+    (scratch / _CACHE / ".lock").unlink(missing_ok=True)
     files.pack(scratch / _CACHE, path, _CACHE)
 
 

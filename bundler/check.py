@@ -44,10 +44,12 @@ def _obstacles(target: TargetEntry, facts: dict[str, Any]) -> list[str]:
     reason = misfit(wanted, (facts["system"], facts["machine"], facts["libc"]))
     if reason:
         return [str(reason)]
-    found = []
-    if not target.uv and not facts["uv"]:
-        found.append("there is no uv on its PATH: it must be registered, or bundled with --include-uv")
-    minor = ".".join(target.python.split(".")[:2])
-    if not target.interpreter and minor not in facts["pythons"]:
-        found.append(f"there is no Python {minor} on its PATH: it must be installed, or bundled with --include-python")
-    return found
+    here = [version for version in facts["pythons"] if f"{version}.".startswith(f"{target.python}.")]
+    if target.interpreter or here:
+        return []
+    return [f"there is no Python {target.python} on its PATH: install one, or bundle with --include-python"]
+
+
+def needs_uv(manifest: Manifest, facts: dict[str, Any]) -> bool:
+    """Return whether the node must have uv registered as an application, which no probe can see."""
+    return not facts["uv"] and not all(target.uv for target in manifest.targets)

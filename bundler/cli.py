@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PATH = click.Path(path_type=Path)
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def _say(text: str) -> None:
@@ -160,12 +163,18 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
     from bundler import publication
     from wheelhouse.store import open_store
 
+    if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
+        raise click.BadParameter("must be an absolute path, as evaluators see it", param_hint="--seen-at")
+
     found = list(bundles) or publication.bundles_in(Path())
     for path in found:
         publication.require_bundle(path)
-    store = open_store(destination.absolute())
+    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
+    store = open_store(Path(os.path.abspath(destination)))  # noqa: PTH100 - see above
     for path in found:
-        click.echo(_follow(publication.publish(path, store, seen_at or str(store.path), strategy)))
+        click.echo(
+            _follow(publication.publish(path, store, seen_at.rstrip("/\\") if seen_at else str(store.path), strategy))
+        )
 
 
 @bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,14 +217,26 @@ def inspect(path: Path, as_json: bool) -> None:
     "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
 )
 @click.option("--script", metavar="NAME", help="Which script, if the publication holds several.")
-def rehearse(publication: Path, output: Path | None, script: str | None) -> None:
+@click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An input parameter of the job; VALUE as in JSON, else a text. Repeatable.",
+)
+@click.option(
+    "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="An input file of the job. Repeatable."
+)
+def rehearse(
+    publication: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
+) -> None:
     """Run the job of PUBLICATION here, as an evaluator would, with no network.
 
     Shows its console output and prints the path of every file that it produced. Fails when the job does.
 
     \b
     Example:
-        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal
+        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal --parameter frequency=2.5
     """
     import tempfile
 
@@ -224,7 +245,9 @@ def rehearse(publication: Path, output: Path | None, script: str | None) -> None
     how = rehearsal.isolation()
     _say(how.sentence)
     folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
-    job = rehearsal.rehearse(publication, folder, how=how, script=script)
+    _say(f"Task folder: {folder}")
+    values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
+    job = rehearsal.rehearse(publication, folder, how=how, script=script, parameters=values, inputs=inputs)
     while True:
         try:
             _say(next(job))
@@ -269,14 +292,17 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     Example:
         bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
     """
-    from bundler.check import obstacles, read_facts
+    from bundler.check import needs_uv, obstacles, read_facts
     from bundler.errors import WouldNotRun
     from bundler.verify import read_manifest
 
     manifest = read_manifest(publication)
     failing = {}
     for path in probes:
-        found = obstacles(manifest, read_facts(path))
+        facts = read_facts(path)
+        found = obstacles(manifest, facts)
+        if needs_uv(manifest, facts):
+            _say(f"{path}: has no uv on its PATH, so uv must be registered there, or bundled with --include-uv")
         fitting = [target for target, reasons in found.items() if not reasons]
         if fitting:
             click.echo(f"{path}\t{fitting[0]}")
@@ -296,7 +322,7 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
 
     \b
     Example:
-        bundler pack-python /usr/local/bin/python3.12 pythons
+        bundler pack-python /opt/python/bin/python3.12 pythons
     """
     from wheelhouse.interpreter import pack
 
@@ -306,6 +332,8 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
 
 def _run(command: click.Command) -> None:
     """Run `command` and exit: 0 done, 1 explained failure, 2 usage, 130 interrupted; a bug keeps its traceback."""
+    # As an exception, so that what was started is ended and what is half made removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as fault:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
 from bundler.readme import readme
-from bundler.script import target_files
 from wheelhouse import files, lock
 from wheelhouse.errors import UnusableLock, redacted
 from wheelhouse.index import Link, project_page, root_page

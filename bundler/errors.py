@@ -112,7 +112,11 @@ class Damaged(BundlerError):
     def __str__(self) -> str:
         lines = [f"{self.path}: not as its manifest says:"]
         lines += [f"  {kind}  {name}" for kind, name in self.rows]
-        return "\n".join([*lines, "Copy it again from where it was whole, or make it anew with `bundle`."])
+        if any(kind == "foreign" for kind, _ in self.rows):
+            lines.append("Remove what is foreign.")
+        if any(kind != "foreign" for kind, _ in self.rows):
+            lines.append("Copy it again from where it was whole, or make it anew with `bundle`.")
+        return "\n".join(lines)
 
 
 class NoBundle(BundlerError):
@@ -225,4 +229,4 @@ class JobFailed(BundlerError):
         self.code = code
 
     def __str__(self) -> str:
-        return f"{self.publication.name}: the job failed (exit code {self.code}); its last lines above say why."
+        return f"{self.publication.name}: the job failed; its last lines above say why."

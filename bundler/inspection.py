@@ -53,6 +53,8 @@ def _target(manifest: Manifest, target: TargetEntry) -> dict[str, Any]:
         "python": target.python,
         "platform": target.platform,
         "size": sum(wheel["size"] for wheel in wheels),
+        "uv": target.uv,
+        "interpreter": target.interpreter,
         "wheels": wheels,
     }
 
@@ -66,6 +68,7 @@ def table(manifest: Manifest) -> str:
         rows = [
             (wheel["project"], wheel["version"], _size(wheel["size"]), wheel["filename"]) for wheel in target["wheels"]
         ]
+        lines += [f"  carries {target[key]}" for key in ("uv", "interpreter") if target[key]]
         widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else []
         lines += [
             f"  {project:{widths[0]}}  {version:{widths[1]}}  {size:>{widths[2]}}  {filename}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import ManifestFault, NewerFormat
 from wheelhouse.files import safe_path
+from wheelhouse.target import PLATFORMS
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ class Manifest:
         raise KeyError(path)
 
 
+def target_files(name: str) -> tuple[str, str, str]:
+    """Return what the script `name` makes in the folder of a target: itself, its lock for uv, and its pylock.toml."""
+    return name, f"{name}.lock", f"pylock.{name.removesuffix('.py').replace('.', '_')}.toml"
+
+
 def sums(digests: Mapping[str, str]) -> bytes:
     """Return SHA256SUMS for `sha256sum -c`: `digests` maps a path to a digest in hex."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
@@ -182,17 +188,24 @@ def _check(manifest: Manifest) -> None:
     if len({target.name for target in manifest.targets}) != len(manifest.targets):
         raise ValueError("names a target twice")
     for target in manifest.targets:
-        if set(target.wheels) != set(scripts):
-            raise ValueError(f"does not say what each script installs on {target.name}")
-        needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
-        needed |= {f"{target.folder()}/{name}{end}" for name in scripts for end in ("", ".lock")}
-        needed |= {path for path in (target.uv, target.interpreter) if path}
-        if needed - paths:
-            raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
-    for script in manifest.scripts:
-        for target in manifest.targets:
-            if manifest.file(f"{target.folder()}/{script.name}").sha256 != script.sha256:
-                raise ValueError(f"gives two digests for {script.name!r}")
+        _check_target(manifest, target, paths)
+
+
+def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> None:
+    """Check that the bundle holds what `target` needs, under the digests given elsewhere; raise `ValueError`."""
+    scripts = {script.name: script.sha256 for script in manifest.scripts}
+    if target.platform not in PLATFORMS:
+        raise ValueError(f"names the platform {target.platform!r}, which this bundler does not know")
+    if set(target.wheels) != set(scripts):
+        raise ValueError(f"does not say what each script installs on {target.name}")
+    needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
+    needed |= {f"{target.folder()}/{made}" for name in scripts for made in target_files(name)}
+    needed |= {path for path in (target.uv, target.interpreter) if path}
+    if needed - paths:
+        raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
+    for name, sha256 in scripts.items():
+        if manifest.file(f"{target.folder()}/{name}").sha256 != sha256:
+            raise ValueError(f"gives two digests for {name!r}")
 
 
 def _script(table: Any) -> ScriptEntry:

@@ -11,12 +11,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
-from bundler.errors import BundlerError, NoBundle, SeenElsewhere
+from bundler.errors import BundlerError, Damaged, NeedsInterpreter, NoBundle, SeenElsewhere
 from bundler.execution import archive_path, render
 from bundler.progress import Progress
 from bundler.verify import EXEC_SCRIPT, read_manifest, verify
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -53,6 +54,10 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
     base = None
+    if strategy == "environment":
+        for target in manifest.targets:
+            if target.interpreter is None:
+                raise NeedsInterpreter(bundle, target.name)
     if strategy == "cache":
         if seen_at != str(destination.path):
             raise SeenElsewhere(destination.path, seen_at)
@@ -61,10 +66,13 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
     identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at, strategy)
     name = f"{manifest.name}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
     place = destination.publications / name
+    wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
     if _is_whole(place):
+        store.write_pages(
+            destination, {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in wheels}
+        )  # should one be lost
         yield Progress(text=f"{name} is published already; nothing to do")
         return place
-    wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
     stored: list[Path] = []
     total, done = sum(wheel.size for wheel in wheels), 0
     for wheel in store.add(destination, [(bundle / file.path, file.sha256) for file in wheels]):
@@ -135,6 +143,9 @@ def _join(folder: str, *names: str) -> str:
 def _is_whole(place: Path) -> bool:
     try:
         verify(place)
+    except Damaged as damage:
+        # What somebody left there beside the published files is no reason to touch these.
+        return all(kind == "foreign" for kind, _ in damage.rows) and (place / EXEC_SCRIPT).is_file()
     except (BundlerError, WheelhouseError):
         return False
     return (place / EXEC_SCRIPT).is_file()

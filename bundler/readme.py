@@ -24,23 +24,25 @@ Check that everything arrived:
 Targets (Python and platform; manylinux_2_28 means glibc 2.28 or newer):
 
 {targets}
-Run a script with uv 0.6.14 or newer, without network, exactly as it was bundled and with every hash checked:
+Run a script with uv 0.6.14 or newer, without network, exactly as it was bundled and with every hash checked (here and
+below for {folder}):
 
-    cd {folder}
-    uv run --offline --frozen --no-index --find-links ../../wheels --python {python} --script {script}
+    (cd {folder} &&
+     uv run --offline --frozen --no-index --find-links ../../wheels --python {python} --script {script})
 
 The same with pip, in an environment of your own:
 
     python{python} -m venv /tmp/env
-    /tmp/env/bin/python -m pip install --index-url "file://$PWD/{folder}/simple" {requirements}
-    /tmp/env/bin/python {path}
+{pip}    /tmp/env/bin/python {path}
 """
 
 
 def readme(manifest: Manifest) -> bytes:
     """Return README.txt for `manifest` (whose `files` may be incomplete), its first script and target as example."""
-    script, target = manifest.scripts[0], manifest.targets[0]
-    requirements = [_without_url(dependency) for dependency in script.dependencies]
+    script = manifest.scripts[0]
+    target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
+    requirements = " ".join(shlex.quote(_without_url(dependency)) for dependency in script.dependencies)
+    index = f'--index-url "file://$PWD/{target.folder()}/simple"'
     return _TEXT.format(
         title=f"Bundle {manifest.name}",
         scripts="".join(f"    {entry.name}\n" for entry in manifest.scripts),
@@ -49,7 +51,7 @@ def readme(manifest: Manifest) -> bytes:
         python=".".join(target.python.split(".")[:2]),
         script=shlex.quote(script.name),
         path=shlex.quote(f"{target.folder()}/{script.name}"),
-        requirements=" ".join(shlex.quote(requirement) for requirement in requirements),
+        pip=f"    /tmp/env/bin/python -m pip install {index} {requirements}\n" if requirements else "",
     ).encode()
 
 

@@ -18,11 +18,18 @@ from wheelhouse import process, uv
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
 
 _CONTEXT = "context.json"
 # What the execution script writes before the script runs.
 _INPUT = "input_parameters.json"
+# Brings loopback up in a new namespace, since scripts may talk to themselves, and becomes the command behind it.
+_WITH_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    fcntl.ioctl(probe, 0x8914, struct.pack("16sH14s", b"lo", 1, b""))  # SIOCSIFFLAGS, IFF_UP
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 # Where no namespace can be had: a proxy that nobody serves (port 9 is "discard").
 _DEAD_PROXY = "http://127.0.0.1:9"
 
@@ -41,7 +48,8 @@ def isolation() -> Isolation:
     unshare = shutil.which("unshare")
     if unshare and process.run([unshare, "-rn", "true"])[0] == 0:
         return Isolation(
-            sentence="No network: the job runs in a network namespace of its own.", prefix=(unshare, "-rn")
+            sentence="No network: the job runs in a network namespace of its own.",
+            prefix=(unshare, "-rn", sys.executable, "-I", "-c", _WITH_LOOPBACK),
         )
     proxies = tuple((name, _DEAD_PROXY) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
     return Isolation(
@@ -52,9 +60,17 @@ def isolation() -> Isolation:
 
 
 def rehearse(
-    publication: Path, folder: Path, *, how: Isolation, script: str | None = None
+    publication: Path,
+    folder: Path,
+    *,
+    how: Isolation,
+    script: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+    inputs: Sequence[Path] = (),
 ) -> Generator[str, None, list[Path]]:
     """Run the execution script of `publication` in the empty task folder `folder` with a fresh uv cache.
+
+    `parameters` and the files `inputs` are what HPS would give the job.
 
     Yields the console output line by line; returns (as a generator does) the files that the job produced.
     Raises `NotABundle`, `NotPublished`, `TaskFolderTaken`, `JobFailed`.
@@ -66,6 +82,8 @@ def rehearse(
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise TaskFolderTaken(folder)
+        for path in inputs:
+            shutil.copy(path, folder)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         environment = {
             "UV_CACHE_DIR": str(Path(scratch, "uv-cache")),
@@ -74,7 +92,7 @@ def rehearse(
         if script is not None:
             environment["BUNDLER_SCRIPT"] = script
         context = Path(scratch, _CONTEXT)
-        context.write_text(json.dumps(_context(environment)), encoding="utf-8")
+        context.write_text(json.dumps(_context(environment, parameters or {})), encoding="utf-8")
         with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
             command: list[str | Path] = [
                 *how.prefix,
@@ -90,15 +108,25 @@ def rehearse(
             yield f"Output parameters: {json.dumps(parameters)}"
     if code:
         raise JobFailed(publication, code)
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _INPUT)
+    given = {_INPUT, *(path.name for path in inputs)}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in given)
 
 
-def _context(environment: dict[str, str]) -> dict[str, object]:
+def parse_parameter(text: str) -> tuple[str, object]:
+    """Return name and value of `NAME=VALUE`; the value is JSON where it can be, else the text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _context(environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
     return {
         "software": [{"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""}],
         "environment": environment,
-        "parameter_values": {},
+        "parameter_values": dict(parameters),
         "input_files": [],
         "output_files": [],
         "resource_requirements": {},

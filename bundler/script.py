@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import Faults, SameName, ScriptFault, attempt_all
+from bundler.manifest import target_files
 from wheelhouse import toml
 from wheelhouse.errors import redacted
 from wheelhouse.files import safe_path
@@ -111,11 +112,6 @@ def read_scripts(paths: Sequence[Path]) -> list[Script]:
     if faults:
         raise Faults(faults)
     return scripts
-
-
-def target_files(name: str) -> tuple[str, str, str]:
-    """Return what the script `name` makes in the folder of a target: itself, its lock for uv, and its pylock.toml."""
-    return name, f"{name}.lock", f"pylock.{name.removesuffix('.py').replace('.', '_')}.toml"
 
 
 def read_script(path: Path) -> Script:

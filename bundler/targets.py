@@ -28,14 +28,19 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
     known_pythons, more = attempt_all(_known_python, pythons)
     if faults + more:
         raise Faults(faults + more)
+    chosen = known_pythons or [_default_python(scripts)]
     targets = {
         Target(python=python, platform=platform)
         for platform in known_platforms or [this_platform()]
-        for python in known_pythons or [_default_python(scripts)]
+        for python in chosen
     }
-    # The newest Python of a platform first: that is the order in which an execution script tries them.
-    newest_first = sorted(targets, key=lambda target: Version(target.python), reverse=True)
-    return sorted(newest_first, key=lambda target: target.platform.name)
+    # An execution script takes the first that fits: the one for the newest C library, then the newest Python.
+    newest_first = sorted(targets, key=_age, reverse=True)
+    return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
+
+
+def _age(target: Target) -> tuple[tuple[str, int, int], Version]:
+    return target.platform.libc or ("", 0, 0), Version(target.python)
 
 
 def _known_python(version: str) -> str:

@@ -26,6 +26,7 @@ _SCRUBBED = (
     "HTTPS_PROXY",
     "ALL_PROXY",
     "VIRTUAL_ENV",
+    "PYTHON",
 )
 
 

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
-_URL = re.compile(r"[a-z+]+://[^\s'\"<>]+")
+_URL = re.compile(r"[a-z+]+://[^\s'\"<>]+", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
@@ -176,8 +176,8 @@ class NoInterpreter(WheelhouseError):
 
     def __str__(self) -> str:
         return (
-            f"{self.target}: there is no archive of it in {redacted(self.place)}. Choose another --python or "
-            "--python-mirror; `bundler pack-python` makes a mirror from interpreters that are here."
+            f"{self.target}: there is no archive of it in {redacted(self.place)}, or only of one that needs a newer "
+            "glibc. Choose another --python, --platform or --python-mirror; `bundler pack-python` makes a mirror."
         )
 
 

@@ -25,6 +25,8 @@ CHUNK = 1 << 20
 _QUICK = 1
 _PARTIAL = ".partial"
 _OLD = ".old"
+# What `beside` and `building` call things, whatever they are for.
+_LEFT = rf"\..+\.[0-9a-f]{{12}}({_PARTIAL}|{_OLD})"
 _ABANDONED_AFTER = 24 * 3600.0
 # Leaves room in the 255 bytes of a file name for what goes around it.
 _STEM_BYTES = 100
@@ -185,9 +187,10 @@ def _renamed(folder: Path, path: Path) -> bool:
 def _tidy(path: Path) -> None:
     """Mend what runs for `path` left beside it: one killed between its two renames, or long abandoned."""
     with os.scandir(path.parent) as entries:
-        ours = re.compile(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}({_PARTIAL}|{_OLD})")
-        left = [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]
-    for old in (entry for entry in left if entry.name.endswith(_OLD)):
+        left = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
+    for old in (
+        entry for entry in left if re.fullmatch(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}{_OLD}", entry.name)
+    ):
         with contextlib.suppress(OSError):  # the run that it belongs to, or another like this one, was faster
             if not _renamed(old, path):
                 shutil.rmtree(old)

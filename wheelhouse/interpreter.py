@@ -28,6 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
 _MACHINES = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64", "x86": "x86"}
 # What an interpreter does without on a node: bytecode depends on times, the rest is for building and testing Python.
+_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?\0")
 _LEFT_OUT = re.compile(r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$")
 
 
@@ -82,6 +83,7 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
                 entry["name"] == "cpython"
                 and not variant
                 and not entry.get("variant")
+                and _new_enough(target, entry.get("glibc"))
                 and _fits(target, version, entry["os"], arch, entry["libc"])
             ):
                 yield version, urljoin(place, entry["url"]), str(entry.get("sha256") or "")
@@ -103,6 +105,12 @@ def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
             )
         ):
             yield entry["version"], entry["url"], None
+
+
+def _new_enough(target: Target, glibc: int | None) -> bool:
+    """Return whether the oldest glibc of `target` is one that an interpreter needing glibc 2.`glibc` starts with."""
+    libc = target.platform.libc
+    return not glibc or libc is None or libc[0] != "glibc" or libc[2] >= glibc
 
 
 def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bool:
@@ -133,12 +141,12 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
         partial = files.beside(path)
         try:
-            _pack(Path(facts["prefix"]), partial, facts["minor"])
+            glibc = _pack(Path(facts["prefix"]), partial, facts["minor"])
             with files.explained(path):
                 partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        entries[name] = _entry(facts, path)
+        entries[name] = {**_entry(facts, path), "glibc": glibc}
         yield path
     listed = folder / LIST
     known = json.loads(listed.read_bytes()) if listed.is_file() else {}
@@ -172,20 +180,35 @@ machine = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64"}.get(platfo
 facts = {"os": {"win32": "windows"}.get(sys.platform, sys.platform), "arch": machine, "libc": libc}
 facts["version"] = ".".join(map(str, sys.version_info[:3]))
 facts["minor"] = ".".join(map(str, sys.version_info[:2]))
+import site
+facts["packages"] = site.getsitepackages([sys.base_prefix])[0].rpartition("/")[2] if libc != "none" else "site-packages"
 print(json.dumps({**facts, "prefix": sys.base_prefix}))
 """
 
 
 def _facts(interpreter: Path) -> dict[str, str]:
-    code, out, err = process.run([interpreter, "-I", "-c", _ASK])
+    with files.explained(interpreter):
+        code, out, err = process.run([interpreter, "-I", "-c", _ASK])
     if code:
-        raise UvFailed(f"{interpreter}: is no Python.", err)
-    facts: dict[str, str] = json.loads(out)
+        raise UvFailed(f"{interpreter}: is no Python 3.", err.strip().rpartition("\n")[2])
+    try:
+        facts: dict[str, str] = json.loads(out)
+    except ValueError:
+        raise UvFailed(f"{interpreter}: is no Python 3.", out.strip().rpartition("\n")[2]) from None
+    if facts["packages"] != "site-packages":
+        raise UvFailed(
+            f"{interpreter}: belongs to the system, which changed where it looks for packages.",
+            "Pack one from python.org, pyenv or uv instead.",
+        )
     return facts
 
 
-def _pack(prefix: Path, path: Path, minor: str) -> None:
-    """Write the interpreter installed at `prefix` to the archive `path`, without packages, below `python/`."""
+def _pack(prefix: Path, path: Path, minor: str) -> int:
+    """Write the interpreter installed at `prefix` to the archive `path`, without packages, below `python/`.
+
+    Returns the minor version of the glibc that it needs, 0 if none.
+    """
+    glibc = 0
     windows = sys.platform == "win32"
     wanted = ["bin", "lib"] if not windows else ["."]
     with (
@@ -199,3 +222,6 @@ def _pack(prefix: Path, path: Path, minor: str) -> None:
             of_python = windows or re.match(rf"bin/python(3|{re.escape(minor)})?$|lib/(python{minor}/|libpython)", name)
             if of_python and not _LEFT_OUT.search(name) and (member.is_symlink() or not member.is_dir()):
                 tar.add(member, f"python/{name}", recursive=False, filter=files.plain_member)
+                if member.suffix in (".so", "") or ".so." in member.name:
+                    glibc = max(glibc, *map(int, _NEEDS_GLIBC.findall(member.read_bytes())), 0)
+    return glibc

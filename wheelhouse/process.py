@@ -79,6 +79,7 @@ def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
             if sys.platform == "win32":
                 process.kill()
             else:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
-from wheelhouse.errors import UvMissing
+from wheelhouse.errors import UvFailed, UvMissing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,14 +71,25 @@ def lock(script: Path) -> tuple[int, str, str]:
 
 def python_for(requires_python: str) -> tuple[int, str, str]:
     """Print the version of the interpreter that uv would choose on this machine for `requires_python`."""
-    return call(["python", "find", "--no-project", "--show-version", *([requires_python] if requires_python else [])])
+    return call(
+        [
+            "python",
+            "find",
+            "--system",
+            "--no-project",
+            "--show-version",
+            *([requires_python] if requires_python else []),
+        ]
+    )
 
 
 def known_pythons(version: str) -> list[dict[str, Any]]:
     """Return what uv knows of archives of this Python version, for all platforms."""
     everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
-    code, out, _ = call(["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version])
-    found: list[dict[str, Any]] = [] if code else json.loads(out)
+    code, out, err = call(["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version])
+    if code:
+        raise UvFailed(f"{version}: uv could not say whether it knows this Python.", err)
+    found: list[dict[str, Any]] = json.loads(out)
     return found
 
 

@@ -3,10 +3,9 @@
     python evaluator.py EXEC_SCRIPT CONTEXT.json
 
 The task folder is the working directory. Nobody outside of HPS can know how its evaluator tells a failed command, so
-`failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None; the exit code counts
-in the end, as the success criterion `return_code` would). Writes parameter_values.json, the values after the run,
-beside the context. Exits with 0 when the job would be evaluated, else with the exit code of the failed command, or 70
-for a failed script.
+`failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None, and no other word of
+it). Writes parameter_values.json, the values after the run, beside the context. Exits with 0 when the job would be
+evaluated, else with 70.
 """
 
 import importlib.util
@@ -31,13 +30,11 @@ class ApplicationExecution:
 
     def __init__(self, context):
         self.context = context
-        self.return_code = 0
 
     def run_and_capture_output(self, command, shell=False, env=None, cwd=None):  # noqa: FBT002 - the signature of HPS
         """Run `command`, its output going where the task's console output goes."""
         sys.stdout.flush()
         code = subprocess.run(command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False).returncode
-        self.return_code = self.return_code or code
         if code and self.context.failure == "raise":
             raise RuntimeError("Command exited with {}".format(code))
         return code if self.context.failure == "return" else None
@@ -84,7 +81,7 @@ def main(exec_script, context_path):
             print("[ERROR]", line.partition(".OfflineRunError: ")[2] or line)
     with open(os.path.join(os.path.dirname(context_path), "parameter_values.json"), "w", encoding="utf-8") as out:
         json.dump(context.parameter_values, out)
-    return execution.return_code or (EXECUTION_SCRIPT_FAILED if failed else 0)
+    return EXECUTION_SCRIPT_FAILED if failed else 0
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -51,11 +52,31 @@ PUBLICATION = {
 }
 # </publication>
 
+# Run a command, leave its exit code in a file, and end it when ended oneself.
+SHELL_REPORT = """
+"$@" &
+child=$!
+trap 'kill -TERM $child' TERM INT HUP
+wait $child
+code=$?
+echo $code > "$0"
+exit $code
+"""
+PYTHON_REPORT = """
+import subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as status:
+    status.write(str(code))
+sys.exit(code)
+"""
 # The oldest uv that this was tried with; older ones do not follow the lock of a script offline.
 OLDEST_UV = (0, 6, 14)
 SHARED_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "9p", "afs", "ceph")
 # Seconds that a job waits for another one of this node that looks for the same; unpacking a Python takes two.
 PATIENCE = 30
+A_DAY = 24 * 3600
+# Of a digest in a path: enough to tell archives apart, short enough for Windows.
+DIGITS = 16
 # uv's own settings would change what is installed, except for those that say where things are on this node.
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
 # What Python 3.12 and newer need to be told, and older ones do not know; the digest vouches for what is in an archive.
@@ -72,8 +93,8 @@ def choose_script(publication, environment):
     wanted = environment.get("BUNDLER_SCRIPT") or (names[0] if len(names) == 1 else None)
     if wanted not in publication["scripts"]:
         raise OfflineRunError(
-            "The publication holds {}. Set BUNDLER_SCRIPT in the environment of the task definition to one of them "
-            "(it is {!r}).".format(", ".join(names), wanted)
+            "The publication holds {}. Set BUNDLER_SCRIPT in the environment of the task definition to one of them, or "
+            "give `bundler rehearse` one as --script (it is {!r}).".format(", ".join(names), wanted)
         )
     return wanted
 
@@ -148,8 +169,11 @@ def registered_uv(software):
         )
     try:
         words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
-        version = tuple(int(part) for part in words.split()[1].split(".")[:3])
-    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        name, version = words.split()[:2]
+        version = tuple(int(part) for part in version.split(".")[:3]) if name == "uv" else None
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        version = None
+    if version is None:
         return None, "The registered uv {} does not run on this node; the administrator of HPS mends that.".format(uv)
     if version < OLDEST_UV:
         return None, "The registered uv is {}; the administrator of HPS updates it to {} or newer.".format(
@@ -179,11 +203,19 @@ def unpacked(root, archive, kept):
     when it is whole: of jobs that come at once one wins, and a node that dies in between leaves nothing that counts.
     """
     path, sha256 = archive
-    place = os.path.join(kept, sha256)
-    if os.path.isdir(place):
-        return place
+    place = os.path.join(kept, sha256[:DIGITS])
+    if not os.path.isdir(place):
+        with turn(place, os.path.isdir):
+            if not os.path.isdir(place):
+                unpack(root, path, sha256, kept, place)
+    return place
+
+
+def unpack(root, path, sha256, kept, place):
+    """Unpack the file `path` of the share into the folder `place`."""
     try:
         os.makedirs(kept, exist_ok=True)
+        clear_abandoned(kept)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=kept) as scratch:
             copy = os.path.join(scratch, os.path.basename(path))
             copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
@@ -210,7 +242,15 @@ def unpacked(root, archive, kept):
             "Cannot unpack {} into {} ({}). The user clears space there, or the administrator of HPS sets UV_CACHE_DIR "
             "in the registration of uv to a larger local disk.".format(os.path.basename(path), kept, fault.strerror)
         ) from fault
-    return place
+
+
+def clear_abandoned(kept):
+    """Remove what jobs that were killed left half unpacked, a day ago or more."""
+    for name in os.listdir(kept):
+        left = os.path.join(kept, name)
+        with contextlib.suppress(OSError):
+            if name.startswith(".unpacking-") and time.time() - os.stat(left).st_mtime > A_DAY:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def copy_checked(source, copy, sha256):
@@ -230,7 +270,9 @@ def tools(publication, root, software, environment, kept):
     What was found is remembered beside the cache, so that it is looked for once on a node, and by one job: others that
     come at the same time wait for it a moment.
     """
-    known = hashlib.sha256(repr((publication, root, software)).encode("utf-8", "surrogatepass")).hexdigest()
+    # A cache may follow the user from node to node.
+    node = (platform.node(), node_facts())
+    known = hashlib.sha256(repr((publication, root, software, node)).encode("utf-8", "surrogatepass")).hexdigest()
     memory = os.path.join(kept, "{}.json".format(known))
     found = remembered(memory)
     if found is None:
@@ -240,7 +282,7 @@ def tools(publication, root, software, environment, kept):
                 "administrator of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
                 environment["UV_CACHE_DIR"],
             )
-        with turn(memory):
+        with turn(memory, remembered):
             found = remembered(memory) or looked_for(publication, root, software, environment, kept)
             write_whole(memory, json.dumps(found))
     target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
@@ -258,12 +300,12 @@ def remembered(memory):
 
 
 @contextlib.contextmanager
-def turn(memory):
-    """Let one job of this node into the block at once; others enter when `memory` is there, or after a while."""
-    taken = "{}.turn".format(memory)
+def turn(place, done):
+    """Let one job of this node into the block at once; others enter when `done(place)`, or after a while."""
+    taken = "{}.turn".format(place)
     until = time.monotonic() + PATIENCE
     mine = False
-    while not mine and remembered(memory) is None and time.monotonic() < until:
+    while not mine and not done(place) and time.monotonic() < until:
         try:
             os.makedirs(os.path.dirname(taken), exist_ok=True)
             os.close(os.open(taken, os.O_CREAT | os.O_EXCL))
@@ -271,7 +313,7 @@ def turn(memory):
         except FileExistsError:
             time.sleep(0.02)
         except OSError:
-            break  # no place to agree: each looks for itself
+            break  # no place to agree: each does it for itself
     try:
         yield
     finally:
@@ -310,6 +352,14 @@ def own_python(folder):
     return os.path.join(folder, "python", *names)
 
 
+def loader_path(python, environment):
+    """Return the variable that lets an interpreter of the publication find its own libpython, wherever it was built."""
+    library = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
+    if not os.path.isdir(library) or not any(name.startswith("libpython") for name in os.listdir(library)):
+        return {}
+    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [library, environment.get("LD_LIBRARY_PATH")]))}
+
+
 def write_whole(path, text):
     """Write a small file so that a reader sees all of it or nothing; a disk that refuses costs only time later."""
     with contextlib.suppress(OSError):
@@ -345,28 +395,46 @@ def check_file(path, sha256, meaning):
 
 
 def cache_folder(environment):
-    """Return a folder for uv's cache on this node that belongs to this user: UV_CACHE_DIR if it can be written."""
+    """Return a folder for uv's cache on this node that belongs to this user alone.
+
+    It is UV_CACHE_DIR if that is the user's own, a folder of the user's in it if it is for several users (a cache that
+    others may write to could hold anything), else one in the temporary folder.
+    """
+    user = str(os.getuid()) if hasattr(os, "getuid") else ""
     registered = environment.get("UV_CACHE_DIR")
     if registered:
         with contextlib.suppress(OSError):
             os.makedirs(registered, exist_ok=True)
         if os.access(registered, os.W_OK | os.X_OK):
-            return registered
+            if not user or is_private(registered):
+                return registered
+            return private_folder(os.path.join(registered, "user-{}".format(user)))
+        own = os.path.join(registered, "user-{}".format(user))
+        if user and os.path.isdir(own) and is_private(own):
+            return own
         log.warning("UV_CACHE_DIR %s cannot be written by this user; using a cache of the user's own.", registered)
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    folder = os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}{}".format("-" if user != "" else "", user))
+    return private_folder(os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user)))
+
+
+def is_private(folder):
+    """Return whether nobody but this user can have written to `folder`."""
+    found = os.lstat(folder)
+    mine = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+    return stat.S_ISDIR(found.st_mode) and mine
+
+
+def private_folder(folder):
+    """Make `folder` for this user alone and return it; raise if somebody else has made it."""
     try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        private = is_private(folder)
     except OSError as fault:
         raise OfflineRunError(
             "Cannot make the uv cache {} ({}). The administrator of HPS sets UV_CACHE_DIR in the registration of uv "
             "to a folder on a local disk that users can write.".format(folder, fault.strerror)
         ) from fault
-    found = os.lstat(folder)
-    # Temporary folders are open to all: a cache that another user prepared could hold anything.
-    if not stat.S_ISDIR(found.st_mode) or (user != "" and (found.st_uid != user or found.st_mode & 0o022)):
+    if not private:
         raise OfflineRunError(
             "The uv cache {} belongs to somebody else. Its owner removes it, or the administrator of HPS sets "
             "UV_CACHE_DIR in the registration of uv.".format(folder)
@@ -397,6 +465,8 @@ def run_environment(inherited, given):
     # A frozen evaluator points the loader at its own libraries and keeps the former value under this name.
     if "LD_LIBRARY_PATH_ORIG" in environment:
         environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
+    elif getattr(sys, "frozen", False):
+        environment.pop("LD_LIBRARY_PATH", None)
     environment.update({str(name): str(value) for name, value in given.items()})
     environment = {
         name: value for name, value in environment.items() if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
@@ -404,9 +474,23 @@ def run_environment(inherited, given):
     environment["UV_CACHE_DIR"] = cache_folder(environment)
     environment.update({"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"})
     environment.setdefault("PYTHONUNBUFFERED", "1")
+    # Packages of the user's own would come before those of a ready environment.
+    environment["PYTHONNOUSERSITE"] = "1"
+    # Python writes bytecode beside what it imports, and what lies beside a published script is not to be written to.
+    environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
     # The script lies on the share, and may import what came with the job.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
     return environment
+
+
+def arguments(text):
+    """Return the arguments in BUNDLER_ARGUMENTS: a JSON list, or words quoted as for a shell."""
+    try:
+        if text.lstrip().startswith("["):
+            return [str(word) for word in json.loads(text)]
+        return shlex.split(text)
+    except ValueError as fault:
+        raise OfflineRunError("BUNDLER_ARGUMENTS cannot be taken apart: {} ({}).".format(text, fault)) from fault
 
 
 def read_output_parameters():
@@ -429,7 +513,8 @@ def command_for(publication, root, name, software, environment):
     if publication["strategy"] == "environment":
         target = fitting_targets(publication, node_facts())[0]
         script = checked_script(publication, root, name, target)
-        return [own_python(unpacked(root, target["archives"][name], kept)), script], {}
+        python = own_python(unpacked(root, target["archives"][name], kept))
+        return [python, script], loader_path(python, environment)
     target, uv, python = tools(publication, root, software, environment, kept)
     # A filled cache knows its wheels by the place of the publication that it was filled from.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
@@ -438,9 +523,10 @@ def command_for(publication, root, name, software, environment):
     # As a URL, since uv takes a path for one and a "#" in it for a fragment.
     wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
     command += ["--find-links", wheels, "--python", python, "--script", script]
+    more = loader_path(python, environment) if python.startswith(kept) else {}
     if publication["strategy"] == "cache":
-        return command, {"UV_CACHE_DIR": os.path.join(unpacked(root, target["archives"][name], kept), "cache")}
-    return command, {}
+        more["UV_CACHE_DIR"] = os.path.join(unpacked(root, target["archives"][name], kept), "cache")
+    return command, more
 
 
 def checked_script(publication, root, name, target):
@@ -451,19 +537,35 @@ def checked_script(publication, root, name, target):
     return script
 
 
-def run(run_and_capture_output, command, environment):
-    """Run `command`, its output going to the task's console output; raise if it is known to have failed.
+def reporting(command, status):
+    """Return `command` wrapped so that its exit code is left in the file `status`.
 
-    Evaluators differ in how they tell a failure, or leave it to the success criteria of the task definition; each way
-    that they have is heeded.
+    Nobody outside of HPS can know how an evaluator tells that a command failed, or whether it does.
     """
-    try:
-        done = run_and_capture_output(command, shell=False, env=environment)
-    except Exception as fault:
-        raise OfflineRunError("The script failed ({}). The console output above says why.".format(fault)) from fault
-    code = getattr(done, "returncode", done)
-    if isinstance(code, int) and code != 0:
-        raise OfflineRunError("The script failed (exit code {}). The console output above says why.".format(int(code)))
+    if os.name != "nt":
+        return ["/bin/sh", "-c", SHELL_REPORT, status, *command]
+    python = command[command.index("--python") + 1] if "--python" in command else command[0]
+    return [python, "-I", "-S", "-c", PYTHON_REPORT, status, *command]
+
+
+def run(run_and_capture_output, command, environment):
+    """Run `command`, its output going to the task's console output; raise if it failed."""
+    with tempfile.TemporaryDirectory(prefix="bundler-status-") as folder:
+        status = os.path.join(folder, "status")
+        fault = None
+        try:
+            run_and_capture_output(reporting(command, status), shell=False, env=environment)
+        except Exception as raised:
+            fault = raised
+        try:
+            with open(status, encoding="ascii") as source:
+                code = source.read().strip()
+        except OSError:
+            code = "none"
+    if code != "0":
+        raise OfflineRunError(
+            "The script failed (exit code {}). The console output above says why.".format(code)
+        ) from fault
 
 
 class PublishedScript(ApplicationExecution):
@@ -476,12 +578,16 @@ class PublishedScript(ApplicationExecution):
         root = told.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
         name = choose_script(PUBLICATION, told)
         environment = run_environment(os.environ, given)
-        command, more = command_for(PUBLICATION, root, name, self.context.software or [], environment)
-        command += shlex.split(told.get("BUNDLER_ARGUMENTS", ""))
+        # Older servers call it applications.
+        software = getattr(self.context, "software", None) or getattr(self.context, "applications", None) or []
+        command, more = command_for(PUBLICATION, root, name, software, environment)
+        command += arguments(told.get("BUNDLER_ARGUMENTS", ""))
         environment.update(more)
+        if self.context.parameter_values is None:
+            self.context.parameter_values = {}
 
         with open("input_parameters.json", "w", encoding="utf-8") as out:
-            json.dump(dict(self.context.parameter_values or {}), out, default=str)
+            json.dump(dict(self.context.parameter_values), out, default=str)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # of an earlier trial in this folder
 

@@ -46,13 +46,13 @@ def misfit(target, facts):
 
 
 def pythons():
-    """Return the Pythons on the PATH, by minor version."""
+    """Return the Pythons on the PATH, by version."""
     found = {}
     for minor in range(8, 30):
-        name = "3.{}".format(minor)
-        path = shutil.which("python{}".format(name))
-        if path and version_of([path, "--version"]):
-            found[name] = path
+        path = shutil.which("python3.{}".format(minor))
+        version = version_of([path, "--version"]) if path else None
+        if version:
+            found[version] = path
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bundler.check import obstacles, read_facts
+from bundler.check import needs_uv, obstacles, read_facts
 from bundler.errors import BadFacts, WouldNotRun
 from tests.unit.test_manifest import manifest
 
@@ -18,7 +18,7 @@ NODE: dict[str, Any] = {
     "system": "Linux",
     "machine": "x86_64",
     "libc": ["glibc", 2, 36],
-    "pythons": {"3.12": "/usr/bin/python3.12"},
+    "pythons": {"3.12.1": "/usr/bin/python3.12"},
     "uv": "0.13.9",
 }
 TARGET = "3.12-x86_64-manylinux_2_28"
@@ -41,8 +41,8 @@ def test_a_node_that_has_all_is_fit(tmp_path: Path) -> None:
         ({"libc": ["glibc", 2, 17]}, "needs glibc 2.28"),
         ({"machine": "aarch64"}, "is for Linux on x86_64"),
         ({"system": "Windows", "libc": None}, "is for Linux on x86_64"),
-        ({"uv": None}, "--include-uv"),
-        ({"pythons": {"3.11": "/x"}}, "there is no Python 3.12 on its PATH"),
+        ({"pythons": {"3.11.2": "/x"}}, "there is no Python 3.12 on its PATH"),
+        ({"pythons": {"3.1.2": "/x"}}, "there is no Python 3.12 on its PATH"),
     ],
 )
 def test_what_is_missing_is_told(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -53,6 +53,19 @@ def test_what_the_bundle_carries_is_not_missed(tmp_path: Path) -> None:
     found = manifest()
     equipped = replace(found, targets=(replace(found.targets[0], uv="wheels/uv.whl", interpreter="pythons/p.tar.gz"),))
     assert obstacles(equipped, facts(tmp_path, uv=None, pythons={})) == {TARGET: []}
+    assert not needs_uv(equipped, facts(tmp_path, uv=None))
+
+
+def test_a_patch_release_is_compared_where_the_target_names_one(tmp_path: Path) -> None:
+    exact = replace(manifest().targets[0], python="3.12.9")
+    found = replace(manifest(), targets=(exact,))
+    assert "no Python 3.12.9" in obstacles(found, facts(tmp_path))[TARGET][0]
+    assert obstacles(found, facts(tmp_path, pythons={"3.12.9": "/x"}))[TARGET] == []
+
+
+def test_a_uv_that_only_a_registration_can_provide_is_told_apart(tmp_path: Path) -> None:
+    assert needs_uv(manifest(), facts(tmp_path, uv=None))
+    assert not needs_uv(manifest(), facts(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import logging
+import os
 import re
 import stat
 import subprocess
@@ -91,7 +92,7 @@ def test_the_template_shows_the_shape_that_is_filled_in() -> None:
 
 def test_tools_and_archives_come_with_their_digests() -> None:
     plain = manifest()
-    entry = replace(plain.targets[0], uv=plain.files[2].path, interpreter="pythons/p.tar.gz")
+    entry = replace(plain.targets[0], uv=plain.files[3].path, interpreter="pythons/p.tar.gz")
     files = (*plain.files, File(path="pythons/p.tar.gz", size=1, sha256="c" * 64))
     path = archive_path("solve.py", entry)
     found = block(
@@ -223,6 +224,14 @@ def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
 
 
+def test_what_was_half_unpacked_by_a_killed_job_is_removed_after_a_day(template: Any, tmp_path: Path) -> None:
+    for name, age in ((".unpacking-old", 25 * 3600), (".unpacking-new", 0), ("kept", 25 * 3600)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+    template.clear_abandoned(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".unpacking-new", "kept"]
+
+
 def test_a_job_that_died_in_its_turn_holds_nobody_for_long(
     template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +314,8 @@ def test_a_missing_uv_is_told_with_who_can_mend_it(template: Any, software: Any,
 
 def test_a_uv_that_is_too_old_or_does_not_run_is_told(template: Any, tmp_path: Path) -> None:
     assert "is 0.6.13; the administrator" in template.registered_uv(uv_that_says(tmp_path, "uv 0.6.13"))[1]
-    assert "does not run on this node" in template.registered_uv(uv_that_says(tmp_path, "what?"))[1]
+    for words in ("what?", "Python 3.11.7", "uv x.y"):
+        assert "does not run on this node" in template.registered_uv(uv_that_says(tmp_path, words))[1]
     (tmp_path / "uv").chmod(0o644)
     assert (
         "does not run on this node" in template.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1]
@@ -334,6 +344,8 @@ def test_what_leads_uv_and_python_astray_is_dropped(template: Any, tmp_path: Pat
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPYCACHEPREFIX": str(tmp_path / "cache" / "bundler" / "pycache"),
         "PYTHONPATH": str(Path.cwd()),
     }
 
@@ -361,6 +373,52 @@ def test_a_cache_that_others_prepared_is_not_used(
     folder.symlink_to(tmp_path)
     with pytest.raises(template.OfflineRunError, match="belongs to somebody else"):
         template.cache_folder({})
+
+
+def test_in_a_cache_for_several_users_each_has_a_folder_of_his_own(template: Any, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    folder = Path(template.cache_folder({"UV_CACHE_DIR": str(shared)}))
+    assert folder.parent == shared
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(template.OfflineRunError, match="belongs to somebody else"):
+        template.cache_folder({"UV_CACHE_DIR": str(shared)})
+
+
+def test_arguments_are_words_as_for_a_shell_or_a_json_list(template: Any) -> None:
+    assert template.arguments("--size 3 'a b'") == ["--size", "3", "a b"]
+    assert template.arguments('["C:\\\\data", 3]') == ["C:\\data", "3"]
+    assert template.arguments("") == []
+    for text in ("it's", "[1"):
+        with pytest.raises(template.OfflineRunError, match="cannot be taken apart"):
+            template.arguments(text)
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("import sys\nprint(sys.argv[1:])\nsys.exit(int(sys.argv[1]))\n")
+    for code in (0, 3):
+        status = tmp_path / "status"
+        monkeypatch.setattr(template.os, "name", system)
+        command = template.reporting([sys.executable, str(script), str(code), "a 'b' $c"], str(status))
+        monkeypatch.undo()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, status.read_text().strip()) == (code, str(code))
+        assert done.stdout.strip() == str([str(code), "a 'b' $c"])
+
+
+def test_a_command_that_is_ended_ends_what_it_runs(template: Any, tmp_path: Path) -> None:
+    command = template.reporting(["sleep", "60"], str(tmp_path / "status"))
+    with subprocess.Popen(command) as process:
+        time.sleep(0.3)
+        process.terminate()
+        assert process.wait(timeout=5) != 0
+    assert (tmp_path / "status").read_text().strip() == "143"
 
 
 def test_a_script_is_chosen_by_name_where_there_are_several(template: Any) -> None:

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 import pytest
 
 from wheelhouse import interpreter
-from wheelhouse.errors import BadMirror, NoInterpreter, UvFailed
+from wheelhouse.errors import BadMirror, FileFault, NoInterpreter, UvFailed
 from wheelhouse.target import Target, parse_platform
 
 PLACE = "https://mirror.test/pythons/"
@@ -63,6 +63,13 @@ def test_the_newest_patch_release_of_the_target_is_taken() -> None:
 def test_what_is_for_another_node_is_not_taken(changes: dict[str, Any]) -> None:
     with pytest.raises(NoInterpreter, match=r"Python 3\.12 on x86_64-manylinux_2_28: there is no archive of it"):
         find(entry(**changes))
+
+
+def test_an_interpreter_that_needs_a_newer_glibc_than_the_target_is_not_taken() -> None:
+    assert find(entry(glibc=28)).version == "3.12.4"
+    with pytest.raises(NoInterpreter, match="needs a newer glibc"):
+        find(entry(glibc=29))
+    assert find(entry("3.12.4"), entry("3.12.9", glibc=35)).version == "3.12.4"
 
 
 def test_the_systems_are_spelled_as_uv_does() -> None:
@@ -125,7 +132,7 @@ def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_by
         packed.append(path)
     assert packed[0].read_bytes() == packed[1].read_bytes()
     version = ".".join(map(str, sys.version_info[:2]))
-    target = Target(python=version, platform=parse_platform("linux"))
+    target = Target(python=version, platform=parse_platform("x86_64-manylinux_2_40"))
     found = interpreter.find(
         target, str(tmp_path / "one"), lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes()
     )
@@ -139,5 +146,17 @@ def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_by
 
 
 def test_what_is_no_python_is_not_packed(tmp_path: Path) -> None:
-    with pytest.raises(UvFailed, match="is no Python"):
-        list(interpreter.pack([Path("/bin/false")], tmp_path))
+    for program in ("/bin/false", "/bin/true"):
+        with pytest.raises(UvFailed, match="is no Python 3"):
+            list(interpreter.pack([Path(program)], tmp_path))
+    with pytest.raises(FileFault, match="No such file"):
+        list(interpreter.pack([Path("/nowhere/python")], tmp_path))
+
+
+def test_an_interpreter_of_the_system_that_looks_elsewhere_for_packages_is_not_packed(tmp_path: Path) -> None:
+    system = Path("/usr/bin/python3")
+    asked = "import site; print(site.getsitepackages(['/usr'])[0])"
+    if not system.exists() or b"dist-packages" not in subprocess.check_output([system, "-Ic", asked]):
+        pytest.skip("there is no such interpreter here")
+    with pytest.raises(UvFailed, match="belongs to the system"):
+        list(interpreter.pack([system], tmp_path))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import ManifestFault, NewerFormat
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, load, parse, sums
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, load, parse, sums, target_files
 
 _A, _B = "a" * 64, "b" * 64
 _WHERE = Path("x.bundle/manifest.json")
@@ -30,10 +30,13 @@ def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl"
     files = (
         File(path=f"targets/{target.name}/{script}", size=1, sha256=_A),
         File(path=f"targets/{target.name}/{script}.lock", size=1, sha256=_B),
+        File(path=f"targets/{target.name}/{target_files(script)[2]}", size=1, sha256=_B),
         File(path=f"wheels/{wheel}", size=1, sha256=_B, origin="https://x.test/a.whl"),
     )
     entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))
-    return Manifest(name="solve", scripts=(entry,), targets=(target,), files=files)
+    return Manifest(
+        name="solve", scripts=(entry,), targets=(target,), files=tuple(sorted(files, key=lambda file: file.path))
+    )
 
 
 def tables() -> dict[str, Any]:
@@ -95,15 +98,16 @@ def changed(*keys: Any, to: Any) -> bytes:
         (changed("files", 0, "sha256", to="A" * 64), "malformed value"),
         (changed("files", 0, to=None), "not subscriptable"),
         (changed("files", 0, "path", to="manifest.json"), "no place in a bundle"),
-        (changed("files", 2, "path", to="targets/3.12-x86_64-manylinux_2_28/SOLVE.py"), "same file twice"),
-        (changed("files", 2, "path", to="wheels/../../x"), "no place in a bundle"),
-        (changed("files", 2, "path", to="exec_script.py"), "no place in a bundle"),
-        (changed("files", 2, "path", to="wheels/x.txt"), "no wheel file name"),
-        (changed("files", 2, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"), "no wheel file name"),
-        (changed("files", 2, "size", to=10**400), "the size 1000"),
+        (changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/SOLVE.py"), "same file twice"),
+        (changed("files", 3, "path", to="wheels/../../x"), "no place in a bundle"),
+        (changed("files", 3, "path", to="exec_script.py"), "no place in a bundle"),
+        (changed("files", 3, "path", to="wheels/x.txt"), "no wheel file name"),
+        (changed("files", 3, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"), "no wheel file name"),
+        (changed("files", 3, "size", to=10**400), "the size 1000"),
         (changed("targets", 0, "wheels", "solve.py", to=["alpha.whl"]), "Invalid wheel filename"),
         (changed("targets", to=[tables()["targets"][0]] * 2), "names a target twice"),
         (changed("name", to="x" * 101), "malformed value"),
+        (changed("targets", 0, "platform", to="plan9"), "does not know"),
     ],
 )
 def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: bytes, words: str) -> None:
