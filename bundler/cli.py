@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -25,6 +26,8 @@ _T = TypeVar("_T")
 _PATH = click.Path(path_type=Path)
 _INTERRUPTED = 130
 _TERMINATED = 143
+# What a disk may say at any write, also of temporary files, without there being a bug.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 
 
 def _say(text: str) -> None:
@@ -347,6 +350,11 @@ def _run(command: click.Command) -> None:
         os._exit(_INTERRUPTED)
     except (BundlerError, WheelhouseError) as fault:
         _say(f"error: {fault}")
+        code = 1
+    except OSError as fault:
+        if fault.errno not in _OF_THE_DISK:
+            raise
+        _say(f"error: {fault.filename or 'a temporary file'}: {fault.strerror}.")
         code = 1
     sys.exit(code)
 

@@ -73,7 +73,7 @@ def beside(path: Path) -> Path:
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.name.encode()[:_STEM_BYTES].decode(errors='ignore')}."
+    return f".{os.fsdecode(os.fsencode(path.name)[:_STEM_BYTES])}."
 
 
 def write(path: Path, data: bytes) -> None:

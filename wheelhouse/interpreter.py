@@ -10,7 +10,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
 
 from packaging.version import InvalidVersion, Version
 
@@ -54,8 +55,7 @@ def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> A
     found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
     if not found:
         raise NoInterpreter(str(target), place)
-    _, url, digest = max(found, key=lambda entry: Version(entry[0]))
-    version = max(found, key=lambda entry: Version(entry[0]))[0]
+    version, url, digest = max(found, key=lambda entry: Version(entry[0]))
     filename = url.rpartition("/")[2].replace("%2B", "+")
     if not _SAFE.fullmatch(filename):
         raise BadMirror(place, f"names the archive {filename!r}")
@@ -86,9 +86,17 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
                 and _new_enough(target, entry.get("glibc"))
                 and _fits(target, version, entry["os"], arch, entry["libc"])
             ):
-                yield version, urljoin(place, entry["url"]), str(entry.get("sha256") or "")
+                yield version, _inside(place, entry["url"]), str(entry.get("sha256") or "")
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as fault:
         raise BadMirror(place, f"its {LIST} is not in the form of uv's download-metadata.json ({fault!r})") from fault
+
+
+def _inside(place: str, url: str) -> str:
+    """Return where an archive is: in the mirror, also if its list is a copy of one that names another place."""
+    here = urljoin(place, url.rpartition("/")[2])
+    parts = urlsplit(here)
+    copied = parts.scheme == "file" and Path(url2pathname(parts.path)).is_file()
+    return here if copied else urljoin(place, url)
 
 
 def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:

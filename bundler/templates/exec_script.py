@@ -184,7 +184,16 @@ def registered_uv(software):
 
 def installed_python(uv, version, environment):
     """Return the path of the Python `version` that uv finds on this node, or None."""
-    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", version]
+    command = [
+        uv,
+        "python",
+        "find",
+        "--system",
+        "--no-project",
+        "--no-config",
+        "--offline",
+        "cpython@{}".format(version),
+    ]
     try:
         found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     except OSError as fault:
@@ -477,7 +486,9 @@ def run_environment(inherited, given):
     # Packages of the user's own would come before those of a ready environment.
     environment["PYTHONNOUSERSITE"] = "1"
     # Python writes bytecode beside what it imports, and what lies beside a published script is not to be written to.
-    environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
+    # Where it must not write any, it had better find the bytecode that is there.
+    if not environment.get("PYTHONDONTWRITEBYTECODE"):
+        environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
     # The script lies on the share, and may import what came with the job.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
     return environment

@@ -145,6 +145,16 @@ def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_by
     assert done.stdout.strip() == str(tmp_path / "node" / "python")
 
 
+def test_a_mirror_whose_list_is_a_copy_of_the_original_serves_its_own_archives(tmp_path: Path) -> None:
+    listed = entry(url="https://elsewhere.test/releases/cpython-3.12.4.tar.gz")
+    (tmp_path / "downloads.json").write_text(json.dumps({"a": listed}))
+    target = Target(python="3.12", platform=parse_platform("linux"))
+    fetch = lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes()  # noqa: E731
+    assert interpreter.find(target, str(tmp_path), fetch).url == listed["url"]
+    (tmp_path / "cpython-3.12.4.tar.gz").touch()
+    assert interpreter.find(target, str(tmp_path), fetch).url == (tmp_path / "cpython-3.12.4.tar.gz").as_uri()
+
+
 def test_what_is_no_python_is_not_packed(tmp_path: Path) -> None:
     for program in ("/bin/false", "/bin/true"):
         with pytest.raises(UvFailed, match="is no Python 3"):
