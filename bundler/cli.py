@@ -47,6 +47,7 @@ def _follow(work: Generator[Progress, None, _T]) -> _T:
                 _say("")
             return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
         except BaseException:
+            work.close()  # an interrupt may have come between two steps of it
             if lively and shown:
                 _say("")
             raise
