@@ -224,9 +224,8 @@ class TaskFolderTaken(BundlerError):
 class JobFailed(BundlerError):
     """The rehearsed job did not end well."""
 
-    def __init__(self, publication: Path, code: int) -> None:
+    def __init__(self, publication: Path) -> None:
         self.publication = publication
-        self.code = code
 
     def __str__(self) -> str:
         return f"{self.publication.name}: the job failed; its last lines above say why."

@@ -68,9 +68,8 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
     place = destination.publications / name
     wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
     if _is_whole(place):
-        store.write_pages(
-            destination, {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in wheels}
-        )  # should one be lost
+        # A page of the index that got lost comes back.
+        store.write_pages(destination, {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in wheels})
         yield Progress(text=f"{name} is published already; nothing to do")
         return place
     stored: list[Path] = []

@@ -107,7 +107,7 @@ def rehearse(
         if values.is_file() and (parameters := json.loads(values.read_bytes())):
             yield f"Output parameters: {json.dumps(parameters)}"
     if code:
-        raise JobFailed(publication, code)
+        raise JobFailed(publication)
     given = {_INPUT, *(path.name for path in inputs)}
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in given)
 

@@ -498,7 +498,7 @@ def test_an_interrupted_bundle_leaves_the_good_one_of_before(workplace: Workplac
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=3)
         out, err = process.communicate()
-    assert time.monotonic() - asked < 30  # and not the 60 s that the server may take
+    assert time.monotonic() - asked < 5  # the first signal ends it, or the second after 3 s
     assert (process.returncode, out) == (130, "")
     assert "Interrupted" in err
     assert "Traceback" not in err
