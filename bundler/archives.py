@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from bundler.manifest import target_files
 from wheelhouse import files, toml, uv
+from wheelhouse.environment import complete
 from wheelhouse.errors import FileFault, UvFailed
 from wheelhouse.target import PLATFORMS, Target
 
@@ -49,6 +50,8 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     if not packages.resolve().is_relative_to(scratch.resolve()):
         raise FileFault(bundle / entry.interpreter, OSError("leads out of itself"))
     _install(bundle, script, entry, python, packages, scratch / "uv-cache", wheels=bundle / "wheels")
+    if entry.system != "Windows":
+        complete(scratch / _PYTHON, packages, [bundle / "wheels" / name for name in entry.wheels[script]])
     files.pack(scratch / _PYTHON, path, _PYTHON)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import InvalidVersion, Version
+
 from bundler.errors import BadFacts
 from bundler.templates.probe import MACHINES, misfit  # type: ignore[import-untyped, unused-ignore]
 from wheelhouse import files
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest, TargetEntry
 
+# As in exec_script.py.
+OLDEST_UV = Version("0.6.14")
 # A node tells little; more is no node.
 _LIMIT = 1 << 20
 
@@ -28,28 +32,33 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts["libc"] = (str(libc[0]), int(libc[1]), int(libc[2])) if libc else None
         facts["machine"] = MACHINES.get(facts["machine"].lower(), facts["machine"].lower())
         facts["pythons"] = dict(facts["pythons"])
-        facts["uv"], facts["system"] = facts["uv"], str(facts["system"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as fault:
+        facts["uv"], facts["system"] = facts["uv"] and str(Version(facts["uv"])), str(facts["system"])
+    except (InvalidVersion, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as fault:
         raise BadFacts(path) from fault
     return dict(facts)
 
 
-def obstacles(manifest: Manifest, facts: dict[str, Any]) -> dict[str, list[str]]:
+def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: str = "index") -> dict[str, list[str]]:
     """Return, by target, what keeps it from running on a node of `facts`; a target with none runs there."""
-    return {target.name: _obstacles(target, facts) for target in manifest.targets}
+    return {target.name: _obstacles(target, facts, strategy) for target in manifest.targets}
 
 
-def _obstacles(target: TargetEntry, facts: dict[str, Any]) -> list[str]:
+def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: str) -> list[str]:
     wanted = {"system": target.system, "machine": target.machine, "libc": target.libc}
     reason = misfit(wanted, (facts["system"], facts["machine"], facts["libc"]))
     if reason:
         return [str(reason)]
+    if strategy == "environment":
+        return []  # brings its own Python and needs no uv
+    found = []
+    if facts["uv"] and Version(facts["uv"]) < OLDEST_UV and not target.uv:
+        found.append(f"its uv is {facts['uv']}: update it to {OLDEST_UV} or newer, or bundle with --include-uv")
     here = [version for version in facts["pythons"] if f"{version}.".startswith(f"{target.python}.")]
-    if target.interpreter or here:
-        return []
-    return [f"there is no Python {target.python} on its PATH: install one, or bundle with --include-python"]
+    if not target.interpreter and not here:
+        found.append(f"there is no Python {target.python} on its PATH: install one, or bundle with --include-python")
+    return found
 
 
-def needs_uv(manifest: Manifest, facts: dict[str, Any]) -> bool:
+def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: str = "index") -> bool:
     """Return whether the node must have uv registered as an application, which no probe can see."""
-    return not facts["uv"] and not all(target.uv for target in manifest.targets)
+    return strategy != "environment" and not facts["uv"] and not all(target.uv for target in manifest.targets)

@@ -209,10 +209,10 @@ def inspect(path: Path, as_json: bool) -> None:
     import json
 
     from bundler.inspection import summary, table
-    from bundler.verify import read_manifest
+    from bundler.verify import EXEC_SCRIPT, read_manifest, read_strategy
 
-    manifest = read_manifest(path)
-    click.echo(json.dumps(summary(manifest), indent=2) if as_json else table(manifest))
+    found = summary(read_manifest(path), read_strategy(path) if (path / EXEC_SCRIPT).is_file() else None)
+    click.echo(json.dumps(found, indent=2) if as_json else table(found))
 
 
 @bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -298,14 +298,14 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     """
     from bundler.check import needs_uv, obstacles, read_facts
     from bundler.errors import WouldNotRun
-    from bundler.verify import read_manifest
+    from bundler.verify import read_manifest, read_strategy
 
-    manifest = read_manifest(publication)
+    manifest, strategy = read_manifest(publication), read_strategy(publication)
     failing = {}
     for path in probes:
         facts = read_facts(path)
-        found = obstacles(manifest, facts)
-        if needs_uv(manifest, facts):
+        found = obstacles(manifest, facts, strategy)
+        if needs_uv(manifest, facts, strategy):
             _say(f"{path}: has no uv on its PATH, so uv must be registered there, or bundled with --include-uv")
         fitting = [target for target, reasons in found.items() if not reasons]
         if fitting:
@@ -314,6 +314,32 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
             failing[str(path)] = found
     if failing:
         raise WouldNotRun(publication, failing)
+
+
+@bundler.command(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--limit", metavar="SIZE", help="What the cache may hold at most, such as 512 MB; 20 GB if not given.")
+def gc(cache: Path, limit: str | None) -> None:
+    """Remove from a node's uv cache what no publication needs: gone from the share, or unused for a month.
+
+    Jobs do this themselves after they brought something new. Prints the bytes that each cache was freed of.
+
+    \b
+    Example, on the node, for the caches of all its users:
+        bundler gc /tmp/scratch/uv_cache --limit "10 GB"
+    """
+    from bundler.templates import cache_gc
+
+    try:
+        most = cache_gc.parse_size(limit or cache_gc.LIMIT)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--limit") from fault
+    for each in [cache, *sorted(cache.glob("user-*"))]:
+        freed = cache_gc.collect(str(each), most)
+        if freed is None:
+            _say(f"{each}: jobs are running; nothing was removed")
+        else:
+            click.echo(f"{each}\t{freed}")
 
 
 @bundler.command("pack-python", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pprint
 import re
 from importlib.resources import files
@@ -20,39 +22,25 @@ _WIDTH = 120
 STRATEGIES = ("index", "cache", "environment")
 
 
-def render(
+def describe(
     manifest: Manifest,
     path: str,
     strategy: str = "index",
     archives: Mapping[str, str] | None = None,
     base: str | None = None,
-) -> bytes:
-    """Return the execution script of the publication of `manifest` that evaluators see at `path`.
+) -> dict[str, Any]:
+    """Return what the execution script needs to know of the publication of `manifest` that evaluators see at `path`.
 
     `archives` gives the digest of what each script unpacks on each target, by the path from `archive_path`; `base` is
     the publication whose scripts and wheels are used, where it is another one.
     """
-    template = files("bundler").joinpath("templates/exec_script.py").read_text(encoding="utf-8")
-    publication = _publication(manifest, path, strategy, archives or {}, base or path)
-    block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
-    # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
-    ascii_block = block.encode("ascii", "backslashreplace").decode()
-    return _BLOCK.sub(lambda _: ascii_block, template, count=1).encode()
-
-
-def archive_path(script: str, target: TargetEntry) -> str:
-    """Return where a publication holds the cache or the environment of `script` on `target`."""
-    return f"archives/{target.name}/{script}.tar.gz"
-
-
-def _publication(
-    manifest: Manifest, path: str, strategy: str, archives: Mapping[str, str], base: str
-) -> dict[str, Any]:
+    archives = archives or {}
     digests = {file.path: file.sha256 for file in manifest.files}
     return {
         "path": path,
-        "base": base,
+        "base": base or path,
         "strategy": strategy,
+        "gc": hashlib.sha256(collector()).hexdigest(),
         "scripts": {script.name: script.sha256 for script in manifest.scripts},
         "targets": [
             {
@@ -65,11 +53,35 @@ def _publication(
                 "uv": [target.uv, digests[target.uv]] if target.uv else None,
                 "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
                 "archives": {
-                    script.name: [path, archives[path]]
+                    script.name: [archive, archives[archive]]
                     for script in manifest.scripts
-                    if (path := archive_path(script.name, target)) in archives
+                    if (archive := archive_path(script.name, target)) in archives
                 },
             }
             for target in manifest.targets
         ],
     }
+
+
+def collector() -> bytes:
+    """Return the program that cleans the cache of a node."""
+    return files("bundler").joinpath("templates/cache_gc.py").read_bytes()
+
+
+def to_json(publication: Mapping[str, Any]) -> bytes:
+    """Return publication.json: what `describe` gave."""
+    return (json.dumps(publication, indent=1) + "\n").encode()
+
+
+def render(publication: Mapping[str, Any]) -> bytes:
+    """Return the execution script of the publication that `describe` described."""
+    template = files("bundler").joinpath("templates/exec_script.py").read_text(encoding="utf-8")
+    block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
+    # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
+    ascii_block = block.encode("ascii", "backslashreplace").decode()
+    return _BLOCK.sub(lambda _: ascii_block, template, count=1).encode()
+
+
+def archive_path(script: str, target: TargetEntry) -> str:
+    """Return where a publication holds the cache or the environment of `script` on `target`."""
+    return f"archives/{target.name}/{script}.tar.gz"

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 _TENTH_OF_A_MB = 100_000
 
 
-def summary(manifest: Manifest) -> dict[str, Any]:
-    """Return what `manifest` holds, per target, sizes in bytes, as tables that JSON can carry."""
+def summary(manifest: Manifest, strategy: str | None = None) -> dict[str, Any]:
+    """Return what `manifest` holds, per target, sizes in bytes, as tables that JSON can carry.
+
+    `strategy` is that of a publication, None for a bundle.
+    """
     return {
         "name": manifest.name,
+        "strategy": strategy,
         "size": sum(file.size for file in manifest.files),
         "scripts": [
             {
@@ -59,10 +63,10 @@ def _target(manifest: Manifest, target: TargetEntry) -> dict[str, Any]:
     }
 
 
-def table(manifest: Manifest) -> str:
-    """Return the summary of `manifest` as lines of text."""
-    found = summary(manifest)
+def table(found: dict[str, Any]) -> str:
+    """Return what `summary` found as lines of text."""
     lines = [f"{found['name']}: {_size(found['size'])}, {', '.join(script['name'] for script in found['scripts'])}"]
+    lines += [f"published by the strategy {found['strategy']}"] if found["strategy"] else []
     for target in found["targets"]:
         lines += ["", f"{target['name']}   {len(target['wheels'])} wheels, {_size(target['size'])}"]
         rows = [

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
 from bundler.errors import BundlerError, Damaged, NeedsInterpreter, NoBundle, SeenElsewhere
-from bundler.execution import archive_path, render
+from bundler.execution import archive_path, collector, describe, render, to_json
 from bundler.progress import Progress
-from bundler.verify import EXEC_SCRIPT, read_manifest, verify
+from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, read_manifest, verify
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.wheel import parse_filename
@@ -63,8 +63,9 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
             raise SeenElsewhere(destination.path, seen_at)
         base = yield from publish(bundle, destination, seen_at, _BASE)
     # The execution script holds the path, so the same bundle seen at two places makes two publications.
-    identity = (bundle / manifests.NAME).read_bytes() + render(manifest, seen_at, strategy)
-    name = f"{manifest.name}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
+    identity = (bundle / manifests.NAME).read_bytes() + render(describe(manifest, seen_at, strategy))
+    kind = "-base" if strategy == _BASE else ""
+    name = f"{manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
     place = destination.publications / name
     wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
     if _is_whole(place):
@@ -85,7 +86,10 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
             yield Progress(text=f"Making the {strategy} of {script} for {target.name}")
             archives |= _archive(base or folder, folder, script, target, strategy)
         seen = _join(seen_at, "publications", name)
-        files.write(folder / EXEC_SCRIPT, render(manifest, seen, strategy, archives, str(base or seen)))
+        described = describe(manifest, seen, strategy, archives, str(base or seen))
+        files.write(folder / EXEC_SCRIPT, render(described))
+        files.write(folder / PUBLICATION, to_json(described))
+        files.write(folder / COLLECTOR, collector())
         _seal(folder, manifest, archives)
     if not place.stat().st_mode & stat.S_IXOTH:
         yield Progress(
@@ -113,7 +117,7 @@ def _copy(
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
     """Write SHA256SUMS, check all that was copied, in case the bundle changed under our hands, and forbid writing."""
     digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
-    digests |= {name: files.sha256(folder / name) for name in (EXEC_SCRIPT, manifests.NAME)}
+    digests |= {name: files.sha256(folder / name) for name in (EXEC_SCRIPT, PUBLICATION, COLLECTOR, manifests.NAME)}
     files.write(folder / manifests.SUMS, manifests.sums(digests))
     verify(folder)
     for file in folder.rglob("*"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
-from bundler.errors import Damaged, NotABundle
+from bundler.errors import Damaged, ManifestFault, NotABundle
 from wheelhouse import files
 from wheelhouse.files import safe_path
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from bundler.manifest import Manifest
 
 EXEC_SCRIPT = "exec_script.py"
+PUBLICATION = "publication.json"
+COLLECTOR = "cache_gc.py"
+# What a publication has on top and its manifest, which is the bundle's, does not know of.
+_ON_TOP = (EXEC_SCRIPT, PUBLICATION, COLLECTOR)
 # Where a publication keeps caches and environments.
 ARCHIVES = "archives/"
 _THREADS = 4
@@ -46,8 +51,9 @@ def verify(folder: Path) -> Manifest:
         present = dict(_walk(folder))
     vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, -1) >= 0 else {}
     digests = {path: file.sha256 for path, file in listed.items()}
-    digests |= {path: digest for path, digest in vouched.items() if path in (manifests.NAME, EXEC_SCRIPT)}
+    digests |= {path: digest for path, digest in vouched.items() if path == manifests.NAME}
     if EXEC_SCRIPT in vouched:
+        digests |= {path: vouched.get(path, "") for path in _ON_TOP}
         digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
     missing = {path for path in (*digests, manifests.SUMS) if path not in present}
     foreign = set(present) - set(digests) - {manifests.NAME, manifests.SUMS}
@@ -62,6 +68,16 @@ def verify(folder: Path) -> Manifest:
     if missing or changed or foreign:
         raise Damaged(folder, missing, changed, foreign)
     return manifest
+
+
+def read_strategy(folder: Path) -> str:
+    """Return the strategy of the publication in `folder`; that of a bundle, which has none yet, is `index`."""
+    try:
+        return str(json.loads((folder / PUBLICATION).read_bytes())["strategy"])
+    except FileNotFoundError:
+        return "index"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ManifestFault(folder / PUBLICATION, "is no description of a publication") from None
 
 
 def foreign_files(folder: Path) -> set[str]:

@@ -25,6 +25,11 @@ import tempfile
 import time
 import zipfile
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 from ansys.rep.common.logging import log
 from ansys.rep.evaluator.task_manager import ApplicationExecution
 
@@ -33,6 +38,7 @@ PUBLICATION = {
     "path": "/shared/store/publications/eval-0123456789ab",
     "base": "/shared/store/publications/eval-0123456789ab",
     "strategy": "index",
+    "gc": "sha256 of cache_gc.py",
     "scripts": {"eval.py": "sha256 of the script"},
     "targets": [
         {
@@ -87,16 +93,25 @@ class OfflineRunError(RuntimeError):
     """What is wrong, and who can mend it."""
 
 
-def choose_script(publication, environment):
-    """Return the name of the script to run: the only one, or the one that BUNDLER_SCRIPT names."""
+def choose_scripts(publication, environment):
+    """Return the names of the scripts to run, in turn: the only one, or what BUNDLER_SCRIPT names.
+
+    Several scripts are a JSON list there.
+    """
     names = sorted(publication["scripts"])
     wanted = environment.get("BUNDLER_SCRIPT") or (names[0] if len(names) == 1 else None)
-    if wanted not in publication["scripts"]:
+    chosen = [wanted]
+    if wanted and wanted not in names and wanted.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            chosen = list(map(str, json.loads(wanted)))
+    if not chosen or not set(chosen) <= set(names):
         raise OfflineRunError(
-            "The publication holds {}. Set BUNDLER_SCRIPT in the environment of the task definition to one of them, or "
-            "give `bundler rehearse` one as --script (it is {!r}).".format(", ".join(names), wanted)
+            "The publication holds {}. Set BUNDLER_SCRIPT in the environment of the task definition to one of them or "
+            "a JSON list of them, or give `bundler rehearse` one as --script (it is {!r}).".format(
+                ", ".join(names), wanted
+            )
         )
-    return wanted
+    return chosen
 
 
 # <facts> the same as in probe.py
@@ -519,13 +534,19 @@ def read_output_parameters():
 
 
 def command_for(publication, root, name, software, environment):
-    """Return the command that runs the script `name` here, and the environment variables that it needs on top."""
+    """Return the command that runs the script `name` here, and what it needs.
+
+    That is: the environment variables on top of `environment`, and the folders of the cache that must stay.
+    """
     kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     if publication["strategy"] == "environment":
         target = fitting_targets(publication, node_facts())[0]
         script = checked_script(publication, root, name, target)
-        python = own_python(unpacked(root, target["archives"][name], kept))
-        return [python, script], loader_path(python, environment)
+        place = unpacked(root, target["archives"][name], kept)
+        python = own_python(place)
+        commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
+        more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
+        return [python, script], more, [place]
     target, uv, python = tools(publication, root, software, environment, kept)
     # A filled cache knows its wheels by the place of the publication that it was filled from.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
@@ -535,9 +556,61 @@ def command_for(publication, root, name, software, environment):
     wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
     command += ["--find-links", wheels, "--python", python, "--script", script]
     more = loader_path(python, environment) if python.startswith(kept) else {}
+    holds = [
+        os.path.join(kept, os.path.relpath(tool, kept).split(os.sep)[0])
+        for tool in (uv, python)
+        if tool.startswith(kept + os.sep)
+    ]
     if publication["strategy"] == "cache":
-        more["UV_CACHE_DIR"] = os.path.join(unpacked(root, target["archives"][name], kept), "cache")
-    return command, more
+        place = unpacked(root, target["archives"][name], kept)
+        more["UV_CACHE_DIR"] = os.path.join(place, "cache")
+        holds.append(place)
+    return command, more, holds
+
+
+@contextlib.contextmanager
+def in_use(kept):
+    """Keep what is in the cache from being removed while the block runs; the lock ends with the process."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            os.makedirs(kept, exist_ok=True)
+            lock = held.enter_context(open(os.path.join(kept, "jobs.lock"), "ab"))
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def note_use(kept, root, command, environment, holds):
+    """Note for `cache_gc.py` that a script was run now; the first time also what it uses of the cache."""
+    script = command[command.index("--script") + 1] if "--script" in command else command[1]
+    path = os.path.join(kept, "{}.use".format(hashlib.sha256(os.fsencode(script)).hexdigest()[:DIGITS]))
+    try:
+        os.utime(path)
+    except OSError:
+        if "--script" in command:
+            find = [command[0], "python", "find", "--offline", "--no-config", "--script", script]
+            with contextlib.suppress(OSError):
+                found = subprocess.run(
+                    find, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+                )
+                holds = [*holds, os.path.dirname(os.path.dirname(os.fsdecode(found.stdout.strip())))]
+        write_whole(path, json.dumps({"publication": root, "holds": holds}))
+        write_whole(os.path.join(kept, "gc-due"), "")
+
+
+def collect_garbage(publication, root, python, environment):
+    """Remove from the cache what no publication needs, after something new came into it and while no job runs."""
+    cache = environment["UV_CACHE_DIR"]
+    if os.path.exists(os.path.join(cache, "bundler", "gc-due")):
+        collector = os.path.join(root, "cache_gc.py")
+        try:
+            with tempfile.TemporaryDirectory(prefix="bundler-gc-") as folder:
+                copy = os.path.join(folder, "cache_gc.py")
+                copy_checked(collector, copy, publication["gc"])
+                limit = list(filter(None, [environment.get("BUNDLER_CACHE_LIMIT")]))
+                subprocess.run([python, "-I", copy, cache, *limit], env=environment, check=False)
+        except (OSError, OfflineRunError) as fault:
+            log.warning("The cache was not cleaned: %s", fault)
 
 
 def checked_script(publication, root, name, target):
@@ -583,20 +656,31 @@ class PublishedScript(ApplicationExecution):
     """The published script as an HPS task."""
 
     def execute(self):
-        """Run the script; raise `OfflineRunError` when it cannot be run or fails."""
+        """Run the script, or several in turn; raise `OfflineRunError` when one cannot be run or fails."""
         given = dict(self.context.environment or {})
         told = dict(os.environ, **given)
         root = told.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
-        name = choose_script(PUBLICATION, told)
+        names = choose_scripts(PUBLICATION, told)
+        more_arguments = arguments(told.get("BUNDLER_ARGUMENTS", ""))
         environment = run_environment(os.environ, given)
         # Older servers call it applications.
         software = getattr(self.context, "software", None) or getattr(self.context, "applications", None) or []
-        command, more = command_for(PUBLICATION, root, name, software, environment)
-        command += arguments(told.get("BUNDLER_ARGUMENTS", ""))
-        environment.update(more)
         if self.context.parameter_values is None:
             self.context.parameter_values = {}
+        kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+        with in_use(kept):
+            for name in names:
+                command, more, holds = command_for(PUBLICATION, root, name, software, environment)
+                settings = dict(environment, **more)
+                try:
+                    self.run_script(command + more_arguments, settings)
+                finally:
+                    note_use(kept, root, command, settings, holds)
+        python = command[command.index("--python") + 1] if "--python" in command else command[0]
+        collect_garbage(PUBLICATION, root, python, dict(environment, **loader_path(python, environment)))
 
+    def run_script(self, command, environment):
+        """Run one command with the parameters of the job, and take back what it leaves in output_parameters.json."""
         with open("input_parameters.json", "w", encoding="utf-8") as out:
             json.dump(dict(self.context.parameter_values), out, default=str)
         if os.path.exists("output_parameters.json"):

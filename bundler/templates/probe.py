@@ -45,9 +45,17 @@ def misfit(target, facts):
 # </facts>
 
 
-def pythons():
-    """Return the Pythons on the PATH, by version."""
+def pythons(uv):
+    """Return the Pythons that `uv` finds and those on the PATH, by version."""
     found = {}
+    if uv:
+        listing = [uv, "python", "list", "--only-installed", "--offline", "--no-config", "--output-format", "json"]
+        try:
+            done = subprocess.run(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            cpythons = [each for each in json.loads(done.stdout.decode()) if each["implementation"] == "cpython"]
+            found = {each["version"]: each["path"] for each in cpythons}
+        except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
+            pass
     for minor in range(8, 30):
         path = shutil.which("python3.{}".format(minor))
         version = version_of([path, "--version"]) if path else None
@@ -75,7 +83,7 @@ def probe():
         "system": system,
         "machine": machine,
         "libc": libc,
-        "pythons": pythons(),
+        "pythons": pythons(uv),
         "uv": version_of([uv, "--version"]) if uv else None,
         "cache": os.environ.get("UV_CACHE_DIR"),
         "temporary": {"path": temporary, "free": shutil.disk_usage(temporary).free},

@@ -18,6 +18,7 @@ COMMANDS = [
     ("bundler", "rehearse"),
     ("bundler", "probe"),
     ("bundler", "check"),
+    ("bundler", "gc"),
     ("bundler", "pack-python"),
 ]
 

@@ -56,11 +56,14 @@ def evaluate(
     *,
     files: dict[str, str] | None = None,
     prefix: Sequence[str] = (),
+    owner: int | None = None,
+    python: str = sys.executable,
     **context: Any,
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run the execution script on a node without network; return the finished process and the parameter values.
 
-    `files` are the input files of the task, `prefix` goes before the command of the evaluator.
+    `files` are the input files of the task, `prefix` goes before the command of the evaluator, `owner` is whose
+    the task folder is, `python` runs the evaluator.
     """
     place = workplace.folder / f"job-{uuid.uuid4().hex}"
     task = place / "task"
@@ -76,7 +79,12 @@ def evaluate(
     }
     where = place / "context.json"
     where.write_text(json.dumps(tables))
-    command: list[str | Path] = [*ISOLATED, *prefix, sys.executable, EVALUATOR, publication / "exec_script.py", where]
+    if owner is not None:
+        for path in (place, task):
+            os.chown(path, owner, owner)
+    # In a namespace of root's alone nobody could become another user.
+    isolated = ISOLATED if owner is None else ["unshare", "-n"][: len(ISOLATED)]
+    command: list[str | Path] = [*isolated, *prefix, python, EVALUATOR, publication / "exec_script.py", where]
     done = workplace.run(*command, cwd=task)
     values = place / "parameter_values.json"
     return done, json.loads(values.read_text()) if values.exists() else {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,9 +132,9 @@ def test_one_flipped_bit_stops_the_job_and_is_named(bundled: Workplace, strategy
 def test_many_jobs_at_once_on_a_cold_node_all_succeed_in_one_environment(bundled: Workplace, strategy: str) -> None:
     publication = publish(bundled, strategy)
     node = bare(bundled)
-    with ThreadPoolExecutor(16) as pool:
-        jobs = list(pool.map(lambda _: evaluate(node, publication, software=[])[0], range(16)))
-    assert [job.returncode for job in jobs] == [0] * 16, [job.stdout for job in jobs if job.returncode]
+    with ThreadPoolExecutor(32) as pool:
+        jobs = list(pool.map(lambda _: evaluate(node, publication, software=[])[0], range(32)))
+    assert [job.returncode for job in jobs] == [0] * 32, [job.stdout for job in jobs if job.returncode]
     assert len({line for job in jobs for line in job.stdout.splitlines() if line.startswith("got")}) == 1
     kept = bundled.folder / "node-cache" / "bundler"
     assert not [path.name for path in kept.iterdir() if path.name.startswith(".unpacking")]
@@ -144,6 +147,149 @@ def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) ->
     (half / "python").touch()
     done, _ = evaluate(bare(bundled), publication, software=[])
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become ten others")
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ten_users_on_one_node_do_not_meet(bundled: Workplace, strategy: str) -> None:
+    # One that everybody may run; the virtual environment of the tests may lie in somebody's home.
+    python = shutil.which("python3", path="/usr/bin")
+    if python is None:
+        pytest.skip("there is no Python for everybody here")
+    publication = publish(bundled, strategy)
+    cache = bundled.folder / "node-cache"
+    cache.mkdir(mode=0o777)
+    cache.chmod(0o1777)
+    bundled.folder.chmod(0o1777)
+    for above in bundled.folder.resolve().parents:
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o001)
+    node = bare(bundled)
+
+    def job(uid: int) -> subprocess.CompletedProcess[str]:
+        become = f"import os, sys; os.setgid({uid}); os.setuid({uid}); os.execvp(sys.argv[1], sys.argv[1:])"
+        return evaluate(node, publication, software=[], prefix=[python, "-c", become], owner=uid, python=python)[0]
+
+    with ThreadPoolExecutor(10) as pool:
+        jobs = list(pool.map(job, range(40_001, 40_011)))
+    assert [done.returncode for done in jobs] == [0] * 10, [done.stdout for done in jobs if done.returncode]
+    assert {path.name: path.stat().st_uid for path in cache.iterdir()} == {
+        f"user-{uid}": uid for uid in range(40_001, 40_011)
+    }
+
+
+@pytest.mark.parametrize("strategy", ["index", "cache"])
+def test_the_oldest_uv_of_a_site_runs_what_the_newest_bundled(bundled: Workplace, old_uv: Path, strategy: str) -> None:
+    software = [{"name": "uv", "executable": str(old_uv)}]
+    publication = publish(bundled, strategy)
+    for _ in range(2):
+        done, _ = evaluate(bundled, publication, software=software)
+        assert done.returncode == 0, done.stdout
+        assert f"'{old_uv}', 'run'" in done.stdout
+
+
+def test_several_scripts_of_a_bundle_run_as_one_job(bundled: Workplace) -> None:
+    step = "import json\nvalues = json.load(open('input_parameters.json'))\n"
+    leave = "json.dump({}, open('output_parameters.json', 'w'))\n"
+    bundled.script("mesh.py", body=step + leave.replace("{}", "{'cells': values['size'] * 2}"))
+    bundled.script("solve.py", "alpha", body=step + leave.replace("{}", "{'sum': values['cells'] + 1}"))
+    bundled.bundle("mesh.py", "solve.py", "-o", "steps.bundle")
+    publication = Path(bundled.run("publish-index", "share", "steps.bundle").stdout.strip())
+    environment = {"UV_CACHE_DIR": str(bundled.folder / "node-cache"), "BUNDLER_SCRIPT": '["mesh.py", "solve.py"]'}
+    done, values = evaluate(bundled, publication, environment=environment, parameter_values={"size": 4})
+    assert done.returncode == 0, done.stdout
+    assert values == {"size": 4, "cells": 8, "sum": 9}
+
+
+def test_a_ready_environment_has_the_commands_and_data_files_of_its_packages(bundled: Workplace, mirror: Path) -> None:
+    files = {
+        "tool.py": b"def main():\n    print('command of', __name__)\n    return 0\n",
+        "tool-1.0.dist-info/entry_points.txt": b"[console_scripts]\ntool = tool:main\n",
+        "tool-1.0.data/scripts/old-tool": b"#!python\nimport tool\ntool.main()\n",
+        "tool-1.0.data/data/share/tool/table.txt": b"42",
+    }
+    bundled.index.add(make_wheel("tool", files=files))
+    body = """
+import pathlib, subprocess, sys
+for name in ("tool", "old-tool"):
+    subprocess.run([name], check=True)
+print("table", pathlib.Path(sys.prefix, "share", "tool", "table.txt").read_text())
+"""
+    bundled.script("solve.py", "tool", body=body)
+    bundled.bundle("solve.py", "--include-uv", "--python-mirror", mirror)
+    for strategy in STRATEGIES:
+        done, _ = evaluate(bundled, publish(bundled, strategy))
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count("command of tool") == 2
+        assert "table 42" in done.stdout
+
+
+@pytest.mark.skipif(not ISOLATED, reason="this system allows no mount of one's own")
+@pytest.mark.parametrize(
+    ("strategy", "options", "words"),
+    [
+        ("index", "size=64k", "No space left on device"),
+        ("cache", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
+        ("environment", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
+        ("index", "noexec", "If programs must not run from that disk, the administrator of HPS sets UV_CACHE_DIR"),
+    ],
+)
+def test_a_local_disk_that_will_not_do_is_told(bundled: Workplace, strategy: str, options: str, words: str) -> None:
+    publication = publish(bundled, strategy)
+    cache = bundled.folder / "node-cache"
+    cache.mkdir()
+    mount = f'mount -t tmpfs -o {options} none "$0" && exec "$@"'
+    prefix = ["unshare", "-rm", "sh", "-c", mount, str(cache)]
+    software = [] if options == "noexec" else [{"name": "uv", "executable": str(BIN / "uv")}]
+    done, _ = evaluate(bundled, publication, prefix=prefix, software=software)
+    assert done.returncode == 70
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "first line" not in done.stdout
+
+
+def test_what_no_publication_needs_leaves_the_cache_of_a_node(bundled: Workplace) -> None:
+    first = publish(bundled, "index")
+    environments = bundled.folder / "node-cache" / "environments-v2"
+    assert evaluate(bundled, first)[0].returncode == 0
+    (old,) = environments.iterdir()
+    bundled.script("solve.py", "alpha", body="import alpha\nprint('got it')\n")
+    bundled.bundle("solve.py")
+    second = publish(bundled, "index")
+    shutil.rmtree(first)
+    done, _ = evaluate(bundled, second)
+    assert "that no publication needs" in done.stdout
+    (left,) = environments.iterdir()
+    assert left != old
+    assert evaluate(bundled, second)[0].returncode == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_cache_over_its_limit_starts_anew_and_jobs_go_on(bundled: Workplace, strategy: str) -> None:
+    publication = publish(bundled, strategy)
+    node = bare(bundled)
+    assert evaluate(node, publication, software=[])[0].returncode == 0
+    cache = bundled.folder / "node-cache"
+    done = bundled.run("bundler", "gc", cache, "--limit", "50 kB")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split("\t")[1]) > 300_000
+    assert sum(path.lstat().st_size for path in cache.rglob("*") if path.is_file()) < 50_000
+    assert evaluate(node, publication, software=[])[0].returncode == 0
+
+
+def test_nothing_is_removed_while_a_job_runs(bundled: Workplace) -> None:
+    body = "import time, pathlib\npathlib.Path('started').touch()\ntime.sleep(5)\nimport alpha\n"
+    bundled.script("solve.py", "alpha", body=body)
+    bundled.bundle("solve.py")
+    publication = publish(bundled, "index")
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(evaluate, bundled, publication)
+        while not list(bundled.folder.glob("job-*/task/started")):
+            assert not job.done(), job.result()[0].stdout
+            time.sleep(0.05)
+        done = bundled.run("bundler", "gc", "node-cache", "--limit", "1 B")
+        assert "jobs are running; nothing was removed" in done.stderr
+        assert job.result()[0].returncode == 0
 
 
 def test_two_versions_of_a_script_run_side_by_side(bundled: Workplace) -> None:
@@ -263,8 +409,9 @@ def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one
     cold = traced(bundled, publication)
     assert cold.connected == []
     assert len(cold.looked_at | cold.opened) <= 40
-    scripts = sum(path.stat().st_size for path in publication.glob("targets/*/solve.py*"))
-    assert needed <= cold.read <= 1.1 * needed + 3 * scripts + (publication / "exec_script.py").stat().st_size
+    # These tests' wheels are small; the files of ours are what they are, and each is read once or twice.
+    ours = [*publication.glob("targets/*/solve.py*"), publication / "exec_script.py", publication / "cache_gc.py"]
+    assert needed <= cold.read <= 1.1 * needed + 2 * sum(path.stat().st_size for path in ours)
     warm = traced(bundled, publication)
     assert warm.connected == []
     own = {str(publication / "exec_script.py")}  # HPS hands the execution script over itself

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.execution import archive_path, render
+from bundler.execution import archive_path, describe, render, to_json
 from bundler.manifest import File
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
 
@@ -69,7 +69,7 @@ def block(script: bytes) -> dict[str, Any]:
 
 @given(_SCRIPT_NAMES, st.text(min_size=1))
 def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(name: str, path: str) -> None:
-    script = render(manifest(script=name), path.encode("utf-8", "replace").decode())
+    script = render(describe(manifest(script=name), path.encode("utf-8", "replace").decode()))
     assert script.isascii()
     found = block(script)
     assert list(found["scripts"]) == [name]
@@ -79,13 +79,13 @@ def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(
 
 def test_only_the_marked_block_differs_from_the_template() -> None:
     begin, end = b"# <publication>\n", b"# </publication>\n"
-    rendered, template = render(manifest(), "/share/x"), TEMPLATE.read_bytes()
+    rendered, template = render(describe(manifest(), "/share/x")), TEMPLATE.read_bytes()
     assert rendered.split(begin)[0] == template.split(begin)[0]
     assert rendered.split(end)[1] == template.split(end)[1]
 
 
 def test_the_template_shows_the_shape_that_is_filled_in() -> None:
-    shown, filled = block(TEMPLATE.read_bytes()), block(render(manifest(), "/share/x"))
+    shown, filled = block(TEMPLATE.read_bytes()), block(render(describe(manifest(), "/share/x")))
     assert list(shown) == list(filled)
     assert list(shown["targets"][0]) == list(filled["targets"][0])
 
@@ -95,9 +95,11 @@ def test_tools_and_archives_come_with_their_digests() -> None:
     entry = replace(plain.targets[0], uv=plain.files[3].path, interpreter="pythons/p.tar.gz")
     files = (*plain.files, File(path="pythons/p.tar.gz", size=1, sha256="c" * 64))
     path = archive_path("solve.py", entry)
-    found = block(
-        render(replace(plain, targets=(entry,), files=files), "/share/x", "cache", {path: "d" * 64}, "/share/y")
+    described = describe(
+        replace(plain, targets=(entry,), files=files), "/share/x", "cache", {path: "d" * 64}, "/share/y"
     )
+    found = block(render(described))
+    assert json.loads(to_json(described)) == found
     assert (found["path"], found["base"], found["strategy"]) == ("/share/x", "/share/y", "cache")
     (filled,) = found["targets"]
     assert filled["uv"] == ["wheels/alpha-1.0-py3-none-any.whl", "b" * 64]
@@ -106,7 +108,7 @@ def test_tools_and_archives_come_with_their_digests() -> None:
 
 
 def test_an_execution_script_is_python_3_8() -> None:
-    for name in ("exec_script.py", "evaluator.py"):
+    for name in ("exec_script.py", "evaluator.py", "probe.py", "cache_gc.py"):
         ast.parse(TEMPLATE.with_name(name).read_text(), feature_version=(3, 8))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
@@ -423,11 +425,17 @@ def test_a_command_that_is_ended_ends_what_it_runs(template: Any, tmp_path: Path
 
 def test_a_script_is_chosen_by_name_where_there_are_several(template: Any) -> None:
     several = {"scripts": {"a.py": "", "b.py": ""}}
-    assert template.choose_script(several, {"BUNDLER_SCRIPT": "b.py"}) == "b.py"
-    assert template.choose_script({"scripts": {"a.py": ""}}, {}) == "a.py"
-    for environment in ({}, {"BUNDLER_SCRIPT": "c.py"}):
+    assert template.choose_scripts(several, {"BUNDLER_SCRIPT": "b.py"}) == ["b.py"]
+    assert template.choose_scripts(several, {"BUNDLER_SCRIPT": '["b.py", "a.py"]'}) == ["b.py", "a.py"]
+    assert template.choose_scripts({"scripts": {"a.py": ""}}, {}) == ["a.py"]
+    for environment in (
+        {},
+        {"BUNDLER_SCRIPT": "c.py"},
+        {"BUNDLER_SCRIPT": '["a.py", "c.py"]'},
+        {"BUNDLER_SCRIPT": "[]"},
+    ):
         with pytest.raises(template.OfflineRunError, match=r"holds a\.py, b\.py\. Set BUNDLER_SCRIPT"):
-            template.choose_script(several, environment)
+            template.choose_scripts(several, environment)
 
 
 def test_output_parameters_that_are_none_are_refused(

@@ -8,12 +8,16 @@ from tests.unit.test_manifest import manifest
 
 
 def test_the_table_names_versions_and_sizes_per_target() -> None:
-    assert table(manifest()).splitlines() == [
+    assert table(summary(manifest())).splitlines() == [
         "solve: 0.0 kB, solve.py",
         "",
         "3.12-x86_64-manylinux_2_28   1 wheels, 0.0 kB",
         "  alpha  1.0  0.0 kB  alpha-1.0-py3-none-any.whl",
     ]
+
+
+def test_the_table_of_a_publication_names_its_strategy() -> None:
+    assert table(summary(manifest(), "cache")).splitlines()[1] == "published by the strategy cache"
 
 
 def test_the_summary_is_json_with_the_origin_of_each_wheel() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bundler import manifest as manifests
 from bundler.errors import Damaged, ManifestFault, NotABundle
 from bundler.manifest import File
-from bundler.verify import EXEC_SCRIPT, verify
+from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, verify
 from tests.unit.test_manifest import manifest
 from wheelhouse.errors import FileFault
 
@@ -105,6 +105,8 @@ def test_a_pipe_is_not_waited_for(bundle: Path) -> None:
 def test_an_execution_script_counts_only_if_the_sums_vouch_for_it(bundle: Path) -> None:
     (bundle / EXEC_SCRIPT).write_text("print(1)")
     assert rows(bundle) == [("foreign", EXEC_SCRIPT)]
+    for name in (PUBLICATION, COLLECTOR):
+        (bundle / name).write_text("{}")
     write_sums(bundle)
     assert verify(bundle)
     (bundle / EXEC_SCRIPT).write_text("print(2)")
