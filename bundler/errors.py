@@ -52,6 +52,22 @@ class ScriptFault(BundlerError):
         return f"{self.path}: {self.fact}. {self.remedy}"
 
 
+class JobFault(BundlerError):
+    """Jobs that cannot be submitted as they were described."""
+
+
+class DesignFault(BundlerError):
+    """Values for the parameters of jobs that cannot be used."""
+
+    def __init__(self, subject: str, fact: str, remedy: str) -> None:
+        self.subject = subject
+        self.fact = fact
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.fact}. {self.remedy}"
+
+
 class SameName(BundlerError):
     """Scripts of one bundle that would make the same file in it."""
 

@@ -1,0 +1,202 @@
+"""Commands about bundles and publications."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+
+from bundler.cli.show import HELP, follow, say
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=_PATH)
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=_PATH,
+    help="The bundle to write; SCRIPT's name with .bundle in this folder if not given.",
+)
+@click.option(
+    "--python",
+    "pythons",
+    metavar="VERSION",
+    multiple=True,
+    help="A Python to bundle for, such as 3.12; the one that uv would choose here if not given. Repeatable.",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    metavar="PLATFORM",
+    multiple=True,
+    help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; "
+    "this machine's if not given. Repeatable.",
+)
+@click.option("--include-uv", is_flag=True, help="Carry uv for each target, for nodes that have none.")
+@click.option("--include-python", is_flag=True, help="Carry a Python for each target, for nodes that have none.")
+@click.option(
+    "--python-mirror",
+    metavar="URL",
+    help="Where --include-python takes Pythons from: a URL or folder with archives and a downloads.json; uv's own list "
+    "if not given.",
+)
+@click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
+def bundle(
+    scripts: tuple[Path, ...],
+    output: Path | None,
+    pythons: tuple[str, ...],
+    platforms: tuple[str, ...],
+    include_uv: bool,
+    include_python: bool,
+    python_mirror: str | None,
+    upgrade: bool,
+) -> None:
+    """Bundle SCRIPT with every wheel that its inline metadata asks for.
+
+    A SCRIPT.lock beside it is honoured. Prints the path of the bundle.
+
+    \b
+    Example, for a cluster with glibc 2.28 and Python 3.12:
+        bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
+    """
+    from bundler import bundle as bundles
+    from bundler.cache import cache_folder
+    from bundler.script import read_scripts
+    from bundler.targets import targets_for
+
+    read = read_scripts(scripts)
+    for script in read:
+        for warning in script.warnings():
+            say(f"warning: {warning}")
+    targets = targets_for(read, pythons, platforms)
+    output = output or bundles.default_output(scripts)
+    tools = bundles.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    if not upgrade and bundles.up_to_date(output, read, targets, tools):
+        say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
+    else:
+        follow(bundles.build(read, targets, output, cache_folder(), tools))
+    click.echo(output)
+
+
+@click.command("publish-index", no_args_is_help=True, context_settings=HELP)
+@click.argument("destination", metavar="DEST", type=_PATH)
+@click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
+@click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["index", "cache", "environment"]),
+    default="index",
+    show_default=True,
+    help="How an environment comes about on a node: from the wheels on the share, from a filled uv cache, or ready. "
+    "The last two are unpacked once per node; the last needs a bundle with --include-python.",
+)
+def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str) -> None:
+    """Verify BUNDLE and publish it into the shared store DEST, which is made when absent.
+
+    Without BUNDLE it is the one in this folder. Prints the path of each publication; DEST/simple is an index for uv
+    and pip over all that was ever published.
+
+    \b
+    Example:
+        publish-index /shared/store eval.bundle
+    """
+    from bundler import publication
+    from wheelhouse.store import open_store
+
+    if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
+        raise click.BadParameter("must be an absolute path, as evaluators see it", param_hint="--seen-at")
+
+    found = list(bundles) or publication.bundles_in(Path())
+    for path in found:
+        publication.require_bundle(path)
+    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
+    store = open_store(Path(os.path.abspath(destination)))  # noqa: PTH100 - see above
+    for path in found:
+        click.echo(
+            follow(publication.publish(path, store, seen_at.rstrip("/\\") if seen_at else str(store.path), strategy))
+        )
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("path", type=_PATH)
+def verify(path: Path) -> None:
+    """Check every file of the bundle or publication PATH by its digest.
+
+    \b
+    Example:
+        bundler verify eval.bundle
+    """
+    from bundler.verify import verify as check
+
+    manifest = check(path)
+    say(f"{path}: {len(manifest.files)} files, all as the manifest says")
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("path", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, sizes in bytes.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what is inside the bundle or publication PATH, per target.
+
+    \b
+    Example:
+        bundler inspect eval.bundle
+    """
+    import json
+
+    from bundler.inspection import summary, table
+    from bundler.verify import EXEC_SCRIPT, read_manifest, read_strategy
+
+    found = summary(read_manifest(path), read_strategy(path) if (path / EXEC_SCRIPT).is_file() else None)
+    click.echo(json.dumps(found, indent=2) if as_json else table(found))
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("publication", type=_PATH)
+@click.option(
+    "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
+)
+@click.option("--script", metavar="NAME", help="Which script, if the publication holds several.")
+@click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An input parameter of the job; VALUE as in JSON, else a text. Repeatable.",
+)
+@click.option(
+    "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="An input file of the job. Repeatable."
+)
+def rehearse(
+    publication: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
+) -> None:
+    """Run the job of PUBLICATION here, as an evaluator would, with no network.
+
+    Shows its console output and prints the path of every file that it produced. Fails when the job does.
+
+    \b
+    Example:
+        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal --parameter frequency=2.5
+    """
+    import tempfile
+
+    from bundler import rehearsal
+
+    how = rehearsal.isolation()
+    say(how.sentence)
+    folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    say(f"Task folder: {folder}")
+    values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
+    job = rehearsal.rehearse(publication, folder, how=how, script=script, parameters=values, inputs=inputs)
+    while True:
+        try:
+            say(next(job))
+        except StopIteration as stop:
+            for path in stop.value:
+                click.echo(path)
+            return

@@ -1,0 +1,110 @@
+"""Commands about nodes: what they are, what runs there, what lies in their caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bundler.cli.show import HELP, say
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(context_settings=HELP)
+@click.option("--script", is_flag=True, help="Print the program instead, for nodes without bundler.")
+def probe(script: bool) -> None:
+    """Print what this node is, as JSON, for `bundler check`.
+
+    Where bundler is not installed, `bundler probe --script` gives a file that does the same on any Python 3.8.
+
+    \b
+    Example, on the node:
+        bundler probe > node.json
+    """
+    import json
+
+    from bundler.templates import probe as facts
+
+    if script:
+        click.echo(Path(facts.__file__).read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(json.dumps(facts.probe(), indent=1))
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("publication", type=_PATH)
+@click.option(
+    "--probe", "probes", metavar="FACTS", multiple=True, required=True, type=_PATH, help="What `bundler probe` printed."
+)
+def check(publication: Path, probes: tuple[Path, ...]) -> None:
+    """Say whether PUBLICATION would run on the nodes whose facts are given, and why not.
+
+    Prints node and target for each that would.
+
+    \b
+    Example:
+        bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
+    """
+    from bundler.check import needs_uv, obstacles, read_facts
+    from bundler.errors import WouldNotRun
+    from bundler.verify import read_manifest, read_strategy
+
+    manifest, strategy = read_manifest(publication), read_strategy(publication)
+    failing = {}
+    for path in probes:
+        facts = read_facts(path)
+        found = obstacles(manifest, facts, strategy)
+        if needs_uv(manifest, facts, strategy):
+            say(f"{path}: has no uv on its PATH, so uv must be registered there, or bundled with --include-uv")
+        fitting = [target for target, reasons in found.items() if not reasons]
+        if fitting:
+            click.echo(f"{path}\t{fitting[0]}")
+        else:
+            failing[str(path)] = found
+    if failing:
+        raise WouldNotRun(publication, failing)
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--limit", metavar="SIZE", help="What the cache may hold at most, such as 512 MB; 20 GB if not given.")
+def gc(cache: Path, limit: str | None) -> None:
+    """Remove from a node's uv cache what no publication needs: gone from the share, or unused for a month.
+
+    Jobs do this themselves after they brought something new. Prints the bytes that each cache was freed of.
+
+    \b
+    Example, on the node, for the caches of all its users:
+        bundler gc /tmp/scratch/uv_cache --limit "10 GB"
+    """
+    from bundler.templates import cache_gc
+
+    try:
+        most = cache_gc.parse_size(limit or cache_gc.LIMIT)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--limit") from fault
+    for each in [cache, *sorted(cache.glob("user-*"))]:
+        freed = cache_gc.collect(str(each), most)
+        if freed is None:
+            say(f"{each}: jobs are running; nothing was removed")
+        else:
+            click.echo(f"{each}\t{freed}")
+
+
+@click.command("pack-python", no_args_is_help=True, context_settings=HELP)
+@click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
+@click.argument("mirror", metavar="MIRROR", type=_PATH)
+def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
+    """Pack each INTERPRETER that is installed here into the folder MIRROR, for `bundle --python-mirror MIRROR`.
+
+    Prints the path of each archive.
+
+    \b
+    Example:
+        bundler pack-python /opt/python/bin/python3.12 pythons
+    """
+    from wheelhouse.interpreter import pack
+
+    for path in pack(interpreters, mirror):
+        click.echo(path)

@@ -1,0 +1,206 @@
+"""An HPS project from a submission: made inactive, filled, and activated last; gone again when anything fails."""
+
+from __future__ import annotations
+
+import mimetypes
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansys.hps.client.jms import (
+    BoolParameterDefinition,
+    File,
+    FloatParameterDefinition,
+    IntParameterDefinition,
+    JmsApi,
+    Job,
+    JobDefinition,
+    Project,
+    ProjectApi,
+    ResourceRequirements,
+    Software,
+    StringParameterDefinition,
+    SuccessCriteria,
+    TaskDefinition,
+)
+
+from bundler.hps import transfer
+from bundler.hps.connection import explained
+from bundler.hps.errors import HpsFault, SameProject
+from bundler.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from ansys.hps.client import Client
+
+    from bundler.settings import Parameter
+    from bundler.submission import Step, Submission
+
+# Jobs of one request: a few hundred kB, and a second or so for the server.
+BATCH = 1000
+_TYPES = {
+    "float": FloatParameterDefinition,
+    "int": IntParameterDefinition,
+    "bool": BoolParameterDefinition,
+    "string": StringParameterDefinition,
+}
+_EXEC_SCRIPT = "exec_script.py"
+
+
+def page(client: Client, project: str) -> str:
+    """Return where the web interface shows a project. Nothing public says where that is; this is a guess."""
+    return f"{client.url.rstrip('/')}/#/projects/{project}/jobs"
+
+
+def submit(
+    client: Client, submission: Submission, name: str, *, replace: bool = False
+) -> Generator[Progress, None, str]:
+    """Create the HPS project `name` with the jobs of `submission`; return its id when it is whole and active.
+
+    An HPS project of that name is replaced only if asked for. Raises `SameProject`, `HpsFault`; what was begun is
+    deleted then, also when the caller stops listening.
+    """
+    with explained(client.url):
+        jms = JmsApi(client)
+        if not replace and (same := jms.get_projects(name=name, fields=["id"], as_objects=False)):
+            raise SameProject(name, [each["id"] for each in same])
+        project = jms.create_project(Project(name=name, active=False), replace=replace)
+    try:
+        yield from _fill(client, project.id, submission)
+        with explained(client.url):
+            project.active = True
+            jms.update_project(project)
+    except BaseException as fault:
+        try:
+            with explained(client.url):
+                jms.delete_project(project)
+        except HpsFault as second:
+            left = f"{fault}\nThe half-made HPS project {project.id} could not be deleted ({second})"
+            raise HpsFault(client.url, left, "Delete it in the web interface.") from fault
+        raise
+    return str(project.id)
+
+
+def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
+    api = ProjectApi(client, project)
+    yield Progress(text=f"Uploading {1 + len(submission.files)} files")
+    files = _create_files(client, api, submission)
+    with explained(client.url):
+        definitions = [_definition(parameter, "input") for parameter in submission.parameters]
+        definitions += [_definition(parameter, "output") for parameter in submission.output_parameters]
+        parameters = api.create_parameter_definitions(definitions)
+        tasks = [_task(submission, step, level, files) for level, step in enumerate(submission.steps)]
+        made = api.create_task_definitions(tasks, as_objects=False)
+        (definition,) = api.create_job_definitions(
+            [
+                JobDefinition(
+                    name=submission.publication,
+                    active=True,
+                    task_definition_ids=[task["id"] for task in made],
+                    parameter_definition_ids=[parameter.id for parameter in parameters],
+                )
+            ]
+        )
+    width = len(str(len(submission.rows)))
+    for start in range(0, len(submission.rows), BATCH):
+        jobs = [
+            Job(name=f"job-{number:0{width}}", values=row, eval_status="pending", job_definition_id=definition.id)
+            for number, row in enumerate(submission.rows[start : start + BATCH], start + 1)
+        ]
+        with explained(client.url):
+            api.create_jobs(jobs, as_objects=False)
+        yield Progress(text=f"Creating {len(submission.rows)} jobs: {start + len(jobs)}")
+
+
+def _create_files(client: Client, api: ProjectApi, submission: Submission) -> dict[str, str]:
+    """Upload the execution script and input files, declare outputs; return ids by name, compared with what was sent."""
+    uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
+    outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
+    with tempfile.TemporaryDirectory() as folder:
+        # As a file: bytes from memory the client would write to a path that the server chooses.
+        uploads[_EXEC_SCRIPT] = Path(folder, _EXEC_SCRIPT)
+        uploads[_EXEC_SCRIPT].write_bytes(submission.exec_script)
+        expected = {key: transfer.checksum(path) for key, path in uploads.items()}
+        wanted = {
+            key: File(name=path.name, evaluation_path=path.name, type=_type(path.name), src=str(path))
+            for key, path in uploads.items()
+        }
+        for name in outputs:
+            wanted[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
+        transfer.start(client)
+        with explained(client.url):
+            created = api.create_files(list(wanted.values()))
+    found = dict(zip(wanted, created, strict=True))
+    for key, digest in expected.items():
+        if (found[key].hash or "").casefold() != digest:
+            raise HpsFault(client.url, f"{found[key].name} did not arrive whole", "Try again.")
+    return {key: file.id for key, file in found.items()}
+
+
+def _type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _definition(parameter: Parameter, mode: str) -> Any:
+    limits = {"lower_limit": parameter.lower, "upper_limit": parameter.upper, "default": parameter.default}
+    given = {name: value for name, value in limits.items() if value is not None}
+    return _TYPES[parameter.type](name=parameter.name, mode=mode, **given)
+
+
+def _task(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
+    made = {name for earlier in submission.steps[:level] for name in (*earlier.outputs, *earlier.optional_outputs)}
+    inputs = [files[f"out:{name}"] if name in made else files[f"in:{name}"] for name in step.inputs]
+    required = [files[f"out:{name}"] for name in step.outputs]
+    last = level == len(submission.steps) - 1
+    applications = [*([submission.application] if submission.application else []), *step.software]
+    given: dict[str, Any] = {"max_execution_time": step.timeout} if step.timeout else {}
+    return TaskDefinition(
+        name=step.script,
+        execution_level=level,
+        execution_script_id=files[_EXEC_SCRIPT],
+        use_execution_script=True,
+        # The client fails without a command, although none is run.
+        execution_command="uv run",
+        environment=dict(step.environment),
+        num_trials=step.trials,
+        store_output=True,
+        input_file_ids=inputs,
+        output_file_ids=[*required, *(files[f"out:{name}"] for name in step.optional_outputs)],
+        software_requirements=[_software(each) for each in applications],
+        resource_requirements=_resources(submission.platform, step),
+        success_criteria=SuccessCriteria(
+            return_code=0,
+            required_output_file_ids=required,
+            require_all_output_files=False,
+            require_all_output_parameters=bool(last and submission.output_parameters),
+        ),
+        **given,
+    )
+
+
+def _software(text: str) -> Software:
+    name, _, version = text.partition("=")
+    return Software(name=name, version=version) if version else Software(name=name)
+
+
+def _resources(platform: str | None, step: Step) -> ResourceRequirements:
+    given = {"platform": platform, "memory": step.memory}
+    return ResourceRequirements(
+        num_cores=step.cores,
+        disk_space=step.disk,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def retry(client: Client, project: str, states: Sequence[str]) -> int:
+    """Make the jobs of `project` that are in one of `states` pending again; return how many. Raises `HpsFault`."""
+    with explained(client.url):
+        api = ProjectApi(client, project)
+        jobs = [
+            job for job in api.get_jobs(fields=["id", "eval_status", "job_definition_id"]) if job.eval_status in states
+        ]
+        for start in range(0, len(jobs), BATCH):
+            batch = [Job(id=job.id, eval_status="pending") for job in jobs[start : start + BATCH]]
+            api.update_jobs(batch, as_objects=False)
+    return len(jobs)

@@ -1,0 +1,86 @@
+"""A task definition template of a publication, which others pick in the web interface."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansys.hps.client.jms import (
+    JmsApi,
+    Permission,
+    TaskDefinitionTemplate,
+    TemplateInputFile,
+    TemplateOutputFile,
+    TemplateProperty,
+    TemplateResourceRequirements,
+)
+
+from bundler.hps import transfer
+from bundler.hps.connection import explained
+
+if TYPE_CHECKING:
+    from ansys.hps.client import Client
+
+    from bundler.submission import Submission
+
+
+def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
+    """Create the template `name` for the first step of `submission`, with its execution script; return its id.
+
+    Raises `HpsFault`, also where this HPS is too old for templates.
+    """
+    step = submission.steps[0]
+    with explained(client.url):
+        jms = JmsApi(client)
+        known = jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # raises where too old
+        del known
+        bucket = jms.get_api_info()["settings"]["execution_script_bucket"]
+    identity = f"{submission.publication}-{hashlib.sha256(submission.exec_script).hexdigest()[:12]}.py"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "exec_script.py")
+        path.write_bytes(submission.exec_script)
+        transfer.upload(client, path, f"{bucket}/{identity}")
+    resources: dict[str, Any] = {
+        "num_cores": TemplateProperty(type="float", default=step.cores),
+        "disk_space": TemplateProperty(type="int", default=step.disk),
+    }
+    if submission.platform:
+        resources["platform"] = TemplateProperty(type="string", default=submission.platform)
+    if step.memory:
+        resources["memory"] = TemplateProperty(type="int", default=step.memory)
+    template = TaskDefinitionTemplate(
+        name=name,
+        version="1",
+        description=f"Runs {step.script} of the publication {submission.publication} offline.",
+        use_execution_script=True,
+        execution_script_storage_bucket=bucket,
+        execution_script_storage_id=identity,
+        software_requirements=[_software(each) for each in filter(None, [submission.application, *step.software])],
+        resource_requirements=TemplateResourceRequirements(**resources),
+        environment={key: TemplateProperty(type="string", default=value) for key, value in step.environment.items()},
+        input_files=[
+            TemplateInputFile(name=each, evaluation_path=each, description="input of the script", required=True)
+            for each in step.inputs
+        ],
+        output_files=[
+            TemplateOutputFile(name=each, evaluation_path=each, description="output", required=need, collect=True)
+            for need, names in ((True, step.outputs), (False, step.optional_outputs))
+            for each in names
+        ],
+    )
+    with explained(client.url):
+        (created,) = jms.create_task_definition_templates([template], as_objects=False)
+        if for_anyone:
+            permissions = jms.get_task_definition_template_permissions(created["id"])
+            anyone = Permission(permission_type="anyone", role="reader", value_id=None)
+            jms.update_task_definition_template_permissions(created["id"], [*permissions, anyone])
+    return str(created["id"])
+
+
+def _software(text: str) -> Any:
+    from ansys.hps.client.jms.resource.task_definition_template import TemplateSoftware
+
+    name, _, version = text.partition("=")
+    return TemplateSoftware(name=name, versions=[version] if version else [])

@@ -1,0 +1,121 @@
+"""How the jobs of an HPS project fare, asking only for what changed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansys.hps.client.jms import ProjectApi
+
+from bundler.errors import BundlerError
+from bundler.hps import transfer
+from bundler.hps.connection import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ansys.hps.client import Client
+
+STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "timeout", "aborted")
+UNFINISHED = frozenset(("inactive", "pending", "prolog", "running"))
+FAILED = ("failed", "timeout", "aborted")
+CONSOLE = "console_output.txt"
+# Whether the time of a job's last change moves with its state is a guess, so now and then all are asked for.
+_ALL_EVERY = 10
+_LINES = 15
+# The console of every failing job of thousands would bury the first, which mostly fails like the others.
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Jobs by state, in the order of `STATES`; `failed` are the (name, state) of those that failed since the last."""
+
+    counts: dict[str, int]
+    failed: tuple[tuple[str, str, str], ...]
+    stuck: float
+
+    @property
+    def done(self) -> bool:
+        """Whether no job will change any more."""
+        return not any(self.counts.get(state) for state in UNFINISHED)
+
+
+def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
+    """Yield the status of `project` until all jobs are done, every `interval` seconds; raise `HpsFault`.
+
+    `stuck` of a status is for how many seconds nothing but pending jobs was left and none of them changed.
+    """
+    api = ProjectApi(client, project)
+    known: dict[str, dict[str, Any]] = {}
+    changed_at = time.monotonic()
+    number = 0
+    while True:
+        jobs = _changed(client, api, known, everything=number % _ALL_EVERY == 0)
+        number += 1
+        news = [job for job in jobs if known.get(job["id"], {}).get("eval_status") != job["eval_status"]]
+        known.update((job["id"], job) for job in jobs)
+        if news:
+            changed_at = time.monotonic()
+        counts = Counter(job["eval_status"] for job in known.values())
+        waiting = bool(counts["pending"]) and not (counts["running"] or counts["prolog"])
+        failed = tuple(
+            (job["id"], str(job.get("name") or job["id"]), job["eval_status"])
+            for job in news
+            if job["eval_status"] in FAILED
+        )
+        status = Status(
+            counts={state: counts[state] for state in STATES if counts[state]},
+            failed=failed,
+            stuck=time.monotonic() - changed_at if waiting else 0.0,
+        )
+        yield status
+        if status.done:
+            return
+        time.sleep(interval)
+
+
+def _changed(
+    client: Client, api: ProjectApi, known: dict[str, dict[str, Any]], *, everything: bool
+) -> Sequence[dict[str, Any]]:
+    """Return the jobs that changed since the newest change that is known, by the server's own clock."""
+    times = [job["modification_time"] for job in known.values() if job.get("modification_time")]
+    query: dict[str, Any] = {"fields": ["id", "name", "eval_status", "modification_time"]}
+    if times and not everything:
+        query["modification_time.ge"] = max(times, key=_moment)
+    with explained(client.url):
+        found: Sequence[dict[str, Any]] = api.get_jobs(as_objects=False, **query)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[tuple[str, list[str]], None, None]:
+    """Yield id and last console lines of the first few of `jobs`; nothing for those that left none."""
+    api = ProjectApi(client, project)
+    for job in jobs[:_SHOWN]:
+        try:
+            with explained(client.url):
+                tasks = api.get_tasks(as_objects=False, job_id=job, fields=["id", "output_file_ids"])
+                ids = [identity for task in tasks for identity in task.get("output_file_ids") or []]
+                # Without an id, the client would be given all files of the project.
+                found = api.get_files(as_objects=False, id=ids) if ids else []
+            consoles = [file for file in found if file.get("evaluation_path") == CONSOLE and file.get("hash")]
+            if not consoles:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "console")
+                source = f"{project}/{str(consoles[-1]['storage_id']).rpartition('/')[2]}"
+                transfer.download(client, {source: path})
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
+            # Nothing of a job may steer the terminal of who watches.
+            yield job, ["".join(each if each.isprintable() else "?" for each in line) for line in lines]
+        except BundlerError as fault:
+            yield job, [f"(its console output cannot be had: {fault})"]

@@ -1,0 +1,22 @@
+"""Amounts as people write them: 512 MB, 1.5 GiB, 90 min."""
+
+from __future__ import annotations
+
+import re
+
+from bundler.templates.cache_gc import parse_size as _parse_size
+
+_SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_size(value: object) -> int:
+    """Return the bytes that `value` means: a number of bytes, or a text such as `512 MB`. Raises `ValueError`."""
+    return int(_parse_size(value))
+
+
+def parse_duration(value: object) -> float:
+    """Return the seconds that `value` means: a number of seconds, or a text such as `90 min`. Raises `ValueError`."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(|s|min|h|d)\s*", str(value))
+    if not found:
+        raise ValueError(f"{value!r} is no duration; write it like 90 min or 2 h")
+    return float(found[1]) * _SECONDS[found[2]]

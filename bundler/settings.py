@@ -1,0 +1,165 @@
+"""`[tool.bundler]` in the metadata block of a script: what its author knows of its targets and its jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from bundler.errors import ScriptFault
+from bundler.quantity import parse_duration, parse_size
+from wheelhouse.files import safe_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bundler.script import Script
+
+# The types of parameters that HPS knows, and what their values are in Python.
+TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of jobs, of one of `TYPES`; an output parameter has no default."""
+
+    name: str
+    type: str
+    default: object = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a script says of itself. `memory` and `disk` are in bytes, `timeout` in seconds, None where nothing is said.
+
+    `inputs` are the files that a job needs beside the script, `outputs` those that it must leave, `optional_outputs`
+    those that it may leave.
+    """
+
+    pythons: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    optional_outputs: tuple[str, ...] = ()
+    software: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    output_parameters: tuple[Parameter, ...] = ()
+    application: str | None = None
+    cores: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+    timeout: float | None = None
+    trials: int | None = None
+
+
+def settings_of(script: Script) -> Settings:
+    """Return `[tool.bundler]` of `script`; raise `ScriptFault` with all that is wrong in it."""
+    table = script.metadata.get("tool", {}).get("bundler", {})
+    faults: list[str] = []
+    if not isinstance(table, dict):
+        raise ScriptFault(script.path, "tool.bundler is not a table", "Mend the block.")
+    unknown = set(table) - set(_KEYS)
+    if unknown:
+        faults.append(f"tool.bundler knows no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(_KEYS))}")
+    found: dict[str, Any] = {}
+    for key, (attribute, parse) in _KEYS.items():
+        if key in table:
+            try:
+                found[attribute] = parse(table[key])
+            except (ValueError, TypeError) as fault:
+                faults.append(f"tool.bundler.{key}: {fault}")
+    if faults:
+        raise ScriptFault(script.path, "; ".join(faults), "Mend the block.")
+    return Settings(**found)
+
+
+def type_of(value: object) -> str:
+    """Return the type of parameter that `value` is; raise `ValueError` for what is none."""
+    for name, types in (("bool", (bool,)), ("int", (int,)), ("float", (float,)), ("string", (str,))):
+        if isinstance(value, types):
+            return name
+    raise ValueError(f"{value!r} is no number, truth value or text")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
+        raise ValueError(f"{value!r} is no text and no list of texts")
+    return tuple(values)
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    paths = _texts(value)
+    for path in paths:
+        if not safe_path(path):
+            raise ValueError(f"{path!r} is no path inside the folder of a job")
+    return paths
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{value!r} is no number above 0")
+    return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is no whole number above 0")
+    return value
+
+
+def _parameters(value: object) -> tuple[Parameter, ...]:
+    if not isinstance(value, dict):
+        raise TypeError("is no table of names and defaults")
+    return tuple(_parameter(name, about) for name, about in value.items())
+
+
+def _parameter(name: str, about: object) -> Parameter:
+    if not isinstance(about, dict):
+        return Parameter(name=name, type=type_of(about), default=about)
+    more = {key: about[key] for key in ("default", "lower", "upper") if key in about}
+    if set(about) - {"type", *more}:
+        raise ValueError(f"{name} may have type, default, lower and upper")
+    kind = about.get("type") or (type_of(more["default"]) if "default" in more else "float")
+    if kind not in TYPES:
+        raise ValueError(f"{name}: {kind!r} is none of {', '.join(TYPES)}")
+    return check_value(Parameter(name=name, type=kind, **more))
+
+
+def check_value(parameter: Parameter) -> Parameter:
+    """Return `parameter`; raise `ValueError` where its default is not of its type."""
+    if parameter.default is not None:
+        fits = isinstance(parameter.default, TYPES[parameter.type])
+        if not fits or (isinstance(parameter.default, bool) and parameter.type != "bool"):
+            raise ValueError(f"{parameter.name}: {parameter.default!r} is no {parameter.type}")
+    return parameter
+
+
+def _results(value: object) -> tuple[Parameter, ...]:
+    if isinstance(value, dict):
+        pairs = list(cast("dict[str, Any]", value).items())
+    else:
+        pairs = [(name, "float") for name in _texts(value)]
+    for name, kind in pairs:
+        if kind not in TYPES:
+            raise ValueError(f"{name}: {kind!r} is none of {', '.join(TYPES)}")
+    return tuple(Parameter(name=name, type=kind) for name, kind in pairs)
+
+
+_KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
+    "python": ("pythons", _texts),
+    "platform": ("platforms", _texts),
+    "inputs": ("inputs", _paths),
+    "outputs": ("outputs", _paths),
+    "optional-outputs": ("optional_outputs", _paths),
+    "software": ("software", _texts),
+    "parameters": ("parameters", _parameters),
+    "output-parameters": ("output_parameters", _results),
+    "application": ("application", lambda value: _texts(value)[0]),
+    "cores": ("cores", _number),
+    "memory": ("memory", parse_size),
+    "disk": ("disk", parse_size),
+    "timeout": ("timeout", parse_duration),
+    "trials": ("trials", _count),
+}

@@ -1,0 +1,201 @@
+"""What is submitted to HPS: the steps, files and parameters of jobs, made of a publication and what its scripts say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bundler import design
+from bundler.errors import Damaged, Faults, JobFault, NotPublished, ScriptFault, attempt_all
+from bundler.manifest import SUMS
+from bundler.script import read_script
+from bundler.settings import Parameter, Settings, settings_of
+from bundler.verify import EXEC_SCRIPT, read_manifest, read_strategy
+from wheelhouse import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from bundler.design import Row
+    from bundler.manifest import Manifest
+
+APPLICATION = "uv"
+PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
+# Wheels take about four times their size when installed; the rest is for what the script writes.
+_UNPACKED = 4
+_ROOM = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says over what the scripts say, in their units; None where it says nothing."""
+
+    scripts: tuple[str, ...] = ()
+    application: str | None = None
+    software: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    outputs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cores: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+    timeout: float | None = None
+    trials: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One task of each job: a script with what it needs and leaves; `memory` and `disk` in bytes, `timeout` in seconds.
+
+    `software` are names, with a version behind `=` where one is asked for.
+    """
+
+    script: str
+    environment: Mapping[str, str]
+    software: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    optional_outputs: tuple[str, ...]
+    cores: float
+    memory: int | None
+    disk: int
+    timeout: float | None
+    trials: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Jobs to be: `steps` in turn for each of `rows`, values of `parameters`; `files` are input files by name."""
+
+    publication: str
+    exec_script: bytes
+    platforms: tuple[str, ...]
+    application: str | None
+    steps: tuple[Step, ...]
+    files: Mapping[str, Path]
+    parameters: tuple[Parameter, ...]
+    output_parameters: tuple[Parameter, ...]
+    rows: Sequence[Row]
+
+    @property
+    def platform(self) -> str | None:
+        """The platform that jobs ask for, as HPS calls it; None where the targets are for several."""
+        return self.platforms[0] if len(self.platforms) == 1 else None
+
+
+def needed_application(publication: Path, manifest: Manifest) -> str | None:
+    """Return the application that nodes must have: uv, or none where the publication brings all that it needs."""
+    carried = read_strategy(publication) == "environment" or all(target.uv for target in manifest.targets)
+    return None if carried else APPLICATION
+
+
+def compose(publication: Path, rows: Sequence[Row], options: Options, *, values: bool = True) -> Submission:
+    """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, what they need.
+
+    Raises `NotABundle`, `NotPublished`, `Damaged`, `ScriptFault`, `JobFault`, `DesignFault`, `Faults`.
+    """
+    manifest = read_manifest(publication, "publication")
+    names = options.scripts or tuple(script.name for script in manifest.scripts)
+    known = {script.name for script in manifest.scripts}
+    if set(names) - known:
+        raise JobFault(
+            f"{publication.name}: holds no {', '.join(sorted(set(names) - known))}, but {', '.join(sorted(known))}."
+        )
+    said = _settings(publication, manifest, names)
+    application = next((each.application for each in said if each.application), None)
+    application = options.application or application or needed_application(publication, manifest)
+    application = None if application == "none" else application
+    several = len(manifest.scripts) > 1
+    steps = tuple(
+        _step(name, about, options, _disk(manifest, name), several=several)
+        for name, about in zip(names, said, strict=True)
+    )
+    defined = design.parameters(rows, [parameter for about in said for parameter in about.parameters]) if values else []
+    return Submission(
+        publication=publication.name,
+        exec_script=_exec_script(publication),
+        platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
+        application=application,
+        steps=steps,
+        files=_files(steps, options.inputs) if values else {},
+        parameters=tuple(defined),
+        output_parameters=tuple(parameter for about in said for parameter in about.output_parameters),
+        rows=design.complete(rows, {parameter.name: parameter for parameter in defined}),
+    )
+
+
+def _settings(publication: Path, manifest: Manifest, names: Sequence[str]) -> list[Settings]:
+    folder = publication / manifest.targets[0].folder()
+    digests = {script.name: script.sha256 for script in manifest.scripts}
+
+    def read(name: str) -> Settings:
+        script = read_script(folder / name)
+        if script.sha256 != digests[name]:
+            raise ScriptFault(script.path, "was changed since it was published", "Publish the bundle again.")
+        return settings_of(script)
+
+    found, faults = attempt_all(read, names)
+    if faults:
+        raise Faults(faults)
+    return found
+
+
+def _exec_script(publication: Path) -> bytes:
+    """Return the execution script; raise unless SHA256SUMS vouches for it."""
+    path = publication / EXEC_SCRIPT
+    if not path.is_file():
+        raise NotPublished(publication)
+    with files.explained(path):
+        data, sums = path.read_bytes(), (publication / SUMS).read_text(encoding="utf-8", errors="replace")
+    if f"{hashlib.sha256(data).hexdigest()}  {EXEC_SCRIPT}" not in sums.splitlines():
+        raise Damaged(publication, [], [EXEC_SCRIPT], [])
+    return data
+
+
+def _step(name: str, about: Settings, options: Options, disk: int, *, several: bool) -> Step:
+    def chosen(key: str, otherwise: Any) -> Any:
+        given = getattr(options, key)
+        said = getattr(about, key)
+        return given if given is not None else said if said is not None else otherwise
+
+    return Step(
+        script=name,
+        environment={**options.environment, **({"BUNDLER_SCRIPT": name} if several else {})},
+        software=(*about.software, *options.software),
+        inputs=tuple(dict.fromkeys((*about.inputs, *(path.name for path in options.inputs)))),
+        outputs=tuple(dict.fromkeys((*about.outputs, *options.outputs))),
+        optional_outputs=about.optional_outputs,
+        cores=chosen("cores", 1),
+        memory=chosen("memory", None),
+        disk=chosen("disk", disk),
+        timeout=chosen("timeout", None),
+        trials=chosen("trials", 1),
+    )
+
+
+def _disk(manifest: Manifest, script: str) -> int:
+    """Return the bytes that `script` may take on a cold node."""
+    sizes = {file.path: file.size for file in manifest.files}
+    wheels = [sum(sizes[f"wheels/{name}"] for name in target.wheels[script]) for target in manifest.targets]
+    return max(wheels) * _UNPACKED + _ROOM
+
+
+def _files(steps: Sequence[Step], inputs: Sequence[Path]) -> dict[str, Path]:
+    """Return the input files that are uploaded; raise `JobFault` for those that nobody gives and no step makes."""
+    given = {path.name: path for path in inputs}
+    faults = [f"{path}: is no file that can be read." for path in inputs if not path.is_file()]
+    if len(given) < len(inputs):
+        faults.append("Two input files have the same name.")
+    made: set[str] = set()
+    for step in steps:
+        faults += [
+            f"{step.script} needs the input file {name}. Give it with --input, or let an earlier step make it."
+            for name in step.inputs
+            if name not in made and name not in given
+        ]
+        made |= {*step.outputs, *step.optional_outputs}
+    if faults:
+        raise JobFault("\n".join(faults))
+    return given

@@ -1,0 +1,576 @@
+"""Jobs on HPS: the real client against a stand-in, whose evaluator really runs what was published, with no network."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BIN, Workplace
+from tests.end_to_end.test_main_job import ISOLATED, published
+from tests.stand_ins import hps as stand_in
+from tests.stand_ins.hps import Handler, Hps
+from tests.stand_ins.hps_evaluator import Evaluator, working
+from tests.stand_ins.wheels import make_wheel
+
+BODY = """
+import json, pathlib, alpha
+given = json.load(open("input_parameters.json"))
+print("frequency is", given["frequency"])
+if given["frequency"] == 13:
+    raise SystemExit("unlucky")
+pathlib.Path("plot.txt").write_text("x" * int(given["frequency"] * 10))
+json.dump({"maximum": given["frequency"] * 2}, open("output_parameters.json", "w"))
+"""
+PASSWORD = "secret of anna"  # noqa: S105 - of nobody
+BLOCK = """
+[tool.bundler]
+outputs = ["plot.txt"]
+timeout = "1 min"
+[tool.bundler.parameters]
+frequency = {default = 1.0, lower = 0, upper = 100}
+[tool.bundler.output-parameters]
+maximum = "float"
+"""
+
+
+@pytest.fixture
+def hps(tmp_path: Path) -> Iterator[Hps]:
+    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
+        served.register("node-1")
+        yield served
+
+
+@pytest.fixture
+def site(workplace: Workplace, hps: Hps) -> Workplace:
+    """A workplace that knows its HPS and its account there."""
+    workplace.environment.update(HPS_URL=hps.url, HPS_USERNAME="anna", HPS_PASSWORD=PASSWORD)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        workplace.environment.pop(name, None)
+    return workplace
+
+
+@pytest.fixture
+def publication(site: Workplace) -> Path:
+    site.index.add(make_wheel("alpha"))
+    site.script("eval.py", "alpha", body=BODY)
+    text = (site.folder / "eval.py").read_text()
+    lines = "".join(f"# {line}\n" for line in BLOCK.strip().splitlines())
+    (site.folder / "eval.py").write_text(text.replace("# ///\n" + BODY, f"{lines}# ///\n{BODY}"))
+    site.bundle("eval.py")
+    return site.publish()
+
+
+def evaluator(site: Workplace, hps: Hps, **changes: Any) -> Evaluator:
+    return Evaluator(
+        hps=hps,
+        identity=next(iter(hps.evaluators)),
+        folder=site.folder / "tasks",
+        software=[{"name": "uv", "executable": str(BIN / "uv")}],
+        environment={"UV_CACHE_DIR": str(site.folder / "node-cache")},
+        prefix=ISOLATED,
+        **changes,
+    )
+
+
+def submitted(site: Workplace, *arguments: str | Path) -> str:
+    done = site.run("submit-jobs", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def jobs_of(hps: Hps, project: str) -> list[dict[str, Any]]:
+    return list(hps.of(project, "jobs").values())
+
+
+def test_ten_jobs_of_a_sweep_are_submitted_run_offline_watched_and_fetched(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    assert site.run("bundler", "hps", "check", publication).returncode == 0
+    project = submitted(site, publication, "--sweep", "frequency=0.5:5:0.5", "--name", "a sweep")
+    assert hps.projects[project]["active"] is True
+    assert hps.projects[project]["name"] == "a sweep"
+    with working(evaluator(site, hps)):
+        done = site.run("bundler", "hps", "watch", project, "--interval", "0.2")
+    assert done.returncode == 0, done.stderr
+    assert "10 evaluated" in done.stderr
+    done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "results/results.csv\n"
+    with (site.folder / "results" / "results.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [float(row["frequency"]) for row in rows] == [0.5 * number for number in range(1, 11)]
+    assert [float(row["maximum"]) for row in rows] == [1.0 * number for number in range(1, 11)]
+    for row in rows:
+        plot = site.folder / "results" / row["job"] / "plot.txt"
+        assert plot.read_text() == "x" * int(float(row["frequency"]) * 10)
+        console = (site.folder / "results" / row["job"] / "console_output.txt").read_text()
+        assert f"frequency is {row['frequency']}" in console
+    before = hps.requests.copy()
+    assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
+    assert not [path for path in (hps.requests - before) if "/storage/" in path], "all was there already"
+
+
+def test_a_project_has_what_the_script_says_of_its_jobs(site: Workplace, hps: Hps, publication: Path) -> None:
+    project = submitted(site, publication, "--memory", "512 MB", "--cores", "2", "--environment", "OMP_NUM_THREADS=2")
+    (task,) = hps.of(project, "task_definitions").values()
+    assert task["max_execution_time"] == 60
+    assert task["software_requirements"] == [{"name": "uv"}]
+    assert task["environment"] == {"OMP_NUM_THREADS": "2"}
+    wanted = task["resource_requirements"]
+    assert (wanted["platform"], wanted["memory"], wanted["num_cores"]) == ("linux", 512_000_000, 2)
+    assert wanted["disk_space"] > 64 << 20
+    files = hps.of(project, "files")
+    assert files[task["success_criteria"]["required_output_file_ids"][0]]["evaluation_path"] == "plot.txt"
+    (sent,) = [file for file in files.values() if file["name"] == "exec_script.py"]
+    assert (hps.storage / project / sent["id"]).read_bytes() == (publication / "exec_script.py").read_bytes()
+    parameters = {each["name"]: each for each in hps.of(project, "parameter_definitions").values()}
+    assert (parameters["frequency"]["type"], parameters["frequency"]["upper_limit"]) == ("float", 100)
+    assert parameters["maximum"]["mode"] == "output"
+    (job,) = jobs_of(hps, project)
+    assert (job["eval_status"], job["values"]) == ("pending", {"frequency": 1.0})
+
+
+def test_a_failing_job_shows_its_last_lines_and_may_be_tried_again(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    (site.folder / "values.csv").write_text("frequency\n1\n13\n")
+    with working(evaluator(site, hps)):
+        done = site.run("submit-jobs", publication, "--params", "values.csv", "--wait")
+        project = done.stdout.strip()
+        assert done.returncode == 1
+        assert "job-2 failed; its last lines:" in done.stderr
+        assert "unlucky" in done.stderr
+        assert "Not all jobs succeeded: 1 evaluated, 1 failed." in done.stderr
+        (bad,) = [job for job in jobs_of(hps, project) if job["eval_status"] == "failed"]
+        bad["values"] = {"frequency": 3.0}
+        done = site.run("bundler", "hps", "retry", project, "--wait")
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+def test_several_scripts_are_steps_that_pass_files_on(site: Workplace, hps: Hps) -> None:
+    mesh = "open('mesh.txt', 'w').write('fine ' + open('geometry.txt').read())\n"
+    solve = "open('result.txt', 'w').write(open('mesh.txt').read() + ' solved')\n"
+    for name, body, block in (
+        ("mesh.py", mesh, 'inputs = ["geometry.txt"]\noutputs = ["mesh.txt"]'),
+        ("solve.py", solve, 'inputs = ["mesh.txt"]\noutputs = ["result.txt"]'),
+    ):
+        path = site.script(name, body=body)
+        lines = "".join(f"# {line}\n" for line in f"[tool.bundler]\n{block}".splitlines())
+        path.write_text(path.read_text().replace("# ///\n" + body, f"{lines}# ///\n{body}"))
+    site.bundle("mesh.py", "solve.py", "-o", "steps.bundle")
+    publication = site.publish("steps.bundle")
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert "mesh.py needs the input file geometry.txt. Give it with --input" in done.stderr
+    (site.folder / "geometry.txt").write_text("beam")
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, "--input", "geometry.txt", "--wait")
+    levels = {task["name"]: task["execution_level"] for task in hps.of(project, "task_definitions").values()}
+    assert levels == {"mesh.py": 0, "solve.py": 1}
+    assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
+    assert (site.folder / "results" / "job-1" / "result.txt").read_text() == "fine beam solved"
+
+
+@pytest.mark.parametrize("has_analyze", [True, False])
+def test_an_application_of_another_name_is_told_before_anything_is_submitted(
+    site: Workplace, hps: Hps, publication: Path, has_analyze: bool
+) -> None:
+    hps.has_analyze = has_analyze
+    for configuration in hps.configurations.values():
+        configuration["applications"][0]["name"] = "Uv"
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert "has 'uv' on linux; such jobs would stay pending for ever" in done.stderr
+    assert "evaluator node-1 (linux): Uv 0.6.14" in done.stderr
+    assert "give --application Uv" in done.stderr
+    assert not hps.projects
+    with working(evaluator(site, hps)):
+        submitted(site, publication, "--application", "Uv", "--wait")
+    project = submitted(site, publication, "--force")
+    assert hps.projects[project]["active"]
+
+
+def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    identity = next(iter(hps.evaluators))
+    hps.evaluators[identity]["platform"] = "windows"
+    assert "No evaluator and no compute" in site.run("bundler", "hps", "check", publication).stderr
+    hps.evaluators[identity].update(platform="linux", last_modified=stand_in.stale(3600))
+    assert "No evaluator is alive" in site.run("bundler", "hps", "check", publication).stderr
+    hps.resource_sets.append(
+        {
+            "id": "crs",
+            "name": "cluster",
+            "available_resources": {"platform": "linux"},
+            "available_applications": [{"name": "uv", "version": "0.6.14"}],
+        }
+    )
+    done = site.run("bundler", "hps", "check", publication)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "compute resource set\tcluster\tlinux\tuv 0.6.14\n"
+
+
+def test_more_evaluators_than_a_server_tells_by_itself_are_asked(site: Workplace, hps: Hps, publication: Path) -> None:
+    for configuration in hps.configurations.values():
+        configuration["applications"] = []
+    for number in range(2, 20):
+        hps.register(f"node-{number}", application="uv" if number == 19 else None)
+    done = site.run("bundler", "hps", "check", publication)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 19
+
+
+def test_an_hps_project_of_the_same_name_is_replaced_only_when_asked(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    first = submitted(site, publication, "--name", "mine")
+    done = site.run("submit-jobs", publication, "--name", "mine")
+    assert done.returncode == 1
+    assert f"is there already ({first})" in done.stderr
+    second = submitted(site, publication, "--name", "mine", "--replace")
+    assert list(hps.projects) == [second]
+
+
+def refuse(status: int, description: str = "no reason") -> Any:
+    def fault(handler: Handler) -> bool:
+        handler.send(status, {"title": "Refused", "description": description})
+        return True
+
+    return fault
+
+
+def once(fault: Any) -> Any:
+    left = [True]
+    return lambda handler: bool(left) and left.pop() and fault(handler)
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern", "words"),
+    [
+        ("POST", ".*/jobs", "failed (500 no reason)"),
+        ("POST", ".*/task_definitions", "failed (500 no reason)"),
+        ("POST", ".*/files", "failed (500 no reason)"),
+        ("PUT", "/dt/api/v1/storage/.*", "Upload of files failed"),
+        ("GET", "/dt/api/v1/metadata/.*", "Failed to fetch metadata of uploaded files"),
+    ],
+)
+def test_nothing_half_made_stays_when_submitting_fails(
+    site: Workplace, hps: Hps, publication: Path, method: str, pattern: str, words: str
+) -> None:
+    hps.faults[method, pattern] = refuse(500)
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not hps.projects
+
+
+def test_an_upload_that_arrives_changed_is_noticed(site: Workplace, hps: Hps, publication: Path) -> None:
+    def change(handler: Handler) -> bool:
+        handler.body += b"\n"
+        return False
+
+    hps.faults["PUT", "/dt/api/v1/storage/.*"] = change
+    done = site.run("submit-jobs", publication)
+    assert "exec_script.py did not arrive whole" in done.stderr
+    assert not hps.projects
+
+
+def test_an_interrupt_leaves_no_project_and_no_worker(site: Workplace, hps: Hps, publication: Path) -> None:
+    reached = threading.Event()
+
+    def stall(_: Handler) -> bool:
+        reached.set()
+        time.sleep(3)
+        return False
+
+    hps.faults["POST", ".*/task_definitions"] = stall
+    with subprocess.Popen(
+        [BIN / "submit-jobs", publication], env=site.environment, stderr=subprocess.PIPE, text=True, cwd=site.folder
+    ) as process:
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not hps.projects
+    time.sleep(0.5)
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(site.environment["HOME"]) not in running
+
+
+def test_what_hps_refuses_or_fails_at_is_a_sentence(site: Workplace, hps: Hps, publication: Path) -> None:
+    done = site.run("submit-jobs", publication, HPS_PASSWORD="wrong")  # noqa: S106 - of nobody
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refuses this user (Invalid user credentials)" in done.stderr
+    done = site.run("submit-jobs", publication, HPS_PASSWORD="", HPS_USERNAME="")
+    assert "Who are you? Set HPS_USERNAME" in done.stderr
+    done = site.run("submit-jobs", publication, HPS_URL="http://127.0.0.1:9/hps")
+    assert "cannot be reached (Connection refused)" in done.stderr
+    done = site.run("submit-jobs", publication, HPS_URL=site.index.url)
+    assert "does not answer as HPS does" in done.stderr
+    done = site.run("submit-jobs", publication, HPS_URL="ftp://x")
+    assert done.returncode == 2
+    hps.version = "1.0.20"
+    done = site.run("submit-jobs", publication)
+    assert "is too old" in done.stderr
+    assert "HPS 1.2.0 or newer" in done.stderr
+    hps.version = "1.1.225"
+    hps.faults["POST", "/jms/api/v1/projects"] = refuse(403, "no quota")
+    assert "does not allow this user to do that (no quota)" in site.run("submit-jobs", publication).stderr
+    assert not hps.projects
+
+
+def test_a_busy_server_and_a_token_that_ends_in_the_middle_are_got_over(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    hps.faults["GET", "/rms/api/v1/evaluators"] = once(refuse(503))
+    hps.faults["POST", ".*/jobs"] = once(refuse(401))
+    assert submitted(site, publication) in hps.projects
+
+
+def test_a_transfer_has_the_token_of_now(site: Workplace, hps: Hps, publication: Path) -> None:
+    hps.token_life = 5
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, "--sweep", "frequency=1:3:1", "--wait")
+    script = f"""
+import sys, time
+from pathlib import Path
+from bundler.hps.connection import Account, connected
+from bundler.hps.results import fetch
+with connected(Account(url={hps.url!r}, username="anna", password="secret of anna")) as client:
+    list(fetch(client, {project!r}, Path("first")))
+    time.sleep(8)
+    list(fetch(client, {project!r}, Path("second")))
+"""
+    done = site.run(sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert len(list((site.folder / "second").rglob("plot.txt"))) == 3
+
+
+def test_a_home_with_a_space_is_told_at_once(site: Workplace, hps: Hps, publication: Path, tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    home.mkdir()
+    started = time.monotonic()
+    done = site.run("submit-jobs", publication, HOME=str(home))
+    assert "has a space in it" in done.stderr
+    assert time.monotonic() - started < 10
+    assert not hps.projects
+
+
+def test_a_worker_that_does_not_start_is_told_with_what_to_remove(site: Workplace, hps: Hps, publication: Path) -> None:
+    workers = Path(site.environment["HOME"], ".ansys", "hps", "data-transfer", "binaries", "worker")
+    workers.mkdir(parents=True)
+    (workers / f"hpsdata-{hps.worker_version}").write_bytes(b"half of a progr")
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert "the transfer worker does not start" in done.stderr
+    assert f"remove {workers}" in done.stderr
+    assert not hps.projects
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "C:\\evil.txt"])
+def test_a_hostile_file_name_of_the_server_is_refused(site: Workplace, hps: Hps, publication: Path, name: str) -> None:
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, "--wait")
+    for file in hps.of(project, "files").values():
+        if file.get("reference_id"):
+            file["evaluation_path"] = name
+    done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+    assert done.returncode == 1
+    assert "lead out of a job's folder" in done.stderr
+    assert not list(site.folder.rglob("evil*"))
+    assert not (site.folder / "results").exists()
+
+
+def test_hostile_names_of_jobs_become_numbers_and_changed_files_are_refused(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, "-j", "2", "--wait")
+    for job in jobs_of(hps, project):
+        job["name"] = "../evil"
+    done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (site.folder / "results").iterdir()} == {
+        "job-number-1",
+        "job-number-2",
+        "results.csv",
+    }
+    for file in hps.of(project, "files").values():
+        if file.get("reference_id"):
+            path = hps.storage / project / file["id"]
+            path.write_bytes(path.read_bytes() + b"more")
+    done = site.run("bundler", "hps", "fetch", project, "-o", "again")
+    assert done.returncode == 1
+    assert "did not arrive whole" in done.stderr
+    assert not [path for path in (site.folder / "again").rglob("*") if path.is_file() and "plot" in path.name]
+
+
+def test_jobs_that_stay_pending_are_warned_of(site: Workplace, hps: Hps, publication: Path) -> None:
+    project = submitted(site, publication)
+    script = f"""
+import sys
+import bundler.cli.jobs as jobs
+jobs._STUCK = 1.0
+sys.argv = ["bundler", "hps", "watch", {project!r}, "--interval", "0.2"]
+from bundler.cli import main
+main()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=site.environment, stderr=subprocess.PIPE, text=True, cwd=site.folder
+    ) as process:
+        seen = ""
+        while "none runs" not in seen and process.poll() is None:
+            seen += (process.stderr or sys.stdin).readline()
+        process.send_signal(signal.SIGINT)
+        seen += process.communicate(timeout=30)[1]
+    assert "warning: jobs have been pending" in seen
+    assert f"The jobs go on. Come back with: bundler hps watch {project}" in seen
+    assert process.returncode == 130
+    assert jobs_of(hps, project)[0]["eval_status"] == "pending"
+
+
+@pytest.mark.parametrize("stamps_states", [True, False])
+def test_watching_sees_every_change_whether_or_not_hps_stamps_it(
+    site: Workplace, hps: Hps, publication: Path, stamps_states: bool
+) -> None:
+    hps.stamps_states = stamps_states
+    project = submitted(site, publication, "-j", "3")
+    with working(evaluator(site, hps)):
+        done = site.run("bundler", "hps", "watch", project, "--interval", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert "3 evaluated" in done.stderr
+
+
+def test_registering_shows_the_difference_and_changes_only_what_it_says(site: Workplace, hps: Hps) -> None:
+    (configuration,) = hps.configurations.values()
+    other = {"name": "Ansys Mechanical", "version": "2026 R1", "install_path": "/a", "executable": "/a/m"}
+    configuration["applications"].append(other)
+    arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache"]
+    done = site.run("bundler", "hps", "register", *arguments)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "  - executable: /x/bin/uv\n  + executable: /ansys_inc/uv/bin/uv\n" in done.stderr
+    assert configuration["applications"][0]["executable"] == "/x/bin/uv"
+    done = site.run("bundler", "hps", "register", *arguments, "--apply", "--yes")
+    assert (done.returncode, done.stdout) == (0, "node-1\n"), done.stderr
+    found = {app["name"]: app for app in configuration["applications"]}
+    assert found["uv"]["environment"] == {"UV_CACHE_DIR": "/tmp/scratch/uv_cache"}
+    assert found["Ansys Mechanical"]["version"] == "2026 R1"
+    assert "Every evaluator that is alive has it so" in site.run("bundler", "hps", "register", *arguments).stderr
+
+
+def test_a_template_holds_the_execution_script_for_others(site: Workplace, hps: Hps, publication: Path) -> None:
+    done = site.run("bundler", "hps", "template", publication, "--name", "Plot a sine", "--for-anyone")
+    assert done.returncode == 0, done.stderr
+    template = hps.templates[done.stdout.strip()]
+    assert template["name"] == "Plot a sine"
+    assert template["software_requirements"] == [{"name": "uv", "versions": []}]
+    assert template["output_files"][0]["evaluation_path"] == "plot.txt"
+    path = hps.storage / template["execution_script_storage_bucket"] / template["execution_script_storage_id"]
+    assert path.read_bytes() == (publication / "exec_script.py").read_bytes()
+    assert [each["permission_type"] for each in template["permissions"]] == ["user", "anyone"]
+    hps.version = "1.1.20"
+    assert "too old" in site.run("bundler", "hps", "template", publication).stderr
+
+
+def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) -> None:
+    browser = site.folder / "browser"
+    browser.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[1]).read()\n")
+    browser.chmod(0o755)
+    site.environment.update(HPS_USERNAME="", HPS_PASSWORD="", BROWSER=f"{browser} %s")
+    done = site.run("bundler", "hps", "login", "--store", "disk")
+    assert done.returncode == 0, done.stderr
+    project = site.run("submit-jobs", publication)
+    assert project.returncode == 0, project.stderr
+    kept = Path(site.environment["HOME"], ".ansys", "hps", "hps_tokens.json")
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_password_comes_by_standard_input_and_no_secret_is_written_anywhere(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    environment = {**site.environment, "HPS_PASSWORD": ""}
+    done = subprocess.run(
+        [BIN / "submit-jobs", publication, "--password-stdin"],
+        input="secret of anna\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=site.folder,
+    )
+    assert done.returncode == 0, done.stderr
+
+    def tell(handler: Handler) -> bool:
+        handler.send(500, {"title": "x", "description": f"token was {handler.headers['Authorization']}"})
+        return True
+
+    hps.faults["POST", ".*/jobs"] = tell
+    failed = site.run("submit-jobs", publication)
+    assert "token was ***" in failed.stderr
+    written = [done.stdout, done.stderr, failed.stderr]
+    for folder in (site.folder, Path(site.environment["HOME"])):
+        written += [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
+    assert not [text for text in written if "secret of anna" in text or ("eyJ" in text and "eyJ[" not in text)]
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    return key, certificate
+
+
+def test_tls_is_verified_unless_told_otherwise(
+    site: Workplace, publication: Path, certificates: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key, certificate = certificates
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with stand_in.serving(Hps(storage=tmp_path / "tls"), context) as secure:
+        secure.register("node-1")
+        site.environment["HPS_URL"] = secure.url
+        done = site.run("submit-jobs", publication)
+        assert "its certificate is not trusted" in done.stderr
+        assert "--ca-bundle FILE" in done.stderr
+        # Variables that build machines set would win over what the client is told.
+        elsewhere = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile
+        site.environment.update(REQUESTS_CA_BUNDLE=elsewhere, CURL_CA_BUNDLE=elsewhere)
+        done = site.run("submit-jobs", publication, "--ca-bundle", certificate)
+        assert done.returncode == 0, done.stderr
+        done = site.run("submit-jobs", publication, "--insecure")
+        assert done.returncode == 0, done.stderr
+        assert "warning: --insecure" in done.stderr
+
+
+def test_a_publication_that_brings_all_needs_no_application(site: Workplace, hps: Hps) -> None:
+    with contextlib.suppress(KeyError):
+        site.environment.pop("BUNDLER_SCRIPT")
+    publication = published(site)
+    manifest = json.loads((publication / "publication.json").read_text())
+    assert manifest["strategy"] == "index"
+    done = site.run("submit-jobs", publication, "--application", "none")
+    assert done.returncode == 0, done.stderr
+    (task,) = hps.of(done.stdout.strip(), "task_definitions").values()
+    assert not task["software_requirements"]

@@ -1,0 +1,475 @@
+"""A stand-in for HPS: job and resource management, authentication and data transfer, as the public client calls them.
+
+Nobody outside can run the real services. What is only guessed of them is a switch of `Hps`, so that both answers can
+be tested.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
+
+import jwt
+import xxhash
+
+if TYPE_CHECKING:
+    import ssl
+
+Table = dict[str, Any]
+WORKER = Path(__file__).with_name("hps_worker.py")
+KEY = "the stand-in signs its tokens with this, and nobody checks"
+# What a server tells of its own accord when nothing is asked: few.
+DEFAULT_LIMIT = 10
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat()
+
+
+@dataclass
+class Hps:
+    """The state of the services; the second half are switches."""
+
+    storage: Path
+    url: str = ""
+    projects: dict[str, Table] = field(default_factory=dict)
+    resources: dict[str, dict[str, dict[str, Table]]] = field(default_factory=dict)
+    templates: dict[str, Table] = field(default_factory=dict)
+    evaluators: dict[str, Table] = field(default_factory=dict)
+    configurations: dict[str, Table] = field(default_factory=dict)
+    resource_sets: list[Table] = field(default_factory=list)
+    users: dict[str, str] = field(default_factory=lambda: {"anna": "secret of anna"})
+    requests: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    revoked: set[str] = field(default_factory=set)
+
+    version: str = "1.1.225"
+    worker_version: str = "standin1"
+    worker: bytes = b""
+    token_life: int = 300
+    # Guesses: whether names of applications must match by the letter, whether RMS has `analyze`, whether a job's
+    # modification time changes with its state, what the evaluators' field of applications is called.
+    exact_names: bool = True
+    has_analyze: bool = True
+    stamps_states: bool = True
+    # (method, expression of the path) -> what happens instead of an answer; it returns whether it took the request.
+    faults: dict[tuple[str, str], Callable[[Handler], bool]] = field(default_factory=dict)
+
+    def register(self, name: str, *, application: str | None = "uv", platform: str = "linux", **changes: Any) -> str:
+        """Add an evaluator with one application, alive; return its id."""
+        identity = uuid.uuid4().hex
+        self.evaluators[identity] = {
+            "id": identity,
+            "name": name,
+            "host_name": name,
+            "platform": platform,
+            "last_modified": now(),
+            "shutdown_status": None,
+            **changes,
+        }
+        applications = [{"name": application, "version": "0.6.14", "install_path": "/x", "executable": "/x/bin/uv"}]
+        self.configurations[identity] = {
+            "id": identity,
+            "resources": {"platform": platform, "num_cores": 4},
+            "applications": applications if application else [],
+        }
+        return identity
+
+    def of(self, project: str, kind: str) -> dict[str, Table]:
+        """Return the resources of one kind in a project, by id."""
+        return self.resources.setdefault(project, {}).setdefault(kind, {})
+
+    def token(self, user: str) -> str:
+        issued = time.time()
+        claims = {"preferred_username": user, "iat": issued, "exp": issued + self.token_life, "jti": uuid.uuid4().hex}
+        return str(jwt.encode(claims, KEY, algorithm="HS256"))
+
+    def accepts(self, token: str) -> bool:
+        try:
+            claims = jwt.decode(token, KEY, algorithms=["HS256"], leeway=0.0)
+        except jwt.InvalidTokenError:
+            return False
+        return claims["jti"] not in self.revoked
+
+    def matching(self, requirements: Table) -> dict[str, Table]:
+        """Return, by evaluator or scaler, which requirements it meets."""
+        fold = (lambda name: name) if self.exact_names else str.casefold
+        wanted = {fold(each["name"]) for each in requirements.get("software_requirements") or []}
+        platform = (requirements.get("resource_requirements") or {}).get("platform")
+        found = {}
+        for identity, configuration in self.configurations.items():
+            names = {fold(app["name"]) for app in configuration["applications"]}
+            found[identity] = {
+                "has_platform": platform in (None, self.evaluators[identity]["platform"]),
+                "has_hardware": True,
+                "has_custom": True,
+                "has_applications": wanted <= names,
+                "accessible": True,
+                "assignable": True,
+            }
+        return found
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Speaks HTTP for an `Hps`."""
+
+    protocol_version = "HTTP/1.1"
+    hps: Hps
+
+    def do_GET(self) -> None:
+        self.dispatch("GET")
+
+    def do_POST(self) -> None:
+        self.dispatch("POST")
+
+    def do_PUT(self) -> None:
+        self.dispatch("PUT")
+
+    def do_DELETE(self) -> None:
+        self.dispatch("DELETE")
+
+    def dispatch(self, method: str) -> None:
+        parts = urlsplit(self.path)
+        path = unquote(parts.path).removeprefix("/hps").rstrip("/")
+        self.query = parse_qs(parts.query)
+        self.body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        with self.hps.lock:
+            self.hps.requests[f"{method} {re.sub(r'/projects/[^/]+', '/projects/P', path)}"] += 1
+            faults = [
+                fault
+                for (verb, pattern), fault in self.hps.faults.items()
+                if verb == method and re.fullmatch(pattern, path)
+            ]
+        if any(fault(self) for fault in faults):
+            return None
+        for verb, pattern, answer, guarded in ROUTES:
+            found = re.fullmatch(pattern, path)
+            if verb == method and found:
+                token = (self.headers["Authorization"] or "").removeprefix("Bearer ")
+                if guarded and not self.hps.accepts(token):
+                    return self.send(401, {"title": "Unauthorized", "description": "token expired"})
+                with self.hps.lock:
+                    return answer(self, *found.groups())
+        return self.send(404, {"title": "Not found", "description": path})
+
+    def tables(self) -> Table:
+        found: Table = json.loads(self.body or b"{}")
+        return found
+
+    def send(self, status: int, tables: Any, *, data: bytes | None = None, **headers: str) -> None:
+        content = json.dumps(tables).encode() if data is None else data
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if data is None else "application/octet-stream")
+        self.send_header("Content-Length", str(len(content)))
+        for name, text in headers.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet: the tests look at `Hps.requests`."""
+
+    # Authentication
+
+    def info(self) -> None:
+        settings = {"execution_script_bucket": "scripts", "execution_script_default_bucket": "default"}
+        services = {"external_auth_url": f"{self.hps.url}/auth/realms/rep"}
+        self.send(
+            200, {"time": now(), "build": {"version": self.hps.version}, "services": services, "settings": settings}
+        )
+
+    def discovery(self) -> None:
+        base = f"{self.hps.url}/auth/realms/rep"
+        self.send(200, {"token_endpoint": f"{base}/token", "authorization_endpoint": f"{base}/authorize"})
+
+    def authorize(self) -> None:
+        given = {name: values[0] for name, values in self.query.items()}
+        target = f"{given['redirect_uri']}?{urlencode({'code': 'anna', 'state': given['state']})}"
+        self.send(302, {}, Location=target)
+
+    def grant(self) -> None:
+        form = dict(parse_qsl(self.body.decode()))
+        user = form.get("username") or form.get("code") or ""
+        if form["grant_type"] == "refresh_token":
+            user = form["refresh_token"].removeprefix("refresh of ")
+        known = form["grant_type"] != "password" or self.hps.users.get(user) == form.get("password")
+        if not known or user not in self.hps.users:
+            return self.send(401, {"error": "invalid_grant", "error_description": "Invalid user credentials"})
+        return self.send(
+            200,
+            {
+                "access_token": self.hps.token(user),
+                "refresh_token": f"refresh of {user}",
+                "expires_in": self.hps.token_life,
+                "refresh_expires_in": 3600,
+            },
+        )
+
+    # Job management
+
+    def create_project(self) -> None:
+        wanted = self.tables()
+        (project,) = wanted["projects"]
+        if wanted.get("replace"):
+            for same in [each for each in self.hps.projects.values() if each["name"] == project["name"]]:
+                del self.hps.projects[same["id"]]
+        project = {"priority": 1, **project, "id": uuid.uuid4().hex, "creation_time": now()}
+        self.hps.projects[project["id"]] = project
+        self.send(201, {"projects": [project]})
+
+    def list_projects(self) -> None:
+        self.send(200, {"projects": self.filtered(list(self.hps.projects.values()))})
+
+    def one_project(self, project: str) -> None:
+        found = self.hps.projects.get(project)
+        if found is None:
+            return self.send(404, {"title": "Not found", "description": f"no project {project}"})
+        return self.send(200, {"projects": [found]})
+
+    def update_project(self, project: str) -> None:
+        (changes,) = self.tables()["projects"]
+        self.hps.projects[project].update({name: value for name, value in changes.items() if value is not None})
+        self.send(200, {"projects": [self.hps.projects[project]]})
+
+    def delete_project(self, project: str) -> None:
+        self.hps.projects.pop(project)
+        self.hps.resources.pop(project, None)
+        self.send(200, {})
+
+    def create(self, project: str, kind: str) -> None:
+        if project not in self.hps.projects:
+            return self.send(404, {"title": "Not found", "description": f"no project {project}"})
+        created = []
+        for table in self.tables()[kind]:
+            one = {**table, "id": uuid.uuid4().hex, "creation_time": now(), "modification_time": now()}
+            if kind == "files":
+                one = {"hash": None, "size": None, **one, "storage_id": f"bucket/{one['id']}"}
+            self.hps.of(project, kind)[one["id"]] = one
+            created.append(one)
+        return self.send(201, {kind: created})
+
+    def read(self, project: str, kind: str) -> None:
+        if project not in self.hps.projects:
+            return self.send(404, {"title": "Not found", "description": f"no project {project}"})
+        found = list(self.hps.of(project, kind).values())
+        if "count" in self.query:
+            self.query.pop("count")
+            return self.send(200, {f"num_{kind}": len(self.filtered(found))})
+        return self.send(200, {kind: self.filtered(found)})
+
+    def update(self, project: str, kind: str) -> None:
+        changed = []
+        for table in self.tables()[kind]:
+            one = self.hps.of(project, kind)[table["id"]]
+            one.update(table, modification_time=now())
+            changed.append(one)
+        self.send(200, {kind: changed})
+
+    def delete(self, project: str, kind: str) -> None:
+        for identity in self.tables()["source_ids"]:
+            self.hps.of(project, kind).pop(identity, None)
+        self.send(200, {})
+
+    def filtered(self, tables: list[Table]) -> list[Table]:
+        """Do what the query asks: filter, sort, limit, choose fields."""
+        query = dict(self.query)
+        fields = query.pop("fields", ["all"])
+        limit = int(query.pop("limit", ["1000000"])[0])
+        offset = int(query.pop("offset", ["0"])[0])
+        (sort,) = query.pop("sort", [""])
+        for name, values in query.items():
+            key, _, operator = name.partition(".")
+            tables = [table for table in tables if _holds(table.get(key), operator, values)]
+        if sort:
+            tables = sorted(tables, key=lambda table: str(table.get(sort.lstrip("-"))), reverse=sort.startswith("-"))
+        tables = tables[offset : offset + limit]
+        if fields == ["all"]:
+            return tables
+        return [{key: value for key, value in table.items() if key in fields} for table in tables]
+
+    def create_templates(self) -> None:
+        created = [{**table, "id": uuid.uuid4().hex} for table in self.tables()["task_definition_templates"]]
+        self.hps.templates.update({one["id"]: one for one in created})
+        self.send(201, {"task_definition_templates": created})
+
+    def list_templates(self) -> None:
+        self.send(200, {"task_definition_templates": self.filtered(list(self.hps.templates.values()))})
+
+    def list_template_permissions(self, template: str) -> None:
+        own = {"permission_type": "user", "role": "admin", "value_id": "anna", "value_name": "anna"}
+        self.send(200, {"permissions": self.hps.templates[template].get("permissions", [own])})
+
+    def template_permissions(self, template: str) -> None:
+        permissions = self.tables()["permissions"]
+        self.hps.templates[template]["permissions"] = permissions
+        self.send(200, {"permissions": permissions})
+
+    # Resource management
+
+    def list_evaluators(self) -> None:
+        self.query.setdefault("limit", [str(DEFAULT_LIMIT)])
+        self.send(200, {"evaluators": self.filtered(list(self.hps.evaluators.values()))})
+
+    def configuration(self, evaluator: str) -> None:
+        self.send(200, self.hps.configurations[evaluator])
+
+    def update_configuration(self, evaluator: str) -> None:
+        (update,) = self.tables()["configuration_updates"]
+        self.hps.configurations[evaluator].update(update)
+        self.send(201, {"configuration_updates": [update]})
+
+    def list_resource_sets(self) -> None:
+        self.query.setdefault("limit", [str(DEFAULT_LIMIT)])
+        self.send(200, {"compute_resource_sets": self.filtered(self.hps.resource_sets)})
+
+    def analyze(self) -> None:
+        if not self.hps.has_analyze:
+            return self.send(404, {"title": "Not found", "description": "analyze"})
+        wanted = self.tables()
+        found = self.hps.matching(wanted)
+        good = sum(all(met.values()) for met in found.values())
+        fold = (lambda name: name) if self.hps.exact_names else str.casefold
+        names = {fold(each["name"]) for each in wanted.get("software_requirements") or []}
+        platform = (wanted.get("resource_requirements") or {}).get("platform")
+        for each in self.hps.resource_sets:
+            apps = {fold(app["name"]) for app in each["available_applications"]}
+            good += names <= apps and platform in (None, each["available_resources"]["platform"])
+        counts = dict.fromkeys(("number_matching", "number_accessible_assignable_and_matching"), good)
+        counts |= dict.fromkeys(("number_assignable", "number_accessible"), len(found))
+        return self.send(
+            200,
+            {
+                "analytics": counts,
+                "evaluators": [
+                    {
+                        "evaluator_id": identity,
+                        "requirements": met,
+                        "software_requirements": [],
+                        "resource_requirements": {},
+                    }
+                    for identity, met in found.items()
+                ],
+                "scalers": [],
+            },
+        )
+
+    # Data transfer
+
+    def transfer(self) -> None:
+        build = {"version_hash": self.hps.worker_version, "branch": "main"}
+        self.send(200, {"ready": True, "features": {}, "build_info": build})
+
+    def binary(self) -> None:
+        data = self.hps.worker or f"#!{sys.executable} -IS\n".encode() + WORKER.read_bytes()
+        self.send(200, None, data=data)
+
+    def put(self, path: str) -> None:
+        target = self.hps.storage / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(self.body)
+        self.send(200, {})
+
+    def get(self, path: str) -> None:
+        target = self.hps.storage / path
+        if not target.is_file():
+            return self.send(404, {"title": "Not found"})
+        return self.send(200, None, data=target.read_bytes())
+
+    def metadata(self, path: str) -> None:
+        data = (self.hps.storage / path).read_bytes()
+        self.send(200, {"checksum": xxhash.xxh64(data).hexdigest(), "size": len(data)})
+
+
+def _holds(value: Any, operator: str, wanted: list[str]) -> bool:
+    text = "" if value is None else str(value)
+    first = wanted[0].replace(" ", "T") if operator else wanted[0]
+    if operator in ("", "in"):
+        return text in wanted
+    if operator == "gt":
+        return _moment(text) > _moment(first)
+    if operator == "ge":
+        return _moment(text) >= _moment(first)
+    raise NotImplementedError(operator)
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+_JMS, _RMS, _DT, _AUTH = "/jms/api/v1", "/rms/api/v1", "/dt/api/v1", "/auth/realms/rep"
+_KINDS = (
+    "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions|task_commands|license_contexts"
+)
+ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [
+    ("GET", _JMS, Handler.info, False),
+    ("GET", f"{_AUTH}/.well-known/openid-configuration", Handler.discovery, False),
+    ("GET", f"{_AUTH}/authorize", Handler.authorize, False),
+    ("POST", f"{_AUTH}/token", Handler.grant, False),
+    ("POST", f"{_JMS}/projects", Handler.create_project, True),
+    ("GET", f"{_JMS}/projects", Handler.list_projects, True),
+    ("GET", f"{_JMS}/projects/([^/]+)", Handler.one_project, True),
+    ("PUT", f"{_JMS}/projects/([^/]+)", Handler.update_project, True),
+    ("DELETE", f"{_JMS}/projects/([^/]+)", Handler.delete_project, True),
+    ("POST", f"{_JMS}/projects/([^/]+)/({_KINDS})", Handler.create, True),
+    ("GET", f"{_JMS}/projects/([^/]+)/({_KINDS})", Handler.read, True),
+    ("PUT", f"{_JMS}/projects/([^/]+)/({_KINDS})", Handler.update, True),
+    ("DELETE", f"{_JMS}/projects/([^/]+)/({_KINDS})", Handler.delete, True),
+    ("POST", f"{_JMS}/task_definition_templates", Handler.create_templates, True),
+    ("GET", f"{_JMS}/task_definition_templates", Handler.list_templates, True),
+    ("GET", f"{_JMS}/task_definition_templates/([^/]+)/permissions", Handler.list_template_permissions, True),
+    ("PUT", f"{_JMS}/task_definition_templates/([^/]+)/permissions", Handler.template_permissions, True),
+    ("GET", f"{_RMS}/evaluators", Handler.list_evaluators, True),
+    ("GET", f"{_RMS}/evaluators/([^/]+)/configuration", Handler.configuration, True),
+    ("POST", f"{_RMS}/evaluators/([^/]+)/configuration_updates", Handler.update_configuration, True),
+    ("GET", f"{_RMS}/compute_resource_sets", Handler.list_resource_sets, True),
+    ("POST", f"{_RMS}/analyze", Handler.analyze, True),
+    ("GET", _DT, Handler.transfer, False),
+    ("GET", f"{_DT}/binaries/worker/.*", Handler.binary, False),
+    ("PUT", f"{_DT}/storage/(.+)", Handler.put, True),
+    ("GET", f"{_DT}/storage/(.+)", Handler.get, True),
+    ("GET", f"{_DT}/metadata/(.+)", Handler.metadata, True),
+]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+@contextlib.contextmanager
+def serving(hps: Hps, context: ssl.SSLContext | None = None) -> Iterator[Hps]:
+    """Serve `hps` on a free port of loopback, by HTTPS where there is a `context`."""
+    server = _Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"hps": hps}))
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    hps.url = f"http{'s'[: bool(context)]}://127.0.0.1:{server.server_address[1]}/hps"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield hps
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def stale(seconds: float) -> str:
+    """Return the time `seconds` ago, as HPS writes it."""
+    return (datetime.now(timezone.utc) - timedelta(seconds=seconds)).isoformat()
