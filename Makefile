@@ -26,6 +26,7 @@ lint: .venv/ready
 bench: .venv/ready
 	"$(BIN)"/python -m tests.benchmarks.bundling
 	"$(BIN)"/python -m tests.benchmarks.node
+	"$(BIN)"/python -m tests.benchmarks.jobs
 
 # The few tests that use the public package index.
 test-internet: .venv/ready $(OLD_UV)/bin/uv

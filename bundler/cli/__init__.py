@@ -11,7 +11,7 @@ import sys
 import click
 
 from bundler import __version__
-from bundler.cli import bundles, jobs, nodes
+from bundler.cli import bundles, hps, jobs, nodes
 from bundler.cli.show import HELP, say
 from bundler.errors import BundlerError
 from wheelhouse.errors import WheelhouseError
@@ -37,7 +37,7 @@ def bundler() -> None:
 for _command in (
     *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect, bundles.rehearse),
     *(nodes.probe, nodes.check, nodes.gc, nodes.pack_python),
-    *(jobs.submit, jobs.hps),
+    *(jobs.submit, hps.hps),
 ):
     bundler.add_command(_command)
 

@@ -37,6 +37,11 @@ _PATH = click.Path(path_type=Path)
     help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; "
     "this machine's if not given. Repeatable.",
 )
+@click.option(
+    "--for-hps",
+    is_flag=True,
+    help="Ask the HPS of HPS_URL for the platforms of its evaluators; it tells neither processor nor C library.",
+)
 @click.option("--include-uv", is_flag=True, help="Carry uv for each target, for nodes that have none.")
 @click.option("--include-python", is_flag=True, help="Carry a Python for each target, for nodes that have none.")
 @click.option(
@@ -51,6 +56,7 @@ def bundle(
     output: Path | None,
     pythons: tuple[str, ...],
     platforms: tuple[str, ...],
+    for_hps: bool,
     include_uv: bool,
     include_python: bool,
     python_mirror: str | None,
@@ -58,7 +64,8 @@ def bundle(
 ) -> None:
     """Bundle SCRIPT with every wheel that its inline metadata asks for.
 
-    A SCRIPT.lock beside it is honoured. Prints the path of the bundle.
+    A SCRIPT.lock beside it is honoured, and so are python and platform of [tool.bundler] in SCRIPT. Prints the path of
+    the bundle.
 
     \b
     Example, for a cluster with glibc 2.28 and Python 3.12:
@@ -66,13 +73,22 @@ def bundle(
     """
     from bundler import bundle as bundles
     from bundler.cache import cache_folder
+    from bundler.errors import Faults, attempt_all
     from bundler.script import read_scripts
+    from bundler.settings import settings_of
     from bundler.targets import targets_for
 
     read = read_scripts(scripts)
     for script in read:
         for warning in script.warnings():
             say(f"warning: {warning}")
+    said, faults = attempt_all(settings_of, read)
+    if faults:
+        raise Faults(faults)
+    pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
+    if not platforms and for_hps:
+        platforms = _platforms_of_hps()
+    platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
     targets = targets_for(read, pythons, platforms)
     output = output or bundles.default_output(scripts)
     tools = bundles.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
@@ -81,6 +97,17 @@ def bundle(
     else:
         follow(bundles.build(read, targets, output, cache_folder(), tools))
     click.echo(output)
+
+
+def _platforms_of_hps() -> tuple[str, ...]:
+    from bundler.cli.account import account_of_environment
+    from bundler.hps.connection import connected
+    from bundler.hps.resources import platforms_to_bundle_for, survey
+
+    with connected(account_of_environment()) as client:
+        platforms = platforms_to_bundle_for(survey(client))
+    say(f"For the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumed; see --platform)")
+    return platforms
 
 
 @click.command("publish-index", no_args_is_help=True, context_settings=HELP)

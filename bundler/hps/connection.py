@@ -20,8 +20,8 @@ from bundler.hps.errors import HpsFault, NoAccount
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Seconds: to connect, and without a byte. The client itself would wait for ever.
-_TIMEOUT = (10.0, 60.0)
+# Seconds to connect, and without a byte unless HPS_TIMEOUT says otherwise. The client itself would wait for ever.
+_CONNECT, _SILENCE = 10.0, 60.0
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The first release to which files can be uploaded, see JMS_VERSIONS of the client.
 _OLDEST = "HPS 1.2.0"
@@ -113,7 +113,7 @@ def explained(subject: str) -> Iterator[None]:
         ) from fault
     except requests.exceptions.Timeout as fault:
         raise HpsFault(
-            subject, f"did not answer within {_TIMEOUT[1]:g} s", "Try again, or ask the administrator."
+            subject, f"did not answer within {_silence():g} s", "Try again, or ask the administrator."
         ) from fault
     except requests.exceptions.ConnectionError as fault:
         raise HpsFault(subject, f"cannot be reached ({_innermost(fault)})", "Check the URL and the network.") from fault
@@ -162,6 +162,13 @@ def _trust(account: Account) -> None:
         os.environ[_CERTIFICATES[0]] = account.ca_bundle
 
 
+def _silence() -> float:
+    try:
+        return float(os.environ.get("HPS_TIMEOUT") or _SILENCE)
+    except ValueError:
+        raise HpsFault("HPS_TIMEOUT", f"is {os.environ['HPS_TIMEOUT']!r}", "Give a number of seconds.") from None
+
+
 _patching = threading.Lock()
 
 
@@ -172,9 +179,11 @@ def _wait_not_for_ever() -> None:
         if getattr(send, "patient", False):
             return
 
+        timeout = (min(_CONNECT, _silence()), _silence())
+
         def sent(self: HTTPAdapter, *args: Any, **options: Any) -> requests.Response:
             if options.get("timeout") is None:
-                options["timeout"] = _TIMEOUT
+                options["timeout"] = timeout
             return send(self, *args, **options)
 
         sent.patient = True  # type: ignore[attr-defined]

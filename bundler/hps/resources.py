@@ -29,6 +29,8 @@ _MANY = 1000
 _ALIVE = timedelta(seconds=60)
 # Each evaluator's applications are a request of their own; so many tell enough about a site.
 _ASKED = 100
+# HPS tells nothing of processors and C libraries: this is what its nodes mostly are.
+_PLATFORMS = {"linux": "x86_64-manylinux_2_28", "windows": "x86_64-pc-windows-msvc", "darwin": "aarch64-apple-darwin"}
 _ABSENT = (404, 405, 501)
 
 
@@ -98,12 +100,21 @@ def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[Any, ...]
     )
 
 
+def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
+    """Return uv's names of the platforms of `resources`; raise `HpsFault` where there are none."""
+    found = {_PLATFORMS[each.platform] for each in resources if each.platform in _PLATFORMS}
+    if not found:
+        raise HpsFault("HPS", "has no evaluator that is alive, and no compute resource set", "Give --platform.")
+    return tuple(sorted(found))
+
+
 def require_somewhere(
     client: Client, applications: Sequence[str], platforms: Sequence[str], resources: Sequence[Resource]
 ) -> None:
     """Raise `NowhereToRun` unless jobs that need `applications` can run on one of `platforms`.
 
-    What was registered is compared, and the server is asked whether its own matching agrees.
+    The server's own matching decides where it can be asked, since only it knows whether case and versions count; else
+    names are compared to the letter.
     """
     wanted = [name.partition("=")[0] for name in applications]
     fitting = [
@@ -113,13 +124,14 @@ def require_somewhere(
     ]
     needs = f"{' and '.join(map(repr, wanted)) or 'anything'} on {' or '.join(platforms)}"
     found = {f"{each.kind} {each.name} ({each.platform or 'any platform'})": _names(each) for each in resources}
-    if not fitting:
-        raise NowhereToRun(needs, found, _advice(wanted, resources))
-    counts = [_server_matches(client, applications, platform) for platform in platforms]
-    if counts and all(count == 0 for count in counts):
+    counts = [_server_matches(client, applications, platform, resources) for platform in platforms]
+    if any(counts) or (fitting and None in counts):
+        return
+    if fitting:
         raise NowhereToRun(
             needs, found, "The server's own matching finds none, perhaps for want of rights or by the version."
         )
+    raise NowhereToRun(needs, found, _advice(wanted, resources))
 
 
 def _names(resource: Resource) -> str:
@@ -136,14 +148,21 @@ def _advice(wanted: Sequence[str], resources: Sequence[Resource]) -> str:
     return "The administrator registers it (see `bundler hps register`), or the script is bundled for other platforms."
 
 
-def _server_matches(client: Client, applications: Sequence[str], platform: str) -> int | None:
-    """Return how many resources the server itself finds for jobs; None where it cannot be asked."""
+def _server_matches(
+    client: Client, applications: Sequence[str], platform: str, resources: Sequence[Resource]
+) -> int | None:
+    """Return how many of `resources` the server itself finds for jobs; None where it cannot be asked."""
+    evaluators = [each.identity for each in resources if each.kind == "evaluator"]
+    if not evaluators:
+        return None  # evaluators that are gone would count
     software = []
     for each in applications:
         name, _, version = each.partition("=")
         software.append(AnalyzeRequiredSoftware(name=name, version=version or None))
     requirements = AnalyzeRequirements(
-        software_requirements=software, resource_requirements=AnalyzeResourceRequirements(platform=platform)
+        software_requirements=software,
+        resource_requirements=AnalyzeResourceRequirements(platform=platform),
+        evaluator_ids=evaluators,
     )
     with explained(client.url):
         try:

@@ -204,6 +204,30 @@ def test_an_application_of_another_name_is_told_before_anything_is_submitted(
     assert hps.projects[project]["active"]
 
 
+def test_a_server_to_which_case_does_not_matter_decides_itself(site: Workplace, hps: Hps, publication: Path) -> None:
+    hps.exact_names = False
+    for configuration in hps.configurations.values():
+        configuration["applications"][0]["name"] = "Uv"
+    with working(evaluator(site, hps)):
+        submitted(site, publication, "--wait")
+    hps.has_analyze = False
+    assert "give --application Uv" in site.run("bundler", "hps", "check", publication).stderr
+
+
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(site: Workplace, hps: Hps, publication: Path) -> None:
+    def fall_silent(_: Handler) -> bool:
+        time.sleep(4)
+        return False
+
+    site.environment["HPS_TIMEOUT"] = "1"
+    for method, pattern in (("GET", "/jms/api/v1"), ("POST", ".*/task_definitions")):
+        hps.faults = {(method, pattern): fall_silent}
+        done = site.run("submit-jobs", publication)
+        assert done.returncode == 1
+        assert "did not answer within 1 s" in done.stderr
+    assert not hps.projects
+
+
 def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
     site: Workplace, hps: Hps, publication: Path
 ) -> None:
@@ -574,3 +598,21 @@ def test_a_publication_that_brings_all_needs_no_application(site: Workplace, hps
     assert done.returncode == 0, done.stderr
     (task,) = hps.of(done.stdout.strip(), "task_definitions").values()
     assert not task["software_requirements"]
+
+
+def test_a_bundle_is_for_the_evaluators_that_hps_has_or_for_what_the_script_says(site: Workplace, hps: Hps) -> None:
+    site.script("solve.py")
+    done = site.run("bundle", "solve.py", "--python", "3.12", "--for-hps")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((site.folder / "solve.bundle" / "manifest.json").read_text())
+    assert [target["name"] for target in manifest["targets"]] == ["3.12-x86_64-manylinux_2_28"]
+    path = site.script("said.py")
+    block = '# [tool.bundler]\n# python = ["3.11", "3.12"]\n# platform = "windows"\n# ///\n'
+    path.write_text(path.read_text().removesuffix("# ///\n") + block)
+    done = site.run("bundle", "said.py")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((site.folder / "said.bundle" / "manifest.json").read_text())
+    assert [target["python"] for target in manifest["targets"]] == ["3.12", "3.11"]
+    assert {target["system"] for target in manifest["targets"]} == {"Windows"}
+    hps.evaluators.clear()
+    assert "Give --platform" in site.run("bundle", "solve.py", "--for-hps").stderr

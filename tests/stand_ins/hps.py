@@ -53,6 +53,7 @@ class Hps:
     resource_sets: list[Table] = field(default_factory=list)
     users: dict[str, str] = field(default_factory=lambda: {"anna": "secret of anna"})
     requests: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     revoked: set[str] = field(default_factory=set)
 
@@ -110,7 +111,10 @@ class Hps:
         wanted = {fold(each["name"]) for each in requirements.get("software_requirements") or []}
         platform = (requirements.get("resource_requirements") or {}).get("platform")
         found = {}
+        asked = requirements.get("evaluator_ids") or list(self.configurations)
         for identity, configuration in self.configurations.items():
+            if identity not in asked:
+                continue
             names = {fold(app["name"]) for app in configuration["applications"]}
             found[identity] = {
                 "has_platform": platform in (None, self.evaluators[identity]["platform"]),
@@ -171,6 +175,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, tables: Any, *, data: bytes | None = None, **headers: str) -> None:
         content = json.dumps(tables).encode() if data is None else data
+        self.hps.sent += len(content)
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if data is None else "application/octet-stream")
         self.send_header("Content-Length", str(len(content)))
