@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
+from bundler import inputs
 from bundler.contents import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.progress import Progress
 from bundler.script import read_script
 from bundler.verify import foreign_files, verify
 from wheelhouse import files, interpreter, lock, toml, uv
+from wheelhouse.build import Builder
 from wheelhouse.credentials import index_credentials
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 
     from bundler.script import Script
     from wheelhouse.download import Remote
-    from wheelhouse.lock import Pin, Resolution
+    from wheelhouse.lock import Pin
+    from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
 # uv calls that run at once; each is one process that waits for the network or writes one file.
@@ -46,6 +51,14 @@ class Tools:
     mirror: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """Which projects may be built here from source: those in `names`, or `everything` that has no wheel."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False
+
+
 def up_to_date(output: Path, scripts: Sequence[Script], targets: Sequence[Target], tools: Tools) -> bool:
     """Return whether `output` is a whole bundle of just these scripts, locks beside them, targets and tools.
 
@@ -55,6 +68,8 @@ def up_to_date(output: Path, scripts: Sequence[Script], targets: Sequence[Target
         found = verify(output)
     except (BundlerError, WheelhouseError):
         return False
+    if any((file.origin or "").startswith("built from the folder") for file in found.files):
+        return False  # nothing tells whether the folder has changed since
     wanted = [script_entry(script) for script in scripts]
     return list(found.scripts) == wanted and [
         (target.name, target.uv is not None, target.interpreter is not None) for target in found.targets
@@ -62,7 +77,12 @@ def up_to_date(output: Path, scripts: Sequence[Script], targets: Sequence[Target
 
 
 def build(
-    scripts: Sequence[Script], targets: Sequence[Target], output: Path, cache: Path, tools: Tools
+    scripts: Sequence[Script],
+    targets: Sequence[Target],
+    output: Path,
+    cache: Path,
+    tools: Tools,
+    builds: Builds,
 ) -> Generator[Progress, None, None]:
     """Resolve `scripts` for `targets`, download what they need through `cache` and write the bundle to `output`.
 
@@ -71,7 +91,7 @@ def build(
     _refuse_foreign(output)
     yield Progress(text=f"Resolving {', '.join(script.name for script in scripts)}")
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
-        contents = _resolve(scripts, targets, tools, Path(scratch), pool)
+        contents = _resolve(scripts, targets, tools, _builder(scripts, cache, builds), Path(scratch), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
@@ -100,12 +120,20 @@ def build(
 
 
 def _resolve(
-    scripts: Sequence[Script], targets: Sequence[Target], tools: Tools, scratch: Path, pool: ThreadPoolExecutor
+    scripts: Sequence[Script],
+    targets: Sequence[Target],
+    tools: Tools,
+    builder: Builder,
+    scratch: Path,
+    pool: ThreadPoolExecutor,
 ) -> Contents:
     """Return all that the bundle will hold; raise `Faults` with all that is missing."""
     stand_in = _uv_script(scripts[0], scratch) if tools.uv else None
     all_scripts = [*scripts, *([stand_in] if stand_in else [])]
-    resolving = [pool.submit(lock.resolve, script.path) for script in all_scripts]
+    resolving = []
+    for number, script in enumerate(all_scripts):
+        (scratch / f"all-{number}").mkdir()
+        resolving.append(pool.submit(inputs.resolve, script, scratch / f"all-{number}"))
     # requests takes a tenth of a second to import; uv resolves meanwhile.
     import wheelhouse.download  # noqa: F401 - for `build`
     from wheelhouse.http import fetch
@@ -113,7 +141,7 @@ def _resolve(
     resolutions, faults = attempt_all(lambda future: future.result(), resolving)
     if faults:
         raise Faults(faults)
-    installs = _installs(all_scripts, resolutions, targets, scratch, pool)
+    installs = _installs(all_scripts, resolutions, targets, builder, scratch, pool)
     uvs = {target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name}
     archives, faults = attempt_all(
         lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
@@ -122,6 +150,21 @@ def _resolve(
         raise Faults(faults)
     interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=False)}
     return Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
+
+
+def _builder(scripts: Sequence[Script], cache: Path, builds: Builds) -> Builder:
+    """Return what builds wheels, with what it needs from the indexes of `scripts`."""
+    options: list[str] = []
+    for script in scripts:
+        settings = script.project().get("tool", {}).get("uv", {})
+        for index in settings.get("index", []):
+            named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
+            options += ["--default-index" if index.get("default") else "--index", named]
+        options += [part for place in settings.get("find-links", []) for part in ("--find-links", place)]
+        if "index-url" in settings:
+            options += ["--default-index", settings["index-url"]]
+    names = frozenset(canonicalize_name(name) for name in builds.names)
+    return Builder(cache=cache, names=names, everything=builds.everything, indexes=options)
 
 
 def _uv_script(like: Script, folder: Path) -> Script:
@@ -161,6 +204,7 @@ def _installs(
     scripts: Sequence[Script],
     resolutions: Sequence[Resolution],
     targets: Sequence[Target],
+    builder: Builder,
     scratch: Path,
     pool: ThreadPoolExecutor,
 ) -> Mapping[tuple[str, str], Sequence[Pin]]:
@@ -174,7 +218,8 @@ def _installs(
     for number, (script, resolution, target) in enumerate(pairs):
         folder = scratch / str(number)
         folder.mkdir()
-        futures.append(pool.submit(lock.pins, resolution, target, script.project(), folder))
+        again, base = inputs.again(script, folder)
+        futures.append(pool.submit(lock.pins, resolution, target, builder, again, base))
     found, faults = attempt_all(lambda future: future.result(), futures)
     if faults:
         raise Faults(faults)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler import manifest as manifests
 from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
 from bundler.readme import readme
-from wheelhouse import files, lock
+from wheelhouse import files, node_lock
 from wheelhouse.errors import UnusableLock, redacted
 from wheelhouse.index import Link, project_page, root_page
 
@@ -74,9 +74,9 @@ def write_target(folder: Path, target: Target, contents: Contents) -> None:
         files.write(place / "simple" / project / "index.html", project_page(project, links))
     for script in contents.scripts:
         name, _, pylock = target_files(script.name)
-        lock.write_node_lock(place / name, pins[name], target)
+        node_lock.write_node_lock(place / name, pins[name], target)
         files.write(place / name, script.data)
-        files.write(place / pylock, lock.target_pylock(pins[name], "../../wheels"))
+        files.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
 
 
 def write_manifest(folder: Path, contents: Contents) -> Manifest:
@@ -88,11 +88,14 @@ def write_manifest(folder: Path, contents: Contents) -> Manifest:
         files=(),
     )
     files.write(folder / "README.txt", readme(manifest))
+    for script in contents.scripts:
+        if script.lock is not None:
+            _keep_evidence(script, folder)
     entries = [_fetched(folder, f"wheels/{wheel.filename}", wheel) for wheel in contents.wheels()]
     entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in contents.archives()]
     entries += [
         File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=files.sha256(path))
-        for path in [folder / "README.txt", *(folder / "targets").rglob("*")]
+        for path in [folder / "README.txt", *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
         if path.is_file()
     ]
     manifest = replace(manifest, files=tuple(sorted(entries, key=lambda file: file.path)))
@@ -103,21 +106,35 @@ def write_manifest(folder: Path, contents: Contents) -> Manifest:
     return manifest
 
 
+def _keep_evidence(script: Script, folder: Path) -> None:
+    """Write the lock that dictated `script` into the bundle, byte for byte, unless it holds a secret.
+
+    Not beside the script: there uv would follow the URLs in it, and fail without network.
+    """
+    assert script.lock is not None  # noqa: S101 - the caller looked
+    with files.explained(script.lock):
+        data = script.lock.read_bytes()
+    text = data.decode(errors="replace")
+    if redacted(text) == text:
+        files.write(folder / "locks" / f"{script.name}.{script.lock.name.removeprefix(f'{script.name}.')}", data)
+
+
 def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:
     # A folder of this machine is nobody's business on the far side, and a query may hold a token.
     origin = None if remote.url.startswith("file:") else redacted(remote.url).partition("?")[0]
+    origin = getattr(remote, "origin", None) or origin
     return File(path=path, size=(folder / path).stat().st_size, sha256=remote.sha256, origin=origin)
 
 
 def script_entry(script: Script) -> ScriptEntry:
     """Return what the manifest says of `script`."""
-    beside = lock.lock_path(script.path)
     return ScriptEntry(
         name=script.name,
         sha256=script.sha256,
         requires_python=str(script.requires_python),
         dependencies=tuple(redacted(dependency) for dependency in script.dependencies),
-        lock_sha256=files.sha256(beside) if beside.is_file() else None,
+        lock_sha256=files.sha256(script.lock) if script.lock else None,
+        resolved_with=tuple(map(redacted, script.resolved_with)),
     )
 
 

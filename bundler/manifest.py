@@ -46,13 +46,17 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptEntry:
-    """A script of the bundle as its author wrote it; `lock_sha256` is the digest of the lock that lay beside it."""
+    """A script of the bundle as its author wrote it.
+
+    `lock_sha256` is the digest of the file that dictated what it installs, `resolved_with` what the command line added.
+    """
 
     name: str
     sha256: str
     requires_python: str
     dependencies: tuple[str, ...]
     lock_sha256: str | None = None
+    resolved_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,7 @@ class Manifest:
                 "requires-python": script.requires_python,
                 "dependencies": list(script.dependencies),
                 "lock-sha256": script.lock_sha256,
+                "resolved-with": list(script.resolved_with),
             }
             for script in self.scripts
         ]
@@ -218,6 +223,7 @@ def _script(table: Any) -> ScriptEntry:
         requires_python=_typed(str, table["requires-python"]),
         dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
         lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
+        resolved_with=tuple(_typed(str, each) for each in _typed(list, table["resolved-with"])),
     )
 
 
@@ -250,7 +256,7 @@ def _wheel_name(value: Any) -> str:
 def _file(table: Any) -> File:
     path = _typed(str, table["path"])
     folder, _, filename = path.partition("/")
-    if not safe_path(path) or (path != "README.txt" and folder not in ("targets", "wheels", "pythons")):
+    if not safe_path(path) or (path != "README.txt" and folder not in ("targets", "wheels", "pythons", "locks")):
         raise ValueError(f"names the file {path!r}, which has no place in a bundle")
     if folder == "wheels":
         parse_filename(filename)

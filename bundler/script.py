@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from bundler.errors import Faults, SameName, ScriptFault, attempt_all
+from bundler.errors import SameName, ScriptFault
 from bundler.manifest import target_files
 from wheelhouse import toml
 from wheelhouse.errors import redacted
 from wheelhouse.files import safe_path
+from wheelhouse.resolution import lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +33,21 @@ _HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A script as it was read once: `data` are its bytes, `metadata` the tables of its block."""
+    """A script as it was read once: `data` are its bytes, `metadata` the tables of its block.
+
+    `kind` is script, or requirements, pylock or project where it only stands for such an input, which is `source` then.
+    `lock` is the file that dictates what it installs, `resolved_with` what the command line adds to what it asks for.
+    """
 
     path: Path
     data: bytes
     requires_python: SpecifierSet
     dependencies: tuple[str, ...]
     metadata: dict[str, Any]
+    kind: str = "script"
+    source: Path | None = None
+    lock: Path | None = None
+    resolved_with: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,24 +109,20 @@ def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**source, "path": str(folder / source["path"])} if "path" in source else source
 
 
-def read_scripts(paths: Sequence[Path]) -> list[Script]:
-    """Read the scripts of one bundle; raise `Faults` with what is wrong with all of them."""
-    distinct = list({path.resolve(): path for path in paths}.values())
-    scripts, faults = attempt_all(read_script, distinct)
+def require_distinct(scripts: Sequence[Script]) -> list[Exception]:
+    """Return a `SameName` for all of `scripts` that would make the same file of a bundle."""
     makers: dict[str, list[Path]] = {}
-    for path in distinct:
-        for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(path.name)}:
-            makers.setdefault(name, []).append(path)
-    faults += [SameName(makers_of_one) for makers_of_one in makers.values() if len(makers_of_one) > 1]
-    if faults:
-        raise Faults(faults)
-    return scripts
+    for script in scripts:
+        for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(script.name)}:
+            makers.setdefault(name, []).append(script.source or script.path)
+    return [SameName(makers_of_one) for makers_of_one in makers.values() if len(makers_of_one) > 1]
 
 
-def read_script(path: Path) -> Script:
-    """Read `path` and its metadata block; raise `ScriptFault`."""
+def read_script(path: Path, data: bytes | None = None) -> Script:
+    """Read `path`, or `data` in its place, and its metadata block; raise `ScriptFault`."""
+    given = data is not None
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if data is None else data
         text = data.decode()
     except OSError as fault:
         raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault
@@ -131,7 +136,16 @@ def read_script(path: Path) -> Script:
         raise ScriptFault(path, "has a name that no bundle can carry to every system", "Rename it.")
     metadata = parse_block(path, text.replace("\r\n", "\n"))
     requires_python, dependencies = _check(path, metadata)
-    return Script(path=path, data=data, requires_python=requires_python, dependencies=dependencies, metadata=metadata)
+    beside = lock_path(path)
+    return Script(
+        path=path,
+        data=data,
+        requires_python=requires_python,
+        dependencies=dependencies,
+        metadata=metadata,
+        source=path if given else None,
+        lock=beside if not given and beside.is_file() else None,
+    )
 
 
 def parse_block(path: Path, text: str) -> dict[str, Any]:

@@ -67,6 +67,10 @@ class UvFailed(WheelhouseError):
         return f"{self.headline}\n{redacted(self.words)}"
 
 
+class ResolverFailed(UvFailed):
+    """pip-tools or pip said no."""
+
+
 class UvMissing(WheelhouseError):
     """There is no uv to call."""
 
@@ -74,18 +78,27 @@ class UvMissing(WheelhouseError):
         return "uv: not found beside this Python or on the PATH. Install it: pip install uv."
 
 
+class BuildFailed(WheelhouseError):
+    """No wheel could be built of a package that has none."""
+
+    def __init__(self, name: str, reason: str, words: str = "") -> None:
+        self.name = name
+        self.reason = reason
+        self.words = words.strip()
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, [f"{self.name}: {self.reason}.", redacted(self.words)]))
+
+
 class StaleLock(WheelhouseError):
     """A lock lies beside the script and no longer fits it."""
 
-    def __init__(self, lock: Path, script: Path) -> None:
+    def __init__(self, lock: Path, command: str) -> None:
         self.lock = lock
-        self.script = script
+        self.command = command
 
     def __str__(self) -> str:
-        return (
-            f"{self.lock}: does not fit {self.script.name} any more. "
-            f"Renew it (uv lock --script {self.script.name}) or delete it."
-        )
+        return f"{self.lock}: does not fit what it locks any more. Renew it ({self.command}) or delete it."
 
 
 class UnusableLock(WheelhouseError):

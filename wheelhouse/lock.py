@@ -1,26 +1,35 @@
-"""Locks: one universal lock made by uv (PEP 751), the wheels that a target takes from it, and the lock for the node."""
+"""The wheels that a target takes from one universal lock (PEP 751)."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError, PylockValidationError
-from packaging.specifiers import SpecifierSet
+from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
 from packaging.tags import create_compatible_tags_selector
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from wheelhouse import toml, uv
-from wheelhouse.errors import NoWheels, PythonRefused, StaleLock, UnusableLock, UvFailed
+from wheelhouse.build import Builder, is_direct
+from wheelhouse.errors import (
+    BuildFailed,
+    DownloadsFailed,
+    FileFault,
+    NoWheels,
+    PythonRefused,
+    UnusableLock,
+)
+from wheelhouse.resolution import parse
 from wheelhouse.wheel import Wheel, url_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from packaging.specifiers import SpecifierSet
+
+    from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
 _OF_THE_KERNEL = re.compile(r"\bplatform_(release|version)\b")
@@ -35,71 +44,35 @@ class Pin:
     marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """What uv found for a script on every platform; `locked` when a lock beside the script dictated it."""
+def pins(
+    resolution: Resolution,
+    target: Target,
+    builder: Builder,
+    again: Callable[[Target], tuple[int, str, str]] | None = None,
+    again_base: Path | None = None,
+) -> list[Pin]:
+    """Return what `target` installs, built by `builder` where it wants to.
 
-    script: Path
-    pylock: Pylock
-    locked: bool
-
-    @property
-    def requires_python(self) -> SpecifierSet:
-        """The Python versions that the lock is for."""
-        return self.pylock.requires_python or SpecifierSet()
-
-
-def lock_path(script: Path) -> Path:
-    """Return where uv keeps the lock of `script`."""
-    return script.with_name(f"{script.name}.lock")
-
-
-def resolve(script: Path) -> Resolution:
-    """Resolve `script` with uv for all platforms and Pythons it allows; a lock beside it is taken as it is.
-
-    Raises `StaleLock` when that lock does not fit the script, `UvFailed` for all else that uv refuses.
-    """
-    locked = lock_path(script).is_file()
-    code, out, err = uv.export(script, locked=locked)
-    if code and locked and "needs to be updated" in err:
-        raise StaleLock(lock_path(script), script)
-    if code:
-        raise UvFailed(f"{script.name}: uv could not resolve its dependencies.", err)
-    return Resolution(script=script, pylock=_parse(out, script.name), locked=locked)
-
-
-def pins(resolution: Resolution, target: Target, project: dict[str, Any], folder: Path) -> list[Pin]:
-    """Return what `target` installs.
-
-    Where the universal lock pins versions that have no wheel for the target (it knows nothing of glibc), the target is
-    resolved again, wheels only, from `project` (the tables of a pyproject.toml) in the empty folder `folder`.
+    Where the universal lock pins versions that have no wheel for the target (it knows nothing of glibc), `again`
+    resolves for the target alone, wheels only, and returns what uv did; paths in that are relative to `again_base`.
     Raises `PythonRefused`, `NoWheels`, `UnusableLock`.
     """
-    subject = resolution.script.name
-    chosen, misfits = _select(resolution.pylock, resolution.requires_python, target, subject)
-    if misfits and not resolution.locked:
-        (folder / "pyproject.toml").write_text(toml.dumps(project), encoding="utf-8")
-        output = folder / "pylock.toml"
-        code, _, err = uv.compile_for(folder, python=target.python, platform=target.platform.name, output=output)
+    subject, requires_python = resolution.subject, resolution.requires_python
+    chosen, misfits = _select(resolution.pylock, requires_python, target, subject, builder, resolution.base)
+    if misfits and not resolution.locked and again:
+        code, out, err = again(target)
         if code:
             raise NoWheels(subject, str(target), misfits, err)
-        again = _parse(output.read_text(encoding="utf-8"), subject)
-        chosen, misfits = _select(again, resolution.requires_python, target, subject)
+        chosen, misfits = _select(
+            parse(out, subject), requires_python, target, subject, builder, again_base or resolution.base
+        )
     if misfits:
         raise NoWheels(subject, str(target), misfits)
     return chosen
 
 
-def _parse(text: str, subject: str) -> Pylock:
-    """Parse what uv exported; what an index calls its files may still break the rules of PEP 751."""
-    try:
-        return Pylock.from_dict(toml.loads(text))
-    except PylockValidationError as fault:
-        raise UnusableLock(subject, [str(fault)]) from fault
-
-
 def _select(
-    pylock: Pylock, requires_python: SpecifierSet, target: Target, subject: str
+    pylock: Pylock, requires_python: SpecifierSet, target: Target, subject: str, builder: Builder, base: Path
 ) -> tuple[list[Pin], list[tuple[str, str, str]]]:
     environments = target.environments(requires_python)
     if not environments:
@@ -122,16 +95,22 @@ def _select(
         if not fitting:
             continue
         bad = _misfits(fitting, target)
-        misfits += bad.values()
+        sources = {
+            id(package) for package in fitting if (id(package) in bad or is_direct(package)) and builder.wants(package)
+        }
+        built, faults = _built([package for package in fitting if id(package) in sources], target, builder, base)
+        chosen += built
+        unusable += faults
+        misfits += [row for identity, row in bad.items() if identity not in sources]
         rest = Pylock(
             lock_version=Version("1.0"),
             created_by=pylock.created_by,
-            packages=[package for package in fitting if id(package) not in bad],
+            packages=[package for package in fitting if id(package) not in bad and id(package) not in sources],
         )
         try:
             for package, source in rest.select(environment=environment, tags=target.tags):
                 try:
-                    chosen.append(_pin(package, source))
+                    chosen.append(_pin(package, source, base))
                 except ValueError as fault:
                     unusable.append(f"{package.name}: {fault}")
         except PylockSelectError as fault:
@@ -141,14 +120,26 @@ def _select(
     return sorted(chosen, key=lambda pin: pin.wheel.filename), misfits
 
 
+def _built(packages: Iterable[Package], target: Target, builder: Builder, base: Path) -> tuple[list[Pin], list[str]]:
+    """Return pins of what `builder` makes of `packages`, and why it could not make the others."""
+    pins, faults = [], []
+    for package in packages:
+        try:
+            wheel = builder.build(package, target, base)
+            pins.append(Pin(wheel=wheel, marker=str(package.marker) if package.marker else None))
+        except (BuildFailed, DownloadsFailed, FileFault) as fault:
+            faults.append(str(fault))
+    return pins, faults
+
+
 def _holds(package: Package, environment: Any) -> bool:
     return package.marker is None or package.marker.evaluate(environment, context="lock_file")
 
 
-def _pin(package: Package, source: object) -> Pin:
+def _pin(package: Package, source: object, base: Path) -> Pin:
     if not isinstance(source, PackageWheel | PackageArchive):
-        raise ValueError("comes from source code (git or a folder), and only wheels can be carried")  # noqa: TRY004  # the lock is at fault, not the caller
-    url = source.url or (Path(source.path).resolve().as_uri() if source.path else "")
+        raise ValueError("comes from source code")  # noqa: TRY004  # the lock is at fault, not the caller
+    url = source.url or ((base / source.path).resolve().as_uri() if source.path else "")
     filename = source.filename if isinstance(source, PackageWheel) else _filename(source)
     sha256 = source.hashes.get("sha256")
     if sha256 is None:
@@ -179,7 +170,10 @@ def _misfits(packages: Iterable[Package], target: Target) -> dict[int, tuple[str
                 continue
         if next(iter(compatible(parsed)), None) is None:
             tags = [tag for _, some in parsed for tag in some]
-            misfits[id(package)] = (package.name, str(package.version or ""), _reason(tags, target))
+            reason = _reason(tags, target)
+            if not tags and package.sdist is not None:
+                reason += f": add --build {package.name}"
+            misfits[id(package)] = (package.name, str(package.version or ""), reason)
     return misfits
 
 
@@ -202,53 +196,3 @@ def _reason(tags: Sequence[Any], target: Target) -> str:
         if minors:
             return f"its wheels need glibc {libc[1]}.{min(minors)}"
     return f"no wheel for this platform; there are {', '.join(sorted(platforms))}"
-
-
-def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
-    """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
-
-    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that
-    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The
-    markers stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
-    """
-    minor = ".".join(target.python.split(".")[:2])
-    block = [f'requires-python = "=={minor}.*"', "dependencies = ["]
-    block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
-    block += ["]"]
-    for pin in pins:
-        block += [
-            "[[tool.uv.dependency-metadata]]",
-            f'name = "{pin.wheel.project}"',
-            f'version = "{pin.wheel.version}"',
-        ]
-    script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
-    code, _, err = uv.lock(script)
-    if code:
-        raise UvFailed(f"{script.name}: uv could not lock it for {target}.", err)
-
-
-def requirement(pin: Pin) -> str:
-    """Return `pin` as a dependency specifier (PEP 508)."""
-    pinned = f"{pin.wheel.project}=={pin.wheel.version}"
-    return f"{pinned} ; {pin.marker}" if pin.marker else pinned
-
-
-def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
-    """Return pylock.toml (PEP 751) of one target; its wheels lie in the folder `wheels`, relative to the lock."""
-    from packaging.markers import Marker
-
-    packages = [
-        Package(
-            name=canonicalize_name(pin.wheel.project),
-            version=pin.wheel.version,
-            marker=Marker(pin.marker) if pin.marker else None,
-            wheels=[
-                PackageWheel(
-                    path=f"{wheels}/{pin.wheel.filename}", size=pin.wheel.size, hashes={"sha256": pin.wheel.sha256}
-                )
-            ],
-        )
-        for pin in pins
-    ]
-    pylock = Pylock(lock_version=Version("1.0"), created_by="bundler", packages=packages)
-    return toml.dumps(pylock.to_dict()).encode()

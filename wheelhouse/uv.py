@@ -13,9 +13,11 @@ from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvFailed, UvMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
+# Run from the folder of what is compiled: uv reads [tool.uv] of a pyproject.toml only from there.
+_COMPILE = ["pip", "compile", "--quiet", "--python", sys.executable]
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
@@ -32,11 +34,13 @@ def executable() -> str:
         return found
 
 
-def call(arguments: Sequence[str | Path], *, cwd: Path | None = None) -> tuple[int, str, str]:
+def call(
+    arguments: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run uv with `arguments`; return exit code, standard output and error."""
     bundle = ca_bundle()
     trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
-    return process.run([executable(), *arguments], cwd=cwd, env={**_ENV, **trusted})
+    return process.run([executable(), *arguments], cwd=cwd, env={**_ENV, **trusted, **(env or {})})
 
 
 def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
@@ -50,14 +54,23 @@ def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
     return call([*arguments, "--locked"] if locked else arguments)
 
 
-def compile_for(project: Path, *, python: str, platform: str, output: Path) -> tuple[int, str, str]:
-    """Resolve the pyproject.toml in the folder `project` for one target, wheels only, into `output` (a pylock.toml)."""
+def export_project(folder: Path) -> tuple[int, str, str]:
+    """Print the uv.lock of the project in `folder`, without its development groups, as pylock.toml."""
     return call(
-        ["pip", "compile", "--quiet", "pyproject.toml", "--python-version", python, "--python-platform", platform]
-        + ["--only-binary", ":all:", "--format", "pylock.toml", "--output-file", str(output)],
-        # uv reads [tool.uv] of this file only when run from its folder.
-        cwd=project,
+        ["export", "--quiet", "--format", "pylock.toml", "--locked", "--no-dev", "--python", sys.executable],
+        cwd=folder,
     )
+
+
+def compile_universal(source: Path) -> tuple[int, str, str]:
+    """Resolve a pyproject.toml or requirements.txt for all platforms and print it as pylock.toml."""
+    return call([*_COMPILE, source.name, "--universal", "--format", "pylock.toml"], cwd=source.parent)
+
+
+def compile_for(source: Path, *, python: str, platform: str) -> tuple[int, str, str]:
+    """Resolve a pyproject.toml or requirements.txt for one target, wheels only, and print it as pylock.toml."""
+    options = ["--python-version", python, "--python-platform", platform, "--only-binary", ":all:"]
+    return call([*_COMPILE, source.name, *options, "--format", "pylock.toml"], cwd=source.parent)
 
 
 def lock(script: Path) -> tuple[int, str, str]:
@@ -97,6 +110,12 @@ def version() -> str:
     """Return the version of uv."""
     _, out, _ = call(["--version"])
     return out.split()[1]
+
+
+def build(source: Path, out: Path, options: Sequence[str], env: Mapping[str, str]) -> tuple[int, str, str]:
+    """Build a wheel of `source`, a folder or an sdist, into the folder `out`, in isolation."""
+    # From an empty place, since uv would read the settings of a project around it.
+    return call(["build", "--wheel", "--out-dir", out, *options, source], cwd=source.parent, env=env)
 
 
 def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path) -> tuple[int, str, str]:

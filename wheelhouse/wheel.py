@@ -31,12 +31,16 @@ _METADATA_LIMIT = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A wheel that a lock names: `size` in bytes where the index tells it, `sha256` in hex."""
+    """A wheel that a lock names: `size` in bytes where the index tells it, `sha256` in hex.
+
+    `origin` is what people are told of where it comes from, if that is not `url`.
+    """
 
     filename: str
     url: str
     sha256: str
     size: int | None = None
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         parse_filename(self.filename)

@@ -50,6 +50,25 @@ _PATH = click.Path(path_type=Path)
     help="Where --include-python takes Pythons from: a URL or folder with archives and a downloads.json; uv's own list "
     "if not given.",
 )
+@click.option(
+    "--build",
+    "builds",
+    metavar="NAME",
+    multiple=True,
+    help="A package to build here if no wheel of it fits. What requirements point at (git, folders) always is.",
+)
+@click.option("--build-all", is_flag=True, help="Build every package of which no wheel fits.")
+@click.option("--with", "requirements", metavar="REQ", multiple=True, help="A requirement beside those of SCRIPT.")
+@click.option("--constraint", "constraints", metavar="FILE", multiple=True, type=_PATH, help="Bounds, as uv has them.")
+@click.option("--override", "overrides", metavar="FILE", multiple=True, type=_PATH, help="Overrides, as uv has them.")
+@click.option("--locked", is_flag=True, help="Fail unless every SCRIPT has a lock beside it, and it fits.")
+@click.option(
+    "--resolver",
+    type=click.Choice(["uv", "pip-tools"]),
+    default="uv",
+    show_default=True,
+    help="pip-tools honours pip.conf and PIP_*, and resolves for this Python and platform only.",
+)
 @click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
 def bundle(
     scripts: tuple[Path, ...],
@@ -60,9 +79,19 @@ def bundle(
     include_uv: bool,
     include_python: bool,
     python_mirror: str | None,
+    builds: tuple[str, ...],
+    build_all: bool,
+    requirements: tuple[str, ...],
+    constraints: tuple[Path, ...],
+    overrides: tuple[Path, ...],
+    locked: bool,
+    resolver: str,
     upgrade: bool,
 ) -> None:
     """Bundle SCRIPT with every wheel that its inline metadata asks for.
+
+    SCRIPT may also be a requirements.txt, a pylock.toml or the folder of a project with its uv.lock, whose environment
+    then runs whatever a job names in BUNDLER_ARGUMENTS; "-" is a script on standard input.
 
     A SCRIPT.lock beside it is honoured, and so are python and platform of [tool.bundler] in SCRIPT. Prints the path of
     the bundle.
@@ -71,14 +100,21 @@ def bundle(
     Example, for a cluster with glibc 2.28 and Python 3.12:
         bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
     """
-    from bundler import bundle as bundles
+    from bundler import bundle as bundling
     from bundler.cache import cache_folder
     from bundler.errors import Faults, attempt_all
-    from bundler.script import read_scripts
+    from bundler.inputs import Extras, read_inputs, requirement_lines
     from bundler.settings import settings_of
     from bundler.targets import targets_for
 
-    read = read_scripts(scripts)
+    extras = Extras(
+        requirements=requirements,
+        constraints=tuple(line for path in constraints for line in requirement_lines(path)),
+        overrides=tuple(line for path in overrides for line in requirement_lines(path)),
+        pip_tools=resolver == "pip-tools",
+        locked=locked,
+    )
+    read = read_inputs(scripts, extras)
     for script in read:
         for warning in script.warnings():
             say(f"warning: {warning}")
@@ -90,12 +126,13 @@ def bundle(
         platforms = _platforms_of_hps()
     platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
     targets = targets_for(read, pythons, platforms)
-    output = output or bundles.default_output(scripts)
-    tools = bundles.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
-    if not upgrade and bundles.up_to_date(output, read, targets, tools):
+    output = output or bundling.default_output(scripts)
+    tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    if not upgrade and bundling.up_to_date(output, read, targets, tools):
         say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
     else:
-        follow(bundles.build(read, targets, output, cache_folder(), tools))
+        may_build = bundling.Builds(names=builds, everything=build_all)
+        follow(bundling.build(read, targets, output, cache_folder(), tools, may_build))
     click.echo(output)
 
 

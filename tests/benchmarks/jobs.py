@@ -151,9 +151,8 @@ def main() -> None:
                 for way, found in rows.items():
                     seconds = statistics.median(each[0] for each in found)
                     memory = max(each[1] for each in found) // 1000
-                    print(
-                        f"  {count:6} jobs  {way:16} {seconds:7.2f} s  {requests[way]:3} requests  {memory:3} MB at most"
-                    )
+                    about = f"{seconds:7.2f} s  {requests[way]:3} requests  {memory:3} MB at most"
+                    print(f"  {count:6} jobs  {way:16} {about}")
             print(f"\nOne question at {COUNTS[-1]} jobs of which ten changed, median of {rounds}")
             for way in ("ours", "get_jobs()"):
                 polls = [poll(hps, big, way, environment) for _ in range(rounds)]

@@ -1,0 +1,186 @@
+"""What can be bundled: scripts, requirements files, locks and projects, and how each is resolved."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, replace
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from bundler.errors import Faults, ScriptFault, attempt_all
+from bundler.script import Script, read_script, require_distinct
+from wheelhouse import files, pip_tools, resolution, toml, uv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wheelhouse.resolution import Resolution
+    from wheelhouse.target import Target
+
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
+_STDIN = Path("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What the command line adds to what scripts ask for: requirements, constraints and overrides as uv has them.
+
+    With `pip_tools` it is pip-tools that resolves; with `locked` every script must have a lock.
+    """
+
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    pip_tools: bool = False
+    locked: bool = False
+
+    def as_options(self) -> tuple[str, ...]:
+        """Return all of it in words, for the manifest."""
+        pairs = (("--with", self.requirements), ("--constraint", self.constraints), ("--override", self.overrides))
+        words = tuple(f"{option} {text}" for option, texts in pairs for text in texts)
+        return (*words, *(("--resolver pip-tools",) if self.pip_tools else ()))
+
+
+def requirement_lines(path: Path) -> tuple[str, ...]:
+    """Return the requirements in a file of one a line; raise `ScriptFault` for anything else."""
+    with files.explained(path):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = tuple(line for each in lines if (line := re.sub(r"(^|\s+)#.*", "", each).strip()))
+    _require_requirements(path, found)
+    return found
+
+
+def _require_requirements(path: Path, texts: Sequence[str]) -> None:
+    for text in texts:
+        try:
+            Requirement(text)
+        except InvalidRequirement as fault:
+            raise ScriptFault(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "Mend it.") from fault
+
+
+def read_inputs(paths: Sequence[Path], extras: Extras) -> list[Script]:
+    """Read the inputs of one bundle, `-` being a script on standard input; raise `Faults` with all that is wrong.
+
+    An input that is no script becomes one, which runs whatever a job names in its environment.
+    """
+    _require_requirements(Path("--with"), extras.requirements)
+    distinct = list({path if path == _STDIN else path.resolve(): path for path in paths}.values())
+    scripts, faults = attempt_all(lambda path: _with(_read(path), extras), distinct)
+    faults += require_distinct(scripts)
+    if faults:
+        raise Faults(faults)
+    return scripts
+
+
+def _read(path: Path) -> Script:
+    if path == _STDIN:
+        return read_script(Path("stdin.py"), sys.stdin.buffer.read())
+    if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
+        return _project(path.parent if path.name == "pyproject.toml" else path)
+    if _PYLOCK.fullmatch(path.name):
+        return _runner(path, path.stem.replace(".", "-"), "pylock", path)
+    if path.suffix in (".txt", ".in"):
+        return _runner(path, path.stem, "requirements", path)
+    return read_script(path)
+
+
+def _project(folder: Path) -> Script:
+    path = folder / "pyproject.toml"
+    with files.explained(path):
+        try:
+            tables = toml.loads(path.read_text(encoding="utf-8"))
+            project = tables["project"]
+            name, requires = str(project["name"]), SpecifierSet(project.get("requires-python", ""))
+        except (ValueError, KeyError, TypeError, InvalidSpecifier) as fault:
+            raise ScriptFault(path, f"is no project with a name ({fault})", "Mend it.") from fault
+    if not (folder / "uv.lock").is_file():
+        raise ScriptFault(path, "has no uv.lock beside it", "Make it with `uv lock`.")
+    dependencies = tuple(map(str, project.get("dependencies", [])))
+    runner = _runner(folder, name, "project", folder / "uv.lock")
+    return replace(
+        runner, requires_python=requires, dependencies=dependencies, metadata={"tool": tables.get("tool", {})}
+    )
+
+
+def _runner(path: Path, stem: str, kind: str, lock: Path) -> Script:
+    """Return the script that stands for an input without one; `lock` decides what it installs."""
+    with files.explained(path):
+        lock.read_bytes()
+    text = resources("bundler").joinpath("templates/runner.py").read_text(encoding="utf-8")
+    block = "# /// script\n# dependencies = []\n# ///\n"
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "inputs"
+    return Script(
+        path=path.absolute().parent / f"{plain}.py",
+        data=(block + text.replace("{origin}", ascii(path.absolute().name)[1:-1])).encode(),
+        requires_python=SpecifierSet(),
+        dependencies=(),
+        metadata={},
+        kind=kind,
+        source=path,
+        lock=lock,
+    )
+
+
+def _with(script: Script, extras: Extras) -> Script:
+    """Return `script` with what the command line adds."""
+    if extras.locked and script.lock is None:
+        raise ScriptFault(script.path, "has no lock beside it", f"Make it with `uv lock --script {script.name}`.")
+    added = extras.requirements or extras.constraints or extras.overrides
+    if not added and not extras.pip_tools:
+        return script
+    if script.lock is not None:
+        fact = "cannot be resolved otherwise than its lock says" if script.kind != "requirements" else "is complete"
+        raise ScriptFault(script.source or script.path, fact, "Leave out --with, --constraint, --override, --resolver.")
+    settings: dict[str, Any] = dict(script.metadata.get("tool", {}).get("uv", {}))
+    for key, texts in (("constraint-dependencies", extras.constraints), ("override-dependencies", extras.overrides)):
+        if texts:
+            settings[key] = [*settings.get(key, []), *texts]
+    tool = {**script.metadata.get("tool", {}), **({"uv": settings} if settings else {})}
+    return replace(
+        script,
+        dependencies=(*script.dependencies, *extras.requirements),
+        metadata={**script.metadata, "tool": tool},
+        resolved_with=extras.as_options(),
+    )
+
+
+def resolve(script: Script, folder: Path) -> Resolution:
+    """Resolve `script` for all platforms; `folder` is an empty one for what that takes.
+
+    Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
+    """
+    if "--resolver pip-tools" in script.resolved_with:
+        return pip_tools.resolve(script.name, script.dependencies, folder)
+    if script.kind == "requirements":
+        return resolution.resolve_requirements(script.source or script.path)
+    if script.kind == "pylock":
+        return resolution.read_pylock(script.source or script.path)
+    if script.kind == "project":
+        return resolution.resolve_folder(script.source or script.path, script.name)
+    if script.resolved_with:
+        return resolution.resolve_project(script.name, script.project(), folder)
+    return resolution.resolve_script(script.path) if script.source is None else _from_bytes(script, folder)
+
+
+def _from_bytes(script: Script, folder: Path) -> Resolution:
+    path = folder / script.name
+    files.write(path, script.data)
+    return resolution.resolve_script(path)
+
+
+def again(script: Script, folder: Path) -> tuple[Callable[[Target], tuple[int, str, str]], Path]:
+    """Return what resolves `script` for one target, wheels only, and the folder that paths in the result start from."""
+    source = script.source if script.kind == "requirements" else None
+    path = source.absolute() if source else folder / "pyproject.toml"
+
+    def compiled(target: Target) -> tuple[int, str, str]:
+        if source is None:
+            path.write_text(toml.dumps(script.project()), encoding="utf-8")
+        return uv.compile_for(path, python=target.python, platform=target.platform.name)
+
+    return compiled, path.parent

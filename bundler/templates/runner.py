@@ -1,0 +1,14 @@
+"""Runs a file of the job, or a module, in the environment of {origin}: the first argument is a path, or -m MODULE."""
+
+import runpy
+import sys
+
+if sys.argv[1:2] == ["-m"] and sys.argv[2:]:
+    module = sys.argv[2]
+    sys.argv[:3] = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+elif len(sys.argv) > 1:
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    sys.exit("Say what to run in BUNDLER_ARGUMENTS: a file of the job, or -m MODULE, and its arguments.")

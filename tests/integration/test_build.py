@@ -1,0 +1,212 @@
+"""What has no wheel: built here, by real uv and real git, and then bundled like anything else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PYTHON, Workplace
+from tests.end_to_end.test_main_job import evaluate, tree
+from tests.stand_ins.sources import source_sdist, write_source
+from tests.stand_ins.wheels import make_wheel
+
+HAS_COMPILER = shutil.which("cc") is not None
+
+
+def manifest(workplace: Workplace, name: str = "solve.bundle") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((workplace.folder / name / "manifest.json").read_text())
+    return found
+
+
+def origins(workplace: Workplace) -> dict[str, str | None]:
+    files = manifest(workplace)["files"]
+    return {Path(file["path"]).name: file["origin"] for file in files if file["path"].startswith("wheels/")}
+
+
+def test_a_source_distribution_is_built_when_asked_for_and_serves_every_target(workplace: Workplace) -> None:
+    workplace.index.add(source_sdist("source", requires=("alpha",)))
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "source", body="import source, alpha\nprint('got', source.version, alpha.version)\n")
+    everywhere = ["--python", "3.12", "--platform", "windows", "--platform", "x86_64-manylinux_2_28"]
+    done = workplace.run("bundle", "solve.py", *everywhere)
+    assert done.returncode == 1
+    assert "only a source distribution is published: add --build source" in done.stderr
+    for option in (["--build", "Source"], ["--build-all"]):
+        done = workplace.run("bundle", "solve.py", "--python", PYTHON, *everywhere, *option, "--upgrade")
+        assert done.returncode == 0, done.stderr
+    url = f"{workplace.index.url}/files/source-1.0.tar.gz"
+    assert origins(workplace)["source-1.0-py3-none-any.whl"] == f"built from {url}"
+    workplace.bundle("solve.py", "--build", "source", "-o", "here.bundle")
+    done, _ = evaluate(workplace, workplace.publish("here.bundle"))
+    assert "got 1.0 1.0" in done.stdout
+
+
+def test_the_same_source_is_built_once_and_gives_the_same_bundle(workplace: Workplace) -> None:
+    workplace.index.add(source_sdist("source"))
+    workplace.script("solve.py", "source")
+    first = tree(workplace.bundle("solve.py", "--build", "source"))
+    assert tree(workplace.bundle("solve.py", "--build", "source", "--upgrade")) == first
+    assert tree(workplace.bundle("solve.py", "--build", "source", "-o", "other.bundle")) == first
+
+
+@pytest.mark.skipif(not HAS_COMPILER, reason="there is no compiler here")
+def test_what_is_compiled_here_serves_this_machine_and_no_other(workplace: Workplace) -> None:
+    workplace.index.add(source_sdist("fast", compiled=True))
+    workplace.script("solve.py", "fast", body="import fast\nprint('answer', fast.answer())\n")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--platform", "windows", "--build", "fast")
+    assert done.returncode == 1
+    assert "fast: it is built for this machine" in done.stderr
+    assert not (workplace.folder / "solve.bundle").exists()
+    workplace.bundle("solve.py", "--build", "fast")
+    done, _ = evaluate(workplace, workplace.publish())
+    assert "answer 42" in done.stdout
+
+
+def test_folders_and_git_commits_that_a_script_names_are_built_without_asking(workplace: Workplace) -> None:
+    write_source(workplace.folder / "libs" / "mine", "mine", "0.3")
+    repository = write_source(workplace.folder / "repository" / "sub", "ours", "0.4").parent
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@x.test"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "first"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    ours = f'{{ git = "file://{repository}", subdirectory = "sub" }}'
+    uv = f'sources = {{ mine = {{ path = "libs/mine" }}, ours = {ours} }}'
+    body = "import mine, ours\nprint('got', mine.version, ours.version)\n"
+    workplace.script("solve.py", "mine", "ours", body=body, uv=uv)
+    workplace.bundle("solve.py")
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    found = origins(workplace)
+    assert found["mine-0.3-py3-none-any.whl"] == "built from the folder mine"
+    assert found["ours-0.4-py3-none-any.whl"] == f"built from git+file://{repository}@{commit}"
+    done, _ = evaluate(workplace, workplace.publish())
+    assert "got 0.3 0.4" in done.stdout
+    assert not list((workplace.folder / "libs").rglob("*.egg-info")), "the source is left as it was"
+    write_source(workplace.folder / "libs" / "mine", "mine", "0.5")
+    workplace.bundle("solve.py")
+    assert "mine-0.5-py3-none-any.whl" in origins(workplace)
+
+
+def test_a_build_that_fails_is_told_in_its_own_words(workplace: Workplace) -> None:
+    folder = write_source(workplace.folder / "mine", "mine")
+    (folder / "backend.py").write_text("raise SystemExit('this backend is broken')\n")
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert done.returncode == 1
+    assert "this backend is broken" in done.stderr
+    assert 'Traceback (most recent call last):\n  File "/work' not in done.stderr
+    assert not (workplace.folder / "solve.bundle").exists()
+
+
+def test_a_source_distribution_that_changed_is_not_built(workplace: Workplace) -> None:
+    name = workplace.index.add(source_sdist("source"))
+    script = workplace.script("solve.py", "source")
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    workplace.index.files[name] += b"more"
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--build", "source")
+    assert done.returncode == 1
+    assert "the lock says" in done.stderr
+
+
+def test_requirements_files_locks_and_projects_are_environments_for_whatever_a_job_names(workplace: Workplace) -> None:
+    for version in ("1.0", "2.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    (workplace.folder / "bounds.txt").write_text("alpha<2  # not yet\n")
+    (workplace.folder / "requirements.txt").write_text("# ours\nalpha\n-c bounds.txt\n")
+    project = workplace.folder / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "my-study"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["alpha"]\n'
+    )
+    done = workplace.run("bundle", "project", "--python", PYTHON)
+    assert "has no uv.lock beside it" in done.stderr
+    assert workplace.run("uv", "lock", cwd=project).returncode == 0
+    lock = ["uv", "export", "--format", "pylock.toml", "-o", "../pylock.study.toml", "--quiet"]
+    assert workplace.run(*lock, cwd=project).returncode == 0
+    (workplace.folder / "job.py").write_text("import sys, alpha\nprint('ran', sys.argv, alpha.version)\n")
+    for given, script, version in (
+        ("requirements.txt", "requirements.py", "1.0"),
+        ("pylock.study.toml", "pylock-study.py", "2.0"),
+        ("project", "my-study.py", "2.0"),
+    ):
+        done = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle", "--upgrade")
+        assert done.returncode == 0, done.stderr
+        assert manifest(workplace, "x.bundle")["scripts"][0]["name"] == script
+        publication = workplace.publish("x.bundle")
+        environment = {
+            "UV_CACHE_DIR": str(workplace.folder / "node-cache"),
+            "BUNDLER_ARGUMENTS": "job.py --fast",
+        }
+        job, _ = evaluate(
+            workplace,
+            publication,
+            files={"job.py": (workplace.folder / "job.py").read_text()},
+            environment=environment,
+        )
+        assert f"ran ['job.py', '--fast'] {version}" in job.stdout, job.stdout
+        job, _ = evaluate(workplace, publication)
+        assert "Say what to run in BUNDLER_ARGUMENTS" in job.stdout
+
+
+def test_the_locks_that_were_followed_travel_as_evidence_and_not_beside_the_script(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    script = workplace.script("solve.py", "alpha")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--locked")
+    assert "has no lock beside it" in done.stderr
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    bundle = workplace.bundle("solve.py", "--locked")
+    assert (bundle / "locks" / "solve.py.lock").read_bytes() == (workplace.folder / "solve.py.lock").read_bytes()
+    assert workplace.run("bundler", "verify", bundle).returncode == 0
+    publication = workplace.publish()
+    assert evaluate(workplace, publication)[0].returncode == 0
+
+
+def test_requirements_constraints_and_overrides_may_be_added(workplace: Workplace) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    workplace.index.add(make_wheel("beta", requires=["alpha<3"]))
+    workplace.script("solve.py", "beta")
+    (workplace.folder / "bounds.txt").write_text("alpha<2\n")
+    (workplace.folder / "overrides.txt").write_text("alpha==3.0\n")
+    workplace.bundle("solve.py", "--with", "alpha", "--constraint", "bounds.txt")
+    assert "alpha-1.0-py3-none-any.whl" in origins(workplace)
+    assert manifest(workplace)["scripts"][0]["resolved-with"] == ["--with alpha", "--constraint alpha<2"]
+    workplace.bundle("solve.py", "--override", "overrides.txt")
+    assert "alpha-3.0-py3-none-any.whl" in origins(workplace)
+    (workplace.folder / "bounds.txt").write_text("-r other.txt\n")
+    done = workplace.run("bundle", "solve.py", "--constraint", "bounds.txt")
+    assert "'-r other.txt' is no requirement" in done.stderr
+
+
+def test_a_script_may_come_on_standard_input(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    text = workplace.script("solve.py", "alpha", body="import alpha\n").read_bytes()
+    command = [sys.executable, "-m", "bundler", "bundle", "-", "--python", PYTHON, "-o", "x.bundle"]
+    done = subprocess.run(
+        command, input=text, cwd=workplace.folder, env=workplace.environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert manifest(workplace, "x.bundle")["scripts"][0]["name"] == "stdin.py"
+
+
+def test_pip_tools_resolves_as_pip_is_configured_for_this_machine(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha", requires=["beta>=1"]))
+    workplace.index.add(make_wheel("beta"))
+    workplace.environment.pop("UV_DEFAULT_INDEX")
+    workplace.environment["PIP_INDEX_URL"] = f"{workplace.index.url}/simple"
+    workplace.script("solve.py", "alpha", body="import alpha, beta\nprint('got', beta.version)\n")
+    workplace.bundle("solve.py", "--resolver", "pip-tools")
+    assert sorted(origins(workplace)) == ["alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"]
+    done, _ = evaluate(workplace, workplace.publish())
+    assert "got 1.0" in done.stdout
+    done = workplace.run("bundle", "solve.py", "--python", "3.8", "--resolver", "pip-tools", "-o", "x.bundle")
+    assert done.returncode == 1
+    assert f"requires-python is =={PYTHON}.*" in done.stderr
+    workplace.script("bad.py", "nowhere-to-be-found")
+    done = workplace.run("bundle", "bad.py", "--python", PYTHON, "--resolver", "pip-tools")
+    assert done.returncode == 1
+    assert "piptools could not resolve its dependencies" in done.stderr

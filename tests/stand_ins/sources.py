@@ -1,0 +1,103 @@
+"""Real source trees with a build backend of their own, so that building them needs nothing from any index."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+_PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "{name}"
+version = "{version}"
+dependencies = {requires}
+"""
+_BACKEND = """
+import hashlib, base64, pathlib, subprocess, sysconfig, sys, zipfile
+
+NAME, VERSION, REQUIRES, COMPILED = {name!r}, {version!r}, {requires!r}, {compiled!r}
+
+def _metadata():
+    return "Metadata-Version: 2.1\\nName: %s\\nVersion: %s\\n" % (NAME, VERSION) + "".join(
+        "Requires-Dist: %s\\n" % each for each in REQUIRES)
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    info = pathlib.Path(folder, "%s-%s.dist-info" % (NAME, VERSION))
+    info.mkdir()
+    (info / "METADATA").write_text(_metadata())
+    return info.name
+
+def build_sdist(folder, settings=None):
+    raise NotImplementedError
+
+def build_wheel(folder, settings=None, metadata=None):
+    tag = "py3-none-any"
+    files = {{NAME + ".py": b"version = %r\\n" % VERSION}}
+    if COMPILED:
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        out = pathlib.Path(folder, NAME + suffix)
+        include = sysconfig.get_paths()["include"]
+        subprocess.run(["cc", "-shared", "-fPIC", "-I", include, NAME + ".c", "-o", str(out)], check=True)
+        files = {{out.name: out.read_bytes()}}
+        out.unlink()
+        short = "cp%d%d" % sys.version_info[:2]
+        tag = "%s-%s-%s" % (short, short, sysconfig.get_platform().replace("-", "_").replace(".", "_"))
+    info = "%s-%s.dist-info/" % (NAME, VERSION)
+    files[info + "METADATA"] = _metadata().encode()
+    files[info + "WHEEL"] = ("Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: false\\nTag: %s\\n" % tag).encode()
+    record = ""
+    for path, data in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        record += "%s,sha256=%s,%d\\n" % (path, digest, len(data))
+    files[info + "RECORD"] = (record + info + "RECORD,,\\n").encode()
+    name = "%s-%s-%s.whl" % (NAME, VERSION, tag)
+    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as archive:
+        for path, data in files.items():
+            archive.writestr(path, data)
+    return name
+"""
+_MODULE = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *none) {{ return PyLong_FromLong(42); }}
+static PyMethodDef methods[] = {{{{"answer", answer, METH_NOARGS, ""}}, {{NULL, NULL, 0, NULL}}}};
+static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "{name}", "", -1, methods}};
+PyMODINIT_FUNC PyInit_{name}(void) {{ return PyModule_Create(&module); }}
+"""
+
+
+def source_files(
+    name: str, version: str = "1.0", *, requires: tuple[str, ...] = (), compiled: bool = False
+) -> dict[str, str]:
+    """Return the files of a source tree."""
+    values = {"name": name, "version": version, "requires": list(requires), "compiled": compiled}
+    files = {"pyproject.toml": _PYPROJECT.format(**values), "backend.py": _BACKEND.format(**values)}
+    return {**files, f"{name}.c": _MODULE.format(name=name)} if compiled else files
+
+
+def write_source(folder: Path, name: str, version: str = "1.0", *, compiled: bool = False) -> Path:
+    """Write a source tree into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in source_files(name, version, compiled=compiled).items():
+        (folder / path).write_text(text)
+    return folder
+
+
+def source_sdist(
+    name: str, version: str = "1.0", *, requires: tuple[str, ...] = (), compiled: bool = False
+) -> tuple[str, bytes]:
+    """Return file name and bytes of an sdist that can be built."""
+    top = f"{name}-{version}"
+    info = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
+    info += "".join(f"Requires-Dist: {each}\n" for each in requires)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        files = {"PKG-INFO": info, **source_files(name, version, requires=requires, compiled=compiled)}
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{top}/{path}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return f"{top}.tar.gz", out.getvalue()

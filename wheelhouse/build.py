@@ -1,0 +1,207 @@
+"""Wheels built here from source distributions, git and folders, each source once, kept with the downloads."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from wheelhouse import files, process, uv
+from wheelhouse.errors import BuildFailed, redacted
+from wheelhouse.target import this_platform
+from wheelhouse.wheel import Wheel, parse_filename, url_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from packaging.pylock import Package
+
+    from wheelhouse.target import Target
+
+_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?\0")
+# What lies in a source folder and is no source.
+_NO_SOURCE = (".git", ".hg", ".venv", "venv", "__pycache__", "build", "dist", "node_modules", ".tox", ".nox")
+_SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
+# Wheels are zip files, whose times start in 1980; backends take the time of every file from this.
+_EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Builds what has no wheel: the projects in `names`, or `everything`, and always what requirements point at.
+
+    `cache` is the folder of downloads, `indexes` are options for uv that say where build requirements come from.
+    """
+
+    cache: Path
+    names: frozenset[str] = frozenset()
+    everything: bool = False
+    indexes: Sequence[str] = ()
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def wants(self, package: Package) -> bool:
+        """Return whether `package`, for which no wheel fits, is to be built."""
+        return is_direct(package) or (
+            package.sdist is not None and (self.everything or canonicalize_name(package.name) in self.names)
+        )
+
+    def build(self, package: Package, target: Target, base: Path) -> Wheel:
+        """Return a wheel of `package` that fits `target`; paths in `package` are relative to `base`.
+
+        Raises `BuildFailed`, also where what comes out does not fit.
+        """
+        with tempfile.TemporaryDirectory(prefix="source-") as scratch:
+            source, key, origin = self._source(package, base, Path(scratch))
+            with self._guard:
+                lock = self._locks.setdefault(key, threading.Lock())
+            with lock:
+                wheel = self._kept(key, "any") or self._made(package, target, key, source, Path(scratch))
+        misfit = _misfit(wheel, target)
+        if misfit:
+            raise BuildFailed(str(package.name), misfit)
+        data = files.sha256(wheel)
+        return Wheel(
+            filename=wheel.name,
+            url=wheel.as_uri(),
+            sha256=data,
+            size=wheel.stat().st_size,
+            origin=f"built from {origin}",
+        )
+
+    def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:
+        """Return the wheel of `source` for the Python of `target`, or for all, building it unless that was done."""
+        minor = ".".join(target.python.split(".")[:2])
+        found = self._kept(key, minor)
+        if found is None:
+            # With this Python first: most wheels turn out to be for all of them, and another may not be here.
+            wheel = self._run(package, source, scratch / "first", sys.executable)
+            own = f"{sys.version_info.major}.{sys.version_info.minor}"
+            if not _is_pure(wheel):
+                here = this_platform()
+                if (target.platform.system, target.platform.machine) != (here.system, here.machine):
+                    reason = f"it is built for this machine ({here.name}) only, and {target} is another"
+                    raise BuildFailed(str(package.name), f"{reason}; bundle on such a machine")
+                if own != minor:
+                    wheel = self._run(package, source, scratch / "second", minor)
+            python = "any" if _is_pure(wheel) else minor
+            with files.building(self._folder(key, python), replace=False) as folder:
+                shutil.copyfile(wheel, folder / wheel.name)
+            found = self._kept(key, python)
+        assert found is not None  # noqa: S101 - it was just made
+        return found
+
+    def _run(self, package: Package, source: Path, out: Path, python: str) -> Path:
+        """Build `source` for `python` into the folder `out`; return the wheel."""
+        code, _, err = uv.build(source, out, ["--python", python, *self.indexes], env=_EPOCH)
+        wheels = sorted(out.glob("*.whl"))
+        if code or len(wheels) != 1:
+            raise BuildFailed(str(package.name), "its build failed", err)
+        project = parse_filename(wheels[0].name)[0]
+        if project != canonicalize_name(package.name):
+            raise BuildFailed(str(package.name), f"its source makes a wheel of {project}")
+        return wheels[0]
+
+    def _folder(self, key: str, python: str) -> Path:
+        return self.cache / "built" / key / python
+
+    def _kept(self, key: str, python: str) -> Path | None:
+        """Return what was built before: two builds of one source are hardly ever the same bytes."""
+        return next(self._folder(key, python).glob("*.whl"), None)
+
+    def _source(self, package: Package, base: Path, scratch: Path) -> tuple[Path, str, str]:
+        """Return where the source of `package` lies, what identifies it, and what people call it."""
+        if package.directory is not None:
+            folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
+            source = scratch / "tree"
+            with files.explained(folder):
+                shutil.copytree(folder, source, ignore=shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info"), symlinks=True)
+            return source, _tree_digest(source), f"the folder {folder.name}"
+        if package.vcs is not None:
+            return _checkout(package, base, scratch)
+        sdist: Any = package.sdist or package.archive
+        name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
+        sha256 = sdist.hashes.get("sha256")
+        if not _SDIST.fullmatch(name) or "/" in name:
+            raise BuildFailed(str(package.name), f"{name!r} is no source distribution")
+        from wheelhouse.http import fetch  # takes a tenth of a second, which most bundles need not wait for here
+
+        url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
+        data = fetch(url)
+        digest = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and digest != sha256:
+            raise BuildFailed(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")
+        source = scratch / name
+        files.write(source, data)
+        return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
+
+
+def _is_pure(wheel: Path) -> bool:
+    return wheel.name.endswith("-none-any.whl")
+
+
+def is_direct(package: Package) -> bool:
+    """Return whether a requirement points at the source of `package` itself."""
+    archive = package.archive
+    is_wheel = archive is not None and (archive.url or archive.path or "").partition("?")[0].endswith(".whl")
+    return package.vcs is not None or package.directory is not None or (archive is not None and not is_wheel)
+
+
+def _checkout(package: Package, base: Path, scratch: Path) -> tuple[Path, str, str]:
+    vcs = package.vcs
+    assert vcs is not None  # noqa: S101 - the caller looked
+    url = vcs.url or (base / str(vcs.path)).resolve().as_uri()
+    if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", vcs.commit_id) or url.startswith("-"):
+        raise BuildFailed(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
+    tree = scratch / "checkout"
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    for command in (
+        ["git", "init", "--quiet", str(tree)],
+        ["git", "-C", str(tree), "fetch", "--quiet", "--depth", "1", url, vcs.commit_id],
+        ["git", "-C", str(tree), "checkout", "--quiet", vcs.commit_id],
+    ):
+        try:
+            code, _, err = process.run(command, env=quiet)
+        except FileNotFoundError:
+            raise BuildFailed(str(package.name), "it comes from git, and there is no git here") from None
+        if code:
+            raise BuildFailed(str(package.name), f"git cannot get {vcs.commit_id}", err)
+    place = (tree / (vcs.subdirectory or "")).resolve()
+    if not place.is_relative_to(tree.resolve()) or not place.is_dir():
+        raise BuildFailed(str(package.name), f"its folder {vcs.subdirectory} is not in the repository")
+    key = hashlib.sha256(f"{url}@{vcs.commit_id}#{vcs.subdirectory}".encode()).hexdigest()
+    return place, key, f"git+{redacted(url)}@{vcs.commit_id}"
+
+
+def _tree_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{files.sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _misfit(wheel: Path, target: Target) -> str | None:
+    """Say why `wheel`, built here, does not fit `target`, None if it does."""
+    if not parse_wheel_filename(wheel.name)[-1] & set(target.tags):
+        return f"what was built here ({wheel.name}) does not fit {target}; bundle on such a machine"
+    libc = target.platform.libc
+    needed = 0
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith(".so") or ".so." in name:
+                needed = max([needed, *map(int, _NEEDS_GLIBC.findall(archive.read(name)))])
+    if libc and libc[0] == "glibc" and needed > libc[2]:
+        return (
+            f"what was built here needs glibc 2.{needed}, and {target} may have 2.{libc[2]}; bundle on an older machine"
+        )
+    return None

@@ -1,0 +1,70 @@
+"""Locks of one target: the one that uv follows on a node, and the standard one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from packaging.pylock import Package, PackageWheel, Pylock
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from wheelhouse import toml, uv
+from wheelhouse.errors import UvFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelhouse.lock import Pin
+    from wheelhouse.target import Target
+
+
+def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
+    """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
+
+    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that
+    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The
+    markers stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
+    """
+    minor = ".".join(target.python.split(".")[:2])
+    block = [f'requires-python = "=={minor}.*"', "dependencies = ["]
+    block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
+    block += ["]"]
+    for pin in pins:
+        block += [
+            "[[tool.uv.dependency-metadata]]",
+            f'name = "{pin.wheel.project}"',
+            f'version = "{pin.wheel.version}"',
+        ]
+    script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
+    code, _, err = uv.lock(script)
+    if code:
+        raise UvFailed(f"{script.name}: uv could not lock it for {target}.", err)
+
+
+def requirement(pin: Pin) -> str:
+    """Return `pin` as a dependency specifier (PEP 508)."""
+    pinned = f"{pin.wheel.project}=={pin.wheel.version}"
+    return f"{pinned} ; {pin.marker}" if pin.marker else pinned
+
+
+def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
+    """Return pylock.toml (PEP 751) of one target; its wheels lie in the folder `wheels`, relative to the lock."""
+    from packaging.markers import Marker
+
+    packages = [
+        Package(
+            name=canonicalize_name(pin.wheel.project),
+            version=pin.wheel.version,
+            marker=Marker(pin.marker) if pin.marker else None,
+            wheels=[
+                PackageWheel(
+                    path=f"{wheels}/{pin.wheel.filename}", size=pin.wheel.size, hashes={"sha256": pin.wheel.sha256}
+                )
+            ],
+        )
+        for pin in pins
+    ]
+    pylock = Pylock(lock_version=Version("1.0"), created_by="bundler", packages=packages)
+    return toml.dumps(pylock.to_dict()).encode()

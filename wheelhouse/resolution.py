@@ -1,0 +1,96 @@
+"""What uv finds for inputs of every kind, on all platforms at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.pylock import Pylock, PylockValidationError
+from packaging.specifiers import SpecifierSet
+
+from wheelhouse import files, toml, uv
+from wheelhouse.errors import StaleLock, UnusableLock, UvFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What uv found for an input called `subject`; `locked` when a lock dictated it.
+
+    Paths in `pylock` are relative to `base`; `text` is what uv, or the author of a lock, wrote.
+    """
+
+    subject: str
+    pylock: Pylock
+    text: str
+    locked: bool
+    base: Path
+
+    @property
+    def requires_python(self) -> SpecifierSet:
+        """The Python versions that the lock is for."""
+        return self.pylock.requires_python or SpecifierSet()
+
+
+def lock_path(script: Path) -> Path:
+    """Return where uv keeps the lock of `script`."""
+    return script.with_name(f"{script.name}.lock")
+
+
+def resolve_script(script: Path) -> Resolution:
+    """Resolve `script` with uv for all platforms and Pythons it allows; a lock beside it is taken as it is.
+
+    Raises `StaleLock` when that lock does not fit the script, `UvFailed` for all else that uv refuses.
+    """
+    locked = lock_path(script).is_file()
+    code, out, err = uv.export(script, locked=locked)
+    if code and locked and "needs to be updated" in err:
+        raise StaleLock(lock_path(script), f"uv lock --script {script.name}")
+    return _resolution(script.name, code, out, err, locked=locked, base=Path.cwd())
+
+
+def resolve_project(subject: str, tables: Mapping[str, Any], folder: Path) -> Resolution:
+    """Resolve the pyproject.toml of `tables`, which is written into the empty `folder`; raise `UvFailed`."""
+    (folder / "pyproject.toml").write_text(toml.dumps(dict(tables)), encoding="utf-8")
+    code, out, err = uv.compile_universal(folder / "pyproject.toml")
+    return _resolution(subject, code, out, err, locked=False, base=folder)
+
+
+def resolve_requirements(path: Path) -> Resolution:
+    """Resolve a requirements.txt, with the options and constraints in it; raise `UvFailed`."""
+    code, out, err = uv.compile_universal(path.absolute())
+    return _resolution(path.name, code, out, err, locked=False, base=path.absolute().parent)
+
+
+def resolve_folder(folder: Path, subject: str) -> Resolution:
+    """Return what the uv.lock of the project in `folder` says; raise `StaleLock`, `UvFailed`."""
+    code, out, err = uv.export_project(folder)
+    if code and "needs to be updated" in err:
+        raise StaleLock(folder / "uv.lock", "uv lock")
+    return _resolution(subject, code, out, err, locked=True, base=folder.absolute())
+
+
+def read_pylock(path: Path) -> Resolution:
+    """Return what a pylock.toml says; raise `UnusableLock`, `FileFault`."""
+    with files.explained(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    return Resolution(
+        subject=path.name, pylock=parse(text, path.name), text=text, locked=True, base=path.absolute().parent
+    )
+
+
+def _resolution(subject: str, code: int, out: str, err: str, *, locked: bool, base: Path) -> Resolution:
+    if code:
+        raise UvFailed(f"{subject}: uv could not resolve its dependencies.", err)
+    return Resolution(subject=subject, pylock=parse(out, subject), text=out, locked=locked, base=base)
+
+
+def parse(text: str, subject: str) -> Pylock:
+    """Parse what uv exported; what an index calls its files may still break the rules of PEP 751."""
+    try:
+        return Pylock.from_dict(toml.loads(text))
+    except (PylockValidationError, ValueError) as fault:
+        raise UnusableLock(subject, [str(fault)]) from fault
