@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
 from wheelhouse import files
 from wheelhouse.errors import DownloadsFailed
-from wheelhouse.http import Client, Fault
+from wheelhouse.http import Client, Fault, Resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # More connections than this gain nothing on a fast path and annoy small indexes.
 THREADS = 8
 _TICK = 0.1
+# Seconds before a broken download is taken up again, doubled each time.
+_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 
 
 class Remote(Protocol):
@@ -103,36 +106,50 @@ class Downloads:
             path.parent.mkdir(parents=True, exist_ok=True)
         partial = files.beside(self.cache / "partial" / remote.sha256)
         try:
-            for left in reversed(range(self._client.retries + 1)):
+            arriving = _Arriving()
+            for attempt in range(self._client.retries + 1):
                 try:
-                    self._stream(remote, partial)
+                    self._stream(remote, partial, arriving)
                     break
                 except Fault as fault:
-                    if not (fault.again and left) or self._stop.is_set():
+                    if not fault.again or attempt == self._client.retries or self._stop.is_set():
                         raise
+                # Many that broke off at once should not come back at once.
+                self._stop.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
             with files.explained(path):
                 partial.replace(path)
             self.fetched.append(remote)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _stream(self, remote: Remote, partial: Path) -> None:
-        digest, size = hashlib.sha256(), 0
-        with (
-            contextlib.closing(self._client.chunks(remote.url)) as chunks,
-            files.explained(partial),
-            partial.open("wb") as out,
-        ):
-            for chunk in chunks:
-                if self._stop.is_set():
-                    raise Fault("")  # another one failed; this one has nothing to say
-                digest.update(chunk)
-                out.write(chunk)
-                size += len(chunk)
-                self._received[remote.sha256] = size
-                if remote.size is not None and size > remote.size:
-                    raise Fault(f"is longer than the {remote.size} bytes that the lock says")
-        if remote.size is not None and size < remote.size:
-            raise Fault(f"ended after {size} of {remote.size} bytes", again=True)
-        if digest.hexdigest() != remote.sha256:
-            raise Fault(f"has sha256 {digest.hexdigest()}, the lock says {remote.sha256}")
+    def _stream(self, remote: Remote, partial: Path, arriving: _Arriving) -> None:
+        """Bring the file, or what is left of it, into `partial`, and take note of what arrived."""
+        resume = arriving.resume
+        with contextlib.closing(self._client.chunks(remote.url, resume)) as chunks, files.explained(partial):
+            partial.touch()
+            with partial.open("r+b") as out:
+                for number, chunk in enumerate(chunks):
+                    if self._stop.is_set():
+                        raise Fault("")  # another one failed; this one has nothing to say
+                    if number == 0 and resume.start == 0:
+                        arriving.digest = hashlib.sha256()
+                    out.seek(resume.start)
+                    out.write(chunk)
+                    arriving.digest.update(chunk)
+                    resume.start += len(chunk)
+                    self._received[remote.sha256] = resume.start
+                    if remote.size is not None and resume.start > remote.size:
+                        raise Fault(f"is longer than the {remote.size} bytes that the lock says")
+                out.truncate(resume.start)
+        if remote.size is not None and resume.start < remote.size:
+            raise Fault(f"ended after {resume.start} of {remote.size} bytes", again=True)
+        if arriving.digest.hexdigest() != remote.sha256:
+            raise Fault(f"has sha256 {arriving.digest.hexdigest()}, the lock says {remote.sha256}")
+
+
+class _Arriving:
+    """What arrived of a file so far: how far, and the digest of that."""
+
+    def __init__(self) -> None:
+        self.resume = Resume()
+        self.digest = hashlib.sha256()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -87,8 +88,12 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def chunks(self, url: str) -> Generator[bytes, None, None]:
-        """Yield the bytes at a http, https or file URL as they come; raise `Fault`."""
+    def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
+        """Yield the bytes at a http, https or file URL as they come; raise `Fault`.
+
+        With `resume`, whose `start` bytes are there already, yield the rest if the server still has the same file, else
+        set `start` to 0 and yield all of it. `resume` learns how to recognize the file.
+        """
         parts = urlsplit(url)
         if parts.scheme == "file":
             try:
@@ -100,9 +105,12 @@ class Client:
             return
         try:
             auth = None if parts.username else self._credentials.get(parts.netloc)
-            with self._session.get(url, stream=True, timeout=self._timeout, auth=auth) as response:
-                if response.status_code != requests.codes.ok:
+            headers = resume.headers() if resume else {}
+            with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
+                if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
                     raise Fault(f"the server says {response.status_code} {response.reason}")
+                if resume:
+                    resume.learn(response)
                 while chunk := response.raw.read(_CHUNK, decode_content=False):
                     yield chunk
         except requests.Timeout as fault:
@@ -111,6 +119,33 @@ class Client:
             raise Fault(_plain(fault)) from fault
         except (HTTPError, OSError) as fault:  # the body broke off or stalled
             raise Fault(_plain(fault), again=True) from fault
+
+
+@dataclass
+class Resume:
+    """How far a download has come, and the server's words for the file that it is of (RFC 9110, 13.1.5 and 14)."""
+
+    start: int = 0
+    validator: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return what asks for the rest, under the condition that the file is still the same."""
+        if not self.start or not self.validator:
+            self.start = 0
+            return {}
+        return {"Range": f"bytes={self.start}-", "If-Range": self.validator}
+
+    def learn(self, response: requests.Response) -> None:
+        """Take note of what the server sends; raise `Fault` for a part that was not asked for."""
+        if response.status_code == requests.codes.partial_content:
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {self.start}-") or not self.start:
+                self.start, self.validator = 0, ""
+                raise Fault("the server sends another part than it was asked for", again=True)
+            return
+        self.start = 0
+        etag = response.headers.get("ETag", "")
+        # A weak one vouches for the meaning and not for the bytes.
+        self.validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def fetch(url: str) -> bytes:

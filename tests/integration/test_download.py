@@ -62,7 +62,9 @@ def test_a_file_of_the_cache_that_somebody_wrote_to_is_fetched_again(index: Inde
     assert path.read_bytes() == index.files[NAME]
 
 
-@pytest.mark.parametrize("fault", [faults.twice_503, faults.truncated_once])
+@pytest.mark.parametrize(
+    "fault", [faults.twice_503, faults.truncated_once, faults.reset, faults.lying, faults.exchanged]
+)
 def test_a_passing_fault_is_retried(index: Index, tmp_path: Path, fault: Fault) -> None:
     wheel = offer(index)
     index.faults[NAME] = fault
@@ -81,6 +83,7 @@ def test_a_passing_fault_is_retried(index: Index, tmp_path: Path, fault: Fault) 
         (faults.endless, "longer than the 1000000 bytes", 1),
         (faults.stalled, "timed out", 3),
         (faults.redirect_loop, "redirects", 31),
+        (faults.html, "ended after 26 of 1000000 bytes", 3),
     ],
 )
 def test_a_lasting_fault_is_told_with_the_file_and_the_place(
@@ -92,6 +95,52 @@ def test_a_lasting_fault_is_told_with_the_file_and_the_place(
         fetch([wheel], tmp_path)
     assert index.requests[f"/files/{NAME}"] == requests
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_broke_off_goes_on_where_it_was(index: Index, tmp_path: Path) -> None:
+    remote = offer(index)
+    index.faults[remote.filename] = faults.resumable
+    fetch([remote], tmp_path)
+    assert index.resumed == [500_000]
+    assert index.requests[f"/files/{remote.filename}"] == 2
+
+
+def test_a_file_that_was_exchanged_meanwhile_is_not_pieced_together(index: Index, tmp_path: Path) -> None:
+    remote = offer(index)
+    index.faults[remote.filename] = faults.exchanged
+    fetch([remote], tmp_path)
+    assert index.resumed == []
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed(index: Index, tmp_path: Path) -> None:
+    remote = offer(index)
+    index.faults[remote.filename] = faults.busy_for_a_second
+    fetch([remote], tmp_path)
+    first, second = index.times
+    assert second - first >= 1
+
+
+def test_a_redirect_to_another_host_takes_no_credentials_with_it(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = offer(index)
+    seen = []
+
+    def answer(handler: faults.Handler, data: bytes, _: int) -> None:
+        seen.append(handler.headers["Authorization"])
+        handler.answer(data, "application/octet-stream")
+
+    with faults.serving(faults.Index()) as other:
+        other.files = {remote.filename: index.files[remote.filename]}
+        other.faults[remote.filename] = answer
+        index.password = "secret"  # noqa: S105 - of nobody
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        target = f"{other.url.replace('127.0.0.1', 'localhost')}/files/{remote.filename}"
+        index.faults[remote.filename] = lambda handler, _, __: handler.send(302, b"", Location=target)
+        host = index.url.removeprefix("http://")
+        downloads = Downloads([remote], tmp_path, {host: ("me", "secret")})
+        list(downloads.run())
+    assert seen == [None]
 
 
 def test_what_did_arrive_before_a_fault_is_kept(index: Index, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import re
+import socket
+import struct
 import threading
 import time
 import zipfile
@@ -28,6 +31,8 @@ class Index:
         self.faults: dict[str, Fault] = {}
         self.requests: Counter[str] = Counter()
         self.password = ""
+        self.resumed: list[int] = []
+        self.times: list[float] = []
         self.url = ""
 
     def add(self, named: tuple[str, bytes]) -> str:
@@ -74,6 +79,16 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(archive.read(name), "text/plain")
         fault = self.index.faults.get(filename)
         return fault(self, data, before) if fault else self.answer(data, "application/octet-stream")
+
+    def answer_range(self, data: bytes, etag: str) -> None:
+        """Send what is left of a file to a client that has begun with just this one, else all of it."""
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
+        if asked and self.headers["If-Range"] == etag:
+            start = int(asked[1])
+            self.index.resumed.append(start)
+            rest = {"Content_Range": f"bytes {start}-{len(data) - 1}/{len(data)}", "ETag": etag}
+            return self.send(206, data[start:], **rest)
+        return self.send(200, data, ETag=etag)
 
     def answer(self, data: bytes, content_type: str) -> None:
         self.send(200, data, **{"Content-Type": content_type})
@@ -123,6 +138,51 @@ def twice_503(handler: Handler, data: bytes, before: int) -> None:
 
 def truncated_once(handler: Handler, data: bytes, before: int) -> None:
     truncated(handler, data, before) if before < 1 else handler.answer(data, "application/octet-stream")
+
+
+def _half(handler: Handler, data: bytes, etag: str) -> None:
+    handler.send(200, data[: len(data) // 2], Content_Length=str(len(data)), ETag=etag)
+    handler.close_connection = True
+
+
+def resumable(handler: Handler, data: bytes, before: int) -> None:
+    """Breaks off in the middle once, and then sends the rest."""
+    _half(handler, data, '"same"') if before < 1 else handler.answer_range(data, '"same"')
+
+
+def exchanged(handler: Handler, data: bytes, before: int) -> None:
+    """Breaks off in the middle of another file, which is this one from then on."""
+    _half(handler, bytes(len(data)), '"other"') if before < 1 else handler.answer_range(data, '"same"')
+
+
+def lying(handler: Handler, data: bytes, before: int) -> None:
+    """Breaks off, and then sends another part than it was asked for, once."""
+    if before < 1:
+        _half(handler, data, '"same"')
+    elif before < 2:
+        handler.send(206, data[:100], Content_Range=f"bytes 0-99/{len(data)}", ETag='"same"')
+    else:
+        handler.answer_range(data, '"same"')
+
+
+def busy_for_a_second(handler: Handler, data: bytes, before: int) -> None:
+    """Says when to come back, and means it."""
+    handler.index.times.append(time.monotonic())
+    handler.send(429, b"busy", Retry_After="1") if before < 1 else handler.answer(data, "application/octet-stream")
+
+
+def reset(handler: Handler, data: bytes, before: int) -> None:
+    """Hangs up without a word, twice."""
+    if before < 2:
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+    else:
+        handler.answer(data, "application/octet-stream")
+
+
+def html(handler: Handler, _: bytes, __: int) -> None:
+    """What a portal that wants a login sends in the place of anything."""
+    handler.send(200, b"<html>Please log in</html>", Content_Type="text/html")
 
 
 def stalled(handler: Handler, data: bytes, _: int) -> None:
