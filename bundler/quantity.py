@@ -11,7 +11,10 @@ _SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 def parse_size(value: object) -> int:
     """Return the bytes that `value` means: a number of bytes, or a text such as `512 MB`. Raises `ValueError`."""
-    return int(_parse_size(value))
+    try:
+        return int(_parse_size(value))
+    except OverflowError:
+        raise ValueError(f"{str(value)[:60]!r} is more than there is") from None
 
 
 def parse_duration(value: object) -> float:

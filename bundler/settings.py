@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +68,7 @@ def settings_of(script: Script) -> Settings:
         if key in table:
             try:
                 found[attribute] = parse(table[key])
-            except (ValueError, TypeError) as fault:
+            except (ValueError, TypeError, OverflowError) as fault:
                 faults.append(f"tool.bundler.{key}: {fault}")
     if faults:
         raise ScriptFault(script.path, "; ".join(faults), "Mend the block.")
@@ -84,8 +85,8 @@ def type_of(value: object) -> str:
 
 def _texts(value: object) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
-        raise ValueError(f"{value!r} is no text and no list of texts")
+    if not isinstance(values, list) or not values or not all(isinstance(each, str) and each for each in values):
+        raise ValueError(f"{str(value)[:60]!r} is no text and no list of texts")
     return tuple(values)
 
 
@@ -98,7 +99,7 @@ def _paths(value: object) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{value!r} is no number above 0")
     return value
 
@@ -117,7 +118,7 @@ def _parameters(value: object) -> tuple[Parameter, ...]:
 
 def _parameter(name: str, about: object) -> Parameter:
     if not isinstance(about, dict):
-        return Parameter(name=name, type=type_of(about), default=about)
+        return check_value(Parameter(name=name, type=type_of(about), default=about))
     more = {key: about[key] for key in ("default", "lower", "upper") if key in about}
     if set(about) - {"type", *more}:
         raise ValueError(f"{name} may have type, default, lower and upper")
@@ -128,11 +129,22 @@ def _parameter(name: str, about: object) -> Parameter:
 
 
 def check_value(parameter: Parameter) -> Parameter:
-    """Return `parameter`; raise `ValueError` where its default is not of its type."""
-    if parameter.default is not None:
-        fits = isinstance(parameter.default, TYPES[parameter.type])
-        if not fits or (isinstance(parameter.default, bool) and parameter.type != "bool"):
-            raise ValueError(f"{parameter.name}: {parameter.default!r} is no {parameter.type}")
+    """Return `parameter`; raise `ValueError` where its default or its limits are not of its type, or do not agree."""
+    name, kind = parameter.name, parameter.type
+    for value in (parameter.default, parameter.lower, parameter.upper):
+        if value is None:
+            continue
+        fits = isinstance(value, TYPES[kind]) and (kind == "bool") == isinstance(value, bool)
+        if not fits or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"{name}: {value!r} is no {kind}")
+    limits = (parameter.lower, parameter.upper)
+    if limits != (None, None) and kind not in ("int", "float"):
+        raise ValueError(f"{name}: a {kind} has no limits")
+    value = parameter.default
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = limits
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise ValueError(f"{name}: {value!r} is not between {low} and {high}")
     return parameter
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bundler import design
@@ -108,20 +109,22 @@ def compose(publication: Path, rows: Sequence[Row], options: Options, *, values:
     application = options.application or application or needed_application(publication, manifest)
     application = None if application == "none" else application
     several = len(manifest.scripts) > 1
+    given = _input_names(said, options.inputs)
     steps = tuple(
-        _step(name, about, options, _disk(manifest, name), several=several)
+        _step(name, about, options, tuple(given), _disk(manifest, name), several=several)
         for name, about in zip(names, said, strict=True)
     )
-    defined = design.parameters(rows, [parameter for about in said for parameter in about.parameters]) if values else []
+    declared = _merged([parameter for about in said for parameter in about.parameters])
+    defined = design.parameters(rows, declared) if values else []
     return Submission(
         publication=publication.name,
         exec_script=_exec_script(publication),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=application,
         steps=steps,
-        files=_files(steps, options.inputs) if values else {},
+        files=_files(steps, given) if values else {},
         parameters=tuple(defined),
-        output_parameters=tuple(parameter for about in said for parameter in about.output_parameters),
+        output_parameters=_merged([parameter for about in said for parameter in about.output_parameters]),
         rows=design.complete(rows, {parameter.name: parameter for parameter in defined}),
     )
 
@@ -154,7 +157,9 @@ def _exec_script(publication: Path) -> bytes:
     return data
 
 
-def _step(name: str, about: Settings, options: Options, disk: int, *, several: bool) -> Step:
+def _step(
+    name: str, about: Settings, options: Options, given_inputs: tuple[str, ...], disk: int, *, several: bool
+) -> Step:
     def chosen(key: str, otherwise: Any) -> Any:
         given = getattr(options, key)
         said = getattr(about, key)
@@ -164,7 +169,7 @@ def _step(name: str, about: Settings, options: Options, disk: int, *, several: b
         script=name,
         environment={**options.environment, **({"BUNDLER_SCRIPT": name} if several else {})},
         software=(*about.software, *options.software),
-        inputs=tuple(dict.fromkeys((*about.inputs, *(path.name for path in options.inputs)))),
+        inputs=tuple(dict.fromkeys((*about.inputs, *given_inputs))),
         outputs=tuple(dict.fromkeys((*about.outputs, *options.outputs))),
         optional_outputs=about.optional_outputs,
         cores=chosen("cores", 1),
@@ -182,12 +187,33 @@ def _disk(manifest: Manifest, script: str) -> int:
     return max(wheels) * _UNPACKED + _ROOM
 
 
-def _files(steps: Sequence[Step], inputs: Sequence[Path]) -> dict[str, Path]:
+def _merged(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Return each parameter once; raise `JobFault` where two scripts say different things of one."""
+    found: dict[str, Parameter] = {}
+    for parameter in parameters:
+        if found.setdefault(parameter.name, parameter) != parameter:
+            raise JobFault(f"The scripts say different things of the parameter {parameter.name}.")
+    return tuple(found.values())
+
+
+def _input_names(said: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
+    """Return the input files by the path that jobs see: one that a script names with its folder, else the file name.
+
+    Raises `JobFault` where two files would have the same.
+    """
+    declared = {PurePosixPath(name).name: name for about in said for name in about.inputs}
+    found: dict[str, Path] = {}
+    for path in inputs:
+        name = declared.get(path.name, path.name)
+        if name in found:
+            raise JobFault(f"{found[name]} and {path}: jobs would see both as {name}.")
+        found[name] = path
+    return found
+
+
+def _files(steps: Sequence[Step], given: Mapping[str, Path]) -> dict[str, Path]:
     """Return the input files that are uploaded; raise `JobFault` for those that nobody gives and no step makes."""
-    given = {path.name: path for path in inputs}
-    faults = [f"{path}: is no file that can be read." for path in inputs if not path.is_file()]
-    if len(given) < len(inputs):
-        faults.append("Two input files have the same name.")
+    faults = [f"{path}: is no file that can be read." for path in given.values() if not path.is_file()]
     made: set[str] = set()
     for step in steps:
         faults += [
@@ -198,4 +224,4 @@ def _files(steps: Sequence[Step], inputs: Sequence[Path]) -> dict[str, Path]:
         made |= {*step.outputs, *step.optional_outputs}
     if faults:
         raise JobFault("\n".join(faults))
-    return given
+    return dict(given)

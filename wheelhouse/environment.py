@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-# A script for sh and Python at once: sh starts the Python beside it, to which these lines are a string.
-_BESIDE = b"""#!/bin/sh
-'''exec' "$(dirname "$(realpath "$0")")/python3" "$0" "$@"
-' '''
+# Starts the Python beside it on the file that has a dot before its name and .py behind.
+_LAUNCHER = """#!/bin/sh
+here=$(dirname "$(realpath "$0")")
+exec "$here/python3" "$here/.{name}.py" "$@"
 """
 _ENTRY = """import sys
 from {module} import {name}
@@ -29,6 +29,9 @@ sys.exit({attribute}())
 _GROUPS = ("console_scripts", "gui_scripts")
 _REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?")
 _DATA = re.compile(r"[^/]+\.data/(scripts|data)/(.+)")
+_PURE = re.compile(r"[^/]+\.data/(?:purelib|platlib)/(.+)")
+# The interpreter's own.
+_TAKEN = re.compile(r"bin/\.?python[^/]*")
 
 
 def complete(prefix: Path, packages: Path, wheels: Iterable[Path]) -> None:
@@ -36,34 +39,58 @@ def complete(prefix: Path, packages: Path, wheels: Iterable[Path]) -> None:
 
     For POSIX systems; Windows wants a program for each command. Raises `FileFault`.
     """
+    wheels = list(wheels)
+    members: dict[str, tuple[Path, str]] = {}
     for wheel in wheels:
         with files.explained(wheel), zipfile.ZipFile(wheel) as archive:
-            for path, data in _extras(archive):
-                if not files.safe_path(path):
-                    continue  # uv has refused it
-                (packages / path).unlink(missing_ok=True)  # where uv has put it
-                place = prefix / path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(data)
-                place.chmod(0o755 if path.startswith("bin/") else 0o644)
+            for name in archive.namelist():
+                found = _PURE.fullmatch(name)
+                members.setdefault(found[1] if found else name, (wheel, name))
+    for wheel in wheels:
+        with files.explained(wheel), zipfile.ZipFile(wheel) as archive:
+            for path, data, executable in _extras(archive):
+                if files.safe_path(path) and not _TAKEN.fullmatch(path):  # uv has refused what is not safe
+                    _restore(packages / path, members.get(path))
+                    _put(prefix / path, data, executable=executable)
 
 
-def _extras(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
-    """Yield path below the prefix and bytes of what does not belong among the packages."""
-    for name in archive.namelist():
-        found = _DATA.fullmatch(name)
-        if found and not name.endswith("/"):
-            data = archive.read(name)
-            first, _, rest = data.partition(b"\n")
+def _restore(path: Path, member: tuple[Path, str] | None) -> None:
+    """Take away a data file that uv put among the packages, and bring back the package's own that it lies upon."""
+    path.unlink(missing_ok=True)
+    if member is not None:
+        with zipfile.ZipFile(member[0]) as archive:
+            path.write_bytes(archive.read(member[1]))
+
+
+def _put(path: Path, data: bytes, *, executable: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a link would be followed
+    path.write_bytes(data)
+    path.chmod(0o755 if executable else 0o644)
+
+
+def _extras(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes, bool]]:
+    """Yield path below the prefix, bytes, and whether it can be run, of what does not belong among the packages."""
+    for info in archive.infolist():
+        found = _DATA.fullmatch(info.filename)
+        if found and not info.is_dir():
+            data = archive.read(info)
             if found[1] == "data":
-                yield found[2], data
+                yield found[2], data, bool(info.external_attr >> 16 & 0o111)
+            elif re.match(rb"#!pythonw?\b", data) and "/" not in found[2]:
+                yield from _command(found[2], data)
             else:
-                yield f"bin/{found[2]}", _BESIDE + rest if re.match(rb"#!pythonw?\b", first) else data
-        elif re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", name):
-            yield from _entry_points(archive.read(name).decode(errors="replace"))
+                yield f"bin/{found[2]}", data, True
+        elif re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", info.filename):
+            yield from _entry_points(archive.read(info).decode(errors="replace"))
 
 
-def _entry_points(text: str) -> Iterator[tuple[str, bytes]]:
+def _command(name: str, source: bytes) -> Iterator[tuple[str, bytes, bool]]:
+    yield f"bin/.{name}.py", source, False
+    yield f"bin/{name}", _LAUNCHER.replace("{name}", name).encode(), True
+
+
+def _entry_points(text: str) -> Iterator[tuple[str, bytes, bool]]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names of commands have a case
     try:
@@ -73,6 +100,6 @@ def _entry_points(text: str) -> Iterator[tuple[str, bytes]]:
     for group in _GROUPS:
         for command, reference in parser.items(group) if parser.has_section(group) else ():
             found = _REFERENCE.fullmatch(reference)
-            if found:
+            if found and re.fullmatch(r"[\w.-]+", command):
                 entry = _ENTRY.format(module=found[1], name=found[2].partition(".")[0], attribute=found[2])
-                yield f"bin/{command}", _BESIDE + entry.encode()
+                yield from _command(command, entry.encode())

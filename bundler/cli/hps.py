@@ -44,12 +44,14 @@ def check_hps(publication: Path, options: Any, account: Account) -> None:
     submission = compose(publication, [{}], options, values=False)
 
     from bundler.hps.connection import connected
+    from bundler.hps.errors import plain
     from bundler.hps.resources import survey
 
     with connected(identified(account)) as client:
         for resource in survey(client):
-            names = ", ".join(" ".join(filter(None, app[:2])) for app in resource.applications)
-            click.echo(f"{resource.kind}\t{resource.name}\t{resource.platform or ''}\t{names}")
+            names = ", ".join(" ".join(filter(None, app)) for app in resource.applications or ())
+            cells = (resource.kind, resource.name, resource.platform or "", names)
+            click.echo("\t".join(map(plain, cells)))
         require_somewhere_to_run(client, submission)
 
 
@@ -120,12 +122,26 @@ def retry_jobs(project: str, wait: bool, account: Account) -> None:
 @click.option("--executable", metavar="PATH", required=True, help="uv, as evaluators see it.")
 @click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
 @click.option("--name", default="uv", show_default=True, help="What it is registered as.")
-@click.option("--uv-version", metavar="VERSION", default="0.6.14", show_default=True, help="The version of that uv.")
+@click.option("--uv-version", metavar="VERSION", required=True, help="The version of that uv.")
+@click.option(
+    "--evaluator",
+    "evaluators",
+    metavar="NAME",
+    multiple=True,
+    help="Which evaluators; all that have such paths if not given.",
+)
 @click.option("--apply", is_flag=True, help="Change the registration of every evaluator, after showing how and asking.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_account
 def register_uv(
-    executable: str, cache: str, name: str, uv_version: str, apply: bool, yes: bool, account: Account
+    executable: str,
+    cache: str,
+    name: str,
+    uv_version: str,
+    evaluators: tuple[str, ...],
+    apply: bool,
+    yes: bool,
+    account: Account,
 ) -> None:
     """Show what the registration of uv on the evaluators should be, and with --apply make it so.
 
@@ -142,7 +158,7 @@ def register_uv(
     for key, value in wanted.items():
         say(f"{key}: {value}")
     with connected(identified(account)) as client:
-        changes = differences(client, wanted)
+        changes = differences(client, wanted, evaluators)
         for evaluator, lines, _ in changes.values():
             say("\n  ".join([f"evaluator {evaluator} would change:", *lines]))
         if not changes:
@@ -169,6 +185,8 @@ def template(publication: Path, options: Any, name: str | None, for_anyone: bool
     from bundler.submission import compose
 
     submission = compose(publication, [{}], options, values=False)
+    if len(submission.steps) > 1:
+        raise click.UsageError("A template is for one script: choose it with --script.")
 
     from bundler.hps.connection import connected
     from bundler.hps.template import create_template

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 
 from bundler.cli.account import identified, with_account
 from bundler.cli.show import HELP, follow, say
+from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +84,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
 
 @click.command("submit", no_args_is_help=True, context_settings=HELP)
 @click.argument("publication", type=_PATH)
-@click.option("-j", "--num-jobs", type=click.IntRange(min=1), help="So many jobs, all alike; 1 if not given.")
+@click.option("-j", "--num-jobs", type=click.IntRange(1, 1_000_000), help="So many jobs, all alike; 1 if not given.")
 @click.option(
     "--params",
     "table",
@@ -137,14 +139,12 @@ def submit(
     from bundler.hps.project import page
     from bundler.hps.project import submit as create
 
-    name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
     with connected(identified(account)) as client:
         try:
             require_somewhere_to_run(client, submission)
-        except Exception as fault:
-            from bundler.hps.errors import NowhereToRun
-
-            if not (force and isinstance(fault, NowhereToRun)):
+        except BundlerError as fault:
+            if not force:
                 raise
             say(f"warning: {fault}")
         project = follow(create(client, submission, name, replace=replace))
@@ -159,24 +159,22 @@ def require_somewhere_to_run(client: Client, submission: Submission) -> None:
     """Raise `NowhereToRun` unless HPS has resources for `submission`."""
     from bundler.hps.resources import require_somewhere, survey
 
-    applications = [*([submission.application] if submission.application else []), *submission.steps[0].software]
-    applications += [each for step in submission.steps[1:] for each in step.software]
-    require_somewhere(client, list(dict.fromkeys(applications)), submission.platforms, survey(client))
+    require_somewhere(client, submission, survey(client))
 
 
 def show_jobs(client: Client, project: str, interval: float) -> None:
     """Show how the jobs fare until all are done; raise `JobsFailed` if not all succeeded."""
-    from bundler.hps.errors import JobsFailed
+    from bundler.hps.errors import JobsFailed, plain
     from bundler.hps.watch import last_lines, watch
 
     lively = sys.stderr.isatty()
     shown, warned = "", False
     try:
         for status in watch(client, project, interval):
-            text = ", ".join(f"{count} {state}" for state, count in status.counts.items())
+            text = ", ".join(f"{count} {plain(state)}" for state, count in status.counts.items())
             if status.failed and lively:
                 say("")
-            names = {identity: f"{name} {state}" for identity, name, state in status.failed}
+            names = {identity: f"{plain(name)} {plain(state)}" for identity, name, state in status.failed}
             for identity, lines in last_lines(client, project, list(names)):
                 say("\n  ".join([f"{names[identity]}; its last lines:", *lines]))
             if lively:
@@ -189,7 +187,7 @@ def show_jobs(client: Client, project: str, interval: float) -> None:
                 newline = "\n" if lively else ""
                 say(f"{newline}warning: jobs have been pending for {status.stuck:.0f} s, and none runs.")
                 say("`bundler hps check` tells whether any evaluator fits.")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BundlerError):
         say(f"\nThe jobs go on. Come back with: bundler hps watch {project}")
         raise
     if lively and shown:

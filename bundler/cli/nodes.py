@@ -85,7 +85,7 @@ def gc(cache: Path, limit: str | None) -> None:
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="--limit") from fault
     for each in [cache, *sorted(cache.glob("user-*"))]:
-        freed = cache_gc.collect(str(each), most)
+        freed = cache_gc.collect_as_owner(str(each), most)
         if freed is None:
             say(f"{each}: jobs are running; nothing was removed")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import threading
@@ -65,13 +66,17 @@ def connect(account: Account) -> Client:
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
     secrets: dict[str, Any] = {"access_token": account.access_token, "refresh_token": account.refresh_token}
-    if not account.access_token and account.password:
+    if not account.access_token and account.username and account.password:
         secrets = {"password": account.password}
     if not any(secrets.values()):
         raise NoAccount
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
-        return Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
+        client = Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
+        for adapter in client.session.adapters.values():
+            # What is not answered once is not asked five times more.
+            adapter.max_retries = adapter.max_retries.new(read=1)
+        return client
 
 
 def log_in(account: Account, storage: str) -> None:
@@ -111,20 +116,23 @@ def explained(subject: str) -> Iterator[None]:
             f"its certificate is not trusted ({_innermost(fault)})",
             "Give the site's certificates with --ca-bundle FILE, or --insecure to take any.",
         ) from fault
-    except requests.exceptions.Timeout as fault:
-        raise HpsFault(
-            subject, f"did not answer within {_silence():g} s", "Try again, or ask the administrator."
-        ) from fault
-    except requests.exceptions.ConnectionError as fault:
+    except requests.exceptions.RetryError as fault:
+        raise HpsFault(subject, "is busy or out of order (it says 502, 503 or 504)", "Try again later.") from fault
+    except (requests.exceptions.Timeout, requests.exceptions.ConnectionError) as fault:
+        if isinstance(fault, requests.exceptions.Timeout) or "timed out" in str(fault):
+            fact = f"did not answer within {silence():g} s"
+            raise HpsFault(subject, fact, "Try again, or ask the administrator.") from fault
         raise HpsFault(subject, f"cannot be reached ({_innermost(fault)})", "Check the URL and the network.") from fault
     except requests.exceptions.RequestException as fault:
         raise HpsFault(subject, *_refusal(fault)) from fault
     except OSError as fault:
         raise HpsFault(subject, f"its client failed on this machine ({fault})") from fault
-    except (RuntimeError, ValueError, KeyError, TypeError) as fault:
+    except AssertionError:
+        raise
+    except Exception as fault:  # what a client that trusts its server may come to by what that sends
         raise HpsFault(
             subject,
-            f"does not answer as HPS does ({' '.join(str(fault).split())[:300]})",
+            f"does not answer as HPS does ({type(fault).__name__}: {str(fault)[:300]})",
             "Is this the URL of HPS, such as https://host:8443/hps?",
         ) from fault
 
@@ -162,11 +170,13 @@ def _trust(account: Account) -> None:
         os.environ[_CERTIFICATES[0]] = account.ca_bundle
 
 
-def _silence() -> float:
-    try:
-        return float(os.environ.get("HPS_TIMEOUT") or _SILENCE)
-    except ValueError:
-        raise HpsFault("HPS_TIMEOUT", f"is {os.environ['HPS_TIMEOUT']!r}", "Give a number of seconds.") from None
+def silence() -> float:
+    """Return for how many seconds HPS may say nothing."""
+    text = os.environ.get("HPS_TIMEOUT") or str(_SILENCE)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise HpsFault("HPS_TIMEOUT", f"is {text!r}", "Give a number of seconds.")
 
 
 _patching = threading.Lock()
@@ -179,7 +189,7 @@ def _wait_not_for_ever() -> None:
         if getattr(send, "patient", False):
             return
 
-        timeout = (min(_CONNECT, _silence()), _silence())
+        timeout = (min(_CONNECT, silence()), silence())
 
         def sent(self: HTTPAdapter, *args: Any, **options: Any) -> requests.Response:
             if options.get("timeout") is None:

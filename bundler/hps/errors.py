@@ -18,12 +18,17 @@ def without_secrets(text: str) -> str:
     return _TOKEN.sub("***", text)
 
 
+def plain(text: object) -> str:
+    """Return `text`, which a server sent, as one line that steers no terminal."""
+    return "".join(each if each.isprintable() else " " for each in str(text)).strip()
+
+
 class HpsFault(BundlerError):
     """HPS did not do what it was asked to do."""
 
     def __init__(self, subject: str, fact: str, remedy: str = "") -> None:
         self.subject = subject
-        self.fact = without_secrets(fact).rstrip(".")
+        self.fact = plain(without_secrets(fact)).rstrip(".")
         self.remedy = remedy
 
     def __str__(self) -> str:
@@ -50,7 +55,7 @@ class NowhereToRun(BundlerError):
 
     def __str__(self) -> str:
         lines = [f"No evaluator and no compute resource set has {self.needs}; such jobs would stay pending for ever."]
-        lines += [f"  {name}: {about}" for name, about in sorted(self.found.items())]
+        lines += [f"  {plain(name)}: {plain(about)}" for name, about in sorted(self.found.items())]
         return "\n".join([*lines, f"{self.advice} (--force submits all the same)"])
 
 
@@ -75,5 +80,5 @@ class JobsFailed(BundlerError):
         self.counts = counts
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
+        counts = ", ".join(f"{count} {plain(status)}" for status, count in self.counts.items() if count)
         return f"Not all jobs succeeded: {counts}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,28 +59,40 @@ def submit(
 ) -> Generator[Progress, None, str]:
     """Create the HPS project `name` with the jobs of `submission`; return its id when it is whole and active.
 
-    An HPS project of that name is replaced only if asked for. Raises `SameProject`, `HpsFault`; what was begun is
-    deleted then, also when the caller stops listening.
+    HPS projects of that name are deleted if that is asked for, once the new one is whole. Raises `SameProject`,
+    `HpsFault`; what was begun is deleted then, also when the caller stops listening.
     """
     with explained(client.url):
         jms = JmsApi(client)
-        if not replace and (same := jms.get_projects(name=name, fields=["id"], as_objects=False)):
-            raise SameProject(name, [each["id"] for each in same])
-        project = jms.create_project(Project(name=name, active=False), replace=replace)
+        same = [each["id"] for each in jms.get_projects(name=name, fields=["id"], as_objects=False)]
+    if same and not replace:
+        raise SameProject(name, same)
+    # Under a name that nobody else has, so that it can be found again whatever becomes of the answer.
+    working = f"{name} ({secrets.token_hex(6)})"
     try:
-        yield from _fill(client, project.id, submission)
         with explained(client.url):
-            project.active = True
-            jms.update_project(project)
+            project = jms.create_project(Project(name=working, active=False))
+            identity = str(project.id)
+        yield from _fill(client, identity, submission)
+        with explained(client.url):
+            for each in same:
+                jms.delete_project(Project(id=each))
+            jms.update_project(Project(id=identity, name=name, active=True))
     except BaseException as fault:
-        try:
-            with explained(client.url):
-                jms.delete_project(project)
-        except HpsFault as second:
-            left = f"{fault}\nThe half-made HPS project {project.id} could not be deleted ({second})"
-            raise HpsFault(client.url, left, "Delete it in the web interface.") from fault
+        _delete_begun(client, jms, working, fault)
         raise
-    return str(project.id)
+    return identity
+
+
+def _delete_begun(client: Client, jms: JmsApi, working: str, fault: BaseException) -> None:
+    """Delete the half-made project; raise `HpsFault` where even that fails."""
+    try:
+        with explained(client.url):
+            for each in jms.get_projects(name=working, fields=["id"], as_objects=False):
+                jms.delete_project(Project(id=each["id"]))
+    except HpsFault as second:
+        left = f"{fault} The half-made HPS project {working!r} could not be deleted ({second})"
+        raise HpsFault(client.url, left, "Delete it in the web interface.") from fault
 
 
 def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
@@ -116,26 +129,27 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
 def _create_files(client: Client, api: ProjectApi, submission: Submission) -> dict[str, str]:
     """Upload the execution script and input files, declare outputs; return ids by name, compared with what was sent."""
     uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
+    names = {_EXEC_SCRIPT: _EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
     outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
     with tempfile.TemporaryDirectory() as folder:
-        # As a file: bytes from memory the client would write to a path that the server chooses.
         uploads[_EXEC_SCRIPT] = Path(folder, _EXEC_SCRIPT)
         uploads[_EXEC_SCRIPT].write_bytes(submission.exec_script)
-        expected = {key: transfer.checksum(path) for key, path in uploads.items()}
-        wanted = {
-            key: File(name=path.name, evaluation_path=path.name, type=_type(path.name), src=str(path))
-            for key, path in uploads.items()
-        }
+        wanted = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
         for name in outputs:
             wanted[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
-        transfer.start(client)
         with explained(client.url):
+            # Without contents: the client would wait for their transfer for ever.
             created = api.create_files(list(wanted.values()))
-    found = dict(zip(wanted, created, strict=True))
-    for key, digest in expected.items():
-        if (found[key].hash or "").casefold() != digest:
-            raise HpsFault(client.url, f"{found[key].name} did not arrive whole", "Try again.")
-    return {key: file.id for key, file in found.items()}
+            found = dict(zip(wanted, created, strict=True))
+        places = {key: f"{api.project_id}/{str(found[key].storage_id).rpartition('/')[2]}" for key in uploads}
+        arrived = transfer.upload(client, {places[key]: path for key, path in uploads.items()})
+        for key, path in uploads.items():
+            found[key].hash, found[key].size = arrived[places[key]]
+            if found[key].hash.casefold() != transfer.checksum(path):
+                raise HpsFault(client.url, f"{path.name} did not arrive whole", "Try again.")
+    with explained(client.url):
+        api.update_files([found[key] for key in uploads], as_objects=False)
+    return {key: str(file.id) for key, file in found.items()}
 
 
 def _type(name: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from ansys.hps.client.exceptions import ClientError
+from ansys.hps.client.exceptions import APIError, ClientError
+from ansys.hps.client.jms import JmsApi
 from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
 from ansys.hps.client.rms.models import (
     AnalyzeRequiredSoftware,
@@ -16,12 +19,14 @@ from ansys.hps.client.rms.models import (
 )
 
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, NowhereToRun
+from bundler.hps.errors import HpsFault, NowhereToRun, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansys.hps.client import Client
+
+    from bundler.submission import Step, Submission
 
 # RMS tells of ten unless asked for more.
 _MANY = 1000
@@ -31,48 +36,74 @@ _ALIVE = timedelta(seconds=60)
 _ASKED = 100
 # HPS tells nothing of processors and C libraries: this is what its nodes mostly are.
 _PLATFORMS = {"linux": "x86_64-manylinux_2_28", "windows": "x86_64-pc-windows-msvc", "darwin": "aarch64-apple-darwin"}
-_ABSENT = (404, 405, 501)
+_ABSENT = (404, 405, 500, 501)
+_NOT_FOR_US = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """An evaluator or a compute resource set: `applications` are (name, version, executable, environment)."""
+    """An evaluator or a compute resource set.
+
+    `applications` are the (name, version) of what is registered there, None where nobody could be asked.
+    """
 
     identity: str
     name: str
     kind: str
     platform: str | None
-    applications: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...]
+    applications: tuple[tuple[str, str], ...] | None
 
     def has(self, name: str) -> bool:
         """Return whether an application is registered under just this name."""
-        return any(application[0] == name for application in self.applications)
+        return any(application[0] == name for application in self.applications or ())
 
 
 def survey(client: Client) -> list[Resource]:
     """Return the evaluators that are alive and the compute resource sets; raise `HpsFault`."""
     with explained(client.url):
-        return [*_evaluators(RmsApi(client)), *_resource_sets(RmsApi(client))]
+        return [*_evaluators(client), *_resource_sets(RmsApi(client))]
 
 
-def _evaluators(rms: RmsApi) -> list[Resource]:
+def _evaluators(client: Client) -> list[Resource]:
+    rms = RmsApi(client)
     fields = ["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"]
-    since = (datetime.now(timezone.utc) - _ALIVE).replace(tzinfo=None).isoformat()
+    since = (_server_time(client) - _ALIVE).replace(tzinfo=None).isoformat()
     found = rms.get_evaluators(as_objects=False, limit=_MANY, fields=fields, **{"last_modified.gt": since})
     alive = [each for each in found if not each.get("shutdown_status")]
     resources = []
-    for each in alive[:_ASKED]:
-        configuration = rms.get_evaluator_configuration(each["id"], as_object=False)
+    for number, each in enumerate(alive):
+        configuration = _configuration(rms, each["id"]) if number < _ASKED else None
+        platform = ((configuration or {}).get("resources") or {}).get("platform")
         resources.append(
             Resource(
-                identity=each["id"],
+                identity=str(each["id"]),
                 name=str(each.get("host_name") or each.get("name") or each["id"]),
                 kind="evaluator",
-                platform=each.get("platform") or (configuration.get("resources") or {}).get("platform"),
-                applications=_applications(configuration.get("applications")),
+                platform=each.get("platform") or platform,
+                applications=None if configuration is None else _applications(configuration.get("applications")),
             )
         )
     return resources
+
+
+def _server_time(client: Client) -> datetime:
+    """Return what time it is for the server; clocks of laptops are wrong."""
+    now = datetime.now(timezone.utc)
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        told = datetime.fromisoformat(JmsApi(client).get_api_info()["time"].replace("Z", "+00:00"))
+        return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+    return now
+
+
+def _configuration(rms: RmsApi, identity: str) -> dict[str, Any] | None:
+    """Return the configuration of an evaluator, None where this user may not see it."""
+    try:
+        found: dict[str, Any] = rms.get_evaluator_configuration(identity, as_object=False)
+    except ClientError as fault:
+        if fault.response is not None and fault.response.status_code in _NOT_FOR_US:
+            return None
+        raise
+    return found
 
 
 def _resource_sets(rms: RmsApi) -> list[Resource]:
@@ -88,16 +119,8 @@ def _resource_sets(rms: RmsApi) -> list[Resource]:
     ]
 
 
-def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[Any, ...]:
-    return tuple(
-        (
-            str(table.get("name")),
-            str(table.get("version") or ""),
-            str(table.get("executable") or ""),
-            tuple(sorted((str(name), str(value)) for name, value in (table.get("environment") or {}).items())),
-        )
-        for table in tables or ()
-    )
+def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((str(table.get("name")), str(table.get("version") or "")) for table in tables or ())
 
 
 def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
@@ -108,50 +131,53 @@ def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def require_somewhere(
-    client: Client, applications: Sequence[str], platforms: Sequence[str], resources: Sequence[Resource]
-) -> None:
-    """Raise `NowhereToRun` unless jobs that need `applications` can run on one of `platforms`.
+def require_somewhere(client: Client, submission: Submission, resources: Sequence[Resource]) -> None:
+    """Raise `NowhereToRun` unless every step of `submission` can run on one of `resources`.
 
     The server's own matching decides where it can be asked, since only it knows whether case and versions count; else
     names are compared to the letter.
     """
-    wanted = [name.partition("=")[0] for name in applications]
-    fitting = [
-        each
-        for each in resources
-        if (each.platform is None or each.platform in platforms) and all(each.has(name) for name in wanted)
-    ]
-    needs = f"{' and '.join(map(repr, wanted)) or 'anything'} on {' or '.join(platforms)}"
-    found = {f"{each.kind} {each.name} ({each.platform or 'any platform'})": _names(each) for each in resources}
-    counts = [_server_matches(client, applications, platform, resources) for platform in platforms]
-    if any(counts) or (fitting and None in counts):
-        return
-    if fitting:
-        raise NowhereToRun(
-            needs, found, "The server's own matching finds none, perhaps for want of rights or by the version."
-        )
-    raise NowhereToRun(needs, found, _advice(wanted, resources))
+    for step in submission.steps:
+        applications = [*([submission.application] if submission.application else []), *step.software]
+        wanted = [name.partition("=")[0] for name in applications]
+        here = [each for each in resources if each.platform is None or each.platform in submission.platforms]
+        fitting = [each for each in here if all(each.has(name) for name in wanted)]
+        if any(each.kind != "evaluator" for each in fitting):
+            continue
+        counts = [_server_matches(client, applications, platform, step, resources) for platform in submission.platforms]
+        unknown = [each for each in here if each.applications is None]
+        if any(counts) or (None in counts and (fitting or unknown)):
+            continue
+        needs = f"{' and '.join(map(repr, wanted)) or 'anything'} on {' or '.join(submission.platforms)}"
+        found = {f"{each.kind} {each.name} ({each.platform or 'any platform'})": _names(each) for each in resources}
+        advice = _advice(submission.application, wanted, resources)
+        if fitting:
+            advice = "The server's own matching finds none: too few cores, memory or disk, no rights, or the version."
+        raise NowhereToRun(needs, found, advice)
 
 
 def _names(resource: Resource) -> str:
-    return ", ".join(" ".join(filter(None, app[:2])) for app in resource.applications) or "no applications"
+    if resource.applications is None:
+        return "nobody could be asked"
+    return ", ".join(" ".join(filter(None, app)) for app in resource.applications) or "no applications"
 
 
-def _advice(wanted: Sequence[str], resources: Sequence[Resource]) -> str:
-    names = {application[0] for each in resources for application in each.applications}
-    alike = sorted(name for name in names if name.casefold() in {each.casefold() for each in wanted} - names)
-    if alike:
-        return f"Names must match to the letter: give --application {alike[0]}."
+def _advice(application: str | None, wanted: Sequence[str], resources: Sequence[Resource]) -> str:
     if not resources:
         return "No evaluator is alive."
+    names = {each[0] for resource in resources for each in resource.applications or ()}
+    missing = {name.casefold(): name for name in wanted if name not in names}
+    for name in sorted(names):
+        if name.casefold() in missing:
+            option = "--application" if missing[name.casefold()] == application else "--software"
+            return f"Names must match to the letter: give {option} {plain(name)}."
     return "The administrator registers it (see `bundler hps register`), or the script is bundled for other platforms."
 
 
 def _server_matches(
-    client: Client, applications: Sequence[str], platform: str, resources: Sequence[Resource]
+    client: Client, applications: Sequence[str], platform: str, step: Step, resources: Sequence[Resource]
 ) -> int | None:
-    """Return how many of `resources` the server itself finds for jobs; None where it cannot be asked."""
+    """Return how many evaluators the server itself finds for jobs; None where it cannot be asked."""
     evaluators = [each.identity for each in resources if each.kind == "evaluator"]
     if not evaluators:
         return None  # evaluators that are gone would count
@@ -159,20 +185,23 @@ def _server_matches(
     for each in applications:
         name, _, version = each.partition("=")
         software.append(AnalyzeRequiredSoftware(name=name, version=version or None))
-    requirements = AnalyzeRequirements(
-        software_requirements=software,
-        resource_requirements=AnalyzeResourceRequirements(platform=platform),
-        evaluator_ids=evaluators,
-    )
+    given = {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk}
     with explained(client.url):
+        requirements = AnalyzeRequirements(
+            software_requirements=software,
+            resource_requirements=AnalyzeResourceRequirements(
+                platform=platform, **{name: value for name, value in given.items() if value is not None}
+            ),
+            evaluator_ids=evaluators,
+        )
         try:
             found = RmsApi(client).analyze(requirements, analytics=True, as_object=False)
-        except ClientError as fault:
-            if fault.response is not None and fault.response.status_code in _ABSENT:
+        except (ClientError, APIError) as fault:
+            if fault.response is not None and fault.response.status_code in (*_ABSENT, *_NOT_FOR_US):
                 return None
             raise
-    counts = found.get("analytics") or {}
-    return counts.get("number_accessible_assignable_and_matching", counts.get("number_matching"))
+        counts = found.get("analytics") or {}
+        return int(counts.get("number_accessible_assignable_and_matching", counts.get("number_matching", 0)) or 0)
 
 
 def registration(name: str, version: str, executable: str, cache: str) -> dict[str, Any]:
@@ -186,30 +215,38 @@ def registration(name: str, version: str, executable: str, cache: str) -> dict[s
     }
 
 
-def differences(client: Client, wanted: Mapping[str, Any]) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
-    """Return what registering `wanted` would change, by evaluator: its name, lines for people, all its applications."""
+def differences(
+    client: Client, wanted: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
+    """Return what registering `wanted` would change, by evaluator: its name, lines for people, all its applications.
+
+    Of the evaluators called `names`, or of all on whose platform there are paths like that of the executable.
+    """
+    platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", wanted["executable"]) else ("linux", "darwin")
     found = {}
     for resource in survey(client):
-        if resource.kind != "evaluator":
+        chosen = resource.name in names if names else resource.platform in (None, *platforms)
+        if resource.kind != "evaluator" or not chosen:
             continue
         with explained(client.url):
             configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
-        before = list(configuration.get("applications") or [])
-        old = next((each for each in before if each.get("name") == wanted["name"]), None)
-        new = {
-            **(old or {}),
-            **wanted,
-            "environment": {**((old or {}).get("environment") or {}), **wanted["environment"]},
-        }
-        keys = [key for key in new if (old or {}).get(key) != new[key]]
+            before = list(configuration.get("applications") or [])
+            old = next((each for each in before if each.get("name") == wanted["name"]), None)
+            known = old or {}
+            new = {**known, **wanted, "environment": {**(known.get("environment") or {}), **wanted["environment"]}}
+        keys = [key for key in new if known.get(key) != new[key]]
         lines = [
-            line
+            plain(line)
             for key in keys
-            for line in ([f"- {key}: {old[key]}"] if old and key in old else []) + [f"+ {key}: {new[key]}"]
+            for line in ([f"- {key}: {known[key]}"] if key in known else []) + [f"+ {key}: {new[key]}"]
         ]
         if lines:
             # The whole list is sent: the other applications would be lost otherwise.
-            found[resource.identity] = (resource.name, lines, [each for each in before if each is not old] + [new])
+            found[resource.identity] = (
+                plain(resource.name),
+                lines,
+                [each for each in before if each is not old] + [new],
+            )
     return found
 
 
@@ -218,11 +255,8 @@ def register(client: Client, evaluator: str, applications: Sequence[Mapping[str,
     known = set(ApplicationInfo.model_fields)
     lost = {key for each in applications for key in each if key not in known}
     if lost:
-        raise HpsFault(
-            evaluator,
-            f"its applications have {', '.join(sorted(lost))}, which this client would lose",
-            "Use the web interface.",
-        )
-    update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
+        fact = f"its applications have {', '.join(sorted(lost))}, which this client would lose"
+        raise HpsFault(evaluator, fact, "Use the web interface.")
     with explained(client.url):
+        update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
         RmsApi(client).update_evaluator_configuration(evaluator, update)

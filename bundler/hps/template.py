@@ -19,6 +19,7 @@ from ansys.hps.client.jms import (
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
+from bundler.hps.errors import HpsFault
 
 if TYPE_CHECKING:
     from ansys.hps.client import Client
@@ -41,7 +42,7 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "exec_script.py")
         path.write_bytes(submission.exec_script)
-        transfer.upload(client, path, f"{bucket}/{identity}")
+        transfer.upload(client, {f"{bucket}/{identity}": path})
     resources: dict[str, Any] = {
         "num_cores": TemplateProperty(type="float", default=step.cores),
         "disk_space": TemplateProperty(type="int", default=step.disk),
@@ -72,11 +73,21 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     )
     with explained(client.url):
         (created,) = jms.create_task_definition_templates([template], as_objects=False)
+    try:
         if for_anyone:
-            permissions = jms.get_task_definition_template_permissions(created["id"])
-            anyone = Permission(permission_type="anyone", role="reader", value_id=None)
-            jms.update_task_definition_template_permissions(created["id"], [*permissions, anyone])
+            _allow_anyone(client, jms, str(created["id"]))
+    except HpsFault:
+        with explained(client.url):
+            jms.delete_task_definition_templates([TaskDefinitionTemplate(id=created["id"])])
+        raise
     return str(created["id"])
+
+
+def _allow_anyone(client: Client, jms: JmsApi, template: str) -> None:
+    with explained(client.url):
+        permissions = jms.get_task_definition_template_permissions(template)
+        anyone = Permission(permission_type="anyone", role="reader", value_id=None)
+        jms.update_task_definition_template_permissions(template, [*permissions, anyone])
 
 
 def _software(text: str) -> Any:

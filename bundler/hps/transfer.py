@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xxhash
-from ansys.hps.data_transfer.client.models import OperationState, SrcDst, StoragePath
+from ansys.hps.data_transfer.client.exceptions import TimeoutError as ClientTimeoutError
+from ansys.hps.data_transfer.client.models import Operation, OperationState, SrcDst, StoragePath
 
-from bundler.hps.connection import explained
+from bundler.hps.connection import explained, silence
 from bundler.hps.errors import HpsFault
 from wheelhouse import files
 
@@ -30,20 +33,31 @@ def start(client: Client) -> None:
             "has a space in it, and the client of HPS cannot start its transfer worker from there",
             "Set HOME to another folder for this command.",
         )
+    # A second attempt, since a worker on a busy machine may be late for the first.
+    fault = _attempt(client) and _attempt(client)
+    if fault is not None:
+        cause = fault.__cause__ or fault
+        raise HpsFault(
+            client.url,
+            f"the transfer worker does not start ({type(cause).__name__}: {' '.join(str(cause).split())[:200]})",
+            f"If a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
+        ) from fault
     with explained(client.url):
-        try:
-            client.initialize_data_transfer_client()
-        except Exception as fault:
-            # A half-made client would make the next attempt fail in another way.
-            client._dt_client = None  # noqa: SLF001 - it has no way to start again
-            cause = fault.__cause__ or fault
-            raise HpsFault(
-                client.url,
-                f"the transfer worker does not start ({type(cause).__name__}: {' '.join(str(cause).split())[:200]})",
-                f"If a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
-            ) from fault
         # What the client refreshes before a token ends does not reach the worker.
         client.data_transfer_client.binary_config.update(token=client.access_token)
+
+
+def _attempt(client: Client) -> Exception | None:
+    try:
+        client.initialize_data_transfer_client()
+    except Exception as fault:  # noqa: BLE001 - whatever it is, there is no worker
+        if client._dt_client is not None:  # noqa: SLF001 - see below
+            with contextlib.suppress(Exception):
+                client._dt_client.stop(wait=2.0)  # noqa: SLF001 - it may have started and be late
+        # A half-made client would make the next attempt fail in another way.
+        client._dt_client = None  # noqa: SLF001 - it has no way to start again
+        return fault
+    return None
 
 
 def download(client: Client, wanted: Mapping[str, Path]) -> None:
@@ -53,25 +67,51 @@ def download(client: Client, wanted: Mapping[str, Path]) -> None:
         SrcDst(src=StoragePath(path=source), dst=StoragePath(path=str(target), remote="local"))
         for source, target in wanted.items()
     ]
-    _perform(client, operations, "download")
-
-
-def upload(client: Client, source: Path, target: str) -> None:
-    """Copy the file `source` to the path `target` in the storage; raise `HpsFault`."""
-    start(client)
-    operation = SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
-    _perform(client, [operation], "upload")
-
-
-def _perform(client: Client, operations: list[SrcDst], verb: str) -> None:
     with explained(client.url):
         identity = client.data_transfer_api.copy(operations).id
-        done = client.data_transfer_api.wait_for([identity], raise_on_error=True)
-    if not done or done[0].state != OperationState.Succeeded:
-        said = "; ".join(done[0].messages or []) if done else ""
-        raise HpsFault(
-            client.url, f"the {verb} of {len(operations)} files failed ({said or 'it says no more'})", "Try again."
-        )
+    _wait(client, identity, f"download of {len(operations)} files")
+
+
+def upload(client: Client, wanted: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
+    """Copy files to paths in the storage; return checksum and size by path of what arrived. Raises `HpsFault`."""
+    start(client)
+    operations = [
+        SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
+        for target, source in wanted.items()
+    ]
+    with explained(client.url):
+        identity = client.data_transfer_api.copy(operations).id
+    _wait(client, identity, f"upload of {len(operations)} files")
+    with explained(client.url):
+        identity = client.data_transfer_api.get_metadata(list(wanted)).id
+    result = _wait(client, identity, "look at what was uploaded")
+    with explained(client.url):
+        return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in wanted}
+
+
+def _wait(client: Client, identity: str, what: str) -> Any:
+    """Return the result of an operation; raise `HpsFault` if it fails, or stands still for too long."""
+    seen: object = None
+    since = time.monotonic()
+
+    def look(operations: list[Operation]) -> None:
+        nonlocal seen, since
+        now = [(each.state, each.progress, each.progress_current) for each in operations]
+        if now != seen:
+            seen, since = now, time.monotonic()
+
+    while True:
+        done: list[Operation] = []
+        with explained(client.url), contextlib.suppress(TimeoutError, ClientTimeoutError):
+            done = client.data_transfer_api.wait_for([identity], timeout=1.0, raise_on_error=True, handler=look)
+        if done:
+            break
+        if time.monotonic() - since > silence():
+            raise HpsFault(client.url, f"the {what} stands still for {silence():g} s", "Try again.")
+    if done[0].state != OperationState.Succeeded:
+        said = "; ".join(done[0].messages or []) or "it says no more"
+        raise HpsFault(client.url, f"the {what} failed ({said})", "Try again.")
+    return done[0].result
 
 
 def checksum(path: Path) -> str:

@@ -15,6 +15,7 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.connection import explained
+from bundler.hps.errors import HpsFault, plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
 STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "timeout", "aborted")
-UNFINISHED = frozenset(("inactive", "pending", "prolog", "running"))
+FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))
 FAILED = ("failed", "timeout", "aborted")
 CONSOLE = "console_output.txt"
 # Whether the time of a job's last change moves with its state is a guess, so now and then all are asked for.
 _ALL_EVERY = 10
+# Questions without an answer that are put up with, one after the other.
+_MISSES = 5
 _LINES = 15
 # The console of every failing job of thousands would bury the first, which mostly fails like the others.
 _SHOWN = 3
@@ -34,7 +37,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Jobs by state, in the order of `STATES`; `failed` are the (name, state) of those that failed since the last."""
+    """Jobs by state, in the order of `STATES`; `failed` are (id, name, state) of those that failed since the last."""
 
     counts: dict[str, int]
     failed: tuple[tuple[str, str, str], ...]
@@ -43,7 +46,7 @@ class Status:
     @property
     def done(self) -> bool:
         """Whether no job will change any more."""
-        return not any(self.counts.get(state) for state in UNFINISHED)
+        return set(self.counts) <= FINISHED
 
 
 def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
@@ -54,23 +57,31 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
     api = ProjectApi(client, project)
     known: dict[str, dict[str, Any]] = {}
     changed_at = time.monotonic()
-    number = 0
+    asked = missed = 0
     while True:
-        jobs = _changed(client, api, known, everything=number % _ALL_EVERY == 0)
-        number += 1
-        news = [job for job in jobs if known.get(job["id"], {}).get("eval_status") != job["eval_status"]]
-        known.update((job["id"], job) for job in jobs)
+        everything = asked % _ALL_EVERY == 0
+        try:
+            jobs = _changed(client, api, known, everything=everything)
+        except HpsFault:
+            missed += 1
+            if missed > _MISSES or not asked:
+                raise
+            time.sleep(min(interval * 2**missed, 30.0))
+            continue
+        asked, missed = asked + 1, 0
+        news = [job for job in jobs.values() if known.get(job["id"], {}).get("eval_status") != job["eval_status"]]
+        # Jobs may have been deleted since.
+        known = jobs if everything else {**known, **jobs}
+        if not known:
+            raise HpsFault(client.url, f"the HPS project {project} has no jobs", "Check the id.")
         if news:
             changed_at = time.monotonic()
         counts = Counter(job["eval_status"] for job in known.values())
         waiting = bool(counts["pending"]) and not (counts["running"] or counts["prolog"])
-        failed = tuple(
-            (job["id"], str(job.get("name") or job["id"]), job["eval_status"])
-            for job in news
-            if job["eval_status"] in FAILED
-        )
+        failed = tuple((job["id"], job["name"], job["eval_status"]) for job in news if job["eval_status"] in FAILED)
+        order = {state: number for number, state in enumerate(STATES)}
         status = Status(
-            counts={state: counts[state] for state in STATES if counts[state]},
+            counts={state: counts[state] for state in sorted(counts, key=lambda state: order.get(state, len(order)))},
             failed=failed,
             stuck=time.monotonic() - changed_at if waiting else 0.0,
         )
@@ -82,15 +93,22 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
 
 def _changed(
     client: Client, api: ProjectApi, known: dict[str, dict[str, Any]], *, everything: bool
-) -> Sequence[dict[str, Any]]:
-    """Return the jobs that changed since the newest change that is known, by the server's own clock."""
-    times = [job["modification_time"] for job in known.values() if job.get("modification_time")]
-    query: dict[str, Any] = {"fields": ["id", "name", "eval_status", "modification_time"]}
-    if times and not everything:
-        query["modification_time.ge"] = max(times, key=_moment)
+) -> dict[str, dict[str, Any]]:
+    """Return the jobs that changed since the newest change that is known, by the server's own clock, by id."""
     with explained(client.url):
-        found: Sequence[dict[str, Any]] = api.get_jobs(as_objects=False, **query)
-    return found
+        times = [job["modification_time"] for job in known.values() if job["modification_time"]]
+        query: dict[str, Any] = {"fields": ["id", "name", "eval_status", "modification_time"]}
+        if times and not everything:
+            query["modification_time.ge"] = max(times, key=_moment)
+        return {
+            str(job["id"]): {
+                "id": str(job["id"]),
+                "name": plain(job.get("name") or job["id"]),
+                "eval_status": str(job["eval_status"]),
+                "modification_time": job.get("modification_time"),
+            }
+            for job in api.get_jobs(as_objects=False, **query)
+        }
 
 
 def _moment(text: str) -> datetime:
@@ -107,12 +125,13 @@ def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[t
                 ids = [identity for task in tasks for identity in task.get("output_file_ids") or []]
                 # Without an id, the client would be given all files of the project.
                 found = api.get_files(as_objects=False, id=ids) if ids else []
-            consoles = [file for file in found if file.get("evaluation_path") == CONSOLE and file.get("hash")]
-            if not consoles:
+                consoles = [file for file in found if file.get("evaluation_path") == CONSOLE and file.get("hash")]
+                sources = [f"{project}/{str(file['storage_id']).rpartition('/')[2]}" for file in consoles]
+            if not sources:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "console")
-                source = f"{project}/{str(consoles[-1]['storage_id']).rpartition('/')[2]}"
+                source = sources[-1]
                 transfer.download(client, {source: path})
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
             # Nothing of a job may steer the terminal of who watches.

@@ -81,6 +81,8 @@ SHARED_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs"
 # Seconds that a job waits for another one of this node that looks for the same; unpacking a Python takes two.
 PATIENCE = 30
 A_DAY = 24 * 3600
+# Seconds that cleaning the cache may take of a job's time.
+GC_TIME = 60
 # Of a digest in a path: enough to tell archives apart, short enough for Windows.
 DIGITS = 16
 # uv's own settings would change what is installed, except for those that say where things are on this node.
@@ -495,6 +497,8 @@ def run_environment(inherited, given):
     environment = {
         name: value for name, value in environment.items() if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
     }
+    if environment.get("UV_LINK_MODE") == "symlink":
+        del environment["UV_LINK_MODE"]  # environments would break when uv's cache is cleaned
     environment["UV_CACHE_DIR"] = cache_folder(environment)
     environment.update({"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"})
     environment.setdefault("PYTHONUNBUFFERED", "1")
@@ -574,9 +578,14 @@ def in_use(kept):
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             os.makedirs(kept, exist_ok=True)
-            lock = held.enter_context(open(os.path.join(kept, "jobs.lock"), "ab"))
+            # Readable too, since NFS gives shared locks on nothing else.
+            lock = held.enter_context(open(os.path.join(kept, "jobs.lock"), "a+b"))
             if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_SH)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    log.info("Waiting until the uv cache of this node is cleaned")
+                    fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 
@@ -594,22 +603,27 @@ def note_use(kept, root, command, environment, holds):
                     find, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
                 )
                 holds = [*holds, os.path.dirname(os.path.dirname(os.fsdecode(found.stdout.strip())))]
-        write_whole(path, json.dumps({"publication": root, "holds": holds}))
+        write_whole(path, json.dumps({"publication": os.path.normpath(root), "holds": holds}))
         write_whole(os.path.join(kept, "gc-due"), "")
 
 
 def collect_garbage(publication, root, python, environment):
-    """Remove from the cache what no publication needs, after something new came into it and while no job runs."""
+    """Remove from the cache what no publication needs, after something new came into it and while no job runs.
+
+    Not where no lock tells whether jobs run: on Windows, and on file systems that several nodes share.
+    """
     cache = environment["UV_CACHE_DIR"]
-    if os.path.exists(os.path.join(cache, "bundler", "gc-due")):
+    due = os.path.exists(os.path.join(cache, "bundler", "gc-due"))
+    if due and fcntl is not None and file_system(cache) not in SHARED_FILE_SYSTEMS:
         collector = os.path.join(root, "cache_gc.py")
         try:
+            environment = dict(environment, **loader_path(python, environment))
             with tempfile.TemporaryDirectory(prefix="bundler-gc-") as folder:
                 copy = os.path.join(folder, "cache_gc.py")
                 copy_checked(collector, copy, publication["gc"])
                 limit = list(filter(None, [environment.get("BUNDLER_CACHE_LIMIT")]))
-                subprocess.run([python, "-I", copy, cache, *limit], env=environment, check=False)
-        except (OSError, OfflineRunError) as fault:
+                subprocess.run([python, "-I", copy, cache, *limit], env=environment, check=False, timeout=GC_TIME)
+        except (OSError, OfflineRunError, subprocess.TimeoutExpired) as fault:
             log.warning("The cache was not cleaned: %s", fault)
 
 
@@ -668,16 +682,21 @@ class PublishedScript(ApplicationExecution):
         if self.context.parameter_values is None:
             self.context.parameter_values = {}
         kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
-        with in_use(kept):
-            for name in names:
-                command, more, holds = command_for(PUBLICATION, root, name, software, environment)
-                settings = dict(environment, **more)
-                try:
-                    self.run_script(command + more_arguments, settings)
-                finally:
-                    note_use(kept, root, command, settings, holds)
-        python = command[command.index("--python") + 1] if "--python" in command else command[0]
-        collect_garbage(PUBLICATION, root, python, dict(environment, **loader_path(python, environment)))
+        python = None
+        try:
+            with in_use(kept):
+                for name in names:
+                    command, more, holds = command_for(PUBLICATION, root, name, software, environment)
+                    python = command[command.index("--python") + 1] if "--python" in command else command[0]
+                    settings = dict(environment, **more)
+                    try:
+                        self.run_script(command + more_arguments, settings)
+                    finally:
+                        note_use(kept, root, command, settings, holds)
+        finally:
+            # Also after a failure, which may have been for want of space.
+            if python is not None:
+                collect_garbage(PUBLICATION, root, python, environment)
 
     def run_script(self, command, environment):
         """Run one command with the parameters of the job, and take back what it leaves in output_parameters.json."""

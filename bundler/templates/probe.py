@@ -52,7 +52,11 @@ def pythons(uv):
         listing = [uv, "python", "list", "--only-installed", "--offline", "--no-config", "--output-format", "json"]
         try:
             done = subprocess.run(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-            cpythons = [each for each in json.loads(done.stdout.decode()) if each["implementation"] == "cpython"]
+            cpythons = [
+                each
+                for each in json.loads(done.stdout.decode())
+                if each["implementation"] == "cpython" and each.get("variant", "default") == "default"
+            ]
             found = {each["version"]: each["path"] for each in cpythons}
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import os
 import shutil
@@ -162,10 +163,10 @@ def test_a_failing_job_shows_its_last_lines_and_may_be_tried_again(
 
 
 def test_several_scripts_are_steps_that_pass_files_on(site: Workplace, hps: Hps) -> None:
-    mesh = "open('mesh.txt', 'w').write('fine ' + open('geometry.txt').read())\n"
+    mesh = "open('mesh.txt', 'w').write('fine ' + open('data/geometry.txt').read())\n"
     solve = "open('result.txt', 'w').write(open('mesh.txt').read() + ' solved')\n"
     for name, body, block in (
-        ("mesh.py", mesh, 'inputs = ["geometry.txt"]\noutputs = ["mesh.txt"]'),
+        ("mesh.py", mesh, 'inputs = ["data/geometry.txt"]\noutputs = ["mesh.txt"]'),
         ("solve.py", solve, 'inputs = ["mesh.txt"]\noutputs = ["result.txt"]'),
     ):
         path = site.script(name, body=body)
@@ -175,7 +176,7 @@ def test_several_scripts_are_steps_that_pass_files_on(site: Workplace, hps: Hps)
     publication = site.publish("steps.bundle")
     done = site.run("submit-jobs", publication)
     assert done.returncode == 1
-    assert "mesh.py needs the input file geometry.txt. Give it with --input" in done.stderr
+    assert "mesh.py needs the input file data/geometry.txt. Give it with --input" in done.stderr
     (site.folder / "geometry.txt").write_text("beam")
     with working(evaluator(site, hps)):
         project = submitted(site, publication, "--input", "geometry.txt", "--wait")
@@ -226,6 +227,129 @@ def test_a_server_that_falls_silent_is_not_waited_for_for_ever(site: Workplace, 
         assert done.returncode == 1
         assert "did not answer within 1 s" in done.stderr
     assert not hps.projects
+
+
+def test_a_transfer_that_stands_still_is_given_up(site: Workplace, hps: Hps, publication: Path) -> None:
+    def stand_still(_: Handler) -> bool:
+        time.sleep(6)
+        return False
+
+    site.environment["HPS_TIMEOUT"] = "2"
+    hps.faults["PUT", "/dt/api/v1/storage/.*"] = stand_still
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert "the upload of 1 files stands still for 2 s" in done.stderr
+    assert not hps.projects
+
+
+def test_a_project_whose_creation_was_not_answered_is_found_and_deleted(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    def create_and_fall_silent(handler: Handler) -> bool:
+        handler.wfile = io.BytesIO()
+        handler.create_project()
+        time.sleep(3)
+        handler.close_connection = True
+        return True
+
+    site.environment["HPS_TIMEOUT"] = "1"
+    hps.faults["POST", "/jms/api/v1/projects"] = create_and_fall_silent
+    done = site.run("submit-jobs", publication)
+    assert done.returncode == 1
+    assert not hps.projects
+
+
+def test_a_failed_replacement_costs_nothing(site: Workplace, hps: Hps, publication: Path) -> None:
+    old = submitted(site, publication, "--name", "mine")
+    hps.faults["PUT", "/dt/api/v1/storage/.*"] = refuse(500)
+    assert site.run("submit-jobs", publication, "--name", "mine", "--replace").returncode == 1
+    assert list(hps.projects) == [old]
+
+
+def test_results_are_those_of_the_last_run_of_a_job(site: Workplace, hps: Hps, publication: Path) -> None:
+    (site.folder / "values.json").write_text('[{"frequency": 13}, {"frequency": 1}]')
+    with working(evaluator(site, hps)):
+        done = site.run("submit-jobs", publication, "--params", "values.json", "--trials", "2", "--wait")
+        project = done.stdout.strip()
+        (bad,) = [job for job in jobs_of(hps, project) if job["eval_status"] == "failed"]
+        bad["values"] = {"frequency": 3.0}
+        assert site.run("bundler", "hps", "retry", project, "--wait").returncode == 0
+    assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
+    assert "unlucky" not in (site.folder / "results" / bad["name"] / "console_output.txt").read_text()
+    assert (site.folder / "results" / bad["name"] / "plot.txt").read_text() == "x" * 30
+
+
+def test_jobs_that_are_deleted_or_in_no_known_state_are_no_success(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    project = submitted(site, publication, "-j", "2")
+    first, second = jobs_of(hps, project)
+    first["eval_status"] = "evaluated"
+    watching = threading.Timer(2, lambda: hps.of(project, "jobs").pop(second["id"]))
+    watching.start()
+    done = site.run("bundler", "hps", "watch", project, "--interval", "0.1")
+    assert done.returncode == 0, done.stderr
+    hps.of(project, "jobs").clear()
+    done = site.run("bundler", "hps", "watch", project)
+    assert done.returncode == 1
+    assert "has no jobs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "pattern", "answer", "command"),
+    [
+        ("GET", ".*/jobs", {"jobs": None}, "watch"),
+        ("GET", ".*/jobs", {"jobs": [{"eval_status": "failed"}]}, "watch"),
+        ("GET", ".*/jobs", {"jobs": [{"id": "1", "eval_status": "failed", "values": [1]}]}, "fetch"),
+        ("GET", ".*/tasks", {"tasks": [{"job_id": 3, "output_file_ids": 7}]}, "fetch"),
+        ("GET", "/rms/api/v1/evaluators", {"evaluators": ["x"]}, "check"),
+        ("POST", "/rms/api/v1/analyze", [], "check"),
+        ("GET", "/rms/api/v1/compute_resource_sets", {}, "check"),
+        ("POST", ".*/files", {"files": []}, "submit"),
+        ("POST", ".*/parameter_definitions", {"parameter_definitions": [{}]}, "submit"),
+    ],
+)
+def test_whatever_a_server_answers_is_told_in_a_sentence(
+    site: Workplace, hps: Hps, publication: Path, method: str, pattern: str, answer: Any, command: str
+) -> None:
+    project = submitted(site, publication)
+
+    def fault(handler: Handler) -> bool:
+        handler.send(200, answer)
+        return True
+
+    hps.faults[method, pattern] = fault
+    commands: dict[str, list[str | Path]] = {
+        "watch": ["bundler", "hps", "watch", project],
+        "fetch": ["bundler", "hps", "fetch", project],
+        "check": ["bundler", "hps", "check", publication],
+        "submit": ["submit-jobs", publication],
+    }
+    done = site.run(*commands[command])
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "does not answer as HPS does" in done.stderr
+    assert list(hps.projects) == [project]
+
+
+def test_without_rights_to_look_jobs_are_submitted_all_the_same(site: Workplace, hps: Hps, publication: Path) -> None:
+    hps.faults["GET", "/rms/api/v1/evaluators/.*/configuration"] = refuse(403)
+    hps.faults["POST", "/rms/api/v1/analyze"] = refuse(403)
+    assert submitted(site, publication)
+    hps.faults["GET", "/rms/api/v1/evaluators"] = refuse(403)
+    done = site.run("submit-jobs", publication)
+    assert "does not allow this user" in done.stderr
+    assert submitted(site, publication, "--force")
+
+
+def test_a_worker_that_is_late_leaves_no_orphan(site: Workplace, hps: Hps, publication: Path) -> None:
+    late = "import time\ntime.sleep(9)\n"
+    hps.worker = f"#!{sys.executable} -IS\n{late}".encode() + stand_in.WORKER.read_bytes()
+    done = site.run("submit-jobs", publication)
+    assert "the transfer worker does not start" in done.stderr
+    time.sleep(0.5)
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(site.environment["HOME"]) not in running
 
 
 def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
@@ -289,8 +413,8 @@ def once(fault: Any) -> Any:
         ("POST", ".*/jobs", "failed (500 no reason)"),
         ("POST", ".*/task_definitions", "failed (500 no reason)"),
         ("POST", ".*/files", "failed (500 no reason)"),
-        ("PUT", "/dt/api/v1/storage/.*", "Upload of files failed"),
-        ("GET", "/dt/api/v1/metadata/.*", "Failed to fetch metadata of uploaded files"),
+        ("PUT", "/dt/api/v1/storage/.*", "the upload of 1 files failed"),
+        ("GET", "/dt/api/v1/metadata/.*", "the look at what was uploaded failed"),
     ],
 )
 def test_nothing_half_made_stays_when_submitting_fails(
@@ -443,7 +567,8 @@ def test_hostile_names_of_jobs_become_numbers_and_changed_files_are_refused(
             path.write_bytes(path.read_bytes() + b"more")
     done = site.run("bundler", "hps", "fetch", project, "-o", "again")
     assert done.returncode == 1
-    assert "did not arrive whole" in done.stderr
+    assert "could not be had" in done.stderr
+    assert (site.folder / "again" / "results.csv").exists()
     assert not [path for path in (site.folder / "again").rglob("*") if path.is_file() and "plot" in path.name]
 
 
@@ -484,10 +609,11 @@ def test_watching_sees_every_change_whether_or_not_hps_stamps_it(
 
 
 def test_registering_shows_the_difference_and_changes_only_what_it_says(site: Workplace, hps: Hps) -> None:
-    (configuration,) = hps.configurations.values()
+    configuration = next(iter(hps.configurations.values()))
     other = {"name": "Ansys Mechanical", "version": "2026 R1", "install_path": "/a", "executable": "/a/m"}
     configuration["applications"].append(other)
-    arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache"]
+    arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache", "--uv-version", "0.13.9"]
+    hps.register("node-2", platform="windows")
     done = site.run("bundler", "hps", "register", *arguments)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "  - executable: /x/bin/uv\n  + executable: /ansys_inc/uv/bin/uv\n" in done.stderr

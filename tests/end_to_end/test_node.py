@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -204,8 +205,10 @@ def test_several_scripts_of_a_bundle_run_as_one_job(bundled: Workplace) -> None:
 def test_a_ready_environment_has_the_commands_and_data_files_of_its_packages(bundled: Workplace, mirror: Path) -> None:
     files = {
         "tool.py": b"def main():\n    print('command of', __name__)\n    return 0\n",
+        "package/table.txt": b"the package's own",
+        "tool-1.0.data/data/package/table.txt": b"not the package's own",
         "tool-1.0.dist-info/entry_points.txt": b"[console_scripts]\ntool = tool:main\n",
-        "tool-1.0.data/scripts/old-tool": b"#!python\nimport tool\ntool.main()\n",
+        "tool-1.0.data/scripts/old-tool": b"#!python\nfrom __future__ import annotations\nimport tool\ntool.main()\n",
         "tool-1.0.data/data/share/tool/table.txt": b"42",
     }
     bundled.index.add(make_wheel("tool", files=files))
@@ -214,6 +217,8 @@ import pathlib, subprocess, sys
 for name in ("tool", "old-tool"):
     subprocess.run([name], check=True)
 print("table", pathlib.Path(sys.prefix, "share", "tool", "table.txt").read_text())
+import tool
+print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").read_text())
 """
     bundled.script("solve.py", "tool", body=body)
     bundled.bundle("solve.py", "--include-uv", "--python-mirror", mirror)
@@ -222,6 +227,7 @@ print("table", pathlib.Path(sys.prefix, "share", "tool", "table.txt").read_text(
         assert done.returncode == 0, done.stdout
         assert done.stdout.count("command of tool") == 2
         assert "table 42" in done.stdout
+        assert "\nthe package's own" in done.stdout
 
 
 @pytest.mark.skipif(not ISOLATED, reason="this system allows no mount of one's own")
@@ -270,6 +276,8 @@ def test_a_cache_over_its_limit_starts_anew_and_jobs_go_on(bundled: Workplace, s
     node = bare(bundled)
     assert evaluate(node, publication, software=[])[0].returncode == 0
     cache = bundled.folder / "node-cache"
+    (use,) = cache.glob("bundler/*.use")
+    use.with_name("newer.use").write_text(json.dumps({"publication": str(publication), "holds": []}))
     done = bundled.run("bundler", "gc", cache, "--limit", "50 kB")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split("\t")[1]) > 300_000

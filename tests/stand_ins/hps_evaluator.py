@@ -126,6 +126,7 @@ class Evaluator:
                 "job_id": job["id"],
                 "task_definition_id": definition["id"],
                 "trial_number": trial,
+                "creation_time": now(),
                 "eval_status": "evaluated" if code == 0 else "failed",
                 "output_file_ids": [identity for identity in made if identity],
             }

@@ -24,12 +24,26 @@ def test_a_sweep_has_both_ends_and_no_rounding_dust() -> None:
 def test_several_sweeps_make_every_combination() -> None:
     rows = sweep(["x=1,2", "name=a,b", "deep=true,false"])
     assert len(rows) == 8
-    assert rows[0] == {"x": 1, "name": "a", "deep": True}
+    found = parameters(rows, [])
+    assert complete(rows, {each.name: each for each in found})[0] == {"x": 1, "name": "a", "deep": True}
 
 
 @pytest.mark.parametrize(
     "texts",
-    [["x"], ["=1"], ["x="], ["x=1", "x=2"], ["x=0:1:0"], ["x=0:1:-1"], ["x=a:b:c"], ["x=0:1e9:1"], ["x=0:nan:1"]],
+    [
+        ["x"],
+        ["=1"],
+        ["x="],
+        ["x=1", "x=2"],
+        ["x=0:1:0"],
+        ["x=0:1:-1"],
+        ["x=a:b:c"],
+        ["x=0:1e9:1"],
+        ["x=0:nan:1"],
+        ["x=0:10"],
+        ["x=1:0.5:1"],
+    ]
+    + [["x=0:1e9999999:1"], ["x=0:1e999999:1"], ["x=0:1:1e-999999"], ["x=1:2:3:4"]],
 )
 def test_what_is_no_sweep_is_refused(texts: list[str]) -> None:
     with pytest.raises(DesignFault):
@@ -55,7 +69,13 @@ def test_the_steps_of_a_sweep_are_even(start: int, count: int, step: str) -> Non
 
 def test_tables_are_csv_with_names_or_json_objects(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\ufeffx, name\n1, a\n2.5,b\n\n")
-    assert read_table(tmp_path / "a.csv") == [{"x": 1, "name": "a"}, {"x": 2.5, "name": "b"}]
+    rows = read_table(tmp_path / "a.csv")
+    found = {each.name: each for each in parameters(rows, [])}
+    assert complete(rows, found) == [{"x": 1.0, "name": "a"}, {"x": 2.5, "name": "b"}]
+    as_texts = [Parameter(name="x", type="string"), Parameter(name="name", type="string")]
+    (tmp_path / "b.csv").write_text('x,name\n007,"a\nb"\n1e3,true\n')
+    typed = complete(read_table(tmp_path / "b.csv"), {each.name: each for each in as_texts})
+    assert typed == [{"x": "007", "name": "a\nb"}, {"x": "1e3", "name": "true"}]
     (tmp_path / "a.json").write_text(json.dumps([{"x": 1}, {"x": 2}]))
     assert read_table(tmp_path / "a.json") == [{"x": 1}, {"x": 2}]
 
@@ -63,10 +83,12 @@ def test_tables_are_csv_with_names_or_json_objects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "", "names no parameters, or one twice|holds no rows"),
+        ("a.csv", "", "holds no rows"),
         ("a.csv", "x\n", "holds no rows"),
         ("a.csv", "x,y\n1,2\n3\n", "line 3 has not one value for each name"),
         ("a.csv", "x,x\n1,2\n", "names no parameters, or one twice"),
+        ("a.csv", "x;y\n1;2\n", "without commas"),
+        ("a.csv", "x\n" + "a" * 200_000, "field larger than field limit"),
         ("a.json", "{", "is no list of objects"),
         ("a.json", "[1]", "is no list of objects"),
         ("a.json", "{}", "holds no rows"),
@@ -93,10 +115,13 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
     known = [Parameter(name="x", type="float", default=1.0, lower=0, upper=10), Parameter(name="n", type="int")]
     assert complete([{"n": 3}], {parameter.name: parameter for parameter in known}) == [{"x": 1.0, "n": 3}]
     for rows, words in (
-        ([{"x": 11, "n": 1}], "x: 11 is not between 0 and 10"),
+        ([{"x": 11, "n": 1}], "x: 11.0 is not between 0 and 10"),
         ([{"x": "a", "n": 1}], "x: 'a' is no float"),
         ([{"n": 1.5}], "n: 1.5 is no int"),
         ([{"x": 1}], "n: 1 of the jobs have no value for it"),
+        ([{"xx": 1, "n": 1}], "the scripts declare n, x and no xx"),
+        ([{"x": float("nan"), "n": 1}], "x: nan is no float"),
+        ([{"x": 10**400, "n": 1}], "x: int too large"),
         ([{"x": [1], "n": 1}], "is no number, truth value or text"),
     ):
         with pytest.raises(DesignFault, match=words):

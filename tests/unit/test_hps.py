@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bundler.hps.connection import Account, explained
 from bundler.hps.errors import HpsFault, without_secrets
 from bundler.hps.resources import Resource, platforms_to_bundle_for, registration
-from bundler.hps.results import _outputs, _places, _table
+from bundler.hps.results import _outputs, _places, _table, latest
 from bundler.hps.transfer import checksum
 from wheelhouse.files import safe_path
 
@@ -31,6 +31,9 @@ def test_secrets_leave_no_trace_in_texts() -> None:
 @pytest.mark.parametrize(
     "fault",
     [
+        AttributeError("'NoneType' object has no attribute 'get'"),
+        IndexError("list index out of range"),
+        OverflowError("int too large"),
         requests.exceptions.SSLError("bad"),
         requests.exceptions.ReadTimeout("slow"),
         requests.exceptions.ConnectionError("[Errno 111] Connection refused"),
@@ -50,7 +53,12 @@ def test_a_bug_of_ours_keeps_its_traceback() -> None:
         raise AssertionError
 
 
-@given(st.lists(st.text(max_size=20) | st.sampled_from(["a", "A", "..", "results.csv", "../x"]), max_size=8))
+@given(
+    st.lists(
+        st.text(max_size=20) | st.sampled_from(["a", "A", "..", "results.csv", "../x", "job-number-1", "job-number-2"]),
+        max_size=8,
+    )
+)
 def test_every_job_has_a_safe_folder_of_its_own(names: list[str]) -> None:
     jobs = [{"id": str(number), "name": name} for number, name in enumerate(names)]
     places = _places(jobs)
@@ -63,7 +71,7 @@ def test_a_file_name_of_the_server_stays_inside_or_is_refused(name: str) -> None
     tasks = [{"job_id": "1", "output_file_ids": ["f"]}]
     about: dict[str, dict[str, Any]] = {"f": {"id": "f", "evaluation_path": name, "hash": "x", "storage_id": "../../s"}}
     try:
-        (output,) = _outputs("project", {"1": "job-1"}, tasks, about)
+        (output,) = _outputs("project", {"1": "job-1"}, tasks, about, {})
     except HpsFault:
         assert not safe_path(name)
     else:
@@ -71,17 +79,49 @@ def test_a_file_name_of_the_server_stays_inside_or_is_refused(name: str) -> None
         assert output.source == "project/s"
 
 
-def test_the_last_trial_of_a_task_counts_and_what_was_never_made_does_not() -> None:
+def test_the_last_task_of_each_step_counts_whatever_its_trial_number() -> None:
+    def task(step: str, name: str, time: str, trial: int) -> dict[str, Any]:
+        return {
+            "job_id": "1",
+            "task_definition_id": step,
+            "output_file_ids": [name, "never"],
+            "creation_time": time,
+            "trial_number": trial,
+        }
+
     tasks = [
-        {"job_id": "1", "output_file_ids": ["second"], "trial_number": 1},
-        {"job_id": "1", "output_file_ids": ["first", "never"], "trial_number": 0},
+        task("a", "retried", "2026-11-22T12:00:00Z", 0),
+        task("a", "first", "2026-11-22T10:00:00Z", 0),
+        task("a", "second", "2026-11-22T10:01:00Z", 1),
+        task("b", "other", "2026-11-22T10:00:30Z", 0),
     ]
     about: dict[str, dict[str, Any]] = {
-        name: {"id": name, "evaluation_path": "plot", "hash": digest, "storage_id": f"bucket/{name}", "size": 1}
-        for name, digest in (("first", "aa"), ("second", "BB"), ("never", None))
+        name: {"id": name, "evaluation_path": f"{name}.txt", "hash": digest, "storage_id": f"bucket/{name}", "size": 1}
+        for name, digest in (("first", "a"), ("second", "b"), ("retried", "BB"), ("other", "c"), ("never", None))
     }
-    (output,) = _outputs("p", {"1": "job-1"}, tasks, about)
-    assert (output.source, output.checksum) == ("p/second", "bb")
+    found = _outputs("p", {"1": "job-1"}, latest(tasks), about, {"a": "a.py", "b": "b.py"})
+    assert sorted((output.source, output.checksum) for output in found) == [("p/other", "c"), ("p/retried", "bb")]
+
+
+def test_each_step_has_its_own_console() -> None:
+    tasks = [
+        {"job_id": "1", "task_definition_id": step, "output_file_ids": [step], "creation_time": "x"} for step in "ab"
+    ]
+    about: dict[str, dict[str, Any]] = {
+        name: {"id": name, "evaluation_path": "console_output.txt", "hash": "x", "storage_id": name} for name in "ab"
+    }
+    found = _outputs("p", {"1": "job-1"}, tasks, about, {"a": "mesh.py", "b": "solve.py"})
+    assert [output.path for output in found] == [
+        "job-1/mesh.py/console_output.txt",
+        "job-1/solve.py/console_output.txt",
+    ]
+
+
+def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
+    assert "\x1b" not in str(HpsFault("x", "no\x1b[31m\x1b]0;pwned\x07"))
+    jobs = [{"id": "1", "name": "job-1", "eval_status": "=1", "values": {"job": "=HYPERLINK(1)", "x": -1.5, "n": "-1"}}]
+    lines = _table(jobs, _places(jobs)).decode().splitlines()
+    assert lines == ["job,status,value of job,n,x", "job-1,'=1,'=HYPERLINK(1),'-1,-1.5"]
 
 
 def test_the_table_has_a_column_for_every_parameter() -> None:

@@ -70,6 +70,12 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
         ("parameters = {x = {type = 'int', default = 1.5}}", "x: 1.5 is no int"),
         ("parameters = {x = {colour = 1}}", "x may have type, default, lower and upper"),
         ("output-parameters = {x = 'complex'}", "is none of float"),
+        ("application = []", "is no text and no list of texts"),
+        ("memory = '" + "9" * 400 + "'", "is more than there is"),
+        ("parameters = {x = {default = 50, upper = 10}}", "x: 50 is not between None and 10"),
+        ("parameters = {x = {default = 'a', lower = 1}}", "x: 1 is no string"),
+        ("parameters = {x = {default = 1.0, lower = 'a'}}", "x: 'a' is no float"),
+        ("parameters = {x = nan}", "x: nan is no float"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, line: str, words: str) -> None:
