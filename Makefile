@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 OLD_UV := build/uv-0.6.14
 DEMO := build/demo
 
-.PHONY: demo test lint bench test-internet clean
+.PHONY: demo test lint bench corpus test-internet clean
 
 # The whole job once: bundle, publish, and run the published script with no network.
 demo: .venv/ready
@@ -27,6 +27,10 @@ bench: .venv/ready
 	"$(BIN)"/python -m tests.benchmarks.bundling
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
+
+# Scripts in the shape of real ones, over the real package index: bundled, compared with uv, run with no network.
+corpus: .venv/ready
+	"$(BIN)"/python -m tests.corpus
 
 # The few tests that use the public package index.
 test-internet: .venv/ready $(OLD_UV)/bin/uv

@@ -154,17 +154,30 @@ def _resolve(
 
 def _builder(scripts: Sequence[Script], cache: Path, builds: Builds) -> Builder:
     """Return what builds wheels, with what it needs from the indexes of `scripts`."""
-    options: list[str] = []
+    variables: dict[str, list[str]] = {}
     for script in scripts:
         settings = script.project().get("tool", {}).get("uv", {})
         for index in settings.get("index", []):
             named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
-            options += ["--default-index" if index.get("default") else "--index", named]
-        options += [part for place in settings.get("find-links", []) for part in ("--find-links", place)]
+            variables.setdefault("UV_DEFAULT_INDEX" if index.get("default") else "UV_INDEX", []).append(named)
+        variables.setdefault("UV_FIND_LINKS", []).extend(settings.get("find-links", []))
         if "index-url" in settings:
-            options += ["--default-index", settings["index-url"]]
+            variables.setdefault("UV_DEFAULT_INDEX", []).append(settings["index-url"])
+    # uv takes one default, and several of the others, with spaces between them.
+    indexes = {
+        name: (values[0] if name == "UV_DEFAULT_INDEX" else " ".join([*values, os.environ.get(name, "")]).strip())
+        for name, values in variables.items()
+        if values
+    }
     names = frozenset(canonicalize_name(name) for name in builds.names)
-    return Builder(cache=cache, names=names, everything=builds.everything, indexes=options)
+    settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
+    return Builder(
+        cache=cache,
+        names=names,
+        everything=builds.everything,
+        indexes=indexes,
+        credentials=index_credentials(settings),
+    )
 
 
 def _uv_script(like: Script, folder: Path) -> Script:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from bundler.errors import Faults, attempt_all
 from wheelhouse import uv
 from wheelhouse.errors import UnknownPython, UvFailed
-from wheelhouse.target import Target, parse_platform, parse_python, this_platform
+from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, parse_python, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.script import Script
+
+
+# For questions to which the platform does not matter.
+_ANY = PLATFORMS["x86_64-manylinux_2_28"]
 
 
 def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Sequence[str]) -> list[Target]:
@@ -25,10 +30,10 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
     Raises `Faults` with all unknown names, `UvFailed` when this machine has no Python that the scripts allow.
     """
     known_platforms, faults = attempt_all(parse_platform, platforms)
-    known_pythons, more = attempt_all(_known_python, pythons)
+    known_pythons, more = attempt_all(_known_pythons, pythons)
     if faults + more:
         raise Faults(faults + more)
-    chosen = known_pythons or [_default_python(scripts)]
+    chosen = [python for those in known_pythons for python in those] or [_default_python(scripts)]
     targets = {
         Target(python=python, platform=platform)
         for platform in known_platforms or [this_platform()]
@@ -43,10 +48,49 @@ def _age(target: Target) -> tuple[tuple[str, int, int], Version]:
     return target.platform.libc or ("", 0, 0), Version(target.python)
 
 
-def _known_python(version: str) -> str:
-    if not uv.known_pythons(parse_python(version)):
-        raise UnknownPython(version, "uv knows no such Python")
-    return version
+def _known_pythons(text: str) -> list[str]:
+    """Return the one Python that `text` names, or the minor versions of a range such as `>=3.11,<3.14`."""
+    if re.match(r"\s*[<>=!~]", text):
+        try:
+            specifier = SpecifierSet(text)
+        except InvalidSpecifier:
+            raise UnknownPython(text, "no range of versions") from None
+        found = [minor for minor in released_pythons() if Target(python=minor, platform=_ANY).environments(specifier)]
+        if not found:
+            raise UnknownPython(text, "uv knows no released Python in this range")
+        return found
+    if not uv.known_pythons(parse_python(text)):
+        raise UnknownPython(text, "uv knows no such Python")
+    return [text]
+
+
+def released_pythons() -> list[str]:
+    """Return the minor versions of CPython that uv knows and that are released, oldest first."""
+    versions = {Version(entry["version"]) for entry in uv.known_pythons("cpython")}
+    minors = {version.release[:2] for version in versions if not version.is_prerelease}
+    return [f"{major}.{minor}" for major, minor in sorted(minors)]
+
+
+def table() -> str:
+    """Return the names of platforms and Pythons that targets are made of, with what they mean."""
+    rows = [
+        (name, _meaning(platform), next(platform.wheel_platforms()), ", ".join(aliases_of(name)))
+        for name, platform in PLATFORMS.items()
+    ]
+    rows = [("platform", "nodes", "best wheels", "also called"), *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    return "\n".join(
+        [*lines, "", f"CPython: {', '.join(released_pythons())}; ranges such as '>=3.11,<3.14' mean all of them"]
+    )
+
+
+def _meaning(platform: Platform) -> str:
+    if platform.libc is None:
+        system = "macOS 13 or newer" if platform.system == "Darwin" else platform.system
+        return f"{system}, {platform.machine}"
+    name, major, minor = platform.libc
+    return f"Linux with {name} {major}.{minor} or newer, {platform.machine}"
 
 
 def _default_python(scripts: Sequence[Script]) -> str:

@@ -21,7 +21,7 @@ from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel, parse_filename, url_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from packaging.pylock import Package
 
@@ -39,13 +39,16 @@ _EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
 class Builder:
     """Builds what has no wheel: the projects in `names`, or `everything`, and always what requirements point at.
 
-    `cache` is the folder of downloads, `indexes` are options for uv that say where build requirements come from.
+    `cache` is the folder of downloads, `indexes` are the variables that tell uv where build requirements come from: not
+    options, since their URLs may hold passwords, and everybody sees the options of a process. `credentials` are user
+    and password by host.
     """
 
     cache: Path
     names: frozenset[str] = frozenset()
     everything: bool = False
-    indexes: Sequence[str] = ()
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -102,7 +105,7 @@ class Builder:
 
     def _run(self, package: Package, source: Path, out: Path, python: str) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
-        code, _, err = uv.build(source, out, ["--python", python, *self.indexes], env=_EPOCH)
+        code, _, err = uv.build(source, out, ["--python", python], env={**_EPOCH, **self.indexes})
         wheels = sorted(out.glob("*.whl"))
         if code or len(wheels) != 1:
             raise BuildFailed(str(package.name), "its build failed", err)
@@ -136,7 +139,7 @@ class Builder:
         from wheelhouse.http import fetch  # takes a tenth of a second, which most bundles need not wait for here
 
         url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
-        data = fetch(url)
+        data = fetch(url, self.credentials)
         digest = hashlib.sha256(data).hexdigest()
         if sha256 is not None and digest != sha256:
             raise BuildFailed(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")

@@ -148,9 +148,9 @@ class Resume:
         self.validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def fetch(url: str) -> bytes:
-    """Return the bytes of a small file at `url`; raise `DownloadsFailed`."""
-    client = Client()
+def fetch(url: str, credentials: Mapping[str, tuple[str, str]] | None = None) -> bytes:
+    """Return the bytes of a small file at `url`; raise `DownloadsFailed`. `credentials` are as for `Client`."""
+    client = Client(credentials=credentials)
     data = b""
     try:
         for chunk in client.chunks(url):

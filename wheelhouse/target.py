@@ -148,6 +148,11 @@ def parse_platform(name: str) -> Platform:
         raise UnknownPlatform(name, [*sorted(_ALIASES), *PLATFORMS]) from None
 
 
+def aliases_of(name: str) -> list[str]:
+    """Return the other names of a platform."""
+    return sorted(alias for alias, meant in _ALIASES.items() if meant == name)
+
+
 def parse_python(version: str) -> str:
     """Return `version` when it is a CPython 3 minor ("3.12") or patch ("3.12.4") version; raise `UnknownPython`."""
     if not re.fullmatch(r"3\.(0|[1-9]\d?)(\.(0|[1-9]\d?))?", version):

@@ -27,7 +27,8 @@ _PATH = click.Path(path_type=Path)
     "pythons",
     metavar="VERSION",
     multiple=True,
-    help="A Python to bundle for, such as 3.12; the one that uv would choose here if not given. Repeatable.",
+    help="A Python to bundle for, such as 3.12 or '>=3.11,<3.14'; the one that uv would choose here if not given. "
+    "Repeatable.",
 )
 @click.option(
     "--platform",

@@ -92,6 +92,19 @@ def gc(cache: Path, limit: str | None) -> None:
             click.echo(f"{each}\t{freed}")
 
 
+@click.command(context_settings=HELP)
+def targets() -> None:
+    """List the platforms and Pythons that `bundle` knows, and what they mean.
+
+    \b
+    Example:
+        bundler targets
+    """
+    from bundler.targets import table
+
+    click.echo(table())
+
+
 @click.command("pack-python", no_args_is_help=True, context_settings=HELP)
 @click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
 @click.argument("mirror", metavar="MIRROR", type=_PATH)

@@ -19,6 +19,7 @@ COMMANDS = [
     ("bundler", "probe"),
     ("bundler", "check"),
     ("bundler", "gc"),
+    ("bundler", "targets"),
     ("bundler", "pack-python"),
     ("submit-jobs",),
     ("bundler", "submit"),

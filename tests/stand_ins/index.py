@@ -59,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
     index: Index
 
     def do_GET(self) -> None:
-        path = unquote(self.path.split("?")[0])
+        # A client that takes this for a proxy sends whole URLs.
+        path = unquote(re.sub(r"^http://[^/]+", "", self.path).split("?")[0])
         before = self.index.requests[path]
         self.index.requests[path] += 1
         expected = "Basic " + base64.b64encode(f"me:{self.index.password}".encode()).decode()

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import platform
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from packaging import tags
@@ -10,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from wheelhouse.errors import UnknownPlatform, UnknownPython
 from wheelhouse.target import PLATFORMS, Target, parse_platform, parse_python, this_platform
+from wheelhouse.uv import executable
 
 
 def target(python: str = "3.12", name: str = "x86_64-manylinux_2_28") -> Target:
@@ -100,3 +104,48 @@ def test_what_is_no_python_version_is_refused(version: str) -> None:
 def test_an_unknown_platform_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UnknownPlatform, match="x86_64-manylinux_2_28"):
         parse_platform("solaris")
+
+
+def interpreters() -> list[str]:
+    """Every CPython of this machine that packaging runs on."""
+    listing = ["python", "list", "--only-installed", "--offline", "--output-format", "json"]
+    done = subprocess.run([executable(), *listing], capture_output=True, text=True, check=True)
+    found = {
+        entry["version"]: entry["path"]
+        for entry in json.loads(done.stdout)
+        if entry["implementation"] == "cpython" and entry["version_parts"]["minor"] >= 9
+    }
+    managed = Path(sys.base_prefix).parent.glob("3.*/bin/python3")  # beside this one, where a manager keeps them
+    return sorted({*found.values(), *map(str, managed), sys.executable})
+
+
+ASK = """
+import json, platform, sys
+sys.path.insert(0, sys.argv[1])
+from packaging import markers, tags
+print(json.dumps([platform.python_version(), markers.default_environment(), [str(tag) for tag in tags.sys_tags()]]))
+"""
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_tags_and_markers_are_those_that_a_real_interpreter_reports(interpreter: str, tmp_path: Path) -> None:
+    (tmp_path / "packaging").symlink_to(Path(tags.__file__).parent)
+    done = subprocess.run([interpreter, "-I", "-c", ASK, tmp_path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{interpreter} does not run packaging")
+    version, environment, real = json.loads(done.stdout)
+    here = Target(python=version, platform=this_platform())
+    found = [str(tag) for tag in here.tags]
+    known = set(found)
+    # glibc here may be newer than any that uv has a name for, and uv ranks the unversioned linux tag last.
+    assert [tag for tag in found if "-linux_" not in tag] == [
+        tag for tag in real if tag in known and "-linux_" not in tag
+    ]
+    assert {tag for tag in real if tag not in known} <= {
+        tag for tag in real if "linux_2_" in tag or tag.endswith("-linux_x86_64")
+    }
+    (ours,) = here.environments(SpecifierSet())
+    unknowable = {"platform_release", "platform_version"}
+    assert {k: v for k, v in ours.items() if k not in unknowable} == {
+        k: v for k, v in environment.items() if k not in unknowable
+    }

@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "typer",
+#     "rich",
+# ]
+# ///
+import typer, rich
+
+print("imported")

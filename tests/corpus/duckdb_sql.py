@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "duckdb",
+#     "pyarrow",
+# ]
+# ///
+import duckdb, pyarrow
+
+print("imported")

@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "grpcio",
+#     "protobuf",
+# ]
+# ///
+import grpc, google.protobuf
+
+print("imported")

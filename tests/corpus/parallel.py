@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "dask[array]",
+#     "distributed",
+# ]
+# ///
+import dask, distributed
+
+print("imported")

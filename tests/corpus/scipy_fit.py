@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "scipy",
+#     "numpy",
+# ]
+# ///
+import scipy.optimize
+
+print("imported")

@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "docopt",
+#     "attrs",
+# ]
+# ///
+import docopt, attr
+
+print("imported")

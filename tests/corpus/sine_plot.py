@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "numpy",
+#     "matplotlib",
+# ]
+# ///
+import numpy, matplotlib
+
+print("imported")

@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "sqlalchemy",
+#     "psycopg[binary]",
+# ]
+# ///
+import sqlalchemy, psycopg
+
+print("imported")

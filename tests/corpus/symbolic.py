@@ -1,0 +1,10 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "sympy",
+#     "mpmath",
+# ]
+# ///
+import sympy, mpmath
+
+print("imported")

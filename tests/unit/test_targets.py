@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from bundler.errors import Faults
+from bundler.targets import released_pythons, table, targets_for
+
+
+def test_a_range_of_pythons_means_every_released_minor_in_it() -> None:
+    found = targets_for([], [">=3.11,<3.13"], ["windows", "x86_64-manylinux_2_28"])
+    assert [target.python for target in found] == ["3.12", "3.11", "3.12", "3.11"]
+    assert [target.python for target in targets_for([], ["~=3.12.4"], ["windows"])] == ["3.12"]
+
+
+@pytest.mark.parametrize("text", [">=2.0,<3", ">=99", ">=a", "=="])
+def test_a_range_without_pythons_is_refused(text: str) -> None:
+    with pytest.raises(Faults, match=r"in this range|no range of versions"):
+        targets_for([], [text], ["windows"])
+
+
+def test_a_python_in_the_making_is_in_no_range() -> None:
+    assert "3.12" in released_pythons()
+    assert all(version.count(".") == 1 for version in released_pythons())
+
+
+def test_the_table_says_what_each_name_means() -> None:
+    lines = table().splitlines()
+    assert any(
+        line.split()
+        == ["x86_64-manylinux_2_28", "Linux", "with", "glibc", "2.28", "or", "newer,", "x86_64"]
+        + ["manylinux_2_28_x86_64", "linux,", "x86_64-unknown-linux-gnu"]
+        for line in lines
+    )
