@@ -1,5 +1,6 @@
 # Needs Python 3.10 or newer with venv, make, and a package index that pip can reach.
 PYTHON ?= python3
+PEERS := build/peers
 BIN := $(CURDIR)/.venv/bin
 OLD_UV := build/uv-0.6.14
 DEMO := build/demo
@@ -23,8 +24,9 @@ lint: .venv/ready
 	"$(BIN)"/lint-imports
 
 # Against the peers, over the real package index; prints ratios.
-bench: .venv/ready
+bench: .venv/ready $(PEERS)/ready
 	"$(BIN)"/python -m tests.benchmarks.bundling
+	"$(BIN)"/python -m tests.benchmarks.peers $(PEERS)
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
 
@@ -39,6 +41,12 @@ test-internet: .venv/ready $(OLD_UV)/bin/uv
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# What `bundle` is measured against, in an environment of its own.
+$(PEERS)/ready:
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check pex uv-wheel-download pip-tools
 	@touch $@
 
 # The oldest uv that published scripts run with: the one of the public HPS example.

@@ -149,7 +149,7 @@ def register_uv(
 
     \b
     Example:
-        bundler hps register --executable /ansys_inc/uv/bin/uv --cache /tmp/scratch/uv_cache
+        bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
     """
     from bundler.hps.connection import connected
     from bundler.hps.resources import differences, register, registration
