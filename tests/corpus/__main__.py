@@ -24,6 +24,8 @@ BIN = Path(sys.executable).parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHER = ("3.12", "windows")
 AT_ONCE = 2
+# No minor release of CPython has had as many patch releases as the second.
+FIRST_AND_LAST = (0, 39)
 # What must be built here has no wheel for another platform.
 BUILDS = {"sdist_pure": "docopt", "sdist_needs_compiler": "mmh3"}
 HERE_ONLY = {"sdist_needs_compiler"}
@@ -37,29 +39,32 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def by_uv(script: Path, folder: Path, python: str, platform: str) -> set[str]:
-    """Return name==version of what uv itself would install for a target, from its own universal lock."""
+def by_uv(script: Path, folder: Path, python: str, platform: str) -> set[str] | None:
+    """Return name==version of what uv itself would install for a target, from its own universal lock.
+
+    A target is for every patch release of its Python, so uv is asked about the first and about one that is far off.
+    None where uv cannot install what it has locked: its lock knows nothing of glibc and of processors.
+    """
     lock = folder / "pylock.toml"
     if not lock.exists():
-        done = run(
-            BIN / "uv", "export", "--quiet", "--script", script, "--format", "pylock.toml", "-o", lock, cwd=folder
-        )
+        export = [BIN / "uv", "export", "--quiet", "--script", script, "--format", "pylock.toml", "-o", lock]
+        done = run(*export, cwd=folder)
         if done.returncode:
             raise RuntimeError(done.stderr.splitlines()[0])
-    command: list[str | Path] = [
-        BIN / "uv",
-        "pip",
-        "install",
-        "--dry-run",
-        "--no-deps",
-        "--target",
-        folder / f"empty-{platform}",
-    ]
-    options: list[str | Path] = ["--python-version", python, "--python-platform", platform, "--requirements", lock]
-    done = run(*command, *options, cwd=folder)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return set(re.findall(r"^ \+ (\S+==\S+)$", done.stderr, re.MULTILINE))
+    found: set[str] = set()
+    for patch in FIRST_AND_LAST:
+        install = [BIN / "uv", "pip", "install", "--dry-run", "--no-deps", "--target", folder / f"empty-{platform}"]
+        options: list[str | Path] = ["--python-version", f"{python}.{patch}", "--python-platform", platform]
+        done = run(*install, *options, "--requirements", lock, cwd=folder)
+        if done.returncode:
+            return None
+        found |= set(re.findall(r"^ \+ (\S+==\S+)$", done.stderr, re.MULTILINE))
+    return found
+
+
+def differences(bundle: Path, platform: str, uvs: set[str] | None) -> list[str]:
+    """Return what one side would install and the other would not."""
+    return [] if uvs is None else sorted(chosen(bundle, platform) ^ uvs)
 
 
 def target_platform(bundle: Path) -> str:
@@ -89,7 +94,8 @@ def bundle_and_run(script: Path) -> tuple[str, list[str], bool]:
             if done.returncode:
                 return script.stem, ["not bundled", done.stderr.strip().splitlines()[-1][:90]], False
             here = target_platform(bundle)
-            differs = sorted(chosen(bundle, here) ^ by_uv(script, folder, PYTHON, here))
+            uvs = by_uv(script, folder, PYTHON, here)
+            differs = differences(bundle, here, uvs)
             count, size = len(list((bundle / "wheels").iterdir())), sum(f.stat().st_size for f in bundle.rglob("*"))
             if script.stem not in HERE_ONLY:
                 other = folder / "other.bundle"
@@ -97,12 +103,16 @@ def bundle_and_run(script: Path) -> tuple[str, list[str], bool]:
                 done = run(*command, cwd=folder)
                 if done.returncode:
                     return script.stem, ["not for windows", done.stderr.strip().splitlines()[1][:90]], False
-                differs += sorted(chosen(other, "x86_64-pc-windows-msvc") ^ by_uv(script, folder, *OTHER))
+                differs += differences(other, "x86_64-pc-windows-msvc", by_uv(script, folder, *OTHER))
             publication = run(BIN / "publish-index", folder / "share", bundle, cwd=folder).stdout.strip()
             job = run(BIN / "bundler", "rehearse", publication, "-o", folder / "task", cwd=folder)
             ran = "imported" in job.stderr and job.returncode == 0
             words = "" if ran else job.stderr.strip().splitlines()[-2][:90]
-            cells = [f"{count:3} wheels", f"{size / 1e6:6.1f} MB", "as uv" if not differs else f"differs: {differs}"]
+            cells = [
+                f"{count:3} wheels",
+                f"{size / 1e6:6.1f} MB",
+                ("as uv" if uvs is not None else "uv cannot") if not differs else f"differs: {differs}",
+            ]
             cells += ["runs" if ran else f"does not run: {words}", f"{time.monotonic() - started:5.1f} s"]
         except (RuntimeError, subprocess.TimeoutExpired, StopIteration, ValueError, IndexError) as fault:
             return script.stem, [f"{type(fault).__name__}: {str(fault)[:100]}"], False

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.errors import Damaged, DesignFault, Faults, JobFault, NotPublished
+from bundler.execution import describe, render
+from bundler.manifest import File, Manifest, ScriptEntry
+from bundler.submission import Options, compose
+from tests.unit.test_manifest import manifest
+
+
+def publication(folder: Path, **blocks: str) -> Path:
+    """Write as much of a publication of some scripts as submitting looks at."""
+    plain = manifest()
+    target = plain.targets[0]
+    scripts, files = [], [file for file in plain.files if file.path.startswith("wheels/")]
+    place = folder / target.folder()
+    place.mkdir(parents=True)
+    for stem, block in blocks.items():
+        name = f"{stem}.py"
+        lines = "".join(f"# {line}\n" for line in f"[tool.bundler]\n{block}".strip().splitlines())
+        data = f"# /// script\n{lines}# ///\n".encode()
+        (place / name).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        scripts.append(ScriptEntry(name=name, sha256=digest, requires_python="", dependencies=()))
+        files.append(File(path=f"{target.folder()}/{name}", size=len(data), sha256=digest))
+        others = (f"{name}.lock", f"pylock.{stem}.toml")
+        files += [File(path=f"{target.folder()}/{other}", size=1, sha256="b" * 64) for other in others]
+    entry = replace(target, wheels={script.name: next(iter(target.wheels.values())) for script in scripts})
+    made = Manifest(name="x", scripts=tuple(scripts), targets=(entry,), files=tuple(files))
+    (folder / "manifest.json").write_bytes(made.to_json())
+    script = render(describe(made, str(folder)))
+    (folder / "exec_script.py").write_bytes(script)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(script).hexdigest()}  exec_script.py\n")
+    return folder
+
+
+def test_scripts_are_steps_in_the_order_in_which_they_were_bundled(tmp_path: Path) -> None:
+    found = compose(publication(tmp_path, mesh='outputs = ["m"]', solve='inputs = ["m"]'), [{}], Options())
+    assert [(step.script, dict(step.environment)) for step in found.steps] == [
+        ("mesh.py", {"BUNDLER_SCRIPT": "mesh.py"}),
+        ("solve.py", {"BUNDLER_SCRIPT": "solve.py"}),
+    ]
+    (only,) = compose(tmp_path, [{}], Options(scripts=("mesh.py",))).steps
+    assert only.script == "mesh.py"
+    with pytest.raises(JobFault, match=r"solve\.py needs the input file m\. Give it with --input"):
+        compose(tmp_path, [{}], Options(scripts=("solve.py",)))
+    with pytest.raises(JobFault, match=r"holds no other\.py, but mesh\.py, solve\.py"):
+        compose(tmp_path, [{}], Options(scripts=("other.py",)))
+
+
+def test_options_win_over_what_scripts_say_and_both_over_defaults(tmp_path: Path) -> None:
+    folder = publication(tmp_path, solve='cores = 2\nmemory = "1 GB"\napplication = "Uv"\nsoftware = ["A"]')
+    found = compose(folder, [{}], Options(cores=4, software=("B=2",), environment={"X": "1"}))
+    (step,) = found.steps
+    assert (step.cores, step.memory, step.trials, step.timeout) == (4, 10**9, 1, None)
+    assert (step.software, dict(step.environment), found.application) == (("A", "B=2"), {"X": "1"}, "Uv")
+    assert compose(folder, [{}], Options(application="none")).application is None
+    assert found.platforms == ("linux",)
+
+
+def test_input_files_have_the_path_that_scripts_give_them(tmp_path: Path) -> None:
+    folder = publication(tmp_path / "p", solve='inputs = ["data/mesh.msh"]')
+    mesh, more = tmp_path / "mesh.msh", tmp_path / "more.txt"
+    for path in (mesh, more):
+        path.touch()
+    found = compose(folder, [{}], Options(inputs=(mesh, more)))
+    assert found.files == {"data/mesh.msh": mesh, "more.txt": more}
+    assert found.steps[0].inputs == ("data/mesh.msh", "more.txt")
+    with pytest.raises(JobFault, match=r"jobs would see both as more\.txt"):
+        compose(folder, [{}], Options(inputs=(mesh, more, tmp_path / "other" / "more.txt")))
+    with pytest.raises(JobFault, match="is no file that can be read"):
+        compose(folder, [{}], Options(inputs=(mesh, tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(("rows", "values"), [([{}], [{"x": 1.0}]), ([{"x": 2}, {"x": 3}], [{"x": 2.0}, {"x": 3.0}])])
+def test_every_job_has_its_values(tmp_path: Path, rows: list[dict[str, Any]], values: list[dict[str, Any]]) -> None:
+    folder = publication(tmp_path, solve="parameters = {x = 1.0}\noutput-parameters = ['y']")
+    found = compose(folder, rows, Options())
+    assert found.rows == values
+    assert [parameter.name for parameter in found.output_parameters] == ["y"]
+    with pytest.raises(DesignFault, match="the scripts declare x and no z"):
+        compose(folder, [{"z": 1}], Options())
+
+
+def test_scripts_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    folder = publication(tmp_path, one="parameters = {n = 1}", two="parameters = {n = 2}")
+    with pytest.raises(JobFault, match="say different things of the parameter n"):
+        compose(folder, [{}], Options())
+
+
+def test_what_was_changed_since_it_was_published_is_not_submitted(tmp_path: Path) -> None:
+    folder = publication(tmp_path, solve="")
+    with (folder / "exec_script.py").open("a") as script:
+        script.write("# more\n")
+    with pytest.raises(Damaged, match=r"changed\s+exec_script\.py"):
+        compose(folder, [{}], Options())
+    (folder / "exec_script.py").unlink()
+    with pytest.raises(NotPublished):
+        compose(folder, [{}], Options())
+    (folder / manifest().targets[0].folder() / "solve.py").write_text("# /// script\n# dependencies = []\n# ///\n")
+    with pytest.raises(Faults, match="was changed since it was published") as fault:
+        compose(folder, [{}], Options())
+    assert "solve.py" in str(fault.value)
