@@ -47,13 +47,24 @@ def by_uv(script: Path, folder: Path, python: str, platform: str) -> set[str] | 
     """
     lock = folder / "pylock.toml"
     if not lock.exists():
-        export = [BIN / "uv", "export", "--quiet", "--script", script, "--format", "pylock.toml", "-o", lock]
+        export: list[str | Path] = [
+            BIN / "uv",
+            "export",
+            "--quiet",
+            "--script",
+            script,
+            "--format",
+            "pylock.toml",
+            "-o",
+            lock,
+        ]
         done = run(*export, cwd=folder)
         if done.returncode:
             raise RuntimeError(done.stderr.splitlines()[0])
     found: set[str] = set()
     for patch in FIRST_AND_LAST:
-        install = [BIN / "uv", "pip", "install", "--dry-run", "--no-deps", "--target", folder / f"empty-{platform}"]
+        install: list[str | Path] = [BIN / "uv", "pip", "install", "--dry-run", "--no-deps"]
+        install += ["--target", folder / f"empty-{platform}"]
         options: list[str | Path] = ["--python-version", f"{python}.{patch}", "--python-platform", platform]
         done = run(*install, *options, "--requirements", lock, cwd=folder)
         if done.returncode:
