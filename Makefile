@@ -26,7 +26,7 @@ lint: .venv/ready
 # Against the peers, over the real package index; prints ratios.
 bench: .venv/ready $(PEERS)/ready
 	"$(BIN)"/python -m tests.benchmarks.bundling
-	"$(BIN)"/python -m tests.benchmarks.peers $(PEERS)
+	"$(BIN)"/python -m tests.benchmarks.peers $(PEERS) 1
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
 

@@ -70,6 +70,8 @@ def up_to_date(output: Path, scripts: Sequence[Script], targets: Sequence[Target
         return False
     if any((file.origin or "").startswith("built from the folder") for file in found.files):
         return False  # nothing tells whether the folder has changed since
+    if any(inputs.includes_others(script) for script in scripts):
+        return False  # nor whether what it includes has
     wanted = [script_entry(script) for script in scripts]
     return list(found.scripts) == wanted and [
         (target.name, target.uv is not None, target.interpreter is not None) for target in found.targets

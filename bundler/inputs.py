@@ -149,6 +149,14 @@ def _with(script: Script, extras: Extras) -> Script:
     )
 
 
+def includes_others(script: Script) -> bool:
+    """Return whether `script` stands for a requirements file that includes other files, with -r or -c."""
+    if script.kind != "requirements" or script.source is None:
+        return False
+    with files.explained(script.source):
+        return re.search(rb"(?m)^\s*(-[rc]|--(requirement|constraint))", script.source.read_bytes()) is not None
+
+
 def resolve(script: Script, folder: Path) -> Resolution:
     """Resolve `script` for all platforms; `folder` is an empty one for what that takes.
 

@@ -93,12 +93,14 @@ class BuildFailed(WheelhouseError):
 class StaleLock(WheelhouseError):
     """A lock lies beside the script and no longer fits it."""
 
-    def __init__(self, lock: Path, command: str) -> None:
+    def __init__(self, lock: Path, command: str, changes: str = "") -> None:
         self.lock = lock
         self.command = command
+        self.changes = changes.strip()
 
     def __str__(self) -> str:
-        return f"{self.lock}: does not fit what it locks any more. Renew it ({self.command}) or delete it."
+        sentence = f"{self.lock}: does not fit what it locks any more. Renew it ({self.command}) or delete it."
+        return "\n".join(filter(None, [sentence, redacted(self.changes)]))
 
 
 class UnusableLock(WheelhouseError):

@@ -48,7 +48,8 @@ def resolve_script(script: Path) -> Resolution:
     locked = lock_path(script).is_file()
     code, out, err = uv.export(script, locked=locked)
     if code and locked and "needs to be updated" in err:
-        raise StaleLock(lock_path(script), f"uv lock --script {script.name}")
+        changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
+        raise StaleLock(lock_path(script), f"uv lock --script {script.name}", changes)
     return _resolution(script.name, code, out, err, locked=locked, base=Path.cwd())
 
 
@@ -69,7 +70,7 @@ def resolve_folder(folder: Path, subject: str) -> Resolution:
     """Return what the uv.lock of the project in `folder` says; raise `StaleLock`, `UvFailed`."""
     code, out, err = uv.export_project(folder)
     if code and "needs to be updated" in err:
-        raise StaleLock(folder / "uv.lock", "uv lock")
+        raise StaleLock(folder / "uv.lock", "uv lock", uv.lock_changes([], folder))
     return _resolution(subject, code, out, err, locked=True, base=folder.absolute())
 
 

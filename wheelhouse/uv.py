@@ -54,6 +54,12 @@ def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
     return call([*arguments, "--locked"] if locked else arguments)
 
 
+def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
+    """Return what `uv lock` would change in a lock that no longer fits, in uv's words; nothing is written."""
+    _, _, err = call(["lock", "--dry-run", "--python", sys.executable, *where], cwd=cwd)
+    return "\n".join(line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update ")))
+
+
 def export_project(folder: Path) -> tuple[int, str, str]:
     """Print the uv.lock of the project in `folder`, without its development groups, as pylock.toml."""
     return call(

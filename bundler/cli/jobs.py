@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
     from bundler.hps.connection import Account
+    from bundler.hps.watch import Status
     from bundler.submission import Submission
 
 _PATH = click.Path(path_type=Path)
@@ -101,7 +102,9 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
 )
 @with_submission_options
 @click.option("--name", metavar="NAME", help="Of the HPS project; the publication's, with the time, if not given.")
-@click.option("--replace", is_flag=True, help="Delete the HPS project of that name first, with its results.")
+@click.option(
+    "--replace", is_flag=True, help="Delete HPS projects of that name and their results, once the new one is whole."
+)
 @click.option("--force", is_flag=True, help="Submit also where no evaluator has what the jobs need.")
 @click.option("--wait", is_flag=True, help="Watch the jobs until all are done; fail if one fails.")
 @with_account
@@ -165,18 +168,17 @@ def require_somewhere_to_run(client: Client, submission: Submission) -> None:
 def show_jobs(client: Client, project: str, interval: float) -> None:
     """Show how the jobs fare until all are done; raise `JobsFailed` if not all succeeded."""
     from bundler.hps.errors import JobsFailed, plain
-    from bundler.hps.watch import last_lines, watch
+    from bundler.hps.watch import watch
 
+    # In a log one line for each change, on a terminal one line that changes.
     lively = sys.stderr.isatty()
+    newline = "\n" if lively else ""
     shown, warned = "", False
     try:
         for status in watch(client, project, interval):
             text = ", ".join(f"{count} {plain(state)}" for state, count in status.counts.items())
-            if status.failed and lively:
-                say("")
-            names = {identity: f"{plain(name)} {plain(state)}" for identity, name, state in status.failed}
-            for identity, lines in last_lines(client, project, list(names)):
-                say("\n  ".join([f"{names[identity]}; its last lines:", *lines]))
+            if status.failed:
+                _show_failed(client, project, status, newline)
             if lively:
                 click.echo(f"\r{text}\033[K", nl=False, err=True)
             elif text != shown:
@@ -184,13 +186,23 @@ def show_jobs(client: Client, project: str, interval: float) -> None:
             shown = text
             if status.stuck > _STUCK and not warned:
                 warned = True
-                newline = "\n" if lively else ""
                 say(f"{newline}warning: jobs have been pending for {status.stuck:.0f} s, and none runs.")
                 say("`bundler hps check` tells whether any evaluator fits.")
-    except (KeyboardInterrupt, BundlerError):
-        say(f"\nThe jobs go on. Come back with: bundler hps watch {project}")
+    except (KeyboardInterrupt, BundlerError) as fault:
+        go_on = "The jobs go on. " if isinstance(fault, KeyboardInterrupt) else ""
+        say(f"\n{go_on}Come back with: bundler hps watch {project}")
         raise
-    if lively and shown:
+    if lively:
         say("")
     if set(status.counts) - {"evaluated"}:
         raise JobsFailed(status.counts)
+
+
+def _show_failed(client: Client, project: str, status: Status, newline: str) -> None:
+    """Show the last console lines of the first jobs that failed since the last status."""
+    from bundler.hps.errors import plain
+    from bundler.hps.watch import last_lines
+
+    names = {identity: f"{plain(name)} {plain(state)}" for identity, name, state in status.failed}
+    for identity, lines in last_lines(client, project, list(names)):
+        say(newline + "\n  ".join([f"{names[identity]}; its last lines:", *lines]))

@@ -74,14 +74,23 @@ def submit(
             project = jms.create_project(Project(name=working, active=False))
             identity = str(project.id)
         yield from _fill(client, identity, submission)
-        with explained(client.url):
-            for each in same:
-                jms.delete_project(Project(id=each))
-            jms.update_project(Project(id=identity, name=name, active=True))
+        if not same:
+            _activate(client, jms, identity, name)
     except BaseException as fault:
         _delete_begun(client, jms, working, fault)
         raise
+    if same:
+        # From here on nothing is deleted but what is replaced: the new one is whole.
+        with explained(client.url):
+            for each in same:
+                jms.delete_project(Project(id=each))
+        _activate(client, jms, identity, name)
     return identity
+
+
+def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
+    with explained(client.url):
+        jms.update_project(Project(id=project, name=name, active=True))
 
 
 def _delete_begun(client: Client, jms: JmsApi, working: str, fault: BaseException) -> None:

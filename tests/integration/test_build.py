@@ -136,6 +136,8 @@ def test_requirements_files_locks_and_projects_are_environments_for_whatever_a_j
         done = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle", "--upgrade")
         assert done.returncode == 0, done.stderr
         assert manifest(workplace, "x.bundle")["scripts"][0]["name"] == script
+        again = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle")
+        assert ("is up to date" in again.stderr) == (given != "requirements.txt"), "its -c file may have changed"
         publication = workplace.publish("x.bundle")
         environment = {
             "UV_CACHE_DIR": str(workplace.folder / "node-cache"),

@@ -124,6 +124,8 @@ def test_a_lock_that_no_longer_fits_is_refused_with_what_to_do(workplace: Workpl
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (1, "")
     assert "solve.py.lock: does not fit what it locks any more. Renew it (uv lock --script solve.py)" in done.stderr
+    assert "Remove alpha v1.0" in done.stderr
+    assert "Add beta v1.0" in done.stderr
 
 
 def test_a_version_whose_wheels_need_a_newer_glibc_gives_way_to_one_that_fits(workplace: Workplace) -> None:
