@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import requests
 from ansys.hps.client import Client
 from requests.adapters import HTTPAdapter
@@ -50,11 +51,29 @@ def connected(account: Account) -> Iterator[Client]:
     try:
         yield client
     finally:
-        # The client does it at a regular exit only, and would leave its worker behind at an interrupt.
-        worker = client._dt_client  # noqa: SLF001 - asking for it by its public name starts one
-        if worker is not None:
-            with contextlib.suppress(Exception):
-                worker.stop(wait=2.0)
+        stop_worker(client)
+
+
+def stop_worker(client: Client) -> None:
+    """Stop the transfer worker if there is one.
+
+    The client does it at a regular exit only, would leave its worker behind at an interrupt, and where the worker does
+    not listen yet it ends no more than the shell that started it.
+    """
+    worker = client._dt_client  # noqa: SLF001 - asking for it by its public name starts one
+    if worker is None:
+        return
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error, AttributeError):
+        shell = psutil.Process(worker.binary._process.pid)  # noqa: SLF001 - nothing else tells
+        family = [*shell.children(recursive=True), shell]
+    with contextlib.suppress(Exception):
+        worker.stop(wait=1.0)
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    # A half-made client would make the next attempt fail in another way.
+    client._dt_client = None  # noqa: SLF001 - it has no way to start again
 
 
 def connect(account: Account) -> Client:

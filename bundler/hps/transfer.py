@@ -12,7 +12,7 @@ import xxhash
 from ansys.hps.data_transfer.client.exceptions import TimeoutError as ClientTimeoutError
 from ansys.hps.data_transfer.client.models import Operation, OperationState, SrcDst, StoragePath
 
-from bundler.hps.connection import explained, silence
+from bundler.hps.connection import explained, silence, stop_worker
 from bundler.hps.errors import HpsFault
 from wheelhouse import files
 
@@ -51,11 +51,7 @@ def _attempt(client: Client) -> Exception | None:
     try:
         client.initialize_data_transfer_client()
     except Exception as fault:  # noqa: BLE001 - whatever it is, there is no worker
-        if client._dt_client is not None:  # noqa: SLF001 - see below
-            with contextlib.suppress(Exception):
-                client._dt_client.stop(wait=2.0)  # noqa: SLF001 - it may have started and be late
-        # A half-made client would make the next attempt fail in another way.
-        client._dt_client = None  # noqa: SLF001 - it has no way to start again
+        stop_worker(client)
         return fault
     return None
 

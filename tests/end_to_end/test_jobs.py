@@ -20,11 +20,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BIN, Workplace
+from tests.conftest import BIN, Workplace, clean_environment
 from tests.end_to_end.test_main_job import ISOLATED, published
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Handler, Hps
 from tests.stand_ins.hps_evaluator import Evaluator, working
+from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
 
 BODY = """
@@ -64,15 +65,20 @@ def site(workplace: Workplace, hps: Hps) -> Workplace:
     return workplace
 
 
-@pytest.fixture
-def publication(site: Workplace) -> Path:
-    site.index.add(make_wheel("alpha"))
-    site.script("eval.py", "alpha", body=BODY)
-    text = (site.folder / "eval.py").read_text()
-    lines = "".join(f"# {line}\n" for line in BLOCK.strip().splitlines())
-    (site.folder / "eval.py").write_text(text.replace("# ///\n" + BODY, f"{lines}# ///\n{BODY}"))
-    site.bundle("eval.py")
-    return site.publish()
+@pytest.fixture(scope="session")
+def publication(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A publication of a script that says what its jobs need and leave; nobody writes to it."""
+    place = tmp_path_factory.mktemp("publication")
+    (place / "home").mkdir()
+    with serving(Index()) as index:
+        environment = clean_environment(place / "home", {"UV_DEFAULT_INDEX": f"{index.url}/simple"})
+        site = Workplace(folder=place, index=index, environment=environment)
+        index.add(make_wheel("alpha"))
+        path = site.script("eval.py", "alpha", body=BODY)
+        lines = "".join(f"# {line}\n" for line in BLOCK.strip().splitlines())
+        path.write_text(path.read_text().replace("# ///\n" + BODY, f"{lines}# ///\n{BODY}"))
+        site.bundle("eval.py")
+        return site.publish()
 
 
 def evaluator(site: Workplace, hps: Hps, **changes: Any) -> Evaluator:
@@ -348,7 +354,7 @@ def test_a_worker_that_is_late_leaves_no_orphan(site: Workplace, hps: Hps, publi
     done = site.run("submit-jobs", publication)
     assert "the transfer worker does not start" in done.stderr
     time.sleep(0.5)
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(site.environment["HOME"]) not in running
 
 
@@ -459,7 +465,7 @@ def test_an_interrupt_leaves_no_project_and_no_worker(site: Workplace, hps: Hps,
     assert "Traceback" not in err
     assert not hps.projects
     time.sleep(0.5)
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(site.environment["HOME"]) not in running
 
 
