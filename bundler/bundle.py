@@ -15,7 +15,7 @@ from bundler.contents import Contents, script_entry, write_manifest, write_targe
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.progress import Progress
 from bundler.script import read_script
-from bundler.verify import foreign_files, verify
+from bundler.verify import foreign_files, read_manifest, verify
 from wheelhouse import files, interpreter, lock, toml, uv
 from wheelhouse.build import Builder
 from wheelhouse.credentials import index_credentials
@@ -39,7 +39,9 @@ _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-in
 
 def default_output(scripts: Sequence[Path]) -> Path:
     """Return where the bundle of `scripts` goes unless told otherwise: into this folder, named after the first."""
-    return Path(f"{scripts[0].stem}.bundle")
+    first = scripts[0]
+    stem = "stdin" if first == Path("-") else first.resolve().name if first.is_dir() else first.stem
+    return Path(f"{stem}.bundle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,9 @@ def build(
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
-    yield Progress(text=f"Resolving {', '.join(script.name for script in scripts)}")
+    if (before := _targets_of(output)) not in ([], sorted(target.name for target in targets)):
+        yield Progress(text=f"{output} is replaced; it was for {', '.join(before)}")
+    yield Progress(text=f"Resolving {', '.join((script.source or script.path).name or '.' for script in scripts)}")
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         contents = _resolve(scripts, targets, tools, _builder(scripts, cache, builds), Path(scratch), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
@@ -152,6 +156,14 @@ def _resolve(
         raise Faults(faults)
     interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=False)}
     return Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
+
+
+def _targets_of(output: Path) -> list[str]:
+    """Return the names of the targets of the bundle at `output`, none where there is none."""
+    try:
+        return sorted(target.name for target in read_manifest(output).targets)
+    except (BundlerError, WheelhouseError):
+        return []
 
 
 def _builder(scripts: Sequence[Script], cache: Path, builds: Builds) -> Builder:

@@ -237,6 +237,20 @@ class TaskFolderTaken(BundlerError):
         return f"{self.path}: is not empty, and a task starts in an empty folder. Choose another --output."
 
 
+class NothingLeft(BundlerError):
+    """The rehearsed job ended well, but did not leave what its scripts say."""
+
+    def __init__(self, publication: Path, missing: Sequence[str]) -> None:
+        self.publication = publication
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return (
+            f"{self.publication.name}: the job ended well, but did not leave {', '.join(self.missing)}, which its "
+            "scripts promise in [tool.bundler]; HPS would take it for failed."
+        )
+
+
 class JobFailed(BundlerError):
     """The rehearsed job did not end well."""
 

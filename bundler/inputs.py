@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from bundler.errors import Faults, ScriptFault, attempt_all
 from bundler.script import Script, read_script, require_distinct
 from wheelhouse import files, pip_tools, resolution, toml, uv
+from wheelhouse.target import this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _STDIN = Path("-")
+PIP_TOOLS = "--resolver pip-tools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Extras:
         """Return all of it in words, for the manifest."""
         pairs = (("--with", self.requirements), ("--constraint", self.constraints), ("--override", self.overrides))
         words = tuple(f"{option} {text}" for option, texts in pairs for text in texts)
-        return (*words, *(("--resolver pip-tools",) if self.pip_tools else ()))
+        return (*words, *((PIP_TOOLS,) if self.pip_tools else ()))
 
 
 def requirement_lines(path: Path) -> tuple[str, ...]:
@@ -84,6 +86,10 @@ def _read(path: Path) -> Script:
         return _project(path.parent if path.name == "pyproject.toml" else path)
     if _PYLOCK.fullmatch(path.name):
         return _runner(path, path.stem.replace(".", "-"), "pylock", path)
+    if path.is_dir():
+        raise ScriptFault(path, "is a folder without a pyproject.toml", "Name a script, or the folder of a project.")
+    if path.name == "uv.lock":
+        raise ScriptFault(path, "is the lock of a project", "Name the folder of the project.")
     if path.suffix in (".txt", ".in"):
         return _runner(path, path.stem, "requirements", path)
     return read_script(path)
@@ -137,6 +143,9 @@ def _with(script: Script, extras: Extras) -> Script:
         fact = "cannot be resolved otherwise than its lock says" if script.kind != "requirements" else "is complete"
         raise ScriptFault(script.source or script.path, fact, "Leave out --with, --constraint, --override, --resolver.")
     settings: dict[str, Any] = dict(script.metadata.get("tool", {}).get("uv", {}))
+    if extras.pip_tools and settings:
+        fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would pass over"
+        raise ScriptFault(script.path, fact, "Let uv resolve it, or take the table out.")
     for key, texts in (("constraint-dependencies", extras.constraints), ("override-dependencies", extras.overrides)):
         if texts:
             settings[key] = [*settings.get(key, []), *texts]
@@ -147,6 +156,17 @@ def _with(script: Script, extras: Extras) -> Script:
         metadata={**script.metadata, "tool": tool},
         resolved_with=extras.as_options(),
     )
+
+
+def require_own(scripts: Sequence[Script], targets: Sequence[Target]) -> None:
+    """Raise `ScriptFault` where pip-tools is to resolve for another machine or Python than those it runs on."""
+    here, own = this_platform(), pip_tools.PYTHON
+    for script in scripts:
+        for target in targets if PIP_TOOLS in script.resolved_with else ():
+            foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
+            if foreign or ".".join(target.python.split(".")[:2]) != own:
+                fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
+                raise ScriptFault(script.path, fact, "Let uv resolve it, or bundle with that Python there.")
 
 
 def includes_others(script: Script) -> bool:
@@ -162,7 +182,7 @@ def resolve(script: Script, folder: Path) -> Resolution:
 
     Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
     """
-    if "--resolver pip-tools" in script.resolved_with:
+    if PIP_TOOLS in script.resolved_with:
         return pip_tools.resolve(script.name, script.dependencies, folder)
     if script.kind == "requirements":
         return resolution.resolve_requirements(script.source or script.path)

@@ -12,13 +12,15 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.errors import JobFailed, NotPublished, TaskFolderTaken
-from bundler.verify import EXEC_SCRIPT, read_manifest
+from bundler.errors import JobFailed, NothingLeft, TaskFolderTaken
+from bundler.verify import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
+
+    from bundler.submission import Submission
 
 _CONTEXT = "context.json"
 # What the execution script writes before the script runs.
@@ -60,39 +62,29 @@ def isolation() -> Isolation:
 
 
 def rehearse(
-    publication: Path,
-    folder: Path,
-    *,
-    how: Isolation,
-    script: str | None = None,
-    parameters: Mapping[str, object] | None = None,
-    inputs: Sequence[Path] = (),
+    publication: Path, submission: Submission, folder: Path, *, how: Isolation
 ) -> Generator[str, None, list[Path]]:
-    """Run the execution script of `publication` in the empty task folder `folder` with a fresh uv cache.
-
-    `parameters` and the files `inputs` are what HPS would give the job.
+    """Run the one job of `submission` in the empty task folder `folder` with a fresh uv cache, its steps in turn.
 
     Yields the console output line by line; returns (as a generator does) the files that the job produced.
-    Raises `NotABundle`, `NotPublished`, `TaskFolderTaken`, `JobFailed`.
+    Raises `TaskFolderTaken`, `JobFailed`, `NothingLeft`.
     """
-    read_manifest(publication, "publication")
-    if not (publication / EXEC_SCRIPT).is_file():
-        raise NotPublished(publication)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise TaskFolderTaken(folder)
-        for path in inputs:
-            shutil.copy(path, folder)
+        for name, path in submission.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / name)
+    given = submission.rows[0]
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         environment = {
             "UV_CACHE_DIR": str(Path(scratch, "uv-cache")),
             "BUNDLER_PUBLICATION": str(publication.absolute()),
+            "BUNDLER_SCRIPT": json.dumps([step.script for step in submission.steps]),
         }
-        if script is not None:
-            environment["BUNDLER_SCRIPT"] = script
         context = Path(scratch, _CONTEXT)
-        context.write_text(json.dumps(_context(environment, parameters or {})), encoding="utf-8")
+        context.write_text(json.dumps(_context(environment, given)), encoding="utf-8")
         with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
             command: list[str | Path] = [
                 *how.prefix,
@@ -104,21 +96,40 @@ def rehearse(
             inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
             code = yield from process.lines(command, cwd=folder, env=inherited)
         values = Path(scratch, "parameter_values.json")
-        if values.is_file() and (parameters := json.loads(values.read_bytes())):
-            yield f"Output parameters: {json.dumps(parameters)}"
+        found = json.loads(values.read_bytes()) if values.is_file() else {}
+        left = {name: value for name, value in found.items() if name not in given or given[name] != value}
+        if left:
+            yield f"Output parameters: {json.dumps(left)}"
     if code:
         raise JobFailed(publication)
-    given = {_INPUT, *(path.name for path in inputs)}
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in given)
+    _require_results(publication, submission, folder, found)
+    kept = {_INPUT, *submission.files}
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in kept
+    )
+
+
+def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
+    """Raise `NothingLeft` where the scripts say that a job leaves something and it did not: HPS would fail it."""
+    missing = [name for step in submission.steps for name in step.outputs if not (folder / name).is_file()]
+    missing += [
+        f"the output parameter {parameter.name}"
+        for parameter in submission.output_parameters
+        if parameter.name not in values
+    ]
+    if missing:
+        raise NothingLeft(publication, missing)
 
 
 def parse_parameter(text: str) -> tuple[str, object]:
-    """Return name and value of `NAME=VALUE`; the value is JSON where it can be, else the text."""
-    name, _, value = text.partition("=")
+    """Return name and value of `NAME=VALUE`; the value is JSON where it can be, else the text. Raises `ValueError`."""
+    name, equals, value = text.partition("=")
+    if not name.strip() or not equals:
+        raise ValueError(f"{text!r} is not NAME=VALUE")
     try:
-        return name, json.loads(value)
+        return name.strip(), json.loads(value)
     except ValueError:
-        return name, value
+        return name.strip(), value
 
 
 def _context(environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:

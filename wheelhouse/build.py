@@ -98,7 +98,7 @@ class Builder:
                     wheel = self._run(package, source, scratch / "second", minor)
             python = "any" if _is_pure(wheel) else minor
             with files.building(self._folder(key, python), replace=False) as folder:
-                shutil.copyfile(wheel, folder / wheel.name)
+                shutil.copyfile(wheel, folder / _tagged(wheel))
             found = self._kept(key, python)
         assert found is not None  # noqa: S101 - it was just made
         return found
@@ -146,6 +146,15 @@ class Builder:
         source = scratch / name
         files.write(source, data)
         return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
+
+
+def _tagged(wheel: Path) -> str:
+    """Return the name of `wheel` with a build tag made of its digest.
+
+    Other bytes then have another name: a folder whose version stays while it changes, and two builds of one source.
+    """
+    name, version, *tags = wheel.name.split("-")
+    return "-".join([name, version, f"1{files.sha256(wheel)[:12]}", *tags[-3:]])
 
 
 def _is_pure(wheel: Path) -> bool:

@@ -145,6 +145,8 @@ class NoWheels(WheelhouseError):
         lines += [f"  {f'{name} {version}':{width}}   {reason}" for name, version, reason in self.misfits]
         if self.words:
             lines += ["No other versions do either:", redacted(self.words)]
+        if all(reason.startswith("only a source distribution") for _, _, reason in self.misfits):
+            return "\n".join([*lines, "Build them here with --build NAME, or --build-all."])
         return "\n".join([*lines, "Choose a newer --platform or --python, or constrain the versions in the script."])
 
 

@@ -73,6 +73,9 @@ def _place(mirror: str) -> str:
 
 
 def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iterator[tuple[str, str, str | None]]:
+    listed = urlsplit(urljoin(place, LIST))
+    if listed.scheme == "file" and not Path(url2pathname(listed.path)).is_file():
+        raise BadMirror(place, f"has no {LIST}; `bundler pack-python INTERPRETER... MIRROR` makes one")
     try:
         entries = json.loads(fetch(urljoin(place, LIST))).values()
         for entry in entries:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+# The only one that they resolve for.
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -46,11 +48,10 @@ def resolve(subject: str, dependencies: Sequence[str], folder: Path) -> Resoluti
     if known:
         _run(subject, ["pip", "install", *options, "--requirement", pinned.name], folder)
     found = json.loads(report.read_bytes())["install"] if report.is_file() else []
-    minor = ".".join(platform.python_version_tuple()[:2])
     pylock = Pylock(
         lock_version=Version("1.0"),
         created_by="pip-tools",
-        requires_python=SpecifierSet(f"=={minor}.*"),
+        requires_python=SpecifierSet(f"=={PYTHON}.*"),
         packages=[_package(subject, item, known) for item in found],
     )
     return Resolution(subject=subject, pylock=pylock, text=pinned.read_text(encoding="utf-8"), locked=True, base=folder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from wheelhouse import files, toml, uv
 from wheelhouse.errors import StaleLock, UnusableLock, UvFailed
@@ -61,9 +63,50 @@ def resolve_project(subject: str, tables: Mapping[str, Any], folder: Path) -> Re
 
 
 def resolve_requirements(path: Path) -> Resolution:
-    """Resolve a requirements.txt, with the options and constraints in it; raise `UvFailed`."""
+    """Resolve a requirements.txt, with the options, constraints and hashes in it.
+
+    Raises `UvFailed`, and `UnusableLock` where an index has no file with one of the hashes.
+    """
     code, out, err = uv.compile_universal(path.absolute())
-    return _resolution(path.name, code, out, err, locked=False, base=path.absolute().parent)
+    found = _resolution(path.name, code, out, err, locked=False, base=path.absolute().parent)
+    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path.absolute(), frozenset())))
+
+
+def _hashes(path: Path, above: frozenset[Path]) -> dict[str, set[str]]:
+    """Return the SHA-256 digests that a requirements file, and those it includes, allow for each project."""
+    with files.explained(path):
+        text = re.sub(r"\\\r?\n", " ", path.read_text(encoding="utf-8", errors="replace"))
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        named, digests = (
+            re.match(r"\s*([A-Za-z0-9][\w.-]*)", line),
+            re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line),
+        )
+        if named and digests:
+            found.setdefault(canonicalize_name(named[1]), set()).update(digests)
+        included = re.match(r"\s*(?:-r\s*|--requirement[= ]\s*)([^#]+)", line)
+        if included and (below := path.parent / included[1].strip()) not in above and below.is_file():
+            for name, more in _hashes(below, above | {path}).items():
+                found.setdefault(name, set()).update(more)
+    return found
+
+
+def _only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, set[str]]) -> Pylock:
+    """Return `pylock` with only those files of each package that `hashes` allow."""
+    packages, faults = [], []
+    for package in pylock.packages:
+        allowed = hashes.get(package.name)
+        if allowed is not None:
+            wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
+            sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
+            if not wheels and not sdist:
+                faults.append(f"{package.name} {package.version}: no file of it has a hash that {subject} allows")
+                continue
+            package = replace(package, wheels=wheels, sdist=sdist)  # noqa: PLW2901 - the same, with less
+        packages.append(package)
+    if faults:
+        raise UnusableLock(subject, faults)
+    return replace(pylock, packages=packages)
 
 
 def resolve_folder(folder: Path, subject: str) -> Resolution:

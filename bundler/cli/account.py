@@ -67,7 +67,9 @@ def account_of(
         raise click.UsageError("Where is HPS? Give --url, or set HPS_URL.")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
-        raise click.BadParameter("must be like https://host:8443/hps, without a password", param_hint="--url")
+        raise click.BadParameter(
+            "must be like https://host:8443/hps, and hold no password", param_hint="--url or HPS_URL"
+        )
     if insecure:
         say("warning: --insecure: whoever is between here and HPS can read and change everything")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else os.environ.get("HPS_PASSWORD")

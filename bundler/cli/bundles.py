@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -104,7 +105,7 @@ def bundle(
     from bundler import bundle as bundling
     from bundler.cache import cache_folder
     from bundler.errors import Faults, attempt_all
-    from bundler.inputs import Extras, read_inputs, requirement_lines
+    from bundler.inputs import Extras, read_inputs, require_own, requirement_lines
     from bundler.settings import settings_of
     from bundler.targets import targets_for
 
@@ -126,7 +127,10 @@ def bundle(
     if not platforms and for_hps:
         platforms = _platforms_of_hps()
     platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
+    if extras.pip_tools and not pythons:
+        pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
     targets = targets_for(read, pythons, platforms)
+    require_own(read, targets)
     output = output or bundling.default_output(scripts)
     tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
     if not upgrade and bundling.up_to_date(output, read, targets, tools):
@@ -226,7 +230,7 @@ def inspect(path: Path, as_json: bool) -> None:
 @click.option(
     "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
 )
-@click.option("--script", metavar="NAME", help="Which script, if the publication holds several.")
+@click.option("--script", metavar="NAME", help="Which script; all in turn if not given.")
 @click.option(
     "--parameter",
     "parameters",
@@ -251,13 +255,18 @@ def rehearse(
     import tempfile
 
     from bundler import rehearsal
+    from bundler.submission import Options, compose
 
+    try:
+        values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--parameter") from fault
+    submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
     how = rehearsal.isolation()
     say(how.sentence)
     folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
     say(f"Task folder: {folder}")
-    values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
-    job = rehearsal.rehearse(publication, folder, how=how, script=script, parameters=values, inputs=inputs)
+    job = rehearsal.rehearse(publication, submission, folder, how=how)
     while True:
         try:
             say(next(job))

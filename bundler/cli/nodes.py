@@ -85,6 +85,10 @@ def gc(cache: Path, limit: str | None) -> None:
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="--limit") from fault
     for each in [cache, *sorted(cache.glob("user-*"))]:
+        if not (each / "bundler").is_dir():
+            if each != cache or not list(cache.glob("user-*")):
+                say(f"{each}: no job of a publication has used this cache; nothing to do")
+            continue
         freed = cache_gc.collect_as_owner(str(each), most)
         if freed is None:
             say(f"{each}: jobs are running; nothing was removed")

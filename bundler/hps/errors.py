@@ -40,8 +40,8 @@ class NoAccount(BundlerError):
 
     def __str__(self) -> str:
         return (
-            "Who are you? Set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or HPS_REFRESH_TOKEN, or log in once "
-            "with `bundler hps login`."
+            "Who are you, and what proves it? Set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or "
+            "HPS_REFRESH_TOKEN, or log in once with `bundler hps login`."
         )
 
 

@@ -153,20 +153,23 @@ def collect(cache, limit=None, now=None):
         for lock in (os.path.join(kept, "jobs.lock"), os.path.join(cache, ".lock")):
             if not held.enter_context(exclusively(lock)):
                 return None
-        before = size_of(cache)
+        before = size = size_of(cache)
         now = time.time() if now is None else now
         uses = read_uses(kept)
         for use in list(uses):
             if is_gone(use[2]) or now - use[0] > UNUSED:
                 uses = drop(use, uses, cache)
         remove_leftovers(kept, uses, now)
-        uses = shrink(cache, uses, parse_size(LIMIT) if limit is None else limit)
-        remove_leftovers(kept, uses, now)
+        limit = parse_size(LIMIT) if limit is None else limit
+        # To walk through a cache takes a while: once, unless something went.
+        size = size_of(cache) if os.path.isdir(os.path.join(kept, GOING)) else size
+        if size > limit:
+            remove_leftovers(kept, shrink(cache, uses, limit), now)
+            size = size_of(cache)
         with contextlib.suppress(OSError):
             os.remove(os.path.join(kept, "gc-due"))
-        after = size_of(cache)
     shutil.rmtree(os.path.join(kept, GOING), ignore_errors=True)
-    return before - after
+    return before - size
 
 
 def remove_leftovers(kept, uses, now):
@@ -188,8 +191,6 @@ def shrink(cache, uses, limit):
     What was used last stays, since the next job would bring it again, and so does everything where removing it all
     would not do.
     """
-    if size_of(cache) <= limit:
-        return uses
     kept = os.path.join(cache, "bundler")
     for name in sorted(filter(WHEELS.fullmatch, os.listdir(cache)), key=lambda name: name.startswith("archive")):
         remove(os.path.join(cache, name), kept)

@@ -607,14 +607,27 @@ def note_use(kept, root, command, environment, holds):
         write_whole(os.path.join(kept, "gc-due"), "")
 
 
+def is_idle(kept):
+    """Return whether no job of this user runs on this node; not where nobody can tell."""
+    if fcntl is None:
+        return False
+    try:
+        with open(os.path.join(kept, "jobs.lock"), "a+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def collect_garbage(publication, root, python, environment):
     """Remove from the cache what no publication needs, after something new came into it and while no job runs.
 
     Not where no lock tells whether jobs run: on Windows, and on file systems that several nodes share.
     """
     cache = environment["UV_CACHE_DIR"]
-    due = os.path.exists(os.path.join(cache, "bundler", "gc-due"))
-    if due and fcntl is not None and file_system(cache) not in SHARED_FILE_SYSTEMS:
+    kept = os.path.join(cache, "bundler")
+    due = os.path.exists(os.path.join(kept, "gc-due"))
+    if due and is_idle(kept) and file_system(cache) not in SHARED_FILE_SYSTEMS:
         collector = os.path.join(root, "cache_gc.py")
         try:
             environment = dict(environment, **loader_path(python, environment))

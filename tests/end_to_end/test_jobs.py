@@ -474,7 +474,7 @@ def test_what_hps_refuses_or_fails_at_is_a_sentence(site: Workplace, hps: Hps, p
     assert (done.returncode, done.stdout) == (1, "")
     assert "refuses this user (Invalid user credentials)" in done.stderr
     done = site.run("submit-jobs", publication, HPS_PASSWORD="", HPS_USERNAME="")
-    assert "Who are you? Set HPS_USERNAME" in done.stderr
+    assert "Who are you, and what proves it? Set HPS_USERNAME" in done.stderr
     done = site.run("submit-jobs", publication, HPS_URL="http://127.0.0.1:9/hps")
     assert "cannot be reached (Connection refused)" in done.stderr
     done = site.run("submit-jobs", publication, HPS_URL=site.index.url)

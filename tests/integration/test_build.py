@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +28,12 @@ def manifest(workplace: Workplace, name: str = "solve.bundle") -> dict[str, Any]
 
 def origins(workplace: Workplace) -> dict[str, str | None]:
     files = manifest(workplace)["files"]
-    return {Path(file["path"]).name: file["origin"] for file in files if file["path"].startswith("wheels/")}
+    # Wheels that were built here have a build tag made of their digest.
+    return {
+        re.sub(r"-1[0-9a-f]{12}(?=-)", "", Path(file["path"]).name): file["origin"]
+        for file in files
+        if file["path"].startswith("wheels/")
+    }
 
 
 def test_a_source_distribution_is_built_when_asked_for_and_serves_every_target(workplace: Workplace) -> None:
@@ -86,9 +93,13 @@ def test_folders_and_git_commits_that_a_script_names_are_built_without_asking(wo
     done, _ = evaluate(workplace, workplace.publish())
     assert "got 0.3 0.4" in done.stdout
     assert not list((workplace.folder / "libs").rglob("*.egg-info")), "the source is left as it was"
-    write_source(workplace.folder / "libs" / "mine", "mine", "0.5")
+    first = workplace.publish()
+    (workplace.folder / "libs" / "mine" / "more.txt").touch()
+    backend = workplace.folder / "libs" / "mine" / "backend.py"
+    backend.write_text(backend.read_text().replace("version = %r", "more = 1; version = %r"))
     workplace.bundle("solve.py")
-    assert "mine-0.5-py3-none-any.whl" in origins(workplace)
+    second = workplace.publish()
+    assert first != second, "a folder that changed under the same version is no conflict in the store"
 
 
 def test_a_build_that_fails_is_told_in_its_own_words(workplace: Workplace) -> None:
@@ -207,8 +218,39 @@ def test_pip_tools_resolves_as_pip_is_configured_for_this_machine(workplace: Wor
     assert "got 1.0" in done.stdout
     done = workplace.run("bundle", "solve.py", "--python", "3.8", "--resolver", "pip-tools", "-o", "x.bundle")
     assert done.returncode == 1
-    assert f"requires-python is =={PYTHON}.*" in done.stderr
+    assert f"pip-tools resolves for Python {PYTHON} on this machine only, and not for Python 3.8" in done.stderr
+    done = workplace.run("bundle", "solve.py", "--platform", "windows", "--resolver", "pip-tools", "-o", "x.bundle")
+    assert "pip-tools resolves for Python" in done.stderr
+    workplace.script("own.py", "alpha", uv='sources = { alpha = { path = "alpha" } }')
+    done = workplace.run("bundle", "own.py", "--resolver", "pip-tools", "-o", "x.bundle")
+    assert "has [tool.uv] with sources, which pip-tools would pass over" in done.stderr
     workplace.script("bad.py", "nowhere-to-be-found")
     done = workplace.run("bundle", "bad.py", "--python", PYTHON, "--resolver", "pip-tools")
     assert done.returncode == 1
     assert "piptools could not resolve its dependencies" in done.stderr
+
+
+def test_hashes_in_a_requirements_file_are_kept_to(workplace: Workplace) -> None:
+    name = workplace.index.add(make_wheel("alpha"))
+    good = hashlib.sha256(workplace.index.files[name]).hexdigest()
+    path = workplace.folder / "base.txt"
+    (workplace.folder / "requirements.txt").write_text("-r base.txt\n")
+    path.write_text(f"alpha==1.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{good}\n")
+    workplace.bundle("requirements.txt")
+    path.write_text(f"alpha==1.0 --hash=sha256:{'0' * 64}\n")
+    done = workplace.run("bundle", "requirements.txt", "--python", PYTHON)
+    assert done.returncode == 1
+    assert "alpha 1.0: no file of it has a hash that requirements.txt allows" in done.stderr
+
+
+def test_outputs_are_named_after_what_was_given(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    project = workplace.folder / "my project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.9"\n')
+    assert workplace.run("uv", "lock", cwd=project).returncode == 0
+    done = workplace.run("bundle", ".", "--python", PYTHON, cwd=project)
+    assert done.stdout == "my project.bundle\n", done.stderr
+    for given, words in (("empty", "is a folder without a pyproject.toml"), ("my project/uv.lock", "Name the folder")):
+        (workplace.folder / "empty").mkdir(exist_ok=True)
+        assert words in workplace.run("bundle", given, "--python", PYTHON).stderr
