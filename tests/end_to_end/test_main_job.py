@@ -382,8 +382,11 @@ def test_several_scripts_of_a_publication_run_by_name(workplace: Workplace) -> N
         assert done.returncode == 0, done.stderr
         assert words in done.stderr
     done = workplace.run("bundler", "rehearse", publication)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.index("one got 1.0") < done.stderr.index("two got 2.0")
+    done = workplace.run("bundler", "rehearse", publication, "--script", "three.py")
     assert done.returncode == 1
-    assert "holds one.py, two.py. Set BUNDLER_SCRIPT" in done.stderr
+    assert "holds no three.py, but one.py, two.py" in done.stderr
 
 
 def test_a_bundle_runs_with_nothing_but_uv_and_nothing_but_pip(workplace: Workplace) -> None:
