@@ -223,7 +223,7 @@ def _script(table: Any) -> ScriptEntry:
         requires_python=_typed(str, table["requires-python"]),
         dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
         lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
-        resolved_with=tuple(_typed(str, each) for each in _typed(list, table["resolved-with"])),
+        resolved_with=tuple(_typed(str, each) for each in _typed(list, table.get("resolved-with", []))),
     )
 
 
