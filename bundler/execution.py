@@ -18,10 +18,6 @@ _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL
 _WIDTH = 120
 
 
-# How an environment comes about on a node, see `publish-index --strategy`.
-STRATEGIES = ("index", "cache", "environment")
-
-
 def describe(
     manifest: Manifest,
     path: str,

@@ -48,8 +48,8 @@ def require_bundle(path: Path) -> None:
 def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "index") -> Generator[Progress, None, Path]:
     """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
 
-    `seen_at` is the folder of the store as evaluators see it, `strategy` one of `STRATEGIES`. Publishing what is
-    published changes nothing. Raises what `verify`, `store.add` and the making of archives raise, and `FileFault`.
+    `seen_at` is the folder of the store as evaluators see it, `strategy` index, cache or environment. Publishing what
+    is published changes nothing. Raises what `verify`, `store.add` and the making of archives raise, and `FileFault`.
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)

@@ -35,8 +35,8 @@ def bundler() -> None:
 
 
 for _command in (
-    *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect, bundles.rehearse),
-    *(nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
+    *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect),
+    *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(jobs.submit, hps.hps),
 ):
     bundler.add_command(_command)

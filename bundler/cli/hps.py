@@ -152,7 +152,7 @@ def register_uv(
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
     """
     from bundler.hps.connection import connected
-    from bundler.hps.resources import differences, register, registration
+    from bundler.hps.registration import differences, register, registration
 
     wanted = registration(name, uv_version, executable, cache)
     for key, value in wanted.items():

@@ -1,4 +1,4 @@
-"""Commands about nodes: what they are, what runs there, what lies in their caches."""
+"""Commands about nodes: what they are, what runs there, what lies in their caches, and a rehearsal of it here."""
 
 from __future__ import annotations
 
@@ -125,3 +125,54 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
 
     for path in pack(interpreters, mirror):
         click.echo(path)
+
+
+@click.command(no_args_is_help=True, context_settings=HELP)
+@click.argument("publication", type=_PATH)
+@click.option(
+    "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
+)
+@click.option("--script", metavar="NAME", help="Which script; all in turn if not given.")
+@click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An input parameter of the job; VALUE as in JSON, else a text. Repeatable.",
+)
+@click.option(
+    "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="An input file of the job. Repeatable."
+)
+def rehearse(
+    publication: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
+) -> None:
+    """Run the job of PUBLICATION here, as an evaluator would, with no network.
+
+    Shows its console output and prints the path of every file that it produced. Fails when the job does.
+
+    \b
+    Example:
+        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal --parameter frequency=2.5
+    """
+    import tempfile
+
+    from bundler import rehearsal
+    from bundler.submission import Options, compose
+
+    try:
+        values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param_hint="--parameter") from fault
+    submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
+    how = rehearsal.isolation()
+    say(how.sentence)
+    folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    say(f"Task folder: {folder}")
+    job = rehearsal.rehearse(publication, submission, folder, how=how)
+    while True:
+        try:
+            say(next(job))
+        except StopIteration as stop:
+            for path in stop.value:
+                click.echo(path)
+            return

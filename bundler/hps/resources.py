@@ -1,21 +1,19 @@
-"""Where jobs could run: evaluators and compute resource sets, what is registered there, and registering uv."""
+"""Where jobs could run: evaluators and compute resource sets, and what is registered there."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from ansys.hps.client.exceptions import APIError, ClientError
 from ansys.hps.client.jms import JmsApi
-from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
+from ansys.hps.client.rms import RmsApi
 from ansys.hps.client.rms.models import (
     AnalyzeRequiredSoftware,
     AnalyzeRequirements,
     AnalyzeResourceRequirements,
-    ApplicationInfo,
 )
 
 from bundler.hps.connection import explained
@@ -202,61 +200,3 @@ def _server_matches(
             raise
         counts = found.get("analytics") or {}
         return int(counts.get("number_accessible_assignable_and_matching", counts.get("number_matching", 0)) or 0)
-
-
-def registration(name: str, version: str, executable: str, cache: str) -> dict[str, Any]:
-    """Return the application that evaluators need: uv as `name`, with its cache on the node."""
-    return {
-        "name": name,
-        "version": version,
-        "install_path": executable.rpartition("/bin/")[0] or executable.rpartition("/")[0],
-        "executable": executable,
-        "environment": {"UV_CACHE_DIR": cache},
-    }
-
-
-def differences(
-    client: Client, wanted: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
-    """Return what registering `wanted` would change, by evaluator: its name, lines for people, all its applications.
-
-    Of the evaluators called `names`, or of all on whose platform there are paths like that of the executable.
-    """
-    platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", wanted["executable"]) else ("linux", "darwin")
-    found = {}
-    for resource in survey(client):
-        chosen = resource.name in names if names else resource.platform in (None, *platforms)
-        if resource.kind != "evaluator" or not chosen:
-            continue
-        with explained(client.url):
-            configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
-            before = list(configuration.get("applications") or [])
-            old = next((each for each in before if each.get("name") == wanted["name"]), None)
-            known = old or {}
-            new = {**known, **wanted, "environment": {**(known.get("environment") or {}), **wanted["environment"]}}
-        keys = [key for key in new if known.get(key) != new[key]]
-        lines = [
-            plain(line)
-            for key in keys
-            for line in ([f"- {key}: {known[key]}"] if key in known else []) + [f"+ {key}: {new[key]}"]
-        ]
-        if lines:
-            # The whole list is sent: the other applications would be lost otherwise.
-            found[resource.identity] = (
-                plain(resource.name),
-                lines,
-                [each for each in before if each is not old] + [new],
-            )
-    return found
-
-
-def register(client: Client, evaluator: str, applications: Sequence[Mapping[str, Any]]) -> None:
-    """Make `applications` the registered ones of `evaluator`; raise `HpsFault`."""
-    known = set(ApplicationInfo.model_fields)
-    lost = {key for each in applications for key in each if key not in known}
-    if lost:
-        fact = f"its applications have {', '.join(sorted(lost))}, which this client would lose"
-        raise HpsFault(evaluator, fact, "Use the web interface.")
-    with explained(client.url):
-        update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
-        RmsApi(client).update_evaluator_configuration(evaluator, update)

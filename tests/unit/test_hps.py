@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bundler.hps.connection import Account, explained
 from bundler.hps.errors import HpsFault, without_secrets
-from bundler.hps.resources import Resource, platforms_to_bundle_for, registration
+from bundler.hps.registration import registration
+from bundler.hps.resources import Resource, platforms_to_bundle_for
 from bundler.hps.results import _outputs, _places, _table, latest
 from bundler.hps.transfer import checksum
 from wheelhouse.files import safe_path
