@@ -4,6 +4,8 @@ import hashlib
 import os
 import resource
 import signal
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -202,3 +204,39 @@ def test_a_path_that_leaves_its_folder_or_is_spelled_oddly_is_not_safe(path: str
 def test_a_safe_path_stays_inside_its_folder(text: str) -> None:
     if files.safe_path(text):
         assert Path("/bundle", text).resolve().is_relative_to("/bundle")
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_that_is_replaced_is_there_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    path = tmp_path / "x"
+    for number in range(3):
+        with files.building(path) as folder:
+            (folder / "number").write_text(str(number))
+        assert (path / "number").read_text() == str(number)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux changes two names at once")
+def test_nobody_ever_finds_a_replaced_folder_missing(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.mkdir()
+    missing = 0
+    done = threading.Event()
+
+    def look() -> None:
+        nonlocal missing
+        while not done.is_set():
+            missing += not path.is_dir()
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(300):
+        with files.building(path):
+            pass
+    done.set()
+    watcher.join()
+    assert missing == 0
