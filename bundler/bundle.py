@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from bundler import inputs
+from bundler import indexes, inputs
 from bundler.contents import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.progress import Progress
@@ -18,7 +18,6 @@ from bundler.script import read_script
 from bundler.verify import foreign_files, read_manifest, verify
 from wheelhouse import files, interpreter, lock, toml, uv
 from wheelhouse.build import Builder
-from wheelhouse.credentials import index_credentials
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
 
@@ -96,16 +95,23 @@ def build(
     if (before := _targets_of(output)) not in ([], sorted(target.name for target in targets)):
         yield Progress(text=f"{output} is replaced; it was for {', '.join(before)}")
     yield Progress(text=f"Resolving {', '.join((script.source or script.path).name or '.' for script in scripts)}")
+    credentials = indexes.credentials(scripts)
+    builder = Builder(
+        cache=cache,
+        names=frozenset(canonicalize_name(name) for name in builds.names),
+        everything=builds.everything,
+        indexes=indexes.variables(scripts),
+        credentials=credentials,
+    )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
-        contents = _resolve(scripts, targets, tools, _builder(scripts, cache, builds), Path(scratch), pool)
+        contents = _resolve(scripts, targets, tools, builder, Path(scratch), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
-    settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, contents) for target in targets]
-        downloads = Downloads([*remotes["wheels"], *remotes["pythons"]], cache, index_credentials(settings))
+        downloads = Downloads([*remotes["wheels"], *remotes["pythons"]], cache, credentials)
         for received in downloads.run():
             yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
         for future in writing:
@@ -164,34 +170,6 @@ def _targets_of(output: Path) -> list[str]:
         return sorted(target.name for target in read_manifest(output).targets)
     except (BundlerError, WheelhouseError):
         return []
-
-
-def _builder(scripts: Sequence[Script], cache: Path, builds: Builds) -> Builder:
-    """Return what builds wheels, with what it needs from the indexes of `scripts`."""
-    variables: dict[str, list[str]] = {}
-    for script in scripts:
-        settings = script.project().get("tool", {}).get("uv", {})
-        for index in settings.get("index", []):
-            named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
-            variables.setdefault("UV_DEFAULT_INDEX" if index.get("default") else "UV_INDEX", []).append(named)
-        variables.setdefault("UV_FIND_LINKS", []).extend(settings.get("find-links", []))
-        if "index-url" in settings:
-            variables.setdefault("UV_DEFAULT_INDEX", []).append(settings["index-url"])
-    # uv takes one default, and several of the others, with spaces between them.
-    indexes = {
-        name: (values[0] if name == "UV_DEFAULT_INDEX" else " ".join([*values, os.environ.get(name, "")]).strip())
-        for name, values in variables.items()
-        if values
-    }
-    names = frozenset(canonicalize_name(name) for name in builds.names)
-    settings = [script.metadata.get("tool", {}).get("uv", {}) for script in scripts]
-    return Builder(
-        cache=cache,
-        names=names,
-        everything=builds.everything,
-        indexes=indexes,
-        credentials=index_credentials(settings),
-    )
 
 
 def _uv_script(like: Script, folder: Path) -> Script:

@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -130,7 +131,7 @@ class Builder:
                 shutil.copytree(folder, source, ignore=shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info"), symlinks=True)
             return source, _tree_digest(source), f"the folder {folder.name}"
         if package.vcs is not None:
-            return _checkout(package, base, scratch)
+            return _checkout(package, base, scratch, self.credentials)
         sdist: Any = package.sdist or package.archive
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
         sha256 = sdist.hashes.get("sha256")
@@ -168,21 +169,23 @@ def is_direct(package: Package) -> bool:
     return package.vcs is not None or package.directory is not None or (archive is not None and not is_wheel)
 
 
-def _checkout(package: Package, base: Path, scratch: Path) -> tuple[Path, str, str]:
+def _checkout(
+    package: Package, base: Path, scratch: Path, credentials: Mapping[str, tuple[str, str]]
+) -> tuple[Path, str, str]:
     vcs = package.vcs
     assert vcs is not None  # noqa: S101 - the caller looked
-    url = vcs.url or (base / str(vcs.path)).resolve().as_uri()
+    url, secrets = _without_secrets(vcs.url or (base / str(vcs.path)).resolve().as_uri(), credentials)
     if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", vcs.commit_id) or url.startswith("-"):
         raise BuildFailed(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
     tree = scratch / "checkout"
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    variables = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", **secrets}
     for command in (
         ["git", "init", "--quiet", str(tree)],
         ["git", "-C", str(tree), "fetch", "--quiet", "--depth", "1", url, vcs.commit_id],
         ["git", "-C", str(tree), "checkout", "--quiet", vcs.commit_id],
     ):
         try:
-            code, _, err = process.run(command, env=quiet)
+            code, _, err = process.run(command, env=variables)
         except FileNotFoundError:
             raise BuildFailed(str(package.name), "it comes from git, and there is no git here") from None
         if code:
@@ -192,6 +195,30 @@ def _checkout(package: Package, base: Path, scratch: Path) -> tuple[Path, str, s
         raise BuildFailed(str(package.name), f"its folder {vcs.subdirectory} is not in the repository")
     key = hashlib.sha256(f"{url}@{vcs.commit_id}#{vcs.subdirectory}".encode()).hexdigest()
     return place, key, f"git+{redacted(url)}@{vcs.commit_id}"
+
+
+def _without_secrets(url: str, credentials: Mapping[str, tuple[str, str]]) -> tuple[str, dict[str, str]]:
+    """Return `url` without user and password, and the variables by which git learns them: everybody sees its options.
+
+    Those of ssh stay: a user alone is no secret, and ssh asks for no password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return url, {}
+    host = parts.netloc.rpartition("@")[2]
+    own = (unquote(parts.username or ""), unquote(parts.password or ""))
+    user, password = own if any(own) else credentials.get(host, ("", ""))
+    bare = urlunsplit(parts._replace(netloc=host))
+    if not user and not password:
+        return bare, {}
+    helper = '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
+    return bare, {
+        "BUNDLER_GIT_USER": user,
+        "BUNDLER_GIT_PASSWORD": password,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{host}.helper",
+        "GIT_CONFIG_VALUE_0": helper,
+    }
 
 
 def _tree_digest(folder: Path) -> str:

@@ -57,6 +57,12 @@ def resolve(subject: str, dependencies: Sequence[str], folder: Path) -> Resoluti
     return Resolution(subject=subject, pylock=pylock, text=pinned.read_text(encoding="utf-8"), locked=True, base=folder)
 
 
+def settings() -> str:
+    """Return what pip is configured to, with its indexes and whatever secrets are in them."""
+    _, out, _ = process.run([sys.executable, "-m", "pip", "config", "list"])
+    return out
+
+
 def _run(subject: str, command: Sequence[str], folder: Path) -> None:
     # Without its own folder on the path: what lies there is no module.
     code, out, err = process.run(

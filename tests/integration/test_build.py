@@ -15,7 +15,8 @@ import pytest
 
 from tests.conftest import PYTHON, Workplace
 from tests.end_to_end.test_main_job import evaluate, tree
-from tests.stand_ins.sources import source_sdist, write_source
+from tests.integration.test_indexes import processes_seen
+from tests.stand_ins.sources import serving_git, source_sdist, write_source
 from tests.stand_ins.wheels import make_wheel
 
 HAS_COMPILER = shutil.which("cc") is not None
@@ -75,18 +76,23 @@ def test_what_is_compiled_here_serves_this_machine_and_no_other(workplace: Workp
     assert "answer 42" in done.stdout
 
 
+def commit_all(repository: Path) -> str:
+    """Make a git repository of a folder; return the commit."""
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@x.test"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "first"], ["rev-parse", "HEAD"]):
+        done = subprocess.run([*git, *command], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def test_folders_and_git_commits_that_a_script_names_are_built_without_asking(workplace: Workplace) -> None:
     write_source(workplace.folder / "libs" / "mine", "mine", "0.3")
     repository = write_source(workplace.folder / "repository" / "sub", "ours", "0.4").parent
-    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@x.test"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "first"]):
-        subprocess.run([*git, *command], check=True, capture_output=True)
+    commit = commit_all(repository)
     ours = f'{{ git = "file://{repository}", subdirectory = "sub" }}'
     uv = f'sources = {{ mine = {{ path = "libs/mine" }}, ours = {ours} }}'
     body = "import mine, ours\nprint('got', mine.version, ours.version)\n"
     workplace.script("solve.py", "mine", "ours", body=body, uv=uv)
     workplace.bundle("solve.py")
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     found = origins(workplace)
     assert found["mine-0.3-py3-none-any.whl"] == "built from the folder mine"
     assert found["ours-0.4-py3-none-any.whl"] == f"built from git+file://{repository}@{commit}"
@@ -254,3 +260,24 @@ def test_outputs_are_named_after_what_was_given(workplace: Workplace) -> None:
     for given, words in (("empty", "is a folder without a pyproject.toml"), ("my project/uv.lock", "Name the folder")):
         (workplace.folder / "empty").mkdir(exist_ok=True)
         assert words in workplace.run("bundle", given, "--python", PYTHON).stderr
+
+
+@pytest.mark.parametrize("way", ["url", "netrc"])
+def test_a_private_repository_is_read_and_its_password_is_on_no_command_line(workplace: Workplace, way: str) -> None:
+    secret = f"of-nobody-by-{way}"
+    repository = write_source(workplace.folder / "served" / "ours", "ours", "0.4")
+    commit_all(repository)
+    with serving_git(repository.parent, secret) as host, processes_seen() as seen:
+        if way == "netrc":
+            netrc = Path(workplace.environment["HOME"], ".netrc")
+            netrc.write_text(f"machine 127.0.0.1 login me password {secret}\n")
+            netrc.chmod(0o600)
+        url = f"http://{'me:' + secret + '@' if way == 'url' else ''}{host}/ours/.git"
+        workplace.script("solve.py", "ours", uv=f'sources = {{ ours = {{ git = "{url}" }} }}')
+        bundle = workplace.bundle("solve.py")
+    assert [path.name.split("-1")[0] for path in (bundle / "wheels").iterdir()] == ["ours-0.4"]
+    told = (bundle / "manifest.json").read_text()
+    assert f"git+http://{host}/ours/.git@" in told
+    assert secret not in told
+    # uv gives git a password that stands in the script's own URL as it stands there; of ours none does.
+    assert not [line for line in seen if secret.encode() in line and (way == "netrc" or b"--depth" in line)]

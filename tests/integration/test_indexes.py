@@ -86,7 +86,7 @@ def processes_seen() -> Iterator[list[bytes]]:
         watcher.join()
 
 
-@pytest.mark.parametrize("way", ["url", "variables", "netrc"])
+@pytest.mark.parametrize("way", ["url", "variables", "netrc", "keyring", "user's uv.toml"])
 def test_a_secret_that_leads_to_an_index_is_written_nowhere(workplace: Workplace, other: Index, way: str) -> None:
     other.password = SECRET
     other.add(make_wheel("alpha", requires=["source"]))
@@ -100,6 +100,19 @@ def test_a_secret_that_leads_to_an_index_is_written_nowhere(workplace: Workplace
         workplace.environment["UV_INDEX"] = f"mine={other.url}/simple"
     if way == "variables":
         workplace.environment.update(UV_INDEX_MINE_USERNAME="me", UV_INDEX_MINE_PASSWORD=SECRET)
+    if way == "keyring":
+        program = home / "bin" / "keyring"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\ntest $1 = get -a $3 = me && echo {SECRET}\n")
+        program.chmod(0o700)
+        workplace.environment["PATH"] = f"{program.parent}{os.pathsep}{workplace.environment['PATH']}"
+        workplace.environment["UV_INDEX"] = f"mine=http://me@{host}/simple"
+        workplace.environment["UV_KEYRING_PROVIDER"] = "subprocess"
+    if way == "user's uv.toml":
+        workplace.environment.pop("UV_INDEX")
+        settings = home / ".config" / "uv" / "uv.toml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(f'[[index]]\nurl = "http://me:{SECRET}@{host}/simple"\n')
     if way == "netrc":
         (home / ".netrc").write_text(f"machine 127.0.0.1 login me password {SECRET}\n")
         (home / ".netrc").chmod(0o600)
@@ -147,3 +160,17 @@ def test_a_proxy_of_the_environment_is_used_for_everything(workplace: Workplace,
     bundle = workplace.bundle("solve.py")
     assert wheels_of(bundle) == ["alpha-1.0-py3-none-any.whl"]
     assert os.environ.get("HTTP_PROXY") != environment["HTTP_PROXY"]
+
+
+def test_credentials_of_pips_configuration_lead_to_what_pip_tools_found(workplace: Workplace, other: Index) -> None:
+    other.password = SECRET
+    other.add(make_wheel("alpha"))
+    host = other.url.removeprefix("http://")
+    settings = Path(workplace.environment["HOME"], ".config", "pip", "pip.conf")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"[global]\nindex-url = http://me:{SECRET}@{host}/simple\n")
+    workplace.environment.pop("UV_DEFAULT_INDEX")
+    workplace.script("solve.py", "alpha")
+    bundle = workplace.bundle("solve.py", "--resolver", "pip-tools")
+    assert wheels_of(bundle) == ["alpha-1.0-py3-none-any.whl"]
+    assert SECRET not in (bundle / "manifest.json").read_text()

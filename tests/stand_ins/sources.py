@@ -1,9 +1,16 @@
-"""Real source trees with a build backend of their own, so that building them needs nothing from any index."""
+"""Real source trees with a build backend of their own, so that building them needs nothing from any index; real git."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import io
+import os
+import subprocess
 import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 _PYPROJECT = """
@@ -101,3 +108,62 @@ def source_sdist(
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
     return f"{top}.tar.gz", out.getvalue()
+
+
+class GitHandler(BaseHTTPRequestHandler):
+    """Serves the repositories below `root` by git's own HTTP program, to the user "me" with `password`."""
+
+    root: Path
+    password: str
+
+    def do_GET(self) -> None:
+        expected = "Basic " + base64.b64encode(f"me:{self.password}".encode()).decode()
+        if self.headers["Authorization"] != expected:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        variables = {
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers["Content-Type"] or "",
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers["Content-Encoding"] or "",
+            "GIT_PROTOCOL": self.headers["Git-Protocol"] or "",
+            "REMOTE_USER": "me",
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, env={**os.environ, **variables}, capture_output=True, check=True
+        )
+        head, _, data = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, text in headers.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_GET  # noqa: N815 - the name that the base class wants
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@contextlib.contextmanager
+def serving_git(root: Path, password: str) -> Iterator[str]:
+    """Serve the repositories below `root`; yield the host, with its port."""
+    handler = type("Handler", (GitHandler,), {"root": root, "password": password})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

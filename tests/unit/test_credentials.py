@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from wheelhouse.credentials import index_credentials
+from wheelhouse.credentials import index_credentials, user_settings
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +30,43 @@ def test_a_named_index_has_variables_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_old_settings_count_too() -> None:
     table = {"index-url": "https://a:b@x.test/simple", "extra-index-url": ["https://c:d@y.test/simple", "../local"]}
     assert index_credentials([table]) == {"x.test": ("a", "b"), "y.test": ("c", "d")}
+
+
+def test_the_users_own_settings_of_uv_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("UV_CONFIG_FILE", raising=False)
+    monkeypatch.delenv("UV_NO_CONFIG", raising=False)
+    assert user_settings() == {}
+    path = tmp_path / "uv" / "uv.toml"
+    path.parent.mkdir()
+    path.write_text('[[index]]\nurl = "https://a:b@x.test/simple"\n')
+    assert index_credentials([user_settings()]) == {"x.test": ("a", "b")}
+    path.write_text("no toml")
+    assert user_settings() == {}
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    assert user_settings() == {}
+
+
+def test_sources_and_other_texts_count_too() -> None:
+    table = {"sources": {"x": {"git": "https://a:b@x.test/r.git"}, "y": [{"url": "https://c:d@y.test/y.whl"}]}}
+    texts = ["z @ https://e:f@z.test/z.whl", "--index-url https://g:h@w.test/simple\nmail a@b.test"]
+    found = index_credentials([table], texts)
+    assert found == {"x.test": ("a", "b"), "y.test": ("c", "d"), "z.test": ("e", "f"), "w.test": ("g", "h")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for a keyring is a shell script")
+def test_the_keyring_is_asked_only_where_uv_is_set_to_ask_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv asks it: with the URL of the index first, and then with the host."""
+    program = tmp_path / "keyring"
+    program.write_text('#!/bin/sh\necho "$@" >> "$0.log"\n[ "$2" = "x.test:81" ] && [ "$3" = me ] && echo s3cret\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    table = {"index": [{"url": "https://me@x.test:81/simple"}, {"url": "https://y.test/simple"}]}
+    assert index_credentials([table]) == {"x.test:81": ("me", "")}
+    assert index_credentials([{**table, "keyring-provider": "subprocess"}]) == {"x.test:81": ("me", "s3cret")}
+    monkeypatch.setenv("UV_KEYRING_PROVIDER", "subprocess")
+    assert index_credentials([table]) == {"x.test:81": ("me", "s3cret")}
+    asked = (tmp_path / "keyring.log").read_text().splitlines()
+    assert asked == ["get https://x.test:81/simple me", "get x.test:81 me"] * 2
+    monkeypatch.setenv("PATH", "")
+    assert index_credentials([table]) == {"x.test:81": ("me", "")}
