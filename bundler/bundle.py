@@ -223,8 +223,7 @@ def _installs(
     for number, (script, resolution, target) in enumerate(pairs):
         folder = scratch / str(number)
         folder.mkdir()
-        again, base = inputs.again(script, folder)
-        futures.append(pool.submit(lock.pins, resolution, target, builder, again, base))
+        futures.append(pool.submit(lock.pins, resolution, target, builder, inputs.again(script, folder), folder))
     found, faults = attempt_all(lambda future: future.result(), futures)
     if faults:
         raise Faults(faults)

@@ -89,6 +89,17 @@ class OutputTaken(BundlerError):
         return f"{self.path}: exists and is no bundle. Move it away, or choose another --output."
 
 
+class NotInBundle(BundlerError):
+    """A package that is to be upgraded, and that the bundle does not hold."""
+
+    def __init__(self, package: str, bundle: Path) -> None:
+        self.package = package
+        self.bundle = bundle
+
+    def __str__(self) -> str:
+        return f"{self.package}: is not in {self.bundle}, so it cannot be upgraded."
+
+
 class ManifestFault(BundlerError):
     """A manifest that cannot be read or must not be trusted."""
 

@@ -183,15 +183,15 @@ def resolve(script: Script, folder: Path) -> Resolution:
     Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
     """
     if PIP_TOOLS in script.resolved_with:
-        return pip_tools.resolve(script.name, script.dependencies, folder)
+        return pip_tools.resolve(script.name, script.dependencies, folder, script.keep)
     if script.kind == "requirements":
-        return resolution.resolve_requirements(script.source or script.path)
+        return resolution.resolve_requirements(script.source or script.path, folder, script.keep)
     if script.kind == "pylock":
         return resolution.read_pylock(script.source or script.path)
     if script.kind == "project":
         return resolution.resolve_folder(script.source or script.path, script.name)
-    if script.resolved_with:
-        return resolution.resolve_project(script.name, script.project(), folder)
+    if script.resolved_with or script.keep:
+        return resolution.resolve_project(script.name, script.project(), folder, script.keep)
     return resolution.resolve_script(script.path) if script.source is None else _from_bytes(script, folder)
 
 
@@ -201,14 +201,16 @@ def _from_bytes(script: Script, folder: Path) -> Resolution:
     return resolution.resolve_script(path)
 
 
-def again(script: Script, folder: Path) -> tuple[Callable[[Target], tuple[int, str, str]], Path]:
-    """Return what resolves `script` for one target, wheels only, and the folder that paths in the result start from."""
+def again(script: Script, folder: Path) -> Callable[[Target], tuple[int, str, str]]:
+    """Return what resolves `script` for one target, wheels only; paths in the result start from the empty `folder`."""
     source = script.source if script.kind == "requirements" else None
     path = source.absolute() if source else folder / "pyproject.toml"
 
     def compiled(target: Target) -> tuple[int, str, str]:
         if source is None:
             path.write_text(toml.dumps(script.project()), encoding="utf-8")
-        return uv.compile_for(path, python=target.python, platform=target.platform.name)
+        pylock = resolution.preferences(folder, script.keep)
+        code, _, err = uv.compile_for(path, pylock, python=target.python, platform=target.platform.name)
+        return code, "" if code else pylock.read_text(encoding="utf-8"), err
 
-    return compiled, path.parent
+    return compiled

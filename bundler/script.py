@@ -36,7 +36,8 @@ class Script:
     """A script as it was read once: `data` are its bytes, `metadata` the tables of its block.
 
     `kind` is script, or requirements, pylock or project where it only stands for such an input, which is `source` then.
-    `lock` is the file that dictates what it installs, `resolved_with` what the command line adds to what it asks for.
+    `lock` is the file that dictates what it installs, `resolved_with` what the command line adds to what it asks for,
+    `keep` the versions ("name==version") that are to stand as far as they can when it is resolved.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Script:
     source: Path | None = None
     lock: Path | None = None
     resolved_with: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -31,14 +31,17 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
-def resolve(subject: str, dependencies: Sequence[str], folder: Path) -> Resolution:
+def resolve(subject: str, dependencies: Sequence[str], folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Resolve `dependencies` as pip is configured to, for this Python and platform; `folder` is an empty one.
+
+    The versions in `keep` ("name==version") stand as far as they can.
 
     pip-compile chooses versions and gives the hashes of their files; pip then says which file it would install, under
     those hashes. Raises `ResolverFailed`, `UnusableLock`.
     """
     wanted, pinned = folder / "requirements.in", folder / "requirements.txt"
     wanted.write_text("".join(f"{line}\n" for line in dependencies), encoding="utf-8")
+    pinned.write_text("".join(f"{pin}\n" for pin in keep), encoding="utf-8")
     options = ["--quiet", "--generate-hashes", "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras"]
     _run(subject, ["piptools", "compile", *options, "--output-file", pinned.name, wanted.name], folder)
     known = set(_HASH.findall(pinned.read_text(encoding="utf-8")))

@@ -15,7 +15,7 @@ from wheelhouse import files, toml, uv
 from wheelhouse.errors import StaleLock, UnusableLock, UvFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +55,41 @@ def resolve_script(script: Path) -> Resolution:
     return _resolution(script.name, code, out, err, locked=locked, base=Path.cwd())
 
 
-def resolve_project(subject: str, tables: Mapping[str, Any], folder: Path) -> Resolution:
-    """Resolve the pyproject.toml of `tables`, which is written into the empty `folder`; raise `UvFailed`."""
+def resolve_project(subject: str, tables: Mapping[str, Any], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+    """Resolve the pyproject.toml of `tables` in the empty `folder`; raise `UvFailed`.
+
+    The versions in `keep` ("name==version") stand as far as they can.
+    """
     (folder / "pyproject.toml").write_text(toml.dumps(dict(tables)), encoding="utf-8")
-    code, out, err = uv.compile_universal(folder / "pyproject.toml")
+    return _compiled(subject, folder / "pyproject.toml", folder, keep)
+
+
+def resolve_requirements(path: Path, folder: Path, keep: Sequence[str] = ()) -> Resolution:
+    """Resolve a requirements.txt, with the options, constraints and hashes in it, in the empty `folder`.
+
+    The versions in `keep` stand as far as they can. Raises `UvFailed`, and `UnusableLock` where an index has no file
+    with one of the hashes.
+    """
+    found = _compiled(path.name, path.absolute(), folder, keep)
+    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path.absolute(), frozenset())))
+
+
+def _compiled(subject: str, source: Path, folder: Path, keep: Sequence[str]) -> Resolution:
+    pylock = preferences(folder, keep)
+    code, _, err = uv.compile_universal(source, pylock)
+    out = "" if code else pylock.read_text(encoding="utf-8")
     return _resolution(subject, code, out, err, locked=False, base=folder)
 
 
-def resolve_requirements(path: Path) -> Resolution:
-    """Resolve a requirements.txt, with the options, constraints and hashes in it.
-
-    Raises `UvFailed`, and `UnusableLock` where an index has no file with one of the hashes.
-    """
-    code, out, err = uv.compile_universal(path.absolute())
-    found = _resolution(path.name, code, out, err, locked=False, base=path.absolute().parent)
-    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path.absolute(), frozenset())))
+def preferences(folder: Path, keep: Sequence[str]) -> Path:
+    """Return where uv writes a lock in `folder`; its versions there are to be those of `keep`, as far as they can."""
+    path = folder / "pylock.toml"
+    if keep:
+        pins = (pin.split("==") for pin in keep)
+        packages = [{"name": name, "version": version} for name, version in pins]
+        lock = {"lock-version": "1.0", "created-by": "bundler", "packages": packages}
+        path.write_text(toml.dumps(lock), encoding="utf-8")
+    return path
 
 
 def _hashes(path: Path, above: frozenset[Path]) -> dict[str, set[str]]:

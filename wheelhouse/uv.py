@@ -68,15 +68,18 @@ def export_project(folder: Path) -> tuple[int, str, str]:
     )
 
 
-def compile_universal(source: Path) -> tuple[int, str, str]:
-    """Resolve a pyproject.toml or requirements.txt for all platforms and print it as pylock.toml."""
-    return call([*_COMPILE, source.name, "--universal", "--format", "pylock.toml"], cwd=source.parent)
+def compile_universal(source: Path, pylock: Path) -> tuple[int, str, str]:
+    """Resolve a pyproject.toml or requirements.txt for all platforms and write it to `pylock`, a pylock.toml.
+
+    The versions of a lock that is there already are kept as far as they can be.
+    """
+    return call([*_COMPILE, source.name, "--universal", "--output-file", pylock.absolute()], cwd=source.parent)
 
 
-def compile_for(source: Path, *, python: str, platform: str) -> tuple[int, str, str]:
-    """Resolve a pyproject.toml or requirements.txt for one target, wheels only, and print it as pylock.toml."""
+def compile_for(source: Path, pylock: Path, *, python: str, platform: str) -> tuple[int, str, str]:
+    """Do as `compile_universal` does for one target, wheels only."""
     options = ["--python-version", python, "--python-platform", platform, "--only-binary", ":all:"]
-    return call([*_COMPILE, source.name, *options, "--format", "pylock.toml"], cwd=source.parent)
+    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent)
 
 
 def lock(script: Path) -> tuple[int, str, str]:

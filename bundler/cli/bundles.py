@@ -72,6 +72,14 @@ _PATH = click.Path(path_type=Path)
     help="pip-tools honours pip.conf and PIP_*, and resolves for this Python and platform only.",
 )
 @click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    "upgraded",
+    metavar="NAME",
+    multiple=True,
+    help="Resolve again, and of the versions in the bundle let only this package's change. Repeatable.",
+)
 def bundle(
     scripts: tuple[Path, ...],
     output: Path | None,
@@ -89,6 +97,7 @@ def bundle(
     locked: bool,
     resolver: str,
     upgrade: bool,
+    upgraded: tuple[str, ...],
 ) -> None:
     """Bundle SCRIPT with every wheel that its inline metadata asks for.
 
@@ -108,6 +117,7 @@ def bundle(
     from bundler.inputs import Extras, read_inputs, require_own, requirement_lines
     from bundler.settings import settings_of
     from bundler.targets import targets_for
+    from bundler.upgrade import keeping
 
     extras = Extras(
         requirements=requirements,
@@ -133,7 +143,9 @@ def bundle(
     require_own(read, targets)
     output = output or bundling.default_output(scripts)
     tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
-    if not upgrade and bundling.up_to_date(output, read, targets, tools):
+    if upgraded and not upgrade:
+        read = keeping(read, output, upgraded)
+    if not upgrade and not upgraded and bundling.up_to_date(output, read, targets, tools):
         say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
     else:
         may_build = bundling.Builds(names=builds, everything=build_all)

@@ -350,3 +350,76 @@ def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(
     for path in (workplace.folder / "solve.bundle").rglob("*"):
         if path.is_file() and not (way == "script" and path.name == "solve.py"):
             assert b"s3cret" not in path.read_bytes(), path
+
+
+def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stand(workplace: Workplace) -> None:
+    def add(version: str) -> None:
+        for name in ("alpha", "beta"):
+            workplace.index.add(make_wheel(name, version))
+
+    def versions() -> list[str]:
+        return [path.name.removesuffix("-py3-none-any.whl") for path in sorted((bundle / "wheels").iterdir())]
+
+    add("1.0")
+    script = workplace.script("solve.py", "alpha", "beta")
+    bundle = workplace.bundle("solve.py")
+    add("2.0")
+    workplace.bundle("solve.py", "--upgrade-package", "Beta")
+    assert versions() == ["alpha-1.0", "beta-2.0"]
+    add("3.0")
+    workplace.bundle("solve.py")
+    assert versions() == ["alpha-1.0", "beta-2.0"], "it is up to date"
+    workplace.bundle("solve.py", "-P", "alpha", "--with", "beta>1")
+    assert versions() == ["alpha-3.0", "beta-2.0"]
+    before = tree(bundle)
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "-P", "gamma", "-P", "alpha")
+    assert done.returncode == 1
+    assert "gamma: is not in solve.bundle" in done.stderr
+    assert workplace.run("uv", "lock", "--script", script).returncode == 0
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "-P", "alpha")
+    assert "Upgrade that: uv lock --script solve.py --upgrade-package NAME" in done.stderr
+    assert tree(bundle) == before
+
+
+def test_what_an_upgraded_package_needs_may_change_too(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha", "1.0", requires=["beta"]))
+    workplace.index.add(make_wheel("beta", "1.0"))
+    workplace.script("solve.py", "alpha")
+    bundle = workplace.bundle("solve.py")
+    workplace.index.add(make_wheel("alpha", "2.0", requires=["beta>=2"]))
+    workplace.index.add(make_wheel("beta", "2.0"))
+    workplace.bundle("solve.py", "-P", "alpha")
+    assert (bundle / "wheels" / "beta-2.0-py3-none-any.whl").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--resolver", "pip-tools")])
+def test_packages_of_a_requirements_file_and_of_pip_tools_are_upgraded_too(
+    workplace: Workplace, options: tuple[str, ...]
+) -> None:
+    source = "solve.py" if options else "requirements.txt"
+    workplace.script("solve.py", "alpha", "beta")
+    (workplace.folder / "requirements.txt").write_text("alpha\nbeta\n")
+    workplace.environment["PIP_INDEX_URL"] = f"{workplace.index.url}/simple"
+    for name in ("alpha", "beta"):
+        workplace.index.add(make_wheel(name, "1.0"))
+    bundle = workplace.bundle(source, *options)
+    for name in ("alpha", "beta"):
+        workplace.index.add(make_wheel(name, "2.0"))
+    workplace.bundle(source, *options, "-P", "beta")
+    assert sorted(path.name[:9] for path in (bundle / "wheels").iterdir()) == ["alpha-1.0", "beta-2.0-"]
+
+
+def test_a_version_that_only_one_target_has_stands_too(workplace: Workplace) -> None:
+    """The one for an older C library is found by a resolution of its own."""
+    for version, glibc in (("1.0", 17), ("2.0", 34)):
+        workplace.index.add(make_wheel("alpha", version, tag=f"py3-none-manylinux_2_{glibc}_x86_64"))
+    workplace.index.add(make_wheel("beta", "1.0"))
+    workplace.script("solve.py", "alpha", "beta")
+    platforms = [f"--platform=x86_64-manylinux_2_{minor}" for minor in (28, 35)]
+    bundle = workplace.bundle("solve.py", *platforms)
+    before = sorted(path.name for path in (bundle / "wheels").iterdir())
+    assert [name[:9] for name in before] == ["alpha-1.0", "alpha-2.0", "beta-1.0-"]
+    workplace.index.add(make_wheel("alpha", "1.5", tag="py3-none-manylinux_2_17_x86_64"))
+    workplace.index.add(make_wheel("beta", "2.0"))
+    workplace.bundle("solve.py", *platforms, "-P", "beta")
+    assert [path.name[:9] for path in sorted((bundle / "wheels").iterdir())] == ["alpha-1.0", "alpha-2.0", "beta-2.0-"]

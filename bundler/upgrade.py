@@ -1,0 +1,51 @@
+"""Upgrading some packages of a bundle: the versions of all others stand as far as they can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from bundler.errors import Faults, NotInBundle, ScriptFault
+from bundler.verify import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.script import Script
+
+
+def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) -> list[Script]:
+    """Return `scripts` with the versions that they have in the bundle at `output`, but for those of `packages`.
+
+    Raises `NotABundle` and the like where there is none, `Faults` with the packages that it does not hold and the
+    scripts whose versions are a lock's.
+    """
+    manifest = read_manifest(output)
+    found: dict[str, set[tuple[str, str]]] = {script.name: set() for script in scripts}
+    for target in manifest.targets:
+        for name, filenames in target.wheels.items():
+            for filename in filenames:
+                project, version = parse_wheel_filename(filename)[:2]
+                found.get(name, set()).add((project, str(version)))
+    upgraded = {canonicalize_name(name) for name in packages}
+    held = {project for pins in found.values() for project, _ in pins}
+    faults: list[Exception] = [NotInBundle(name, output) for name in sorted(upgraded - held)]
+    faults += [
+        ScriptFault(script.path, "has the versions of its lock", f"Upgrade that: {_command(script)}.")
+        for script in scripts
+        if script.lock is not None and script.kind != "requirements"
+    ]
+    if faults:
+        raise Faults(faults)
+    return [
+        replace(script, keep=tuple(f"{name}=={at}" for name, at in sorted(found[script.name]) if name not in upgraded))
+        for script in scripts
+    ]
+
+
+def _command(script: Script) -> str:
+    where = f" --script {script.name}" if script.kind == "script" else ""
+    return f"uv lock{where} --upgrade-package NAME"
