@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from bundler.manifest import target_files
 from wheelhouse import files, toml, uv
 from wheelhouse.environment import complete
 from wheelhouse.errors import FileFault, UvFailed
+from wheelhouse.runtime import parse_runtime
 from wheelhouse.target import PLATFORMS, Target
 
 if TYPE_CHECKING:
@@ -41,15 +43,15 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
         except (tarfile.TarError, EOFError, TypeError) as fault:
             raise FileFault(bundle / entry.interpreter, OSError(str(fault))) from fault
     version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
-    python = version[0] if version else entry.python
+    runtime = parse_runtime(entry.python)
+    runtime = replace(runtime, version=version[0]) if version else runtime
     packages = next(scratch.glob(f"{_PYTHON}/**/site-packages"), None)
     if packages is None:
-        minor = ".".join(python.split(".")[:2])
-        lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{minor}")
+        lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{runtime.series}")
         packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
     if not packages.resolve().is_relative_to(scratch.resolve()):
         raise FileFault(bundle / entry.interpreter, OSError("leads out of itself"))
-    _install(bundle, script, entry, python, packages, scratch / "uv-cache", wheels=bundle / "wheels")
+    _install(bundle, script, entry, str(runtime), packages, scratch / "uv-cache", wheels=bundle / "wheels")
     if entry.system != "Windows":
         complete(scratch / _PYTHON, packages, [bundle / "wheels" / name for name in entry.wheels[script]])
     files.pack(scratch / _PYTHON, path, _PYTHON)
@@ -88,4 +90,5 @@ def _install(
     )
     code, _, err = uv.install([*source, *requirements], folder, python=python, platform=entry.platform, cache=cache)
     if code:
-        raise UvFailed(f"{script}: uv could not install it for {entry.name}.", err)
+        hint = "" if python.replace(".", "").isdigit() else f" (it can where a Python {entry.python} is on the PATH)"
+        raise UvFailed(f"{script}: uv could not install it for {entry.name}{hint}.", err)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -10,6 +11,8 @@ from packaging.version import InvalidVersion, Version
 from bundler.errors import BadFacts
 from bundler.templates.probe import MACHINES, misfit  # type: ignore[import-untyped, unused-ignore]
 from wheelhouse import files
+from wheelhouse.errors import UnknownPython
+from wheelhouse.runtime import parse_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,10 +56,19 @@ def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: str) -> lis
     found = []
     if facts["uv"] and Version(facts["uv"]) < OLDEST_UV and not target.uv:
         found.append(f"its uv is {facts['uv']}: update it to {OLDEST_UV} or newer, or bundle with --include-uv")
-    here = [version for version in facts["pythons"] if f"{version}.".startswith(f"{target.python}.")]
-    if not target.interpreter and not here:
+    if not target.interpreter and not any(_is(version, target.python) for version in facts["pythons"]):
         found.append(f"there is no Python {target.python} on its PATH: install one, or bundle with --include-python")
     return found
+
+
+def _is(found: str, wanted: str) -> bool:
+    """Return whether a node's Python `found`, such as 3.13.1t, is one that `wanted`, such as 3.13t, means."""
+    try:
+        here, target = parse_runtime(found), parse_runtime(wanted)
+    except UnknownPython:
+        return False
+    same = replace(here, version=target.version) == target
+    return same and f"{here.version}.".startswith(f"{target.version}.")
 
 
 def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: str = "index") -> bool:

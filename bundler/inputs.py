@@ -164,7 +164,7 @@ def require_own(scripts: Sequence[Script], targets: Sequence[Target]) -> None:
     for script in scripts:
         for target in targets if PIP_TOOLS in script.resolved_with else ():
             foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
-            if foreign or ".".join(target.python.split(".")[:2]) != own:
+            if foreign or str(target.runtime.series) != own:
                 fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
                 raise ScriptFault(script.path, fact, "Let uv resolve it, or bundle with that Python there.")
 

@@ -234,7 +234,7 @@ def _target(table: Any) -> TargetEntry:
         libc = (_typed(str, name), _typed(int, major), _typed(int, minor))
     return TargetEntry(
         name=_matching(_PLAIN, table["name"]),
-        python=_matching(re.compile(r"3\.\d+(\.\d+)?"), table["python"]),
+        python=_matching(re.compile(r"(pypy)?3\.\d+(\.\d+)?t?"), table["python"]),
         platform=_matching(_PLAIN, table["platform"]),
         system=_typed(str, table["system"]),
         machine=_typed(str, table["machine"]),

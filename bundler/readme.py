@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from wheelhouse.runtime import parse_runtime
+
 if TYPE_CHECKING:
     from bundler.manifest import Manifest
 
@@ -32,7 +34,7 @@ below for {folder}):
 
 The same with pip, in an environment of your own:
 
-    python{python} -m venv /tmp/env
+    {executable} -m venv /tmp/env
 {pip}    /tmp/env/bin/python {path}
 """
 
@@ -41,6 +43,7 @@ def readme(manifest: Manifest) -> bytes:
     """Return README.txt for `manifest` (whose `files` may be incomplete), its first script and target as example."""
     script = manifest.scripts[0]
     target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
+    runtime = str(parse_runtime(target.python).series)
     requirements = " ".join(shlex.quote(_without_url(dependency)) for dependency in script.dependencies)
     index = f'--index-url "file://$PWD/{target.folder()}/simple"'
     return _TEXT.format(
@@ -48,7 +51,8 @@ def readme(manifest: Manifest) -> bytes:
         scripts="".join(f"    {entry.name}\n" for entry in manifest.scripts),
         targets="".join(f"    {entry.folder()}\n" for entry in manifest.targets),
         folder=target.folder(),
-        python=".".join(target.python.split(".")[:2]),
+        python=runtime,
+        executable=runtime if runtime.startswith("pypy") else f"python{runtime}",
         script=shlex.quote(script.name),
         path=shlex.quote(f"{target.folder()}/{script.name}"),
         pip=f"    /tmp/env/bin/python -m pip install {index} {requirements}\n" if requirements else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
@@ -11,10 +11,11 @@ from packaging.version import Version
 from bundler.errors import Faults, attempt_all
 from wheelhouse import uv
 from wheelhouse.errors import UnknownPython, UvFailed
-from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, parse_python, this_platform
+from wheelhouse.runtime import parse_runtime
+from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, this_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bundler.script import Script
 
@@ -44,8 +45,8 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
     return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
 
 
-def _age(target: Target) -> tuple[tuple[str, int, int], Version]:
-    return target.platform.libc or ("", 0, 0), Version(target.python)
+def _age(target: Target) -> tuple[tuple[str, int, int], Version, str]:
+    return target.platform.libc or ("", 0, 0), Version(target.runtime.version), target.python
 
 
 def _known_pythons(text: str) -> list[str]:
@@ -59,14 +60,19 @@ def _known_pythons(text: str) -> list[str]:
         if not found:
             raise UnknownPython(text, "uv knows no released Python in this range")
         return found
-    if not uv.known_pythons(parse_python(text)):
+    python = str(parse_runtime(text))
+    if not uv.known_pythons(python):
         raise UnknownPython(text, "uv knows no such Python")
-    return [text]
+    return [python]
 
 
 def released_pythons() -> list[str]:
     """Return the minor versions of CPython that uv knows and that are released, oldest first."""
-    versions = {Version(entry["version"]) for entry in uv.known_pythons("cpython")}
+    return _minors(uv.known_pythons("cpython"))
+
+
+def _minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    versions = {Version(entry["version"]) for entry in entries}
     minors = {version.release[:2] for version in versions if not version.is_prerelease}
     return [f"{major}.{minor}" for major, minor in sorted(minors)]
 
@@ -80,9 +86,12 @@ def table() -> str:
     rows = [("platform", "nodes", "best wheels", "also called"), *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
-    return "\n".join(
-        [*lines, "", f"CPython: {', '.join(released_pythons())}; ranges such as '>=3.11,<3.14' mean all of them"]
-    )
+    cpythons = uv.known_pythons("cpython")
+    threaded = _minors([entry for entry in cpythons if entry["variant"] == "freethreaded"])
+    lines += ["", f"CPython: {', '.join(_minors(cpythons))}; ranges such as '>=3.11,<3.14' mean all of them"]
+    lines += [f"free-threaded: {', '.join(f'{minor}t' for minor in threaded)}"]
+    lines += [f"PyPy: {', '.join(f'pypy{minor}' for minor in _minors(uv.known_pythons('pypy')))}"]
+    return "\n".join(lines)
 
 
 def _meaning(platform: Platform) -> str:

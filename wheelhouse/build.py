@@ -84,7 +84,7 @@ class Builder:
 
     def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:
         """Return the wheel of `source` for the Python of `target`, or for all, building it unless that was done."""
-        minor = ".".join(target.python.split(".")[:2])
+        minor = str(target.runtime.series)
         found = self._kept(key, minor)
         if found is None:
             # With this Python first: most wheels turn out to be for all of them, and another may not be here.

@@ -53,7 +53,7 @@ class UnknownPython(WheelhouseError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.version}: {self.reason}. Give a CPython version such as 3.12 or 3.12.4."
+        return f"{self.version}: {self.reason}. Give a Python as uv calls it, such as 3.12, 3.12.4, 3.13t or pypy3.10."
 
 
 class UvFailed(WheelhouseError):
@@ -144,10 +144,11 @@ class NoWheels(WheelhouseError):
         lines = [f"{self.subject}: no wheel of {count} fits {self.target}:"]
         lines += [f"  {f'{name} {version}':{width}}   {reason}" for name, version, reason in self.misfits]
         if self.words:
-            lines += ["No other versions do either:", redacted(self.words)]
+            lines += ["Nor does uv find other versions that do:", redacted(self.words)]
         if all(reason.startswith("only a source distribution") for _, _, reason in self.misfits):
             return "\n".join([*lines, "Build them here with --build NAME, or --build-all."])
-        return "\n".join([*lines, "Choose a newer --platform or --python, or constrain the versions in the script."])
+        advice = "Choose a newer --platform or --python, constrain versions in the script, or build it (--build NAME)."
+        return "\n".join([*lines, advice])
 
 
 class DownloadsFailed(WheelhouseError):
@@ -192,6 +193,8 @@ class NoInterpreter(WheelhouseError):
         self.place = place
 
     def __str__(self) -> str:
+        if "pypy" in self.target:
+            return f"{self.target}: a bundle cannot carry PyPy. Leave out --include-python; nodes must have it."
         return (
             f"{self.target}: there is no archive of it in {redacted(self.place)}, or only of one that needs a newer "
             "glibc. Choose another --python, --platform or --python-mirror; `bundler pack-python` makes a mirror."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wheelhouse.target import Target
 
 LIST = "downloads.json"
+_FREE_THREADED = "freethreaded"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.(gz|xz|bz2)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
@@ -49,9 +50,12 @@ def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> A
 
     `mirror` is a folder or URL that holds archives and a downloads.json in the form of uv's download-metadata.json;
     without it the list that uv itself carries is asked, and the digests that are published beside its archives.
-    `fetch` returns the bytes at a URL. Raises `NoInterpreter`, `BadMirror`, and what `fetch` raises.
+    `fetch` returns the bytes at a URL. Raises `NoInterpreter` (always for PyPy, whose archives look otherwise and have
+    no digests), `BadMirror`, and what `fetch` raises.
     """
     place = _place(mirror) if mirror else "uv's own list"
+    if target.runtime.implementation != "cpython":
+        raise NoInterpreter(str(target), place)
     found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
     if not found:
         raise NoInterpreter(str(target), place)
@@ -85,7 +89,7 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
             if (
                 entry["name"] == "cpython"
                 and not variant
-                and not entry.get("variant")
+                and entry.get("variant") == (_FREE_THREADED if target.runtime.free_threaded else None)
                 and _new_enough(target, entry.get("glibc"))
                 and _fits(target, version, entry["os"], arch, entry["libc"])
             ):
@@ -106,7 +110,8 @@ def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
     for entry in uv.known_pythons(target.python):
         if (
             entry["implementation"] == "cpython"
-            and entry["variant"] == "default"
+            and (entry["variant"] == _FREE_THREADED) == target.runtime.free_threaded
+            and entry["variant"] in ("default", _FREE_THREADED)
             and _fits(
                 target,
                 entry["version"],
@@ -134,7 +139,7 @@ def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bo
     return (
         (system, arch, libc) == (_SYSTEMS[platform.system], _MACHINES.get(platform.machine, platform.machine), wanted)
         and not release.is_prerelease
-        and release.release[: target.python.count(".") + 1] == Version(target.python).release
+        and f"{release}.".startswith(f"{target.runtime.version}.")
     )
 
 
@@ -146,13 +151,14 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
     entries: dict[str, Any] = {}
     for interpreter in interpreters:
         facts = _facts(interpreter)
-        name = f"cpython-{facts['version']}-{facts['os']}-{facts['arch']}-{facts['libc']}"
+        variant = f"+{_FREE_THREADED}" if facts["free_threaded"] else ""
+        name = f"cpython-{facts['version']}{variant}-{facts['os']}-{facts['arch']}-{facts['libc']}"
         path = folder / f"{name}.tar.gz"
         with files.explained(path):
             folder.mkdir(parents=True, exist_ok=True)
         partial = files.beside(path)
         try:
-            glibc = _pack(Path(facts["prefix"]), partial, facts["minor"])
+            glibc = _pack(Path(facts["prefix"]), partial, re.escape(facts["minor"]))
             with files.explained(path):
                 partial.replace(path)
         finally:
@@ -164,7 +170,7 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
     files.write(listed, json.dumps({**known, **entries}, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def _entry(facts: dict[str, str], path: Path) -> dict[str, Any]:
+def _entry(facts: dict[str, Any], path: Path) -> dict[str, Any]:
     major, minor, patch = facts["version"].split(".")
     return {
         "name": "cpython",
@@ -177,7 +183,7 @@ def _entry(facts: dict[str, str], path: Path) -> dict[str, Any]:
         "prerelease": "",
         "url": path.name,
         "sha256": files.sha256(path),
-        "variant": None,
+        "variant": _FREE_THREADED if facts["free_threaded"] else None,
         "build": None,
     }
 
@@ -191,21 +197,25 @@ machine = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64"}.get(platfo
 facts = {"os": {"win32": "windows"}.get(sys.platform, sys.platform), "arch": machine, "libc": libc}
 facts["version"] = ".".join(map(str, sys.version_info[:3]))
 facts["minor"] = ".".join(map(str, sys.version_info[:2]))
-import site
+facts["implementation"] = sys.implementation.name
+import site, sysconfig
+facts["free_threaded"] = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 facts["packages"] = site.getsitepackages([sys.base_prefix])[0].rpartition("/")[2] if libc != "none" else "site-packages"
 print(json.dumps({**facts, "prefix": sys.base_prefix}))
 """
 
 
-def _facts(interpreter: Path) -> dict[str, str]:
+def _facts(interpreter: Path) -> dict[str, Any]:
     with files.explained(interpreter):
         code, out, err = process.run([interpreter, "-I", "-c", _ASK])
     if code:
         raise UvFailed(f"{interpreter}: is no Python 3.", err.strip().rpartition("\n")[2])
     try:
-        facts: dict[str, str] = json.loads(out)
+        facts: dict[str, Any] = json.loads(out)
     except ValueError:
         raise UvFailed(f"{interpreter}: is no Python 3.", out.strip().rpartition("\n")[2]) from None
+    if facts["implementation"] != "cpython":
+        raise UvFailed(f"{interpreter}: is {facts['implementation']}.", "Only CPython can be packed.")
     if facts["packages"] != "site-packages":
         raise UvFailed(
             f"{interpreter}: belongs to the system, which changed where it looks for packages.",
@@ -230,7 +240,7 @@ def _pack(prefix: Path, path: Path, minor: str) -> int:
     ):
         for member in sorted(member for top in wanted for member in (prefix / top).rglob("*")):
             name = member.relative_to(prefix).as_posix()
-            of_python = windows or re.match(rf"bin/python(3|{re.escape(minor)})?$|lib/(python{minor}/|libpython)", name)
+            of_python = windows or re.match(rf"bin/python(3|{minor}t?)?$|lib/(python{minor}t?/|libpython)", name)
             if of_python and not _LEFT_OUT.search(name) and (member.is_symlink() or not member.is_dir()):
                 tar.add(member, f"python/{name}", recursive=False, filter=files.plain_member)
                 if member.suffix in (".so", "") or ".so." in member.name:

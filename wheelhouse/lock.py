@@ -76,7 +76,7 @@ def _select(
 ) -> tuple[list[Pin], list[tuple[str, str, str]]]:
     environments = target.environments(requires_python)
     if not environments:
-        raise PythonRefused(subject, str(requires_python), [target.python])
+        raise PythonRefused(subject, str(requires_python), [target.runtime.version])
     chosen: list[Pin] = []
     misfits: list[tuple[str, str, str]] = []
     unusable = [
@@ -181,6 +181,8 @@ def _reason(tags: Sequence[Any], target: Target) -> str:
     """Say why none of the wheels with `tags` fits `target`."""
     if not tags:
         return "only a source distribution is published"
+    if len(target.runtime.pypys()) > 1 and any(tag.abi.startswith("pypy") for tag in tags):
+        return "what is compiled fits some releases of this Python only: name one, such as 3.11.15"
     pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
     platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}
     if not platforms:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging import tags
-from packaging.version import Version
 
-from wheelhouse.errors import UnknownPlatform, UnknownPython
+from wheelhouse.errors import UnknownPlatform
+from wheelhouse.runtime import Runtime, parse_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +85,7 @@ PLATFORMS = {platform.name: platform for platform in _platforms()}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a wheel must fit: `python` is "3.12" or "3.12.4", `platform` one of `PLATFORMS`."""
+    """What a wheel must fit: `python` is a `Runtime` as uv spells it (3.12, 3.13t), `platform` one of `PLATFORMS`."""
 
     python: str
     platform: Platform
@@ -99,16 +98,15 @@ class Target:
     def __str__(self) -> str:
         return f"Python {self.python} on {self.platform.name}"
 
+    @property
+    def runtime(self) -> Runtime:
+        """What `python` means."""
+        return parse_runtime(self.python)
+
     @cached_property
     def tags(self) -> tuple[tags.Tag, ...]:
-        """The wheel tags that fit, best first, as PEP 425 orders them for CPython."""
-        version = Version(self.python).release[:2]
-        interpreter = f"cp{version[0]}{version[1]}"
-        platforms = list(self.platform.wheel_platforms())
-        return (
-            *tags.cpython_tags(version, [interpreter], platforms),
-            *tags.compatible_tags(version, interpreter, platforms),
-        )
+        """The wheel tags that fit, best first."""
+        return tuple(self.runtime.tags(list(self.platform.wheel_platforms())))
 
     def environments(self, requires_python: SpecifierSet) -> list[Environment]:
         """Return the marker environments of the patch releases that `requires_python` allows, oldest first.
@@ -116,25 +114,25 @@ class Target:
         A minor version stands for all its patch releases, and dependencies may hang on the patch
         (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
         """
-        is_minor = self.python.count(".") == 1
-        patches = [f"{self.python}.{patch}" for patch in _PATCHES] if is_minor else [self.python]
+        version = self.runtime.version
+        patches = [f"{version}.{patch}" for patch in _PATCHES] if version.count(".") == 1 else [version]
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
         return [self._environment(version) for version in allowed]
 
     def _environment(self, full_version: str) -> Environment:
         system = self.platform.system
         return {
-            "implementation_name": "cpython",
-            "implementation_version": full_version,
+            "implementation_name": self.runtime.implementation,
+            "implementation_version": self.runtime.implementation_version(full_version),
             "os_name": "nt" if system == "Windows" else "posix",
             "platform_machine": self.platform.machine,
-            "platform_python_implementation": "CPython",
             # As uv does for a foreign platform: nobody can know the kernel of the node.
             "platform_release": "",
+            "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}[self.runtime.implementation],
             "platform_system": system,
             "platform_version": "",
             "python_full_version": full_version,
-            "python_version": ".".join(full_version.split(".")[:2]),
+            "python_version": self.runtime.minor,
             "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
         }
 
@@ -151,13 +149,6 @@ def parse_platform(name: str) -> Platform:
 def aliases_of(name: str) -> list[str]:
     """Return the other names of a platform."""
     return sorted(alias for alias, meant in _ALIASES.items() if meant == name)
-
-
-def parse_python(version: str) -> str:
-    """Return `version` when it is a CPython 3 minor ("3.12") or patch ("3.12.4") version; raise `UnknownPython`."""
-    if not re.fullmatch(r"3\.(0|[1-9]\d?)(\.(0|[1-9]\d?))?", version):
-        raise UnknownPython(version, "not a Python version that a target can have")
-    return version
 
 
 def this_platform() -> Platform:

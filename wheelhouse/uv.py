@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvFailed, UvMissing
+from wheelhouse.runtime import parse_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
 # Run from the folder of what is compiled: uv reads [tool.uv] of a pyproject.toml only from there.
-_COMPILE = ["pip", "compile", "--quiet", "--python", sys.executable]
+_COMPILE = ["pip", "compile", "--quiet"]
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
@@ -73,13 +74,23 @@ def compile_universal(source: Path, pylock: Path) -> tuple[int, str, str]:
 
     The versions of a lock that is there already are kept as far as they can be.
     """
-    return call([*_COMPILE, source.name, "--universal", "--output-file", pylock.absolute()], cwd=source.parent)
+    options: list[str | Path] = ["--universal", "--python", sys.executable, "--output-file", pylock.absolute()]
+    return call([*_COMPILE, source.name, *options], cwd=source.parent)
 
 
 def compile_for(source: Path, pylock: Path, *, python: str, platform: str) -> tuple[int, str, str]:
     """Do as `compile_universal` does for one target, wheels only."""
-    options = ["--python-version", python, "--python-platform", platform, "--only-binary", ":all:"]
+    options: list[str | Path] = [*_for_python(python), "--python-platform", platform, "--only-binary", ":all:"]
     return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent)
+
+
+def _for_python(python: str) -> list[str]:
+    """Return the options that make uv resolve or install for `python`.
+
+    Any CPython stands for any other, but what is no plain CPython must be here.
+    """
+    stand_in = sys.executable if python[-1:].isdigit() and python[:1].isdigit() else python
+    return ["--python", stand_in, "--python-version", parse_runtime(python).version]
 
 
 def lock(script: Path) -> tuple[int, str, str]:
@@ -133,5 +144,5 @@ def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, 
     Nothing else is installed with it, and `cache` is uv's cache.
     """
     arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
-    arguments += ["--python", sys.executable, "--python-version", python, "--python-platform", platform]
+    arguments += [*_for_python(python), "--python-platform", platform]
     return call([*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *wanted])

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
 import stat
@@ -200,17 +201,9 @@ def registered_uv(software):
 
 
 def installed_python(uv, version, environment):
-    """Return the path of the Python `version` that uv finds on this node, or None."""
-    command = [
-        uv,
-        "python",
-        "find",
-        "--system",
-        "--no-project",
-        "--no-config",
-        "--offline",
-        "cpython@{}".format(version),
-    ]
+    """Return the path of the Python `version` that uv finds on this node, or None; versions are spelled as by uv."""
+    wanted = version if version.startswith("pypy") else "cpython@{}".format(version)
+    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", wanted]
     try:
         found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     except OSError as fault:
@@ -219,7 +212,10 @@ def installed_python(uv, version, environment):
             "UV_CACHE_DIR in the registration of uv to one where they may.".format(uv, fault.strerror)
         ) from fault
     path = found.stdout.decode(errors="surrogateescape").strip()
-    return path if found.returncode == 0 and os.path.isfile(path) else None
+    # From 3.14 on a new uv takes a free-threaded Python, for which there are other wheels, where it finds no other.
+    is_threaded = re.search(r"python3\.\d+t(\.exe)?$", os.path.realpath(path)) is not None
+    usable = os.path.isfile(path) and (version.endswith("t") or not is_threaded)
+    return path if found.returncode == 0 and usable else None
 
 
 def unpacked(root, archive, kept):

@@ -52,29 +52,35 @@ def pythons(uv):
         listing = [uv, "python", "list", "--only-installed", "--offline", "--no-config", "--output-format", "json"]
         try:
             done = subprocess.run(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-            cpythons = [
-                each
-                for each in json.loads(done.stdout.decode())
-                if each["implementation"] == "cpython" and each.get("variant", "default") == "default"
-            ]
-            found = {each["version"]: each["path"] for each in cpythons}
+            for each in json.loads(done.stdout.decode()):
+                spelled = "{}{}".format("pypy" * (each["implementation"] == "pypy"), each["version"])
+                spelled += "t" * (each.get("variant") == "freethreaded")
+                if each["implementation"] in ("cpython", "pypy"):
+                    found[spelled] = each["path"]
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
             pass
-    for minor in range(8, 30):
-        path = shutil.which("python3.{}".format(minor))
-        version = version_of([path, "--version"]) if path else None
+    for name in [form.format(minor) for minor in range(8, 30) for form in ("python3.{}", "python3.{}t", "pypy3.{}")]:
+        path = shutil.which(name)
+        told = output_of([path, "-VV"]) if path else ""
+        version = re.search(r"\d+\.\d+\.\d+", told)
         if version:
-            found[version] = path
+            is_threaded = "free-threading build" in told
+            found["{}{}{}".format("pypy" * ("PyPy" in told), version.group(), "t" * is_threaded)] = path
     return found
+
+
+def output_of(command):
+    """Return what `command` prints, nothing if it does not run."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.decode(errors="replace")
 
 
 def version_of(command):
     """Return the version that `command` prints, None if it does not run."""
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    found = re.search(r"\d+\.\d+(\.\d+)?", done.stdout.decode(errors="replace"))
+    found = re.search(r"\d+\.\d+(\.\d+)?", output_of(command))
     return found.group() if found else None
 
 

@@ -52,7 +52,8 @@ def build_wheel(folder, settings=None, metadata=None):
         files = {{out.name: out.read_bytes()}}
         out.unlink()
         short = "cp%d%d" % sys.version_info[:2]
-        tag = "%s-%s-%s" % (short, short, sysconfig.get_platform().replace("-", "_").replace(".", "_"))
+        abi = short + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+        tag = "%s-%s-%s" % (short, abi, sysconfig.get_platform().replace("-", "_").replace(".", "_"))
     info = "%s-%s.dist-info/" % (NAME, VERSION)
     files[info + "METADATA"] = _metadata().encode()
     files[info + "WHEEL"] = ("Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: false\\nTag: %s\\n" % tag).encode()

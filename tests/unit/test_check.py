@@ -103,3 +103,20 @@ def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
         "  b.json",
         "    t: x; y",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "here", "fits"),
+    [
+        ("3.13t", "3.13.2t", True),
+        ("3.13t", "3.13.2", False),
+        ("3.13", "3.13.2t", False),
+        ("pypy3.10", "pypy3.10.16", True),
+        ("pypy3.10", "3.10.16", False),
+        ("3.1", "3.10.16", False),
+        ("3.10", "graalpy3.10.1", False),
+    ],
+)
+def test_a_python_of_another_kind_is_another_python(tmp_path: Path, wanted: str, here: str, fits: bool) -> None:
+    found = replace(manifest(), targets=(replace(manifest().targets[0], python=wanted),))
+    assert (obstacles(found, facts(tmp_path, pythons={here: "/x"}))[TARGET] == []) is fits

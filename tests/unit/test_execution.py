@@ -267,6 +267,17 @@ def test_a_disk_that_runs_no_programs_is_told(template: Any, tmp_path: Path) -> 
         template.installed_python(str(tmp_path / "uv"), "3.12", {})
 
 
+def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_taken(
+    template: Any, tmp_path: Path
+) -> None:
+    for name in ("python3.14", "python3.14t"):
+        (tmp_path / name).touch()
+        uv_that_says(tmp_path, "uv 0.13.9", str(tmp_path / name))
+        for wanted in ("3.14", "3.14t"):
+            found = template.installed_python(str(tmp_path / "uv"), wanted, {})
+            assert (found is None) == (name == "python3.14t" and wanted == "3.14")
+
+
 def test_a_python_that_is_nowhere_is_told(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     publication = {"targets": [target(python="3.13"), target(python="3.12")]}

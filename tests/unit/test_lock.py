@@ -188,3 +188,18 @@ def test_the_lock_of_a_target_is_a_valid_pylock_that_selects_the_same_wheels() -
         f"../../wheels/{pin.wheel.filename}" for pin in pins
     ]
     assert isinstance(pins[0], Pin)
+
+
+def test_a_pypy_that_may_have_one_abi_or_another_is_to_be_named_more_exactly() -> None:
+    found = resolution(package("alpha", wheel("alpha-1.0-pp311-pypy311_pp73-win_amd64.whl")))
+    with pytest.raises(NoWheels, match=r"fits some releases of this Python only: name one, such as 3\.11\.15"):
+        chosen(found, target("pypy3.11", "windows"))
+    assert chosen(found, target("pypy3.11.15", "windows"))
+
+
+def test_a_free_threaded_python_takes_none_of_the_wheels_for_a_global_lock() -> None:
+    ours, others = wheel("alpha-1.0-cp313-cp313t-win_amd64.whl"), wheel("alpha-1.0-cp313-cp313-win_amd64.whl")
+    (pin,) = lock.pins(resolution(package("alpha", others, ours)), target("3.13t", "windows"), BUILDER)
+    assert pin.wheel.filename == "alpha-1.0-cp313-cp313t-win_amd64.whl"
+    with pytest.raises(NoWheels, match=r"no wheel for Python 3\.13t; there are cp313"):
+        chosen(resolution(package("alpha", others)), target("3.13t", "windows"))

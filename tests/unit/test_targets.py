@@ -31,3 +31,12 @@ def test_the_table_says_what_each_name_means() -> None:
         + ["manylinux_2_28_x86_64", "linux,", "x86_64-unknown-linux-gnu"]
         for line in lines
     )
+    assert any(line.startswith("free-threaded: ") and "3.13t" in line for line in lines)
+    assert any(line.startswith("PyPy: ") and "pypy3.10" in line for line in lines)
+
+
+def test_other_kinds_of_python_are_targets_too() -> None:
+    found = targets_for([], ["3.13t", "cpython@3.13", "pypy@3.10", "3.13+freethreaded"], ["windows"])
+    assert [target.python for target in found] == ["3.13t", "3.13", "pypy3.10"]
+    with pytest.raises(Faults, match="uv knows no such Python"):
+        targets_for([], ["pypy3.99"], ["windows"])

@@ -1,0 +1,86 @@
+"""A Python as uv spells it (3.12, 3.13t, pypy3.10): what its wheels and its markers are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging import tags
+
+from wheelhouse.errors import UnknownPython
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NUMBER = r"3\.(?:0|[1-9]\d?)(?:\.(?:0|[1-9]\d?))?"
+_SPELLED = re.compile(rf"(?:(cpython|pypy)[@-]?)?({_NUMBER})(t|\+freethreaded)?")
+# CPython has no free-threaded build before this one.
+_FIRST_FREE_THREADED = 13
+# The patch release of each minor that PyPy 8.0 came with; before it was PyPy 7.3, with another ABI. uv's list has them.
+_PYPY_8 = {11: 16, 12: 0}
+_PYPY_7 = (7, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """An implementation of Python, "cpython" or "pypy", of a minor or patch `version`."""
+
+    implementation: str
+    version: str
+    free_threaded: bool = False
+
+    def __str__(self) -> str:
+        """Return what uv calls it."""
+        return f"{'pypy' * (self.implementation == 'pypy')}{self.version}{'t' * self.free_threaded}"
+
+    @property
+    def minor(self) -> str:
+        """The version without its patch release."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def series(self) -> Runtime:
+        """The same for all patch releases."""
+        return replace(self, version=self.minor)
+
+    def tags(self, platforms: Sequence[str]) -> Iterator[tags.Tag]:
+        """Yield the tags of the wheels that fit on `platforms`, best first, as PEP 425 orders them."""
+        number = (3, int(self.minor.split(".")[1]))
+        if self.implementation == "pypy":
+            abis = [f"pypy3{number[1]}_pp{major}{minor}" for major, minor in self.pypys()]
+            # What is compiled must fit all that the version stands for.
+            yield from tags.generic_tags(f"pp3{number[1]}", abis if len(abis) == 1 else ["none"], platforms)
+            yield from tags.compatible_tags(number, "pp3", platforms)
+        else:
+            interpreter = f"cp3{number[1]}"
+            abi = f"{interpreter}t" if self.free_threaded else interpreter
+            yield from tags.cpython_tags(number, [abi], platforms)
+            yield from tags.compatible_tags(number, interpreter, platforms)
+
+    def pypys(self) -> list[tuple[int, int]]:
+        """Return the releases of PyPy, major and minor, that this version may be, none for CPython."""
+        if self.implementation != "pypy":
+            return []
+        _, minor, *patch = map(int, self.version.split("."))
+        first = _PYPY_8.get(minor, 0 if minor > max(_PYPY_8) else None)
+        if first is None or (patch and patch[0] < first):
+            return [_PYPY_7]
+        return [(8, 0)] if patch or first == 0 else [_PYPY_7, (8, 0)]
+
+    def implementation_version(self, full_version: str) -> str:
+        """Return the marker variable of this name (PEP 508) of the patch release `full_version`."""
+        return "{}.{}.0".format(*self.pypys()[0]) if self.implementation == "pypy" else full_version
+
+
+@cache
+def parse_runtime(text: str) -> Runtime:
+    """Return the runtime that uv calls `text`; raise `UnknownPython`."""
+    found = _SPELLED.fullmatch(text)
+    if not found:
+        raise UnknownPython(text, "not a Python version that a target can have")
+    implementation, version, threads = found.groups()
+    if threads and (implementation == "pypy" or int(version.split(".")[1]) < _FIRST_FREE_THREADED):
+        raise UnknownPython(text, "there is no free-threaded build of it")
+    return Runtime(implementation=implementation or "cpython", version=version, free_threaded=bool(threads))
