@@ -111,7 +111,8 @@ def build(
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, contents) for target in targets]
-        downloads = Downloads([*remotes["wheels"], *remotes["pythons"]], cache, credentials)
+        wanted = [*remotes["wheels"], *remotes["pythons"]]
+        downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(scripts))
         for received in downloads.run():
             yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
         for future in writing:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from bundler.inputs import PIP_TOOLS
 from wheelhouse import files, pip_tools
-from wheelhouse.credentials import index_credentials, user_settings
+from wheelhouse.credentials import environment_indexes, index_credentials, user_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bundler.script import Script
 
@@ -32,6 +34,27 @@ def variables(scripts: Sequence[Script]) -> dict[str, str]:
         for name, values in words.items()
         if values
     }
+
+
+def elsewhere(scripts: Sequence[Script]) -> Callable[[str], list[str]]:
+    """Return what gives the indexes in which a project may be looked for, as simple indexes.
+
+    That is none for a project that a script takes from an index of its choice: others need not know that it exists.
+    """
+    tables = [*(script.project().get("tool", {}).get("uv", {}) for script in scripts), user_settings()]
+    found = [
+        *(index["url"] for table in tables for index in table.get("index", []) if _is_common(index)),
+        *(table["index-url"] for table in tables if "index-url" in table),
+        *(url for table in tables for url in table.get("extra-index-url", [])),
+        *environment_indexes(),
+    ]
+    reserved = {canonicalize_name(name) for table in tables for name in table.get("sources", {})}
+    urls = [url for url in dict.fromkeys(found) if "://" in url]
+    return lambda project: [] if project in reserved else urls
+
+
+def _is_common(index: Mapping[str, Any]) -> bool:
+    return not index.get("explicit") and index.get("format") != "flat"
 
 
 def credentials(scripts: Sequence[Script]) -> dict[str, tuple[str, str]]:

@@ -58,6 +58,11 @@ def index_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] 
     return found
 
 
+def environment_indexes() -> list[str]:
+    """Return the URLs of the indexes that uv's environment variables name."""
+    return [url for _, url in _of_environment()]
+
+
 def _of_environment() -> Iterator[tuple[str, str]]:
     for variable in _VARIABLES:
         for word in os.environ.get(variable, "").split():

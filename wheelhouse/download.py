@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 from wheelhouse import files
 from wheelhouse.errors import DownloadsFailed
 from wheelhouse.http import Client, Fault, Resume
+from wheelhouse.mirrors import mirrors
+from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 # More connections than this gain nothing on a fast path and annoy small indexes.
@@ -47,17 +49,23 @@ class Remote(Protocol):
 class Downloads:
     """Files on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
 
-    `credentials` are user and password by host.
+    `credentials` are user and password by host. A wheel that does not come from where the lock says is looked for, by
+    its digest, in the indexes that `elsewhere` gives for its project.
     """
 
     def __init__(
-        self, remotes: Sequence[Remote], cache: Path, credentials: Mapping[str, tuple[str, str]] | None = None
+        self,
+        remotes: Sequence[Remote],
+        cache: Path,
+        credentials: Mapping[str, tuple[str, str]] | None = None,
+        elsewhere: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         self.remotes = remotes
         self.cache = cache
         self.total = sum(remote.size or 0 for remote in remotes)
         self.fetched: list[Remote] = []
         self._received = {remote.sha256: 0 for remote in remotes}
+        self._elsewhere = elsewhere
         self._stop = threading.Event()
         self._client = Client(THREADS, credentials)
 
@@ -106,26 +114,44 @@ class Downloads:
             path.parent.mkdir(parents=True, exist_ok=True)
         partial = files.beside(self.cache / "partial" / remote.sha256)
         try:
-            arriving = _Arriving()
-            for attempt in range(self._client.retries + 1):
-                try:
-                    self._stream(remote, partial, arriving)
-                    break
-                except Fault as fault:
-                    if not fault.again or attempt == self._client.retries or self._stop.is_set():
-                        raise
-                # Many that broke off at once should not come back at once.
-                self._stop.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
+            self._arrive(remote, partial)
             with files.explained(path):
                 partial.replace(path)
             self.fetched.append(remote)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _stream(self, remote: Remote, partial: Path, arriving: _Arriving) -> None:
+    def _arrive(self, remote: Remote, partial: Path) -> None:
+        """Bring the file into `partial` from the first place that has it; raise the `Fault` of where it should be."""
+        try:
+            self._try(remote, remote.url, partial)
+        except Fault as first:
+            if not isinstance(remote, Wheel) or self._stop.is_set():
+                raise
+            for url in mirrors(remote.project, remote.sha256, self._elsewhere(remote.project), self._client.read):
+                if url != remote.url:
+                    with contextlib.suppress(Fault):
+                        self._try(remote, url, partial)
+                        return
+            raise first from None
+
+    def _try(self, remote: Remote, url: str, partial: Path) -> None:
+        """Bring the file from `url` into `partial`, taking it up again where it broke off."""
+        arriving = _Arriving()
+        for attempt in range(self._client.retries + 1):
+            try:
+                return self._stream(remote, url, partial, arriving)
+            except Fault as fault:
+                if not fault.again or attempt == self._client.retries or self._stop.is_set():
+                    raise
+            # Many that broke off at once should not come back at once.
+            self._stop.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
+        return None
+
+    def _stream(self, remote: Remote, url: str, partial: Path, arriving: _Arriving) -> None:
         """Bring the file, or what is left of it, into `partial`, and take note of what arrived."""
         resume = arriving.resume
-        with contextlib.closing(self._client.chunks(remote.url, resume)) as chunks, files.explained(partial):
+        with contextlib.closing(self._client.chunks(url, resume)) as chunks, files.explained(partial):
             partial.touch()
             with partial.open("r+b") as out:
                 for number, chunk in enumerate(chunks):

@@ -88,6 +88,15 @@ class Client:
         """Close the connections."""
         self._session.close()
 
+    def read(self, url: str) -> bytes:
+        """Return the bytes of a small file at `url`; raise `Fault`."""
+        data = b""
+        for chunk in self.chunks(url):
+            data += chunk
+            if len(data) > _FETCH_LIMIT:
+                raise Fault(f"is longer than {_FETCH_LIMIT} bytes")
+        return data
+
     def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
         """Yield the bytes at a http, https or file URL as they come; raise `Fault`.
 
@@ -151,17 +160,12 @@ class Resume:
 def fetch(url: str, credentials: Mapping[str, tuple[str, str]] | None = None) -> bytes:
     """Return the bytes of a small file at `url`; raise `DownloadsFailed`. `credentials` are as for `Client`."""
     client = Client(credentials=credentials)
-    data = b""
     try:
-        for chunk in client.chunks(url):
-            data += chunk
-            if len(data) > _FETCH_LIMIT:
-                raise Fault(f"is longer than {_FETCH_LIMIT} bytes")  # noqa: TRY301 - told like any other
+        return client.read(url)
     except Fault as fault:
         raise DownloadsFailed([(url.rpartition("/")[2], url, str(fault))]) from fault
     finally:
         client.close()
-    return data
 
 
 def _plain(fault: BaseException) -> str:

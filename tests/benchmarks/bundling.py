@@ -42,6 +42,11 @@ class Case:
     pythons: Sequence[str]
     platforms: Sequence[str]
 
+    @property
+    def count(self) -> int:
+        """The number of targets."""
+        return len(self.pythons) * len(self.platforms)
+
     def script(self, folder: Path) -> Path:
         """Write the script that asks for the requirements."""
         path = folder / "case.py"

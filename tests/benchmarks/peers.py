@@ -1,13 +1,15 @@
-"""Bundling for this machine against every peer that can, over the real index, in turn in one run.
+"""Bundling against every peer that can, over the real index, in turn in one run.
 
     python -m tests.benchmarks.peers PEERS [ROUNDS]
 
 PEERS is the folder of a virtual environment with pex, uv-wheel-download and pip-tools (`make bench` makes one). Every
-run has caches and folders of its own. Each peer does what its own documentation says, with its defaults.
+run has caches and folders of its own. Each peer does what its own documentation says, with its defaults, for as many
+of the targets as it can.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -17,13 +19,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-BIN = Path(sys.executable).parent
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-REQUIREMENTS = ["numpy", "matplotlib"]
+from packaging.specifiers import SpecifierSet
+
+from tests.benchmarks.bundling import BIN, CASES, Case
+from wheelhouse.target import Target, parse_platform
+
+
+class Refused(Exception):
+    """A peer could not do it."""
 
 
 def run(folder: Path, *command: str | Path) -> None:
-    """Run `command` with caches of its own; raise `SystemExit` with its words if it fails."""
+    """Run `command` with caches of its own; raise `Refused` with its last words if it fails."""
     caches = {
         name: str(folder / "cache" / name) for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PEX_ROOT", "XDG_CACHE_HOME")
     }
@@ -33,31 +40,40 @@ def run(folder: Path, *command: str | Path) -> None:
         list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise Refused((done.stderr or done.stdout).strip().splitlines()[0][:70])
 
 
-def ours(folder: Path, _: Path) -> Path:
-    """Bundle a script."""
-    lines = f'# /// script\n# requires-python = ">={PYTHON}"\n# dependencies = {REQUIREMENTS!r}\n# ///\n'
-    (folder / "case.py").write_text(lines.replace("'", '"'))
-    run(folder, BIN / "bundle", "case.py", "--python", PYTHON)
-    return folder / "case.bundle" / "wheels"
-
-
-def uv_wheel_download(folder: Path, peers: Path) -> Path:
-    """Lock a project with uv, and download what the lock says."""
-    project = (
-        f'[project]\nname = "case"\nversion = "1"\nrequires-python = ">={PYTHON}"\ndependencies = {REQUIREMENTS!r}\n'
+def project(case: Case) -> str:
+    """Return a pyproject.toml that asks for what `case` does."""
+    return (
+        f'[project]\nname = "case"\nversion = "1"\nrequires-python = ">={min(case.pythons, key=len)}"\n'
+        f"dependencies = {json.dumps(case.requirements)}\n"
     )
-    (folder / "pyproject.toml").write_text(project)
+
+
+def ours(case: Case, folder: Path, _: Path) -> tuple[Path, int]:
+    """Bundle a script."""
+    run(folder, BIN / "bundle", case.script(folder), *case.options(), "-o", "case.bundle")
+    return folder / "case.bundle" / "wheels", case.count
+
+
+def uv_wheel_download(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
+    """Lock a project with uv, and download what the lock says, for each Python of this machine's platform."""
+    (folder / "pyproject.toml").write_text(project(case))
     run(folder, BIN / "uv", "lock", "--python", sys.executable)
-    run(folder, peers / "uv-wheel-download", "--python", sys.executable)
-    return folder / "_dependencies"
+    done = 0
+    for python in case.pythons:
+        find: list[str | Path] = [BIN / "uv", "python", "find", "--system", "--no-project", python]
+        found = subprocess.run(find, capture_output=True, text=True, check=False).stdout.strip()
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            run(folder, peers / "uv-wheel-download", "--python", found)
+            done += 1
+    return folder / "_dependencies", done
 
 
-def pip_tools(folder: Path, peers: Path) -> Path:
-    """Compile with hashes, and download what came out with pip."""
-    (folder / "requirements.in").write_text("\n".join(REQUIREMENTS))
+def pip_tools(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
+    """Compile with hashes, and download what came out with pip; both know this Python and platform only."""
+    (folder / "requirements.in").write_text("\n".join(case.requirements))
     run(folder, peers / "pip-compile", "--quiet", "--generate-hashes", "requirements.in")
     pip: list[str | Path] = [
         peers / "python",
@@ -70,39 +86,64 @@ def pip_tools(folder: Path, peers: Path) -> Path:
         ":all:",
     ]
     run(folder, *pip, "--requirement", "requirements.txt", "--dest", "wheels")
-    return folder / "wheels"
+    return folder / "wheels", 1
 
 
-def pex(folder: Path, peers: Path) -> Path:
-    """Lock for this interpreter, and download the lock."""
-    run(folder, peers / "pex3", "lock", "create", *REQUIREMENTS, "-o", "lock.json")
-    run(folder, peers / "pex3", "download", "--lock", "lock.json", "--dest-dir", "wheels")
-    return folder / "wheels"
+def pex(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
+    """Lock for all targets at once, and download the lock for each, described as pex wants targets to be."""
+    platforms = list(map(parse_platform, case.platforms))
+    targets = [Target(python=python, platform=platform) for python in case.pythons for platform in platforms]
+    options = []
+    for target in targets:
+        described = folder / f"{target.name}.json"
+        markers = target.environments(SpecifierSet())[0]
+        tags = list(map(str, target.tags))
+        described.write_text(json.dumps({"marker_environment": markers, "compatible_tags": tags}))
+        options += ["--complete-platform", str(described)]
+    create: list[str | Path] = [peers / "pex3", "lock", "create", *case.requirements, "-o", "lock.json"]
+    if len(targets) > 1:
+        constraint = f"CPython>={case.pythons[0]},<3.{int(case.pythons[-1].split('.')[1]) + 1}"
+        create += ["--style", "universal", "--interpreter-constraint", constraint]
+        create += [part for system in ("linux", "mac", "windows") for part in ("--target-system", system)]
+    else:
+        create += options
+    run(folder, *create)
+    run(folder, peers / "pex3", "download", "--lock", "lock.json", "--dest-dir", "wheels", *options)
+    return folder / "wheels", len(targets)
 
 
-def main() -> None:
-    """Measure and print the table."""
-    peers = Path(sys.argv[1]).absolute() / "bin"
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    ways: dict[str, Callable[[Path, Path], Path]] = {
+def measure(case: Case, peers: Path, rounds: int) -> None:
+    """Measure `case` and print its table."""
+    ways: dict[str, Callable[[Case, Path, Path], tuple[Path, int]]] = {
         "bundle": ours,
         "uv lock, uv-wheel-download": uv_wheel_download,
         "pip-compile, pip download": pip_tools,
         "pex3 lock, pex3 download": pex,
     }
     rows: dict[str, list[float]] = {}
-    counts: dict[str, int] = {}
+    did: dict[str, str] = {}
     for _ in range(rounds):
         for name, way in ways.items():
             with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
                 started = time.perf_counter()
-                found = way(Path(scratch), peers)
+                try:
+                    found, targets = way(case, Path(scratch), peers)
+                    did[name] = f"{len(list(found.glob('*.whl')))} wheels for {targets} of {case.count} targets"
+                except Refused as fault:
+                    did[name] = f"refused: {fault}"
                 rows.setdefault(name, []).append(time.perf_counter() - started)
-                counts[name] = len(list(found.glob("*.whl")))
     medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
-    print(f"\nFor this machine: {', '.join(REQUIREMENTS)}, median of {rounds}")
+    print(f"\n{case.name}: {', '.join(case.requirements)}, median of {rounds}")
     for name, seconds in medians.items():
-        print(f"  {name:28} {seconds:7.2f} s   {seconds / medians['bundle']:5.2f} x ours   {counts[name]} wheels")
+        print(f"  {name:28} {seconds:7.2f} s   {seconds / medians['bundle']:5.2f} x ours   {did[name]}")
+
+
+def main() -> None:
+    """Measure every case."""
+    peers = Path(sys.argv[1]).absolute() / "bin"
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    for case in CASES:
+        measure(case, peers, rounds)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.stand_ins import index as faults
+from tests.stand_ins.index import Index, serving
 from wheelhouse.download import Downloads
 from wheelhouse.errors import DownloadsFailed, FileFault
 from wheelhouse.wheel import Wheel
@@ -14,7 +15,7 @@ from wheelhouse.wheel import Wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.stand_ins.index import Fault, Index
+    from tests.stand_ins.index import Fault
 
 NAME = "alpha-1.0-py3-none-any.whl"
 
@@ -174,3 +175,49 @@ def test_a_cache_that_cannot_be_written_is_the_fault_of_the_disk(index: Index, t
     (tmp_path / "file").touch()
     with pytest.raises(FileFault, match=f"{tmp_path}/file.*: Not a directory"):
         fetch([offer(index)], tmp_path / "file")
+
+
+@pytest.mark.parametrize("fault", [faults.missing, faults.corrupt, faults.always_503, faults.html])
+def test_what_its_place_does_not_give_comes_from_another_index_that_has_the_same_bytes(
+    index: Index, tmp_path: Path, fault: Fault
+) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = fault
+    with serving(Index()) as worse, serving(Index()) as other:
+        worse.files[NAME] = b"other bytes under the same name"
+        other.files[NAME] = index.files[NAME]
+        simple = ["http://127.0.0.1:9/simple", f"{worse.url}/simple", f"{other.url}/simple/"]
+        downloads = Downloads([wheel], tmp_path, elsewhere=lambda project: simple if project == "alpha" else [])
+        list(downloads.run())
+        assert downloads.fetched == [wheel]
+        assert worse.requests == {"/simple/alpha/": 1}, "the digest on its page says enough"
+    assert downloads.path(wheel).read_bytes() == index.files[NAME]
+
+
+def test_an_index_that_lies_about_its_digests_is_passed_over_and_the_first_fault_told(
+    index: Index, tmp_path: Path
+) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = faults.missing
+    with serving(Index()) as liar:
+        liar.files[NAME] = index.files[NAME]
+        liar.faults[NAME] = faults.corrupt
+        with pytest.raises(DownloadsFailed, match="404"):
+            list(Downloads([wheel], tmp_path, elsewhere=lambda _: [f"{liar.url}/simple"]).run())
+        assert liar.requests[f"/files/{NAME}"] == 1
+    assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_is_a_simple_index_is_a_mirror_too(index: Index, tmp_path: Path) -> None:
+    wheel = offer(index)
+    page = tmp_path / "mirror" / "alpha" / "index.html"
+    page.parent.mkdir(parents=True)
+    (page.parent / NAME).write_bytes(index.files.pop(NAME))
+    page.write_text(f'<a>no link</a><a href="javascript:x#sha256={wheel.sha256}">x</a><a href="{NAME}">no digest</a>')
+    mirror = (tmp_path / "mirror").as_uri()
+    with pytest.raises(DownloadsFailed):
+        list(Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror]).run())
+    page.write_text(f'<a href="{NAME}#sha256={wheel.sha256}">{NAME}</a>')
+    downloads = Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror])
+    list(downloads.run())
+    assert downloads.fetched == [wheel]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import PYTHON, Workplace
 from tests.end_to_end.test_main_job import evaluate
+from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.sources import source_sdist
 from tests.stand_ins.wheels import make_wheel
@@ -174,3 +175,25 @@ def test_credentials_of_pips_configuration_lead_to_what_pip_tools_found(workplac
     bundle = workplace.bundle("solve.py", "--resolver", "pip-tools")
     assert wheels_of(bundle) == ["alpha-1.0-py3-none-any.whl"]
     assert SECRET not in (bundle / "manifest.json").read_text()
+
+
+def test_a_lock_whose_urls_lead_nowhere_any_more_is_served_by_the_indexes_that_are_configured(
+    workplace: Workplace, other: Index
+) -> None:
+    """A lock from another site, and a mirror here; what has an index of its own is asked for nowhere else."""
+    for name in ("alpha", "private"):
+        workplace.index.add(make_wheel(name))
+        other.add(make_wheel(name))
+    settings = f'index = [{{ name = "ours", url = "{other.url}/simple", explicit = true }}]\n'
+    workplace.script("solve.py", "alpha", "private", uv=f'{settings}sources = {{ private = {{ index = "ours" }} }}')
+    done = workplace.run("uv", "lock", "--script", "solve.py")
+    assert done.returncode == 0, done.stderr
+    workplace.index.faults["alpha-1.0-py3-none-any.whl"] = faults.missing
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, UV_INDEX=f"{other.url}/simple")
+    assert done.returncode == 0, done.stderr
+    other.faults["private-1.0-py3-none-any.whl"] = faults.missing
+    workplace.index.requests.clear()
+    workplace.environment["BUNDLER_CACHE_DIR"] = str(workplace.folder / "empty")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade", UV_INDEX=f"{other.url}/simple")
+    assert "private-1.0-py3-none-any.whl: the server says 404" in done.stderr
+    assert "/simple/private/" not in workplace.index.requests
