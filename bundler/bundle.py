@@ -114,7 +114,7 @@ def build(
         wanted = [*remotes["wheels"], *remotes["pythons"]]
         downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(scripts))
         for received in downloads.run():
-            yield Progress(text=f"Downloading {len(downloads.remotes)} files", done=received, total=downloads.total)
+            yield Progress(text=f"Downloading {downloads.absent} files", done=received, total=downloads.total)
         for future in writing:
             future.result()
         with files.explained(folder):

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 
 from bundler.inputs import PIP_TOOLS
 from wheelhouse import files, pip_tools
-from wheelhouse.credentials import environment_indexes, index_credentials, user_settings
+from wheelhouse.credentials import environment_indexes, index_credentials
+from wheelhouse.uv_settings import user_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ def variables(scripts: Sequence[Script]) -> dict[str, str]:
         for index in settings.get("index", []):
             named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
             words.setdefault("UV_DEFAULT_INDEX" if index.get("default") else "UV_INDEX", []).append(named)
+        words.setdefault("UV_INDEX", []).extend(settings.get("extra-index-url", []))
         words.setdefault("UV_FIND_LINKS", []).extend(settings.get("find-links", []))
         if "index-url" in settings:
             words.setdefault("UV_DEFAULT_INDEX", []).append(settings["index-url"])

@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import Faults, ScriptFault, attempt_all
 from bundler.script import Script, read_script, require_distinct
-from wheelhouse import files, pip_tools, resolution, toml, uv
+from wheelhouse import files, pip_tools, resolution, toml, uv, uv_settings
 from wheelhouse.target import this_platform
 
 if TYPE_CHECKING:
@@ -102,15 +102,17 @@ def _project(folder: Path) -> Script:
             tables = toml.loads(path.read_text(encoding="utf-8"))
             project = tables["project"]
             name, requires = str(project["name"]), SpecifierSet(project.get("requires-python", ""))
-        except (ValueError, KeyError, TypeError, InvalidSpecifier) as fault:
+            dependencies = tuple(map(str, project.get("dependencies", [])))
+            tool = tables.get("tool", {})
+            faults = uv_settings.faults_of(tool.get("uv", {}))
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as fault:
             raise ScriptFault(path, f"is no project with a name ({fault})", "Mend it.") from fault
+    if faults:
+        raise ScriptFault(path, "; ".join(faults), "Mend it.")
     if not (folder / "uv.lock").is_file():
         raise ScriptFault(path, "has no uv.lock beside it", "Make it with `uv lock`.")
-    dependencies = tuple(map(str, project.get("dependencies", [])))
     runner = _runner(folder, name, "project", folder / "uv.lock")
-    return replace(
-        runner, requires_python=requires, dependencies=dependencies, metadata={"tool": tables.get("tool", {})}
-    )
+    return replace(runner, requires_python=requires, dependencies=dependencies, metadata={"tool": tool})
 
 
 def _runner(path: Path, stem: str, kind: str, lock: Path) -> Script:

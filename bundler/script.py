@@ -13,7 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import SameName, ScriptFault
 from bundler.manifest import target_files
-from wheelhouse import toml
+from wheelhouse import toml, uv_settings
 from wheelhouse.errors import redacted
 from wheelhouse.files import safe_path
 from wheelhouse.resolution import lock_path
@@ -194,6 +194,8 @@ def _check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[st
             faults.append(f"dependency {dependency!r} is no dependency specifier ({str(fault).splitlines()[0]})")
     if not isinstance(metadata.get("tool", {}), dict) or not isinstance(metadata.get("tool", {}).get("uv", {}), dict):
         faults.append("tool or tool.uv is not a table")
+    else:
+        faults += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
     if faults:
         raise ScriptFault(path, "; ".join(faults), "Mend the block.")
     return specifiers, tuple(dependencies)

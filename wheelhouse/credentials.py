@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from wheelhouse import files, process, toml
+from wheelhouse import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _WITH_USER = re.compile(r"https?://[^\s/'\"@]+@[^\s'\"]+")
-
-
-def user_settings() -> dict[str, Any]:
-    """Return the tables of the user's own uv.toml, or the one that UV_CONFIG_FILE names; none where there is none."""
-    if os.environ.get("UV_NO_CONFIG"):
-        return {}
-    home = os.environ.get("APPDATA") if os.name == "nt" else os.environ.get("XDG_CONFIG_HOME")
-    path = Path(os.environ.get("UV_CONFIG_FILE") or Path(home or Path.home() / ".config") / "uv" / "uv.toml")
-    if not path.is_file():
-        return {}
-    with files.explained(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        return toml.loads(text)
-    except ValueError:
-        return {}  # uv says so itself
 
 
 def index_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] = ()) -> dict[str, tuple[str, str]]:

@@ -47,7 +47,9 @@ class Remote(Protocol):
 
 
 class Downloads:
-    """Files on their way into `cache`; `fetched` are those that it did not hold yet, `total` counts bytes.
+    """Files on their way into `cache`: `absent` of them it does not hold yet, `total` counts the bytes of all.
+
+    `fetched` are those that were brought.
 
     `credentials` are user and password by host. A wheel that does not come from where the lock says is looked for, by
     its digest, in the indexes that `elsewhere` gives for its project.
@@ -63,6 +65,7 @@ class Downloads:
         self.remotes = remotes
         self.cache = cache
         self.total = sum(remote.size or 0 for remote in remotes)
+        self.absent = sum(not self.path(remote).exists() for remote in remotes)
         self.fetched: list[Remote] = []
         self._received = {remote.sha256: 0 for remote in remotes}
         self._elsewhere = elsewhere

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelhouse.credentials import index_credentials, user_settings
+from wheelhouse.credentials import index_credentials
 
 
 @pytest.fixture(autouse=True)
@@ -30,21 +30,6 @@ def test_a_named_index_has_variables_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_old_settings_count_too() -> None:
     table = {"index-url": "https://a:b@x.test/simple", "extra-index-url": ["https://c:d@y.test/simple", "../local"]}
     assert index_credentials([table]) == {"x.test": ("a", "b"), "y.test": ("c", "d")}
-
-
-def test_the_users_own_settings_of_uv_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.delenv("UV_CONFIG_FILE", raising=False)
-    monkeypatch.delenv("UV_NO_CONFIG", raising=False)
-    assert user_settings() == {}
-    path = tmp_path / "uv" / "uv.toml"
-    path.parent.mkdir()
-    path.write_text('[[index]]\nurl = "https://a:b@x.test/simple"\n')
-    assert index_credentials([user_settings()]) == {"x.test": ("a", "b")}
-    path.write_text("no toml")
-    assert user_settings() == {}
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
-    assert user_settings() == {}
 
 
 def test_sources_and_other_texts_count_too() -> None:

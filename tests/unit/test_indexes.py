@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler import indexes
+from bundler.script import Script, read_script
+from wheelhouse import toml
+
+
+@pytest.fixture(autouse=True)
+def _no_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("UV_CONFIG_FILE", raising=False)
+
+
+def script(folder: Path, settings: dict[str, Any], *dependencies: str) -> Script:
+    tables = {"dependencies": list(dependencies), "tool": {"uv": settings}}
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in toml.dumps(tables).splitlines())
+    path = folder / "solve.py"
+    path.write_text(f"# /// script\n{lines}# ///\n")
+    return read_script(path)
+
+
+def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX", "https://env.test/simple")
+    settings = {
+        "index": [{"name": "a", "url": "https://a.test/simple"}, {"url": "https://b.test/simple", "default": True}],
+        "extra-index-url": ["https://c.test/simple"],
+        "find-links": ["wheels"],
+    }
+    assert indexes.variables([script(tmp_path, settings)]) == {
+        "UV_INDEX": "a=https://a.test/simple https://c.test/simple https://env.test/simple",
+        "UV_DEFAULT_INDEX": "https://b.test/simple",
+        "UV_FIND_LINKS": str(tmp_path / "wheels"),
+    }
+
+
+def test_a_project_is_looked_for_in_every_index_but_those_of_one_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://env.test/simple")
+    settings = {
+        "index": [
+            {"name": "ours", "url": "https://a.test/simple", "explicit": True},
+            {"url": "https://b.test/simple"},
+            {"url": "https://flat.test/", "format": "flat"},
+        ],
+        "sources": {"My.Own": {"index": "ours"}},
+    }
+    elsewhere = indexes.elsewhere([script(tmp_path, settings, "my-own", "numpy")])
+    assert elsewhere("numpy") == ["https://b.test/simple", "https://env.test/simple"]
+    assert elsewhere("my-own") == []
+
+
+def test_whatever_a_script_comes_from_may_have_a_password(tmp_path: Path) -> None:
+    found = script(tmp_path, {"index-url": "https://a:b@x.test/simple"}, "alpha @ https://c:d@y.test/alpha-1.0.tar.gz")
+    assert indexes.credentials([found]) == {"x.test": ("a", "b"), "y.test": ("c", "d")}
