@@ -90,5 +90,5 @@ def _install(
     )
     code, _, err = uv.install([*source, *requirements], folder, python=python, platform=entry.platform, cache=cache)
     if code:
-        hint = "" if python.replace(".", "").isdigit() else f" (it can where a Python {entry.python} is on the PATH)"
+        hint = "" if python.replace(".", "").isdigit() else f" (it can where a Python {python} is on the PATH)"
         raise UvFailed(f"{script}: uv could not install it for {entry.name}{hint}.", err)

@@ -92,8 +92,6 @@ def build(
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
-    if (before := _targets_of(output)) not in ([], sorted(target.name for target in targets)):
-        yield Progress(text=f"{output} is replaced; it was for {', '.join(before)}")
     yield Progress(text=f"Resolving {', '.join((script.source or script.path).name or '.' for script in scripts)}")
     credentials = indexes.credentials(scripts)
     builder = Builder(
@@ -104,9 +102,12 @@ def build(
         credentials=credentials,
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
-        contents = _resolve(scripts, targets, tools, builder, Path(scratch), pool)
+        # Resolved, since uv counts ".." in paths by their names.
+        contents = _resolve(scripts, targets, tools, builder, Path(scratch).resolve(), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
+    if (before := _targets_of(output)) not in ([], sorted(target.name for target in targets)):
+        yield Progress(text=f"{output} is replaced; it was for {', '.join(before)}")
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
@@ -146,7 +147,7 @@ def _resolve(
     resolving = []
     for number, script in enumerate(all_scripts):
         (scratch / f"all-{number}").mkdir()
-        resolving.append(pool.submit(inputs.resolve, script, scratch / f"all-{number}"))
+        resolving.append(pool.submit(inputs.resolve, script, targets, scratch / f"all-{number}"))
     # requests takes a tenth of a second to import; uv resolves meanwhile.
     import wheelhouse.download  # noqa: F401 - for `build`
     from wheelhouse.http import fetch
@@ -178,15 +179,14 @@ def _uv_script(like: Script, folder: Path) -> Script:
 
     It comes from the indexes of the script that it is `like`.
     """
-    settings = like.project().get("tool", {}).get("uv", {})
+    settings = like.uv_settings()
     tables = {
         "requires-python": ">=3.8",
         "dependencies": [f"uv=={uv.version()}"],
         "tool": {"uv": {key: settings[key] for key in _INDEX_SETTINGS if key in settings}},
     }
     path = folder / "uv itself"
-    lines = "".join(f"# {line}".rstrip() + "\n" for line in toml.dumps(tables).splitlines())
-    path.write_text(f"# /// script\n{lines}# ///\n", encoding="utf-8")
+    path.write_text(toml.script_block(tables), encoding="utf-8")
     return read_script(path)
 
 

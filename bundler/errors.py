@@ -89,6 +89,16 @@ class OutputTaken(BundlerError):
         return f"{self.path}: exists and is no bundle. Move it away, or choose another --output."
 
 
+class NothingToUpgrade(BundlerError):
+    """There is no bundle yet, of which some packages could be upgraded."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.bundle = bundle
+
+    def __str__(self) -> str:
+        return f"{self.bundle}: there is no such bundle yet. Leave out --upgrade-package to make it."
+
+
 class NotInBundle(BundlerError):
     """A package that is to be upgraded, and that the bundle does not hold."""
 

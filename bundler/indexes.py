@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from bundler.inputs import PIP_TOOLS
-from wheelhouse import files, pip_tools
-from wheelhouse.credentials import environment_indexes, index_credentials
-from wheelhouse.uv_settings import user_settings
+from wheelhouse import pip_tools
+from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
+from wheelhouse.resolution import included
+from wheelhouse.uv_settings import user_settings, working_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 def variables(scripts: Sequence[Script]) -> dict[str, str]:
     """Return the variables that tell uv of the indexes of `scripts`, beside those that the environment has."""
     words: dict[str, list[str]] = {}
-    for script in scripts:
-        settings = script.project().get("tool", {}).get("uv", {})
-        for index in settings.get("index", []):
+    for settings in _tables(scripts):
+        for index in filter(_is_common, settings.get("index", [])):
             named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
             words.setdefault("UV_DEFAULT_INDEX" if index.get("default") else "UV_INDEX", []).append(named)
         words.setdefault("UV_INDEX", []).extend(settings.get("extra-index-url", []))
@@ -43,9 +43,9 @@ def elsewhere(scripts: Sequence[Script]) -> Callable[[str], list[str]]:
 
     That is none for a project that a script takes from an index of its choice: others need not know that it exists.
     """
-    tables = [*(script.project().get("tool", {}).get("uv", {}) for script in scripts), user_settings()]
+    tables = [*_tables(scripts), user_settings()]
     found = [
-        *(index["url"] for table in tables for index in table.get("index", []) if _is_common(index)),
+        *(index["url"] for table in tables for index in filter(_is_common, table.get("index", []))),
         *(table["index-url"] for table in tables if "index-url" in table),
         *(url for table in tables for url in table.get("extra-index-url", [])),
         *environment_indexes(),
@@ -55,20 +55,22 @@ def elsewhere(scripts: Sequence[Script]) -> Callable[[str], list[str]]:
     return lambda project: [] if project in reserved else urls
 
 
-def _is_common(index: Mapping[str, Any]) -> bool:
-    return not index.get("explicit") and index.get("format") != "flat"
-
-
-def credentials(scripts: Sequence[Script]) -> dict[str, tuple[str, str]]:
-    """Return user and password by host for whatever `scripts` come from; see `index_credentials`."""
-    tables: list[Mapping[str, Any]] = [user_settings()]
+def credentials(scripts: Sequence[Script]) -> Credentials:
+    """Return user and password of whatever `scripts` come from."""
     texts: list[str] = []
     for script in scripts:
-        tables.append(script.metadata.get("tool", {}).get("uv", {}))
         texts += script.dependencies
         if script.kind == "requirements" and script.source is not None:
-            with files.explained(script.source):
-                texts.append(script.source.read_text(encoding="utf-8", errors="replace"))
+            texts += included(script.source).values()
         if PIP_TOOLS in script.resolved_with:
             texts.append(pip_tools.settings())
-    return index_credentials(tables, texts)
+    return find_credentials([*_tables(scripts), user_settings()], texts)
+
+
+def _tables(scripts: Sequence[Script]) -> list[dict[str, Any]]:
+    """Return the settings of uv that hold for `scripts`, beside those of the user."""
+    return [*(script.uv_settings() for script in scripts), working_settings()]
+
+
+def _is_common(index: Mapping[str, Any]) -> bool:
+    return not index.get("explicit") and index.get("format") != "flat"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
 
 from bundler.errors import Faults, ScriptFault, attempt_all
 from bundler.script import Script, read_script, require_distinct
@@ -71,7 +73,8 @@ def read_inputs(paths: Sequence[Path], extras: Extras) -> list[Script]:
     An input that is no script becomes one, which runs whatever a job names in its environment.
     """
     _require_requirements(Path("--with"), extras.requirements)
-    distinct = list({path if path == _STDIN else path.resolve(): path for path in paths}.values())
+    # Not Path.resolve, which fails for a link to itself; reading it will, with a sentence.
+    distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
     scripts, faults = attempt_all(lambda path: _with(_read(path), extras), distinct)
     faults += require_distinct(scripts)
     if faults:
@@ -80,6 +83,8 @@ def read_inputs(paths: Sequence[Path], extras: Extras) -> list[Script]:
 
 
 def _read(path: Path) -> Script:
+    if path == _STDIN and sys.stdin is None:
+        raise ScriptFault(path, "there is no standard input", "Name a script.")
     if path == _STDIN:
         return read_script(Path("stdin.py"), sys.stdin.buffer.read())
     if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
@@ -138,6 +143,12 @@ def _with(script: Script, extras: Extras) -> Script:
     """Return `script` with what the command line adds."""
     if extras.locked and script.lock is None:
         raise ScriptFault(script.path, "has no lock beside it", f"Make it with `uv lock --script {script.name}`.")
+    if extras.locked and script.kind == "requirements":
+        raise ScriptFault(
+            script.source or script.path, "is no lock", "Make a pylock.toml of it, or leave out --locked."
+        )
+    if extras.pip_tools and extras.overrides:
+        raise ScriptFault(script.path, "cannot have overrides: pip-tools knows none", "Let uv resolve it.")
     added = extras.requirements or extras.constraints or extras.overrides
     if not added and not extras.pip_tools:
         return script
@@ -179,28 +190,26 @@ def includes_others(script: Script) -> bool:
         return re.search(rb"(?m)^\s*(-[rc]|--(requirement|constraint))", script.source.read_bytes()) is not None
 
 
-def resolve(script: Script, folder: Path) -> Resolution:
-    """Resolve `script` for all platforms; `folder` is an empty one for what that takes.
+def resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolution:
+    """Resolve `script` for all platforms and the Pythons of `targets`; `folder` is an empty one for what that takes.
 
     Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
     """
     if PIP_TOOLS in script.resolved_with:
-        return pip_tools.resolve(script.name, script.dependencies, folder, script.keep)
+        constraints = script.metadata.get("tool", {}).get("uv", {}).get("constraint-dependencies", [])
+        return pip_tools.resolve(script.name, script.dependencies, constraints, folder, script.keep)
     if script.kind == "requirements":
-        return resolution.resolve_requirements(script.source or script.path, folder, script.keep)
+        oldest = min((target.runtime.minor for target in targets), key=Version)
+        return resolution.resolve_requirements(script.source or script.path, oldest, folder, script.keep)
     if script.kind == "pylock":
         return resolution.read_pylock(script.source or script.path)
     if script.kind == "project":
         return resolution.resolve_folder(script.source or script.path, script.name)
-    if script.resolved_with or script.keep:
-        return resolution.resolve_project(script.name, script.project(), folder, script.keep)
-    return resolution.resolve_script(script.path) if script.source is None else _from_bytes(script, folder)
-
-
-def _from_bytes(script: Script, folder: Path) -> Resolution:
-    path = folder / script.name
-    files.write(path, script.data)
-    return resolution.resolve_script(path)
+    if script.resolved_with or script.keep or script.source is not None:
+        copy = folder / script.name
+        copy.write_text(script.copy(), encoding="utf-8")
+        return resolution.resolve_copy(copy, script.keep)
+    return resolution.resolve_script(script.path)
 
 
 def again(script: Script, folder: Path) -> Callable[[Target], tuple[int, str, str]]:

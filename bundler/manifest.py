@@ -234,9 +234,9 @@ def _target(table: Any) -> TargetEntry:
         libc = (_typed(str, name), _typed(int, major), _typed(int, minor))
     return TargetEntry(
         name=_matching(_PLAIN, table["name"]),
-        python=_matching(re.compile(r"(pypy)?3\.\d+(\.\d+)?t?"), table["python"]),
+        python=_matching(re.compile(r"(pypy)?3\.[0-9]{1,2}(\.[0-9]{1,2})?t?"), table["python"]),
         platform=_matching(_PLAIN, table["platform"]),
-        system=_typed(str, table["system"]),
+        system=_matching(re.compile("Linux|Windows|Darwin"), table["system"]),
         machine=_typed(str, table["machine"]),
         libc=libc,
         wheels={

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
 
 from wheelhouse.runtime import parse_runtime
 
@@ -44,7 +44,8 @@ def readme(manifest: Manifest) -> bytes:
     script = manifest.scripts[0]
     target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
     runtime = str(parse_runtime(target.python).series)
-    requirements = " ".join(shlex.quote(_without_url(dependency)) for dependency in script.dependencies)
+    wheels = [parse_wheel_filename(name)[:2] for name in target.wheels[script.name]]
+    requirements = " ".join(f"{name}=={version}" for name, version in wheels)
     index = f'--index-url "file://$PWD/{target.folder()}/simple"'
     return _TEXT.format(
         title=f"Bundle {manifest.name}",
@@ -55,11 +56,5 @@ def readme(manifest: Manifest) -> bytes:
         executable=runtime if runtime.startswith("pypy") else f"python{runtime}",
         script=shlex.quote(script.name),
         path=shlex.quote(f"{target.folder()}/{script.name}"),
-        pip=f"    /tmp/env/bin/python -m pip install {index} {requirements}\n" if requirements else "",
+        pip=f"    /tmp/env/bin/python -m pip install --no-deps {index} {requirements}\n" if requirements else "",
     ).encode()
-
-
-def _without_url(dependency: str) -> str:
-    requirement = Requirement(dependency)
-    requirement.url = None
-    return str(requirement)

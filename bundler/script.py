@@ -73,42 +73,30 @@ class Script:
             sentences.append(f"{self.path}: a URL in its metadata holds a password or a query, which travel with it.")
         return sentences
 
+    def uv_settings(self) -> dict[str, Any]:
+        """Return `[tool.uv]` of the script, or of the project that it stands for, the paths in it made absolute."""
+        folder = self.source if self.kind == "project" and self.source else self.path.absolute().parent
+        return uv_settings.absolute(self.metadata.get("tool", {}).get("uv", {}), folder.absolute())
+
     def project(self) -> dict[str, Any]:
         """Return the tables of a pyproject.toml with the same dependencies and `[tool.uv]`, for another folder.
 
-        Paths that `[tool.uv]` names relative to the script are made absolute.
+        uv leaves out dependencies on the project itself, so it has a name that no package has.
         """
-        folder = self.path.absolute().parent
-        settings = dict(self.metadata.get("tool", {}).get("uv", {}))
-        for key in ("index-url", "find-links", "extra-index-url"):
-            if key in settings:
-                values = settings[key]
-                settings[key] = (
-                    _absolute(values, folder)
-                    if isinstance(values, str)
-                    else [_absolute(value, folder) for value in values]
-                )
-        if "index" in settings:
-            settings["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in settings["index"]]
-        if "sources" in settings:
-            settings["sources"] = {
-                name: [_absolute_source(each, folder) for each in source]
-                if isinstance(source, list)
-                else _absolute_source(source, folder)
-                for name, source in settings["sources"].items()
-            }
-        project: dict[str, Any] = {"name": "script", "version": "0", "dependencies": list(self.dependencies)}
+        name = f"script-{self.sha256[:16]}"
+        project: dict[str, Any] = {"name": name, "version": "0", "dependencies": list(self.dependencies)}
         if str(self.requires_python):
             project["requires-python"] = str(self.requires_python)
+        settings = uv_settings.combined(self.uv_settings(), uv_settings.working_settings())
         return {"project": project, "tool": {"uv": settings}} if settings else {"project": project}
 
-
-def _absolute(location: str, folder: Path) -> str:
-    return location if "://" in location else str(folder / location)
-
-
-def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
-    return {**source, "path": str(folder / source["path"])} if "path" in source else source
+    def copy(self) -> str:
+        """Return a script of the same dependencies and `[tool.uv]`, for another folder."""
+        tables: dict[str, Any] = {"dependencies": list(self.dependencies)}
+        if str(self.requires_python):
+            tables["requires-python"] = str(self.requires_python)
+        settings = self.uv_settings()
+        return toml.script_block({**tables, "tool": {"uv": settings}} if settings else tables)
 
 
 def require_distinct(scripts: Sequence[Script]) -> list[Exception]:

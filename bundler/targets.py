@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from bundler.errors import Faults, attempt_all
@@ -54,9 +54,10 @@ def _known_pythons(text: str) -> list[str]:
     if re.match(r"\s*[<>=!~]", text):
         try:
             specifier = SpecifierSet(text)
-        except InvalidSpecifier:
+            minors = released_pythons()
+            found = [minor for minor in minors if Target(python=minor, platform=_ANY).environments(specifier)]
+        except ValueError:  # InvalidSpecifier is one, and so are numbers beyond Python's limits
             raise UnknownPython(text, "no range of versions") from None
-        found = [minor for minor in released_pythons() if Target(python=minor, platform=_ANY).environments(specifier)]
         if not found:
             raise UnknownPython(text, "uv knows no released Python in this range")
         return found

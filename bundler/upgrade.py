@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from bundler.errors import Faults, NotInBundle, ScriptFault
+from bundler.errors import Faults, NothingToUpgrade, NotInBundle, ScriptFault
 from bundler.verify import read_manifest
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) -> list[Script]:
     """Return `scripts` with the versions that they have in the bundle at `output`, but for those of `packages`.
 
-    Raises `NotABundle` and the like where there is none, `Faults` with the packages that it does not hold and the
+    Raises `NothingToUpgrade` where there is none, `Faults` with the packages that it does not hold and the
     scripts whose versions are a lock's.
     """
+    if not output.exists():
+        raise NothingToUpgrade(output)
     manifest = read_manifest(output)
     found: dict[str, set[tuple[str, str]]] = {script.name: set() for script in scripts}
     for target in manifest.targets:
@@ -34,7 +36,7 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
     held = {project for pins in found.values() for project, _ in pins}
     faults: list[Exception] = [NotInBundle(name, output) for name in sorted(upgraded - held)]
     faults += [
-        ScriptFault(script.path, "has the versions of its lock", f"Upgrade that: {_command(script)}.")
+        ScriptFault(script.source or script.path, "has the versions of its lock", f"Upgrade that: {_command(script)}.")
         for script in scripts
         if script.lock is not None and script.kind != "requirements"
     ]
@@ -48,4 +50,4 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
 
 def _command(script: Script) -> str:
     where = f" --script {script.name}" if script.kind == "script" else ""
-    return f"uv lock{where} --upgrade-package NAME"
+    return "make it anew" if script.kind == "pylock" else f"uv lock{where} --upgrade-package NAME"

@@ -84,7 +84,8 @@ def clean_environment(home: Path, overlay: Mapping[str, str]) -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.upper().startswith(_SCRUBBED)}
     own = {
         "HOME": str(home),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        # uv must find the Python that runs the tests, also one that is on no PATH but by its virtual environment.
+        "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix, "bin")), os.environ["PATH"]]),
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_HTTP_RETRIES": "2",
         "UV_HTTP_TIMEOUT": "1",

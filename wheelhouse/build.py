@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import threading
@@ -12,11 +14,11 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from wheelhouse import files, process, uv
+from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import BuildFailed, redacted
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel, parse_filename, url_filename
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
 
     from wheelhouse.target import Target
 
-_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?\0")
+_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 # What lies in a source folder and is no source.
 _NO_SOURCE = (".git", ".hg", ".venv", "venv", "__pycache__", "build", "dist", "node_modules", ".tox", ".nox")
+_COPIED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+# Bytes of a source distribution; the largest that are published have a few hundred million.
+_LARGEST_SOURCE = 1 << 30
 _SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
 # Wheels are zip files, whose times start in 1980; backends take the time of every file from this.
 _EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
@@ -41,15 +46,15 @@ class Builder:
     """Builds what has no wheel: the projects in `names`, or `everything`, and always what requirements point at.
 
     `cache` is the folder of downloads, `indexes` are the variables that tell uv where build requirements come from: not
-    options, since their URLs may hold passwords, and everybody sees the options of a process. `credentials` are user
-    and password by host.
+    options, since their URLs may hold passwords, and everybody sees the options of a process. `credentials` are those
+    of indexes and repositories.
     """
 
     cache: Path
     names: frozenset[str] = frozenset()
     everything: bool = False
     indexes: Mapping[str, str] = field(default_factory=dict)
-    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    credentials: Credentials = field(default_factory=Credentials)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,9 +75,9 @@ class Builder:
                 lock = self._locks.setdefault(key, threading.Lock())
             with lock:
                 wheel = self._kept(key, "any") or self._made(package, target, key, source, Path(scratch))
-        misfit = _misfit(wheel, target)
-        if misfit:
-            raise BuildFailed(str(package.name), misfit)
+        reason = misfit(wheel, target)
+        if reason:
+            raise BuildFailed(str(package.name), reason)
         data = files.sha256(wheel)
         return Wheel(
             filename=wheel.name,
@@ -97,7 +102,8 @@ class Builder:
                     raise BuildFailed(str(package.name), f"{reason}; bundle on such a machine")
                 if own != minor:
                     wheel = self._run(package, source, scratch / "second", minor)
-            python = "any" if _is_pure(wheel) else minor
+            # What only some Pythons make pure is not for all of them.
+            python = "any" if _is_pure(wheel) and wheel.parent.name == "first" else minor
             with files.building(self._folder(key, python), replace=False) as folder:
                 shutil.copyfile(wheel, folder / _tagged(wheel))
             found = self._kept(key, python)
@@ -109,7 +115,8 @@ class Builder:
         code, _, err = uv.build(source, out, ["--python", python], env={**_EPOCH, **self.indexes})
         wheels = sorted(out.glob("*.whl"))
         if code or len(wheels) != 1:
-            raise BuildFailed(str(package.name), "its build failed", err)
+            where = "" if python == sys.executable else f" for Python {python}, which must be here for that,"
+            raise BuildFailed(str(package.name), f"its build{where} failed", err)
         project = parse_filename(wheels[0].name)[0]
         if project != canonicalize_name(package.name):
             raise BuildFailed(str(package.name), f"its source makes a wheel of {project}")
@@ -128,7 +135,7 @@ class Builder:
             folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
             source = scratch / "tree"
             with files.explained(folder):
-                shutil.copytree(folder, source, ignore=shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info"), symlinks=True)
+                shutil.copytree(folder, source, ignore=_not_copied, symlinks=True)
             return source, _tree_digest(source), f"the folder {folder.name}"
         if package.vcs is not None:
             return _checkout(package, base, scratch, self.credentials)
@@ -140,13 +147,19 @@ class Builder:
         from wheelhouse.http import fetch  # takes a tenth of a second, which most bundles need not wait for here
 
         url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
-        data = fetch(url, self.credentials)
+        data = fetch(url, self.credentials, limit=_LARGEST_SOURCE)
         digest = hashlib.sha256(data).hexdigest()
         if sha256 is not None and digest != sha256:
             raise BuildFailed(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")
         source = scratch / name
         files.write(source, data)
         return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
+
+
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    """Return what is no source, and what is neither file nor folder: pipes and devices have no end."""
+    special = {name for name in names if stat.S_IFMT(Path(folder, name).lstat().st_mode) not in _COPIED}
+    return special | set(shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info")(folder, names))
 
 
 def _tagged(wheel: Path) -> str:
@@ -169,14 +182,14 @@ def is_direct(package: Package) -> bool:
     return package.vcs is not None or package.directory is not None or (archive is not None and not is_wheel)
 
 
-def _checkout(
-    package: Package, base: Path, scratch: Path, credentials: Mapping[str, tuple[str, str]]
-) -> tuple[Path, str, str]:
+def _checkout(package: Package, base: Path, scratch: Path, credentials: Credentials) -> tuple[Path, str, str]:
     vcs = package.vcs
     assert vcs is not None  # noqa: S101 - the caller looked
     url, secrets = _without_secrets(vcs.url or (base / str(vcs.path)).resolve().as_uri(), credentials)
     if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", vcs.commit_id) or url.startswith("-"):
         raise BuildFailed(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
+    if not re.match(r"(https?|ssh|file|git)://", url):
+        raise BuildFailed(str(package.name), "it comes from a place that is no git repository by https, ssh or file")
     tree = scratch / "checkout"
     variables = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", **secrets}
     for command in (
@@ -197,28 +210,27 @@ def _checkout(
     return place, key, f"git+{redacted(url)}@{vcs.commit_id}"
 
 
-def _without_secrets(url: str, credentials: Mapping[str, tuple[str, str]]) -> tuple[str, dict[str, str]]:
+def _without_secrets(url: str, credentials: Credentials) -> tuple[str, dict[str, str]]:
     """Return `url` without user and password, and the variables by which git learns them: everybody sees its options.
 
     Those of ssh stay: a user alone is no secret, and ssh asks for no password.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         return url, {}
-    host = parts.netloc.rpartition("@")[2]
-    own = (unquote(parts.username or ""), unquote(parts.password or ""))
-    user, password = own if any(own) else credentials.get(host, ("", ""))
-    bare = urlunsplit(parts._replace(netloc=host))
+    bare, user, password = split_user(url)
     if not user and not password:
-        return bare, {}
-    helper = '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
-    return bare, {
-        "BUNDLER_GIT_USER": user,
-        "BUNDLER_GIT_PASSWORD": password,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{host}.helper",
-        "GIT_CONFIG_VALUE_0": helper,
-    }
+        user, password = credentials.repositories.get(bare, ("", ""))
+    if password:
+        # The first empties the list of helpers, which might know another account, and would be told to forget it.
+        helper = '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
+        settings = [("credential.helper", ""), ("credential.helper", helper)]
+    else:
+        settings = [("credential.username", user)] if user else []
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))} if settings else {}
+    for number, (key, value) in enumerate(settings, first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return bare, {**variables, "BUNDLER_GIT_USER": user, "BUNDLER_GIT_PASSWORD": password}
 
 
 def _tree_digest(folder: Path) -> str:
@@ -229,7 +241,7 @@ def _tree_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _misfit(wheel: Path, target: Target) -> str | None:
+def misfit(wheel: Path, target: Target) -> str | None:
     """Say why `wheel`, built here, does not fit `target`, None if it does."""
     if not parse_wheel_filename(wheel.name)[-1] & set(target.tags):
         return f"what was built here ({wheel.name}) does not fit {target}; bundle on such a machine"

@@ -4,70 +4,125 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wheelhouse import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-_WITH_USER = re.compile(r"https?://[^\s/'\"@]+@[^\s'\"]+")
+_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_WITH_USER = re.compile(r"(git\+)?(https?://[^\s/'\"@]+@[^\s'\",]+)")
+# As pip and uv have them in requirements files.
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+# Seconds; a keyring that asks somebody for a password must not wait for an answer.
+_PATIENCE = 30
 
 
-def index_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] = ()) -> dict[str, tuple[str, str]]:
-    """Return user and password by host (with its port, as in a URL), for every index or source that has them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """User and password by URL, without user, of `indexes` and of git `repositories`."""
 
-    Indexes are those of uv's environment variables and of `tables`, such as a script's `[tool.uv]`. Their credentials
-    stand in their URLs or, for an index with a name, in UV_INDEX_<NAME>_USERNAME and _PASSWORD; where only the user is
-    known and uv is set to ask the keyring, the keyring has the password. `texts` are others that may hold such URLs.
+    indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    repositories: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+
+    def near(self, url: str) -> tuple[str, str] | None:
+        """Return those for a file at `url`: of the index on the same host that shares most of its path."""
+        server = urlsplit(url)[:2]
+        here = [index for index in self.indexes if urlsplit(index)[:2] == server]
+        return self.indexes[max(here, key=lambda index: _shared(index, url))] if here else None
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = zip(one.split("/"), other.split("/"), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def split_user(url: str) -> tuple[str, str, str]:
+    """Return `url` without user and password, and these."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none, as whoever uses it will say
+        return url, "", ""
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return bare, unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def find_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] = ()) -> Credentials:
+    """Return the credentials of all indexes and repositories that are named somewhere.
+
+    That is in uv's environment variables, in `tables` such as a script's `[tool.uv]`, of which the first counts most,
+    and in `texts`, whatever URLs they hold. They stand in the URLs or, for an index with a name, in
+    UV_INDEX_<NAME>_USERNAME and _PASSWORD; where only the user is known and uv is set to ask the keyring, the keyring
+    has the password.
     """
     tables = list(tables)
-    asks_keyring = "subprocess" in (os.environ.get("UV_KEYRING_PROVIDER"), *(t.get("keyring-provider") for t in tables))
+    providers = (os.environ.get("UV_KEYRING_PROVIDER"), *(table.get("keyring-provider") for table in tables))
+    asks_keyring = next(filter(None, providers), None) == "subprocess"
+    expanded = [_VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), text) for text in texts]
+    in_texts = [found for text in expanded for found in _WITH_USER.findall(text)]
+    repositories = [url.partition("#")[0] for git, url in in_texts if git]
+    repositories += [str(each["git"]) for table in tables for each in _sources(table) if each.get("git")]
     named = [*_of_environment(), *(pair for table in tables for pair in _of_table(table))]
-    found = {}
-    for name, url in [*(("", url) for text in texts for url in _WITH_USER.findall(text)), *named]:
-        parts = urlsplit(url)
+    named += [("", url) for git, url in in_texts if not git]
+    indexes: dict[str, tuple[str, str]] = {}
+    for name, url in named:
+        bare, user, password = split_user(url)
         variable = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
-        user = os.environ.get(f"{variable}_USERNAME") if name else None
-        password = os.environ.get(f"{variable}_PASSWORD") if name else None
-        user, password = user or unquote(parts.username or ""), password or unquote(parts.password or "")
-        host = parts.netloc.rpartition("@")[2]
+        if name:
+            user, password = (
+                os.environ.get(f"{variable}_USERNAME", user),
+                os.environ.get(f"{variable}_PASSWORD", password),
+            )
         if user and not password and asks_keyring:
-            password = _of_keyring(url.replace(f"{parts.netloc.rpartition('@')[0]}@", ""), host, user)
+            password = _of_keyring(bare, user)
         if user or password:
-            found[host] = (user, password)
-    return found
+            indexes.setdefault(bare, (user, password))
+    return Credentials(indexes=indexes, repositories=dict(_of_repository(url) for url in repositories))
 
 
 def environment_indexes() -> list[str]:
     """Return the URLs of the indexes that uv's environment variables name."""
-    return [url for _, url in _of_environment()]
+    return [url for _, url in _of_environment(_VARIABLES[:-1])]
 
 
-def _of_environment() -> Iterator[tuple[str, str]]:
-    for variable in _VARIABLES:
-        for word in os.environ.get(variable, "").split():
+def _of_environment(variables: Iterable[str] = _VARIABLES) -> Iterator[tuple[str, str]]:
+    for variable in variables:
+        for word in re.split(r"[\s,]+" if variable == "UV_FIND_LINKS" else r"\s+", os.environ.get(variable, "")):
             named = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", word)
-            yield (named[1], named[2]) if named else ("", word)
+            if word:
+                yield (named[1], named[2]) if named else ("", word)
 
 
 def _of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for index in table.get("index", []):
         yield str(index.get("name", "")), str(index["url"])
     yield "", str(table.get("index-url", ""))
-    yield from (("", str(url)) for url in table.get("extra-index-url", []))
+    yield from (("", str(url)) for key in ("extra-index-url", "find-links") for url in table.get(key, []))
+    yield from (("", str(source.get("url", ""))) for source in _sources(table))
+
+
+def _sources(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for source in table.get("sources", {}).values():
-        for each in source if isinstance(source, list) else [source]:
-            yield "", str(each.get("git") or each.get("url") or "")
+        yield from source if isinstance(source, list) else [source]
 
 
-def _of_keyring(url: str, host: str, user: str) -> str:
+def _of_repository(url: str) -> tuple[str, tuple[str, str]]:
+    bare, user, password = split_user(url)
+    before, _, name = bare.rpartition("/")
+    return f"{before}/{name.partition('@')[0]}", (user, password)
+
+
+def _of_keyring(url: str, user: str) -> str:
     """Return what the program `keyring` has for the URL, else for the host, as uv asks it; "" where it has nothing."""
-    for service in (url, host):
+    for service in (url.partition("?")[0], urlsplit(url).netloc):
+        if service.startswith("-") or user.startswith("-") or "\0" in service + user:
+            continue  # an option, and no name
         try:
-            code, out, _ = process.run(["keyring", "get", service, user])
+            code, out, _ = process.run(["keyring", "get", service, user], timeout=_PATIENCE)
         except OSError:
             return ""
         if code == 0 and out.strip():

@@ -16,8 +16,10 @@ from wheelhouse.mirrors import mirrors
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from wheelhouse.credentials import Credentials
 
 # More connections than this gain nothing on a fast path and annoy small indexes.
 THREADS = 8
@@ -51,7 +53,7 @@ class Downloads:
 
     `fetched` are those that were brought.
 
-    `credentials` are user and password by host. A wheel that does not come from where the lock says is looked for, by
+    `credentials` are those of indexes. A wheel that does not come from where the lock says is looked for, by
     its digest, in the indexes that `elsewhere` gives for its project.
     """
 
@@ -59,7 +61,7 @@ class Downloads:
         self,
         remotes: Sequence[Remote],
         cache: Path,
-        credentials: Mapping[str, tuple[str, str]] | None = None,
+        credentials: Credentials | None = None,
         elsewhere: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         self.remotes = remotes

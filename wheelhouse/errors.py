@@ -16,7 +16,8 @@ _URL = re.compile(r"[a-z+]+://[^\s'\"<>]+", re.IGNORECASE)
 
 def redacted(text: str) -> str:
     """Return `text` with user, password and query of every URL in it removed: each may be a secret."""
-    return _URL.sub(lambda url: _QUERY.sub("", _USERINFO.sub("", url[0])), text)
+    # The first wherever a URL may end: a password may hold quotes.
+    return _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
 
 
 class WheelhouseError(Exception):

@@ -13,17 +13,21 @@ from urllib.request import url2pathname
 import certifi
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from wheelhouse.certificates import ca_bundle
+from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import BadCertificates, DownloadsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator
 
 _CHUNK = 1 << 18
 _BACKOFF = 0.25
+# Seconds; nobody waits an hour for a busy server.
+_LONGEST_WAIT = 60.0
 # Lists and sums are far smaller; more is an attack on memory.
 _FETCH_LIMIT = 64 << 20
 
@@ -55,16 +59,25 @@ class _SharedContext(HTTPAdapter):
         """Leave the CA bundle alone: the context holds it and always verifies."""
 
 
+class _Patience(Retry):
+    """Waits as long as a server asks for, within reason."""
+
+    def get_retry_after(self, response: Any) -> float | None:
+        """Return the seconds to wait that the answer names, if it names any."""
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, _LONGEST_WAIT)
+
+
 class Client:
     """Connections that are kept alive and shared by `threads` threads.
 
     Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
-    byte, 30) and UV_HTTP_RETRIES (3). `credentials` are user and password by host; requests keeps them from the hosts
+    byte, 30) and UV_HTTP_RETRIES (3). `credentials` are those of indexes; requests keeps them from the hosts
     that a server redirects to.
     """
 
-    def __init__(self, threads: int = 1, credentials: Mapping[str, tuple[str, str]] | None = None) -> None:
-        self._credentials = credentials or {}
+    def __init__(self, threads: int = 1, credentials: Credentials | None = None) -> None:
+        self._credentials = credentials or Credentials()
         self.retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
         self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
         bundle = ca_bundle() or certifi.where()
@@ -73,7 +86,7 @@ class Client:
             context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
         except OSError as fault:  # ssl.SSLError is one
             raise BadCertificates(bundle, fault) from fault
-        retry = Retry(
+        retry = _Patience(
             total=self.retries,
             backoff_factor=_BACKOFF,
             status_forcelist=(429, 500, 502, 503, 504),
@@ -88,14 +101,24 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def read(self, url: str) -> bytes:
-        """Return the bytes of a small file at `url`; raise `Fault`."""
-        data = b""
+    def _user(self, url: str) -> HTTPBasicAuth | None:
+        """Return user and password for `url`; a name alone may be a token, or one that netrc has the password of."""
+        found: tuple[str, str] | None = split_user(url)[1:]
+        if not any(found or ()):
+            found = self._credentials.near(url)
+        if not found or not found[1]:
+            found = requests.utils.get_netrc_auth(url) or found
+        # In UTF-8 as uv sends them; requests would take Latin-1.
+        return HTTPBasicAuth(found[0].encode(), found[1].encode()) if found else None
+
+    def read(self, url: str, limit: int = _FETCH_LIMIT) -> bytes:
+        """Return the bytes at `url`, at most `limit` of them; raise `Fault`."""
+        data = bytearray()
         for chunk in self.chunks(url):
             data += chunk
-            if len(data) > _FETCH_LIMIT:
-                raise Fault(f"is longer than {_FETCH_LIMIT} bytes")
-        return data
+            if len(data) > limit:
+                raise Fault(f"is longer than {limit} bytes")
+        return bytes(data)
 
     def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
         """Yield the bytes at a http, https or file URL as they come; raise `Fault`.
@@ -103,28 +126,22 @@ class Client:
         With `resume`, whose `start` bytes are there already, yield the rest if the server still has the same file, else
         set `start` to 0 and yield all of it. `resume` learns how to recognize the file.
         """
-        parts = urlsplit(url)
-        if parts.scheme == "file":
-            try:
-                with Path(url2pathname(parts.path)).open("rb") as source:
-                    while chunk := source.read(_CHUNK):
-                        yield chunk
-            except OSError as fault:
-                raise Fault(str(fault.strerror)) from fault
+        if url.startswith("file:"):
+            yield from _of_disk(url)
             return
         try:
-            auth = None if parts.username else self._credentials.get(parts.netloc)
+            auth = self._user(url)
             headers = resume.headers() if resume else {}
             with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
                 if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                    raise Fault(f"the server says {response.status_code} {response.reason}")
+                    raise Fault(f"the server says {response.status_code} {_printable(response.reason)}")
                 if resume:
                     resume.learn(response)
                 while chunk := response.raw.read(_CHUNK, decode_content=False):
                     yield chunk
         except requests.Timeout as fault:
             raise Fault(f"no answer within {self._timeout:g} s") from fault
-        except requests.RequestException as fault:
+        except (requests.RequestException, ValueError) as fault:  # the latter for URLs that are none
             raise Fault(_plain(fault)) from fault
         except (HTTPError, OSError) as fault:  # the body broke off or stalled
             raise Fault(_plain(fault), again=True) from fault
@@ -157,15 +174,35 @@ class Resume:
         self.validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def fetch(url: str, credentials: Mapping[str, tuple[str, str]] | None = None) -> bytes:
-    """Return the bytes of a small file at `url`; raise `DownloadsFailed`. `credentials` are as for `Client`."""
+def _of_disk(url: str) -> Iterator[bytes]:
+    try:
+        path = Path(url2pathname(urlsplit(url).path))
+        if path.exists() and not path.is_file():
+            raise Fault("is no file")
+        with path.open("rb") as source:
+            while chunk := source.read(_CHUNK):
+                yield chunk
+    except OSError as fault:
+        raise Fault(str(fault.strerror)) from fault
+    except ValueError as fault:
+        raise Fault(str(fault)) from fault
+
+
+def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_LIMIT) -> bytes:
+    """Return the bytes at `url`, at most `limit` of them; raise `DownloadsFailed`."""
     client = Client(credentials=credentials)
     try:
-        return client.read(url)
+        return client.read(url, limit)
     except Fault as fault:
-        raise DownloadsFailed([(url.rpartition("/")[2], url, str(fault))]) from fault
+        name = url.partition("?")[0].rpartition("/")[2]
+        raise DownloadsFailed([(name, url, str(fault))]) from fault
     finally:
         client.close()
+
+
+def _printable(text: str) -> str:
+    """Return what a server says without what would steer a terminal."""
+    return "".join(character for character in text if character.isprintable())
 
 
 def _plain(fault: BaseException) -> str:
@@ -175,5 +212,5 @@ def _plain(fault: BaseException) -> str:
             fault, "reason", None
         )
         if not isinstance(inner, BaseException):
-            return f"{type(fault).__name__}: {fault}" if not isinstance(fault, OSError) else str(fault)
+            return _printable(f"{type(fault).__name__}: {fault}" if not isinstance(fault, OSError) else str(fault))
         fault = inner

@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
 _MACHINES = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64", "x86": "x86"}
 # What an interpreter does without on a node: bytecode depends on times, the rest is for building and testing Python.
-_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?\0")
+_NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 _LEFT_OUT = re.compile(r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$")
 
 
@@ -158,7 +158,8 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
         partial = files.beside(path)
         try:
-            glibc = _pack(Path(facts["prefix"]), partial, re.escape(facts["minor"]))
+            series = re.escape(facts["minor"]) + "t" * facts["free_threaded"]
+            glibc = _pack(Path(facts["prefix"]), partial, series)
             with files.explained(path):
                 partial.replace(path)
         finally:

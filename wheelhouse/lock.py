@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
 from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -84,6 +85,11 @@ def _select(
         for package in pylock.packages
         if package.marker and _OF_THE_KERNEL.search(str(package.marker))
     ]
+    unusable += [
+        f"{package.name}: is needed or not depending on the release of PyPy ({package.marker})"
+        for package in pylock.packages
+        if package.marker and target.runtime.pypys() and "implementation_version" in str(package.marker)
+    ]
     left = list(pylock.packages)
     for number, environment in enumerate(environments):
         if number == 1:
@@ -133,7 +139,10 @@ def _built(packages: Iterable[Package], target: Target, builder: Builder, base: 
 
 
 def _holds(package: Package, environment: Any) -> bool:
-    return package.marker is None or package.marker.evaluate(environment, context="lock_file")
+    try:
+        return package.marker is None or package.marker.evaluate(environment, context="lock_file")
+    except (UndefinedComparison, UndefinedEnvironmentName) as fault:
+        raise UnusableLock(str(package.name), [f"its marker means nothing: {package.marker}"]) from fault
 
 
 def _pin(package: Package, source: object, base: Path) -> Pin:
@@ -182,7 +191,7 @@ def _reason(tags: Sequence[Any], target: Target) -> str:
     if not tags:
         return "only a source distribution is published"
     if len(target.runtime.pypys()) > 1 and any(tag.abi.startswith("pypy") for tag in tags):
-        return "what is compiled fits some releases of this Python only: name one, such as 3.11.15"
+        return "what is compiled fits some releases of this Python only: name one, such as pypy3.11.15"
     pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
     platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}
     if not platforms:

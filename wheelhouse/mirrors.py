@@ -20,15 +20,16 @@ def mirrors(project: str, sha256: str, indexes: Iterable[str], read: Callable[[s
     for index in indexes:
         # A folder on disk is no page.
         page = f"{index.rstrip('/')}/{project}/" + ("index.html" if index.startswith("file:") else "")
-        try:
-            text = read(page).decode(errors="replace")
-        except Fault:
-            continue
         links = _Links()
-        links.feed(text)
-        for link in links.found:
-            url, fragment = urldefrag(urljoin(page, link))
-            if fragment == f"sha256={sha256}" and url.startswith(("http:", "https:", "file:")):
+        try:
+            links.feed(read(page).decode(errors="replace"))
+            places = [urldefrag(urljoin(page, link)) for link in links.found]
+        except (Fault, ValueError, AssertionError):  # of HTTP, of a URL, of HTML
+            continue
+        for url, fragment in places:
+            # What lies on this machine is for an index on this machine to offer.
+            schemes = ("http:", "https:", "file:") if index.startswith("file:") else ("http:", "https:")
+            if fragment == f"sha256={sha256}" and url.startswith(schemes):
                 yield url
 
 

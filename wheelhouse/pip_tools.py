@@ -31,7 +31,9 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
-def resolve(subject: str, dependencies: Sequence[str], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def resolve(
+    subject: str, dependencies: Sequence[str], constraints: Sequence[str], folder: Path, keep: Sequence[str] = ()
+) -> Resolution:
     """Resolve `dependencies` as pip is configured to, for this Python and platform; `folder` is an empty one.
 
     The versions in `keep` ("name==version") stand as far as they can.
@@ -40,7 +42,9 @@ def resolve(subject: str, dependencies: Sequence[str], folder: Path, keep: Seque
     those hashes. Raises `ResolverFailed`, `UnusableLock`.
     """
     wanted, pinned = folder / "requirements.in", folder / "requirements.txt"
-    wanted.write_text("".join(f"{line}\n" for line in dependencies), encoding="utf-8")
+    bounds = folder / "constraints.txt"
+    bounds.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
+    wanted.write_text("".join(f"{line}\n" for line in [*dependencies, "-c constraints.txt"]), encoding="utf-8")
     pinned.write_text("".join(f"{pin}\n" for pin in keep), encoding="utf-8")
     options = ["--quiet", "--generate-hashes", "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras"]
     _run(subject, ["piptools", "compile", *options, "--output-file", pinned.name, wanted.name], folder)
@@ -63,7 +67,7 @@ def resolve(subject: str, dependencies: Sequence[str], folder: Path, keep: Seque
 def settings() -> str:
     """Return what pip is configured to, with its indexes and whatever secrets are in them."""
     _, out, _ = process.run([sys.executable, "-m", "pip", "config", "list"])
-    return out
+    return out.replace("\\n", "\n")  # several values of one setting
 
 
 def _run(subject: str, command: Sequence[str], folder: Path) -> None:

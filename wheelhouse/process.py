@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+# A git hook tells its children of the repository that it runs in, and git would follow that anywhere.
+_OF_A_REPOSITORY = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+)
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -33,20 +38,31 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def run(
-    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> tuple[int, str, str]:
-    """Run `command` to its end, with `env` added to this environment; return exit code, standard output and error."""
+    """Run `command` to its end, with `env` added to this environment; return exit code, standard output and error.
+
+    After `timeout` seconds it is ended, which is a failure like any other.
+    """
     with subprocess.Popen(
         [os.fspath(part) for part in command],
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**{name: text for name, text in os.environ.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         _running.add(process)
         try:
-            out, err = process.communicate()
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, err = process.communicate()
         except BaseException:
             process.kill()
             raise

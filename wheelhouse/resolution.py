@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from packaging.pylock import Pylock, PylockValidationError
 from packaging.specifiers import SpecifierSet
@@ -55,59 +56,67 @@ def resolve_script(script: Path) -> Resolution:
     return _resolution(script.name, code, out, err, locked=locked, base=Path.cwd())
 
 
-def resolve_project(subject: str, tables: Mapping[str, Any], folder: Path, keep: Sequence[str] = ()) -> Resolution:
-    """Resolve the pyproject.toml of `tables` in the empty `folder`; raise `UvFailed`.
+def resolve_copy(script: Path, keep: Sequence[str]) -> Resolution:
+    """Resolve `script`, which lies alone in its folder, as `resolve_script` does; raise `UvFailed`.
 
-    The versions in `keep` ("name==version") stand as far as they can.
+    The versions in `keep` ("name==version") stand as far as they can: uv keeps those of a lock that does not fit.
     """
-    (folder / "pyproject.toml").write_text(toml.dumps(dict(tables)), encoding="utf-8")
-    return _compiled(subject, folder / "pyproject.toml", folder, keep)
+    if keep:
+        lock = {"version": 1, "requires-python": ">=3", "package": _pins(keep, source={"registry": "none"})}
+        lock_path(script).write_text(toml.dumps(lock), encoding="utf-8")
+    code, out, err = uv.export(script, locked=False)
+    return _resolution(script.name, code, out, err, locked=False, base=Path.cwd())
 
 
-def resolve_requirements(path: Path, folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def _pins(keep: Sequence[str], **more: Any) -> list[dict[str, Any]]:
+    return [{"name": name, "version": version, **more} for name, _, version in (pin.partition("==") for pin in keep)]
+
+
+def resolve_requirements(path: Path, python: str, folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Resolve a requirements.txt, with the options, constraints and hashes in it, in the empty `folder`.
 
-    The versions in `keep` stand as far as they can. Raises `UvFailed`, and `UnusableLock` where an index has no file
-    with one of the hashes.
+    It is for Python `python` and newer. The versions in `keep` stand as far as they can. Raises `UvFailed`, and
+    `UnusableLock` where an index has no file with one of the hashes.
     """
-    found = _compiled(path.name, path.absolute(), folder, keep)
-    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path.absolute(), frozenset())))
-
-
-def _compiled(subject: str, source: Path, folder: Path, keep: Sequence[str]) -> Resolution:
     pylock = preferences(folder, keep)
-    code, _, err = uv.compile_universal(source, pylock)
+    code, _, err = uv.compile_universal(path.absolute(), pylock, python=python)
     out = "" if code else pylock.read_text(encoding="utf-8")
-    return _resolution(subject, code, out, err, locked=False, base=folder)
+    found = _resolution(path.name, code, out, err, locked=False, base=folder)
+    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path)))
 
 
 def preferences(folder: Path, keep: Sequence[str]) -> Path:
     """Return where uv writes a lock in `folder`; its versions there are to be those of `keep`, as far as they can."""
     path = folder / "pylock.toml"
     if keep:
-        pins = (pin.split("==") for pin in keep)
-        packages = [{"name": name, "version": version} for name, version in pins]
-        lock = {"lock-version": "1.0", "created-by": "bundler", "packages": packages}
+        lock = {"lock-version": "1.0", "created-by": "bundler", "packages": _pins(keep)}
         path.write_text(toml.dumps(lock), encoding="utf-8")
     return path
 
 
-def _hashes(path: Path, above: frozenset[Path]) -> dict[str, set[str]]:
+def included(path: Path) -> dict[Path, str]:
+    """Return the text of a requirements file and of all that it includes, by path, its continued lines made one."""
+    found: dict[Path, str] = {}
+    left = [path.absolute()]
+    while left:
+        here = left.pop()
+        if here in found or (found and not here.is_file()):
+            continue
+        with files.explained(here):
+            found[here] = re.sub(r"\\\r?\n", " ", here.read_text(encoding="utf-8", errors="replace"))
+        names = re.findall(r"(?m)^\s*(?:-r\s*|--requirement[= ]\s*)([^#\n]+)", found[here])
+        left += [here.parent / name.strip() for name in names]
+    return found
+
+
+def _hashes(path: Path) -> dict[str, set[str]]:
     """Return the SHA-256 digests that a requirements file, and those it includes, allow for each project."""
-    with files.explained(path):
-        text = re.sub(r"\\\r?\n", " ", path.read_text(encoding="utf-8", errors="replace"))
     found: dict[str, set[str]] = {}
-    for line in text.splitlines():
-        named, digests = (
-            re.match(r"\s*([A-Za-z0-9][\w.-]*)", line),
-            re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line),
-        )
+    for line in "\n".join(included(path).values()).splitlines():
+        named = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
+        digests = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
         if named and digests:
             found.setdefault(canonicalize_name(named[1]), set()).update(digests)
-        included = re.match(r"\s*(?:-r\s*|--requirement[= ]\s*)([^#]+)", line)
-        if included and (below := path.parent / included[1].strip()) not in above and below.is_file():
-            for name, more in _hashes(below, above | {path}).items():
-                found.setdefault(name, set()).update(more)
     return found
 
 
@@ -155,6 +164,20 @@ def _resolution(subject: str, code: int, out: str, err: str, *, locked: bool, ba
 def parse(text: str, subject: str) -> Pylock:
     """Parse what uv exported; what an index calls its files may still break the rules of PEP 751."""
     try:
-        return Pylock.from_dict(toml.loads(text))
+        tables = toml.loads(text)
+        _check_places(tables)
+        return Pylock.from_dict(tables)
     except (PylockValidationError, ValueError) as fault:
         raise UnusableLock(subject, [str(fault)]) from fault
+
+
+def _check_places(value: object) -> None:
+    """Raise `ValueError` for what no system takes in a path, and for a URL that is none, anywhere in `value`."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(f"{value!r} holds a null character")
+        if "://" in value:
+            urlsplit(value)
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_places(each)

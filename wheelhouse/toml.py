@@ -17,8 +17,11 @@ TOMLDecodeError = tomllib.TOMLDecodeError
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Return the tables of `text`; raise `TOMLDecodeError`."""
-    return tomllib.loads(text)
+    """Return the tables of `text`; raise `TOMLDecodeError`, a `ValueError`."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise TOMLDecodeError("is nested too deeply") from None
 
 
 def dumps(tables: Mapping[str, Any]) -> str:
@@ -26,3 +29,9 @@ def dumps(tables: Mapping[str, Any]) -> str:
     import tomli_w  # the far side reads and never writes
 
     return tomli_w.dumps(tables)
+
+
+def script_block(tables: Mapping[str, Any]) -> str:
+    """Return `tables` as a script metadata block (PEP 723)."""
+    lines = "".join(f"# {line}".rstrip() + "\n" for line in dumps(tables).splitlines())
+    return f"# /// script\n{lines}# ///\n"

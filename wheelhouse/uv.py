@@ -69,12 +69,12 @@ def export_project(folder: Path) -> tuple[int, str, str]:
     )
 
 
-def compile_universal(source: Path, pylock: Path) -> tuple[int, str, str]:
-    """Resolve a pyproject.toml or requirements.txt for all platforms and write it to `pylock`, a pylock.toml.
+def compile_universal(source: Path, pylock: Path, *, python: str) -> tuple[int, str, str]:
+    """Resolve a requirements.txt for all platforms and Python `python` or newer into `pylock`, a pylock.toml.
 
     The versions of a lock that is there already are kept as far as they can be.
     """
-    options: list[str | Path] = ["--universal", "--python", sys.executable, "--output-file", pylock.absolute()]
+    options: list[str | Path] = ["--universal", *_for_python(python), "--output-file", pylock.absolute()]
     return call([*_COMPILE, source.name, *options], cwd=source.parent)
 
 

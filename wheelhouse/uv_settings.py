@@ -21,6 +21,58 @@ def faults_of(settings: Mapping[str, Any]) -> list[str]:
     return [f"tool.uv.{fault}" for fault in faults]
 
 
+def absolute(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `settings` with the paths in them, which are relative to `folder`, made absolute."""
+    found = dict(settings)
+    if "index-url" in found:
+        found["index-url"] = _absolute(found["index-url"], folder)
+    for key in {"find-links", "extra-index-url"} & set(found):
+        found[key] = [_absolute(each, folder) for each in found[key]]
+    if "index" in found:
+        found["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in found["index"]]
+    if "sources" in found:
+        found["sources"] = {
+            name: [_absolute_source(each, folder) for each in source]
+            if isinstance(source, list)
+            else _absolute_source(source, folder)
+            for name, source in found["sources"].items()
+        }
+    return found
+
+
+def _absolute(location: str, folder: Path) -> str:
+    return location if "://" in location else str(folder / location)
+
+
+def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**source, "path": str(folder / source["path"])} if "path" in source else source
+
+
+def combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of both as uv combines them: lists one after the other, of all else what is in `first`."""
+    both = {
+        key: [*first[key], *second[key]]
+        for key in first.keys() & second.keys()
+        if isinstance(first[key], list) and isinstance(second[key], list)
+    }
+    return {**second, **first, **both}
+
+
+def working_settings() -> dict[str, Any]:
+    """Return what uv reads in the working folder or the nearest one above: a uv.toml, or `[tool.uv]` of a project."""
+    if os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE"):
+        return {}
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "uv.toml").is_file():
+            return absolute(_read(folder / "uv.toml"), folder)
+        if (folder / "pyproject.toml").is_file():
+            tool = _read(folder / "pyproject.toml", ("tool", "uv"))
+            if tool:
+                return absolute(tool, folder)
+    return {}
+
+
 def user_settings() -> dict[str, Any]:
     """Return the tables of the user's own uv.toml, or the one that UV_CONFIG_FILE names; none where there is none."""
     if os.environ.get("UV_NO_CONFIG"):
@@ -29,15 +81,20 @@ def user_settings() -> dict[str, Any]:
     # Path.home() fails for a user that the system does not know, as in a container.
     home = home or os.path.expanduser("~/.config")  # noqa: PTH111 - see above
     path = Path(os.environ.get("UV_CONFIG_FILE") or Path(home) / "uv" / "uv.toml")
-    if not path.is_file():
-        return {}
+    return absolute(_read(path), path.parent) if path.is_file() else {}
+
+
+def _read(path: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a table of a file, none where it is broken: uv says so itself."""
     with files.explained(path):
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        found = toml.loads(text)
-    except ValueError:
-        return {}  # uv says so itself
-    return {} if faults_of(found) else found
+        found: Any = toml.loads(text)
+        for key in below:
+            found = found.get(key, {})
+        return {} if faults_of(found) else dict(found)
+    except (ValueError, AttributeError):
+        return {}
 
 
 def _is_text(value: object) -> bool:

@@ -28,8 +28,8 @@ _PATH = click.Path(path_type=Path)
     "pythons",
     metavar="VERSION",
     multiple=True,
-    help="A Python to bundle for, such as 3.12 or '>=3.11,<3.14'; the one that uv would choose here if not given. "
-    "Repeatable.",
+    help="A Python to bundle for, such as 3.12, '>=3.11,<3.14', 3.13t (free-threaded) or pypy3.10; the one that uv "
+    "would choose here if not given. Repeatable.",
 )
 @click.option(
     "--platform",
@@ -78,7 +78,8 @@ _PATH = click.Path(path_type=Path)
     "upgraded",
     metavar="NAME",
     multiple=True,
-    help="Resolve again, and of the versions in the bundle let only this package's change. Repeatable.",
+    help="Resolve again for a newer version of this package; of all others those in the bundle stay where they can. "
+    "Repeatable.",
 )
 def bundle(
     scripts: tuple[Path, ...],
@@ -119,6 +120,8 @@ def bundle(
     from bundler.targets import targets_for
     from bundler.upgrade import keeping
 
+    if upgrade and upgraded:
+        raise click.UsageError("--upgrade is for all packages, --upgrade-package for some: give one of them.")
     extras = Extras(
         requirements=requirements,
         constraints=tuple(line for path in constraints for line in requirement_lines(path)),
@@ -143,7 +146,7 @@ def bundle(
     require_own(read, targets)
     output = output or bundling.default_output(scripts)
     tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
-    if upgraded and not upgrade:
+    if upgraded:
         read = keeping(read, output, upgraded)
     if not upgrade and not upgraded and bundling.up_to_date(output, read, targets, tools):
         say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")

@@ -55,7 +55,8 @@ def pythons(uv):
             for each in json.loads(done.stdout.decode()):
                 spelled = "{}{}".format("pypy" * (each["implementation"] == "pypy"), each["version"])
                 spelled += "t" * (each.get("variant") == "freethreaded")
-                if each["implementation"] in ("cpython", "pypy"):
+                known = each.get("variant") in (None, "default", "freethreaded")
+                if known and each["implementation"] in ("cpython", "pypy"):
                     found[spelled] = each["path"]
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
             pass

@@ -3,6 +3,7 @@
 import runpy
 import sys
 
+del sys.path[0]  # the folder of this file, whose name may be that of a package
 if sys.argv[1:2] == ["-m"] and sys.argv[2:]:
     module = sys.argv[2]
     sys.argv[:3] = [module]

@@ -18,6 +18,8 @@ from tests.end_to_end.test_main_job import evaluate, tree
 from tests.integration.test_indexes import processes_seen
 from tests.stand_ins.sources import serving_git, source_sdist, write_source
 from tests.stand_ins.wheels import make_wheel
+from wheelhouse.build import misfit
+from wheelhouse.target import Target, parse_platform
 
 HAS_COMPILER = shutil.which("cc") is not None
 
@@ -281,3 +283,66 @@ def test_a_private_repository_is_read_and_its_password_is_on_no_command_line(wor
     assert secret not in told
     # uv gives git a password that stands in the script's own URL as it stands there; of ours none does.
     assert not [line for line in seen if secret.encode() in line and (way == "netrc" or b"--depth" in line)]
+
+
+def test_the_account_in_the_url_of_a_repository_counts_and_those_that_git_remembers_stay(workplace: Workplace) -> None:
+    repository = write_source(workplace.folder / "served" / "ours", "ours")
+    commit_all(repository)
+    home = Path(workplace.environment["HOME"])
+    with serving_git(repository.parent, "of-nobody") as host:
+        (home / ".gitconfig").write_text("[credential]\n    helper = store\n")
+        (home / ".git-credentials").write_text(f"http://other:wrong@{host}\n")
+        url = f"http://me:of-nobody@{host}/ours/.git"
+        workplace.script("solve.py", "ours", uv=f'sources = {{ ours = {{ git = "{url}" }} }}')
+        workplace.bundle("solve.py", GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="user.name", GIT_CONFIG_VALUE_0="x")
+        assert f"http://other:wrong@{host}\n" in (home / ".git-credentials").read_text()
+
+
+def test_a_git_hook_may_bundle_and_its_repository_stays_as_it_is(workplace: Workplace) -> None:
+    mine, ours = (write_source(workplace.folder / name, name) for name in ("mine", "ours"))
+    before, _ = commit_all(mine), commit_all(ours)
+    workplace.script("solve.py", "ours", uv=f'sources = {{ ours = {{ git = "file://{ours}" }} }}')
+    workplace.bundle("solve.py", GIT_DIR=str(mine / ".git"), GIT_INDEX_FILE=str(mine / ".git" / "index"))
+    git = ["git", "-C", str(mine)]
+    done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == before
+    assert not subprocess.run([*git, "status", "--short"], capture_output=True, check=True).stdout
+
+
+def test_constraints_hold_for_pip_tools_and_overrides_are_refused(workplace: Workplace) -> None:
+    workplace.environment["PIP_INDEX_URL"] = f"{workplace.index.url}/simple"
+    for version in ("1.0", "2.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    (workplace.folder / "bounds.txt").write_text("alpha<2\n")
+    workplace.script("solve.py", "alpha")
+    bundle = workplace.bundle("solve.py", "--resolver", "pip-tools", "--constraint", "bounds.txt")
+    assert [path.name for path in (bundle / "wheels").iterdir()] == ["alpha-1.0-py3-none-any.whl"]
+    done = workplace.run("bundle", "solve.py", "--resolver", "pip-tools", "--override", "bounds.txt")
+    assert (done.returncode, "pip-tools knows none" in done.stderr) == (1, True)
+
+
+def test_an_environment_runs_packages_that_are_called_like_it(workplace: Workplace) -> None:
+    """The file that runs what a job names must not be taken for one of them."""
+    workplace.index.add(make_wheel("alpha"))
+    (workplace.folder / "alpha.txt").write_text("alpha\n")
+    workplace.bundle("alpha.txt")
+    environment = {"BUNDLER_ARGUMENTS": "use.py", "UV_CACHE_DIR": str(workplace.folder / "node-cache")}
+    files = {"use.py": "import alpha\nprint('got', alpha.version)\n"}
+    done, _ = evaluate(workplace, workplace.publish(), files=files, environment=environment)
+    assert "got 1.0" in done.stdout, done.stderr
+
+
+def test_loose_requirements_are_no_lock(workplace: Workplace) -> None:
+    (workplace.folder / "requirements.txt").write_text("alpha\n")
+    done = workplace.run("bundle", "requirements.txt", "--locked")
+    assert (done.returncode, "requirements.txt: is no lock" in done.stderr) == (1, True)
+
+
+def test_what_was_built_here_for_a_newer_c_library_is_refused_for_a_target_with_an_older_one(tmp_path: Path) -> None:
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}-abi3-linux_x86_64"
+    needs = b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.14\0"
+    name, data = make_wheel("alpha", tag=tag, files={"alpha.so": needs})
+    (tmp_path / name).write_bytes(data)
+    old, new = (Target(python=PYTHON, platform=parse_platform(f"x86_64-manylinux_2_{minor}")) for minor in (28, 34))
+    assert "needs glibc 2.34" in str(misfit(tmp_path / name, old))
+    assert misfit(tmp_path / name, new) is None

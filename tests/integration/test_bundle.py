@@ -9,12 +9,21 @@ import pytest
 
 from tests.conftest import PYTHON, Workplace
 from tests.stand_ins import index as faults
+from tests.stand_ins.index import Index, serving
+from tests.stand_ins.sources import write_source
 from tests.stand_ins.wheels import make_sdist, make_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LINUX = "x86_64-manylinux_2_28"
+
+
+@pytest.fixture
+def other() -> Iterator[Index]:
+    with serving(Index()) as served:
+        yield served
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -423,3 +432,71 @@ def test_a_version_that_only_one_target_has_stands_too(workplace: Workplace) -> 
     workplace.index.add(make_wheel("beta", "2.0"))
     workplace.bundle("solve.py", *platforms, "-P", "beta")
     assert [path.name[:9] for path in sorted((bundle / "wheels").iterdir())] == ["alpha-1.0", "alpha-2.0", "beta-2.0-"]
+
+
+def test_what_works_for_an_older_python_than_this_works_with_all_options(workplace: Workplace) -> None:
+    """uv pip would take the Python that it runs on for the oldest one."""
+    workplace.index.add(make_wheel("alpha"))
+    workplace.index.add(make_wheel("beta"))
+    (workplace.folder / "requirements.txt").write_text("alpha\n")
+    workplace.script("solve.py", "alpha")
+    for arguments in (["solve.py"], ["solve.py", "-P", "alpha"], ["solve.py", "--with", "beta"], ["requirements.txt"]):
+        done = workplace.run("bundle", *arguments, "--python", "3.9", "--python", "3.13", "--platform", "windows")
+        assert done.returncode == 0, done.stderr
+
+
+def test_settings_of_the_working_folder_hold_for_every_way_to_resolve(workplace: Workplace, other: Index) -> None:
+    """Else a package would come from another index because one option more was given."""
+    for name in ("alpha", "beta", "gamma"):
+        workplace.index.add(make_wheel(name, "1.0"))
+        other.add(make_wheel(name, "9.0"))
+    workplace.environment["UV_DEFAULT_INDEX"] = ""
+    home = workplace.folder.parent / "home" / ".config" / "uv"
+    home.mkdir(parents=True)
+    (home / "uv.toml").write_text(f'[[index]]\nurl = "{other.url}/simple"\ndefault = true\n')
+    (workplace.folder / "uv.toml").write_text(f'[[index]]\nurl = "{workplace.index.url}/simple"\ndefault = true\n')
+    workplace.script("solve.py", "alpha", "beta")
+    for options in ((), ("-P", "alpha"), ("--with", "gamma")):
+        bundle = workplace.bundle("solve.py", *options)
+        assert {path.name.split("-")[1] for path in (bundle / "wheels").iterdir()} == {"1.0"}, options
+
+
+@pytest.mark.parametrize("option", ["--with", "-P"])
+def test_a_dependency_may_be_called_like_anything(workplace: Workplace, option: str) -> None:
+    for name in ("alpha", "script"):
+        workplace.index.add(make_wheel(name))
+    workplace.script("solve.py", "alpha", "script")
+    workplace.bundle("solve.py")
+    bundle = workplace.bundle("solve.py", option, "alpha")
+    assert len(list((bundle / "wheels").iterdir())) == 2
+
+
+def test_paths_are_found_also_where_the_temporary_folder_is_a_link(workplace: Workplace, tmp_path: Path) -> None:
+    """As on macOS."""
+    write_source(workplace.folder / "libs" / "mine", "mine")
+    (workplace.folder / "requirements.txt").write_text("./libs/mine\n")
+    deep = tmp_path / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(deep)
+    bundle = workplace.bundle("requirements.txt", TMPDIR=str(tmp_path / "link"))
+    assert [path.name.split("-")[0] for path in (bundle / "wheels").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "marker = \"os_name ~= 'posix'\"",
+        "marker = \"extra == 'x'\"",
+        '[packages.vcs]\ntype = "git"\nurl = "https://x.test/a\\u0000b"\ncommit-id = "' + "a" * 40 + '"',
+        '[packages.vcs]\ntype = "git"\nurl = "ext::sh -c true"\ncommit-id = "' + "a" * 40 + '"',
+        '[packages.archive]\nurl = "http://[x/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "' + "a" * 64 + '"}',
+        '[packages.archive]\nurl = "file:///a%00b/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "' + "a" * 64 + '"}',
+        "x = " + "[" * 3000,
+    ],
+)
+def test_a_lock_that_must_not_be_trusted_is_refused_in_words(workplace: Workplace, lines: str) -> None:
+    lock = f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "alpha"\nversion = "1.0"\n{lines}\n'
+    (workplace.folder / "pylock.toml").write_text(lock)
+    done = workplace.run("bundle", "pylock.toml", "--python", PYTHON)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert "error: " in done.stderr

@@ -8,8 +8,10 @@ import pytest
 
 from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
+from wheelhouse.credentials import Credentials
 from wheelhouse.download import Downloads
 from wheelhouse.errors import DownloadsFailed, FileFault
+from wheelhouse.mirrors import mirrors
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -139,7 +141,7 @@ def test_a_redirect_to_another_host_takes_no_credentials_with_it(
         target = f"{other.url.replace('127.0.0.1', 'localhost')}/files/{remote.filename}"
         index.faults[remote.filename] = lambda handler, _, __: handler.send(302, b"", Location=target)
         host = index.url.removeprefix("http://")
-        downloads = Downloads([remote], tmp_path, {host: ("me", "secret")})
+        downloads = Downloads([remote], tmp_path, Credentials(indexes={f"http://{host}/simple": ("me", "secret")}))
         list(downloads.run())
     assert seen == [None]
 
@@ -221,3 +223,45 @@ def test_a_folder_that_is_a_simple_index_is_a_mirror_too(index: Index, tmp_path:
     downloads = Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror])
     list(downloads.run())
     assert downloads.fetched == [wheel]
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://\xff\xfe/", "ftp://x.test/y"])
+def test_a_redirect_to_nowhere_is_told_in_words(index: Index, tmp_path: Path, place: str) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = lambda handler, _data, _before: handler.send(302, b"", Location=place)
+    with pytest.raises(DownloadsFailed, match=NAME):
+        fetch([wheel], tmp_path)
+
+
+def test_a_server_that_asks_for_a_week_gets_a_minute(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheelhouse.http._LONGEST_WAIT", 0.1)
+    wheel = offer(index)
+    index.faults[NAME] = lambda handler, _data, _before: handler.send(503, b"", Retry_After="604800")
+    with pytest.raises(DownloadsFailed, match="503"):
+        fetch([wheel], tmp_path)
+
+
+def test_passwords_travel_in_utf_8(index: Index, tmp_path: Path) -> None:
+    wheel = offer(index)
+    index.password = "p\u00e4\u20ac"  # noqa: S105 - of nobody
+    downloads = Downloads([wheel], tmp_path, Credentials(indexes={f"{index.url}/simple": ("me", index.password)}))
+    list(downloads.run())
+    assert downloads.fetched == [wheel]
+
+
+@pytest.mark.parametrize("page", [b'<a href="http://[x#sha256=00">', b"<![foo[", b"\xff", b""])
+def test_a_page_that_is_none_lists_nothing(index: Index, tmp_path: Path, page: bytes) -> None:
+    wheel = offer(index)
+    index.faults[NAME] = faults.missing
+    (tmp_path / "alpha").mkdir()
+    (tmp_path / "alpha" / "index.html").write_bytes(page)
+    with pytest.raises(DownloadsFailed, match="404"):
+        list(Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [tmp_path.as_uri()]).run())
+
+
+def test_an_index_elsewhere_does_not_lead_to_files_of_this_machine() -> None:
+    page = b'<a href="file:///dev/zero#sha256=00">x</a><a href="https://x.test/y#sha256=00">y</a>'
+    assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda _: page)) == ["https://x.test/y"]
+    assert len(list(mirrors("alpha", "00", ["file:///mirror"], lambda _: page))) == 2

@@ -37,3 +37,8 @@ def test_the_choice_of_bundles_is_listed() -> None:
     text = str(NoBundle(Path("/work"), [Path("b.bundle"), Path("a.bundle")]))
     assert text == "/work: 2 bundles here. Name those to publish:\n  a.bundle\n  b.bundle"
     assert "Make one with `bundle SCRIPT`" in str(NoBundle(Path("/work"), []))
+
+
+def test_a_password_may_hold_quotes() -> None:
+    for password in ("it's", 'a"b', "<c>", "d@e"):
+        assert redacted(f"got 'http://me:{password}@x.test/a.whl'") == "got 'http://x.test/a.whl'"

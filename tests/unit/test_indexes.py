@@ -31,7 +31,11 @@ def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
 ) -> None:
     monkeypatch.setenv("UV_INDEX", "https://env.test/simple")
     settings = {
-        "index": [{"name": "a", "url": "https://a.test/simple"}, {"url": "https://b.test/simple", "default": True}],
+        "index": [
+            {"name": "a", "url": "https://a.test/simple"},
+            {"url": "https://b.test/simple", "default": True},
+            {"name": "special", "url": "https://d.test/simple", "explicit": True},
+        ],
         "extra-index-url": ["https://c.test/simple"],
         "find-links": ["wheels"],
     }
@@ -61,4 +65,7 @@ def test_a_project_is_looked_for_in_every_index_but_those_of_one_choice(
 
 def test_whatever_a_script_comes_from_may_have_a_password(tmp_path: Path) -> None:
     found = script(tmp_path, {"index-url": "https://a:b@x.test/simple"}, "alpha @ https://c:d@y.test/alpha-1.0.tar.gz")
-    assert indexes.credentials([found]) == {"x.test": ("a", "b"), "y.test": ("c", "d")}
+    assert indexes.credentials([found]).indexes == {
+        "https://x.test/simple": ("a", "b"),
+        "https://y.test/alpha-1.0.tar.gz": ("c", "d"),
+    }

@@ -192,7 +192,7 @@ def test_the_lock_of_a_target_is_a_valid_pylock_that_selects_the_same_wheels() -
 
 def test_a_pypy_that_may_have_one_abi_or_another_is_to_be_named_more_exactly() -> None:
     found = resolution(package("alpha", wheel("alpha-1.0-pp311-pypy311_pp73-win_amd64.whl")))
-    with pytest.raises(NoWheels, match=r"fits some releases of this Python only: name one, such as 3\.11\.15"):
+    with pytest.raises(NoWheels, match=r"fits some releases of this Python only: name one, such as pypy3\.11\.15"):
         chosen(found, target("pypy3.11", "windows"))
     assert chosen(found, target("pypy3.11.15", "windows"))
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from wheelhouse.credentials import index_credentials
-from wheelhouse.uv_settings import faults_of, user_settings
+from wheelhouse.uv_settings import combined, faults_of, user_settings, working_settings
 
 
 def test_the_users_own_settings_of_uv_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +16,7 @@ def test_the_users_own_settings_of_uv_count_too(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "uv" / "uv.toml"
     path.parent.mkdir()
     path.write_text('[[index]]\nurl = "https://a:b@x.test/simple"\n')
-    assert index_credentials([user_settings()]) == {"x.test": ("a", "b")}
+    assert user_settings() == {"index": [{"url": "https://a:b@x.test/simple"}]}
     for text in ("no toml", "index = 3"):
         path.write_text(text)
         assert user_settings() == {}, "uv says so itself"
@@ -52,3 +51,27 @@ def test_settings_of_a_wrong_shape_are_named(settings: dict[str, Any], fault: st
 def test_settings_of_the_right_shape_are_uvs_business() -> None:
     assert not faults_of({})
     assert not faults_of({"index": [{"url": "nonsense"}], "sources": {"a": [{"git": "x"}, {"index": "y"}]}, "odd": 3})
+
+
+def test_the_working_folder_and_those_above_it_have_settings_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("UV_CONFIG_FILE", "UV_NO_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    here = tmp_path / "a" / "b"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    (tmp_path / "pyproject.toml").write_text('[tool.uv]\nfind-links = ["wheels"]\n')
+    (here / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    assert working_settings() == {"find-links": [str(tmp_path / "wheels")]}
+    (tmp_path / "a" / "uv.toml").write_text('index = [{ url = "flat" }]\n')
+    assert working_settings() == {"index": [{"url": str(tmp_path / "a" / "flat")}]}
+    (here / "uv.toml").write_text("no toml")
+    assert working_settings() == {}, "uv says so itself"
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "other.toml"))
+    assert working_settings() == user_settings() == {}
+
+
+def test_settings_are_combined_as_uv_combines_them() -> None:
+    first, second = {"a": [1], "b": "x"}, {"a": [2], "b": "y", "c": 3}
+    assert combined(first, second) == {"a": [1, 2], "b": "x", "c": 3}
