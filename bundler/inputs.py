@@ -152,9 +152,15 @@ def _with(script: Script, extras: Extras) -> Script:
     added = extras.requirements or extras.constraints or extras.overrides
     if not added and not extras.pip_tools:
         return script
-    if script.lock is not None:
-        fact = "cannot be resolved otherwise than its lock says" if script.kind != "requirements" else "is complete"
-        raise ScriptFault(script.source or script.path, fact, "Leave out --with, --constraint, --override, --resolver.")
+    if script.kind == "requirements" and added:
+        fact = "holds all that it asks for, its bounds too"
+        raise ScriptFault(
+            script.source or script.path, fact, "Write what --with, --constraint, --override say into it."
+        )
+    if script.lock is not None and script.kind != "requirements":
+        fact = f"cannot be resolved otherwise than {script.lock.name} says"
+        advice = "Leave out --with, --constraint, --override and --resolver, or take the lock away."
+        raise ScriptFault(script.source or script.path, fact, advice)
     settings: dict[str, Any] = dict(script.metadata.get("tool", {}).get("uv", {}))
     if extras.pip_tools and settings:
         fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would pass over"
@@ -197,7 +203,9 @@ def resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resoluti
     """
     if PIP_TOOLS in script.resolved_with:
         constraints = script.metadata.get("tool", {}).get("uv", {}).get("constraint-dependencies", [])
-        return pip_tools.resolve(script.name, script.dependencies, constraints, folder, script.keep)
+        source = script.source if script.kind == "requirements" else None
+        wanted = [f'-r "{source.absolute().as_posix()}"'] if source else script.dependencies
+        return pip_tools.resolve(script.name, wanted, constraints, folder, script.keep)
     if script.kind == "requirements":
         oldest = min((target.runtime.minor for target in targets), key=Version)
         return resolution.resolve_requirements(script.source or script.path, oldest, folder, script.keep)

@@ -148,7 +148,8 @@ def rehearse(
 ) -> None:
     """Run the job of PUBLICATION here, as an evaluator would, with no network.
 
-    Shows its console output and prints the path of every file that it produced. Fails when the job does.
+    Shows its console output and prints the path of every file that it produced. Fails when the job does. The script
+    takes its arguments from the environment variable BUNDLER_ARGUMENTS, here as there.
 
     \b
     Example:

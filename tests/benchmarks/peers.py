@@ -126,20 +126,26 @@ def measure(case: Case, peers: Path, rounds: int) -> None:
     }
     rows: dict[str, list[float]] = {}
     did: dict[str, str] = {}
+    whole: dict[str, bool] = {}
     for _ in range(rounds):
         for name, way in ways.items():
             with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
                 started = time.perf_counter()
                 try:
                     found, targets = way(case, Path(scratch), peers)
-                    did[name] = f"{len(list(found.glob('*.whl')))} wheels for {targets} of {case.count} targets"
                 except Refused as fault:
-                    did[name] = f"refused: {fault}"
+                    did[name], whole[name] = f"refused: {fault}", False
+                    continue
                 rows.setdefault(name, []).append(time.perf_counter() - started)
+                did[name] = f"{len(list(found.glob('*.whl')))} wheels for {targets} of {case.count} targets"
+                whole[name] = targets == case.count
     medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
     print(f"\n{case.name}: {', '.join(case.requirements)}, median of {rounds}")
-    for name, seconds in medians.items():
-        print(f"  {name:28} {seconds:7.2f} s   {seconds / medians['bundle']:5.2f} x ours   {did[name]}")
+    for name in ways:
+        # Who does less than all is not compared.
+        ratio = f"{medians[name] / medians['bundle']:5.2f} x ours" if whole[name] else " " * 12
+        seconds = f"{medians[name]:7.2f} s" if name in medians else " " * 9
+        print(f"  {name:28} {seconds}   {ratio}   {did[name]}")
 
 
 def main() -> None:

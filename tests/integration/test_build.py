@@ -346,3 +346,15 @@ def test_what_was_built_here_for_a_newer_c_library_is_refused_for_a_target_with_
     old, new = (Target(python=PYTHON, platform=parse_platform(f"x86_64-manylinux_2_{minor}")) for minor in (28, 34))
     assert "needs glibc 2.34" in str(misfit(tmp_path / name, old))
     assert misfit(tmp_path / name, new) is None
+
+
+def test_a_requirements_file_is_resolved_by_pip_tools_too(workplace: Workplace) -> None:
+    workplace.environment["PIP_INDEX_URL"] = f"{workplace.index.url}/simple"
+    for version in ("1.0", "2.0"):
+        workplace.index.add(make_wheel("alpha", version))
+    folder = workplace.folder / "with space"
+    folder.mkdir()
+    (folder / "all of it.txt").write_text("-r more.txt\n")
+    (folder / "more.txt").write_text("alpha<2\n")
+    bundle = workplace.bundle(folder / "all of it.txt", "--resolver", "pip-tools")
+    assert [path.name for path in (bundle / "wheels").iterdir()] == ["alpha-1.0-py3-none-any.whl"]
