@@ -14,7 +14,9 @@ from bundler import indexes, inputs
 from bundler.contents import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
 from bundler.progress import Progress
+from bundler.quantity import counted
 from bundler.script import read_script
+from bundler.upgrade import changes
 from bundler.verify import foreign_files, read_manifest, verify
 from wheelhouse import files, interpreter, lock, toml, uv
 from wheelhouse.build import Builder
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
+    from bundler.manifest import Manifest
     from bundler.script import Script
     from wheelhouse.download import Remote
     from wheelhouse.lock import Pin
@@ -106,8 +109,9 @@ def build(
         contents = _resolve(scripts, targets, tools, builder, Path(scratch).resolve(), pool)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
-    if (before := _targets_of(output)) not in ([], sorted(target.name for target in targets)):
-        yield Progress(text=f"{output} is replaced; it was for {', '.join(before)}")
+    before = _before(output)
+    if before and {entry.name for entry in before.targets} != {target.name for target in targets}:
+        yield Progress(text=f"{output} is replaced; it was for {', '.join(entry.name for entry in before.targets)}")
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
@@ -115,7 +119,9 @@ def build(
         wanted = [*remotes["wheels"], *remotes["pythons"]]
         downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(scripts))
         for received in downloads.run():
-            yield Progress(text=f"Downloading {downloads.absent} files", done=received, total=downloads.total)
+            yield Progress(
+                text=f"Downloading {counted(downloads.absent, 'file')}", done=received, total=downloads.total
+            )
         for future in writing:
             future.result()
         with files.explained(folder):
@@ -126,10 +132,12 @@ def build(
             for remote in those:
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, contents)
+    if before and (changed := changes(before, manifest)):
+        yield Progress(text=f"Changed: {', '.join(changed)}")
     size = sum(file.size for file in manifest.files)
+    wheels, fetched = counted(len(remotes["wheels"]), "wheel"), counted(len(downloads.fetched), "file")
     yield Progress(
-        text=f"Bundled {len(remotes['wheels'])} wheels ({len(downloads.fetched)} files downloaded) for {len(targets)} "
-        f"target{'s'[: len(targets) != 1]}, {size / 1e6:.1f} MB"
+        text=f"Bundled {wheels} ({fetched} downloaded) for {counted(len(targets), 'target')}, {size / 1e6:.1f} MB"
     )
 
 
@@ -166,12 +174,12 @@ def _resolve(
     return Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
 
 
-def _targets_of(output: Path) -> list[str]:
-    """Return the names of the targets of the bundle at `output`, none where there is none."""
+def _before(output: Path) -> Manifest | None:
+    """Return the manifest of the bundle at `output`, None where there is none."""
     try:
-        return sorted(target.name for target in read_manifest(output).targets)
+        return read_manifest(output)
     except (BundlerError, WheelhouseError):
-        return []
+        return None
 
 
 def _uv_script(like: Script, folder: Path) -> Script:

@@ -23,16 +23,18 @@ def variables(scripts: Sequence[Script]) -> dict[str, str]:
     """Return the variables that tell uv of the indexes of `scripts`, beside those that the environment has."""
     words: dict[str, list[str]] = {}
     for settings in _tables(scripts):
+        flat = [index["url"] for index in settings.get("index", []) if index.get("format") == "flat"]
         for index in filter(_is_common, settings.get("index", [])):
             named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
             words.setdefault("UV_DEFAULT_INDEX" if index.get("default") else "UV_INDEX", []).append(named)
         words.setdefault("UV_INDEX", []).extend(settings.get("extra-index-url", []))
-        words.setdefault("UV_FIND_LINKS", []).extend(settings.get("find-links", []))
+        words.setdefault("UV_FIND_LINKS", []).extend([*settings.get("find-links", []), *flat])
         if "index-url" in settings:
             words.setdefault("UV_DEFAULT_INDEX", []).append(settings["index-url"])
-    # uv takes one default, and several of the others, with spaces between them.
+    # uv takes one default, and several of the others.
+    between = {"UV_INDEX": " ", "UV_FIND_LINKS": ","}
     return {
-        name: (values[0] if name == "UV_DEFAULT_INDEX" else " ".join([*values, os.environ.get(name, "")]).strip())
+        name: between[name].join(filter(None, [*values, os.environ.get(name)])) if name in between else values[0]
         for name, values in words.items()
         if values
     }

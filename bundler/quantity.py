@@ -23,3 +23,8 @@ def parse_duration(value: object) -> float:
     if not found:
         raise ValueError(f"{value!r} is no duration; write it like 90 min or 2 h")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 file", "2 files"."""
+    return f"{number} {noun}{'s'[: number != 1]}"

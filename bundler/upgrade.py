@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bundler.manifest import Manifest
     from bundler.script import Script
 
 
@@ -46,6 +47,25 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
         replace(script, keep=tuple(f"{name}=={at}" for name, at in sorted(found[script.name]) if name not in upgraded))
         for script in scripts
     ]
+
+
+def changes(before: Manifest, after: Manifest) -> list[str]:
+    """Return, in words, the packages of which two bundles hold other versions."""
+    old, new = _versions(before), _versions(after)
+    return [
+        f"{name} {' and '.join(sorted(old.get(name, {'none'})))} -> {' and '.join(sorted(new.get(name, {'none'})))}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _versions(manifest: Manifest) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for target in manifest.targets:
+        for filename in (filename for filenames in target.wheels.values() for filename in filenames):
+            project, version = parse_wheel_filename(filename)[:2]
+            found.setdefault(project, set()).add(str(version))
+    return found
 
 
 def _command(script: Script) -> str:

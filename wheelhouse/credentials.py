@@ -91,10 +91,10 @@ def environment_indexes() -> list[str]:
 
 def _of_environment(variables: Iterable[str] = _VARIABLES) -> Iterator[tuple[str, str]]:
     for variable in variables:
-        for word in re.split(r"[\s,]+" if variable == "UV_FIND_LINKS" else r"\s+", os.environ.get(variable, "")):
+        # None is a run of white space.
+        for word in os.environ.get(variable, "").split("," if variable == "UV_FIND_LINKS" else None):
             named = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", word)
-            if word:
-                yield (named[1], named[2]) if named else ("", word)
+            yield (named[1], named[2]) if named else ("", word)
 
 
 def _of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -112,8 +112,7 @@ def _sources(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _of_repository(url: str) -> tuple[str, tuple[str, str]]:
     bare, user, password = split_user(url)
-    before, _, name = bare.rpartition("/")
-    return f"{before}/{name.partition('@')[0]}", (user, password)
+    return re.sub(r"(?<!/)@.*", "", bare), (user, password)  # a branch or a commit
 
 
 def _of_keyring(url: str, user: str) -> str:

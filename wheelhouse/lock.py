@@ -63,7 +63,9 @@ def pins(
     if misfits and not resolution.locked and again:
         code, out, err = again(target)
         if code:
-            raise NoWheels(subject, str(target), misfits, err)
+            # uv was asked for wheels only, and would speak of what is to be built.
+            words = "" if builder.names or builder.everything else err
+            raise NoWheels(subject, str(target), misfits, words)
         chosen, misfits = _select(
             parse(out, subject), requires_python, target, subject, builder, again_base or resolution.base
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,9 +98,9 @@ def preferences(folder: Path, keep: Sequence[str]) -> Path:
 def included(path: Path) -> dict[Path, str]:
     """Return the text of a requirements file and of all that it includes, by path, its continued lines made one."""
     found: dict[Path, str] = {}
-    left = [path.absolute()]
+    left = [path]
     while left:
-        here = left.pop()
+        here = Path(os.path.realpath(left.pop()))  # one name for each, and no fault for a link to itself
         if here in found or (found and not here.is_file()):
             continue
         with files.explained(here):

@@ -44,7 +44,7 @@ def test_only_the_path_of_the_bundle_is_on_standard_output(workplace: Workplace)
     workplace.script("solve.py", "alpha")
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (0, "solve.bundle\n")
-    assert "1 wheels (1 files downloaded)" in done.stderr
+    assert "1 wheel (1 file downloaded)" in done.stderr
 
 
 def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Workplace) -> None:
@@ -373,8 +373,9 @@ def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stan
     script = workplace.script("solve.py", "alpha", "beta")
     bundle = workplace.bundle("solve.py")
     add("2.0")
-    workplace.bundle("solve.py", "--upgrade-package", "Beta")
-    assert versions() == ["alpha-1.0", "beta-2.0"]
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade-package", "Beta")
+    assert versions() == ["alpha-1.0", "beta-2.0"], done.stderr
+    assert "Changed: beta 1.0 -> 2.0\n" in done.stderr
     add("3.0")
     workplace.bundle("solve.py")
     assert versions() == ["alpha-1.0", "beta-2.0"], "it is up to date"

@@ -43,14 +43,14 @@ def test_sources_and_other_texts_count_too(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TOKEN", "h")
     table = {"sources": {"x": {"git": "https://a:b@x.test/r.git"}, "y": [{"url": "https://c:d@y.test/y.whl"}]}}
     texts = ["z @ https://e:f@z.test/z.whl", "--index-url https://g:${TOKEN}@w.test/simple\nmail a@b.test"]
-    texts += ["v @ git+https://i:j@v.test/r.git@main#subdirectory=x"]
+    texts += ["v @ git+https://i:j@v.test/@team/r.git@a/branch#subdirectory=x"]
     found = find_credentials([table], texts)
     assert found.indexes == {
         "https://y.test/y.whl": ("c", "d"),
         "https://z.test/z.whl": ("e", "f"),
         "https://w.test/simple": ("g", "h"),
     }
-    assert found.repositories == {"https://x.test/r.git": ("a", "b"), "https://v.test/r.git": ("i", "j")}
+    assert found.repositories == {"https://x.test/r.git": ("a", "b"), "https://v.test/@team/r.git": ("i", "j")}
 
 
 def test_of_several_indexes_of_a_host_the_nearest_serves_a_file() -> None:

@@ -30,6 +30,7 @@ def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_INDEX", "https://env.test/simple")
+    monkeypatch.setenv("UV_FIND_LINKS", "here")
     settings = {
         "index": [
             {"name": "a", "url": "https://a.test/simple"},
@@ -37,12 +38,12 @@ def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
             {"name": "special", "url": "https://d.test/simple", "explicit": True},
         ],
         "extra-index-url": ["https://c.test/simple"],
-        "find-links": ["wheels"],
+        "find-links": ["wheels", "https://flat.test/"],
     }
     assert indexes.variables([script(tmp_path, settings)]) == {
         "UV_INDEX": "a=https://a.test/simple https://c.test/simple https://env.test/simple",
         "UV_DEFAULT_INDEX": "https://b.test/simple",
-        "UV_FIND_LINKS": str(tmp_path / "wheels"),
+        "UV_FIND_LINKS": f"{tmp_path / 'wheels'},https://flat.test/,here",
     }
 
 

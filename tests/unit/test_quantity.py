@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.quantity import parse_duration, parse_size
+from bundler.quantity import counted, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_what_is_neither_is_refused_with_an_example(text: object) -> None:
 @given(st.integers(min_value=0, max_value=10**15))
 def test_a_number_of_bytes_is_itself(size: int) -> None:
     assert parse_size(str(size)) == size
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
