@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import click
 
@@ -53,10 +54,11 @@ def _run(command: click.Command) -> None:
         code = fault.exit_code
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted; what was there before is still as it was.")
-        # A download that waits for its server would be waited for at a regular exit.
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(_INTERRUPTED)
+        _leave(_INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == _TERMINATED:
+            _leave(_TERMINATED)
+        raise
     except (BundlerError, WheelhouseError) as fault:
         say(f"error: {fault}")
         code = 1
@@ -66,6 +68,13 @@ def _run(command: click.Command) -> None:
         say(f"error: {fault.filename or 'a temporary file'}: {fault.strerror}.")
         code = 1
     sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once; a download that waits for its server would be waited for at a regular exit."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def main() -> None:

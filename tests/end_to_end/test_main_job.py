@@ -493,7 +493,10 @@ def start(workplace: Workplace, *command: str) -> subprocess.Popen[str]:
     )
 
 
-def test_an_interrupted_bundle_leaves_the_good_one_of_before(workplace: Workplace) -> None:
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_bundle_leaves_the_good_one_of_before(
+    workplace: Workplace, how: signal.Signals, code: int
+) -> None:
     published(workplace)
     bundle = workplace.folder / "solve.bundle"
     before = tree(bundle)
@@ -505,13 +508,13 @@ def test_an_interrupted_bundle_leaves_the_good_one_of_before(workplace: Workplac
             time.sleep(0.02)
         asked = time.monotonic()
         while process.poll() is None and time.monotonic() - asked < 30:
-            process.send_signal(signal.SIGINT)  # again after a moment, as a person would
+            process.send_signal(how)  # again after a moment, as a person would
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=3)
         out, err = process.communicate()
     assert time.monotonic() - asked < 5  # the first signal ends it, or the second after 3 s
-    assert (process.returncode, out) == (130, "")
-    assert "Interrupted" in err
+    assert (process.returncode, out) == (code, "")
+    assert ("Interrupted" in err) == (how == signal.SIGINT)
     assert "Traceback" not in err
     assert tree(bundle) == before
     del workplace.index.faults[name]
