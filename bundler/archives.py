@@ -38,9 +38,8 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     with files.explained(path):
         try:
             with tarfile.open(bundle / entry.interpreter) as tar:
-                # Keeps links and names inside; a Python without filters (before 3.10.12, 3.11.4) refuses.
-                tar.extractall(scratch, filter="data")
-        except (tarfile.TarError, EOFError, TypeError) as fault:
+                _extract(tar, scratch)
+        except (tarfile.TarError, EOFError) as fault:
             raise FileFault(bundle / entry.interpreter, OSError(str(fault))) from fault
     version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
     runtime = parse_runtime(entry.python)
@@ -55,6 +54,19 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     if entry.system != "Windows":
         complete(scratch / _PYTHON, packages, [bundle / "wheels" / name for name in entry.wheels[script]])
     files.pack(scratch / _PYTHON, path, _PYTHON)
+
+
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    """Extract `tar` into `folder`, no name and no link leading out of it; raise `tarfile.TarError`."""
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    # Python 3.11.2, which Debian 12 has, cannot filter yet: of links only those to a neighbour are sure to stay inside.
+    for member in tar.getmembers():
+        neighbour = member.issym() and "/" not in member.linkname and member.linkname.strip(".")
+        if not files.safe_path(member.name) or not (member.isfile() or member.isdir() or neighbour):
+            raise tarfile.ExtractError(f"{member.name!r} may lead out of it; a Python from 3.11.4 on can tell")
+    tar.extractall(folder)  # noqa: S202 - checked above
 
 
 def pack_cache(base: Path, script: str, entry: TargetEntry, scratch: Path, path: Path) -> None:
