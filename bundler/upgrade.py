@@ -27,14 +27,9 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
     if not output.exists():
         raise NothingToUpgrade(output)
     manifest = read_manifest(output)
-    found: dict[str, set[tuple[str, str]]] = {script.name: set() for script in scripts}
-    for target in manifest.targets:
-        for name, filenames in target.wheels.items():
-            for filename in filenames:
-                project, version = parse_wheel_filename(filename)[:2]
-                found.get(name, set()).add((project, str(version)))
+    found = {script.name: _versions(manifest, script.name) for script in scripts}
     upgraded = {canonicalize_name(name) for name in packages}
-    held = {project for pins in found.values() for project, _ in pins}
+    held = {project for versions in found.values() for project in versions}
     faults: list[Exception] = [NotInBundle(name, output) for name in sorted(upgraded - held)]
     faults += [
         ScriptFault(script.source or script.path, "has the versions of its lock", f"Upgrade that: {_command(script)}.")
@@ -43,10 +38,11 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
     ]
     if faults:
         raise Faults(faults)
-    return [
-        replace(script, keep=tuple(f"{name}=={at}" for name, at in sorted(found[script.name]) if name not in upgraded))
-        for script in scripts
-    ]
+    pins = {
+        name: [f"{project}=={at}" for project in sorted(versions.keys() - upgraded) for at in sorted(versions[project])]
+        for name, versions in found.items()
+    }
+    return [replace(script, keep=tuple(pins[script.name])) for script in scripts]
 
 
 def changes(before: Manifest, after: Manifest) -> list[str]:
@@ -59,12 +55,13 @@ def changes(before: Manifest, after: Manifest) -> list[str]:
     ]
 
 
-def _versions(manifest: Manifest) -> dict[str, set[str]]:
+def _versions(manifest: Manifest, script: str | None = None) -> dict[str, set[str]]:
+    """Return the versions of each project that `script`, or any, installs on some target."""
     found: dict[str, set[str]] = {}
     for target in manifest.targets:
-        for filename in (filename for filenames in target.wheels.values() for filename in filenames):
-            project, version = parse_wheel_filename(filename)[:2]
-            found.setdefault(project, set()).add(str(version))
+        for name, filenames in target.wheels.items():
+            for project, version, *_ in map(parse_wheel_filename, filenames if script in (None, name) else ()):
+                found.setdefault(project, set()).add(str(version))
     return found
 
 
