@@ -18,20 +18,20 @@ from bundler.quantity import counted
 from bundler.script import read_script
 from bundler.upgrade import changes
 from bundler.verify import foreign_files, read_manifest, verify
-from wheelhouse import files, interpreter, lock, toml, uv
+from wheelhouse import files, interpreter, selection, toml, uv
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from bundler.manifest import Manifest
     from bundler.script import Script
     from wheelhouse.download import Remote
-    from wheelhouse.lock import Pin
     from wheelhouse.resolution import Resolution
+    from wheelhouse.selection import Selection
     from wheelhouse.target import Target
 
 # uv calls that run at once; each is one process that waits for the network or writes one file.
@@ -106,7 +106,9 @@ def build(
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         # Resolved, since uv counts ".." in paths by their names.
-        contents = _resolve(scripts, targets, tools, builder, Path(scratch).resolve(), pool)
+        contents, notes = _resolve(scripts, targets, tools, builder, Path(scratch).resolve(), pool)
+    for note in notes:
+        yield Progress(text=note)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
     before = _before(output)
@@ -148,8 +150,8 @@ def _resolve(
     builder: Builder,
     scratch: Path,
     pool: ThreadPoolExecutor,
-) -> Contents:
-    """Return all that the bundle will hold; raise `Faults` with all that is missing."""
+) -> tuple[Contents, list[str]]:
+    """Return all that the bundle will hold and what to say of it; raise `Faults` with all that is missing."""
     stand_in = _uv_script(scripts[0], scratch) if tools.uv else None
     all_scripts = [*scripts, *([stand_in] if stand_in else [])]
     resolving = []
@@ -163,7 +165,8 @@ def _resolve(
     resolutions, faults = attempt_all(lambda future: future.result(), resolving)
     if faults:
         raise Faults(faults)
-    installs = _installs(all_scripts, resolutions, targets, builder, scratch, pool)
+    selections = _selections(all_scripts, resolutions, targets, builder, scratch, pool)
+    installs = {(script.name, target.name): found.pins for script, target, found in selections}
     uvs = {target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name}
     archives, faults = attempt_all(
         lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
@@ -171,7 +174,13 @@ def _resolve(
     if faults:
         raise Faults(faults)
     interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=False)}
-    return Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
+    contents = Contents(scripts=scripts, targets=targets, installs=installs, uvs=uvs, interpreters=interpreters)
+    return contents, [
+        f"{script.name} installs other versions on {target}, since no wheels fit: "
+        + ", ".join(f"{name} {before} -> {after}" for name, before, after in found.changes)
+        for script, target, found in selections
+        if found.changes
+    ]
 
 
 def _before(output: Path) -> Manifest | None:
@@ -214,15 +223,15 @@ def _refuse_foreign(output: Path) -> None:
         raise OutputTaken(output)
 
 
-def _installs(
+def _selections(
     scripts: Sequence[Script],
     resolutions: Sequence[Resolution],
     targets: Sequence[Target],
     builder: Builder,
     scratch: Path,
     pool: ThreadPoolExecutor,
-) -> Mapping[tuple[str, str], Sequence[Pin]]:
-    """Return what each script installs on each target, by both names; raise `Faults` with all that is missing."""
+) -> list[tuple[Script, Target, Selection]]:
+    """Return what each script installs on each target; raise `Faults` with all that is missing."""
     pairs = [
         (script, resolution, target)
         for script, resolution in zip(scripts, resolutions, strict=True)
@@ -232,8 +241,9 @@ def _installs(
     for number, (script, resolution, target) in enumerate(pairs):
         folder = scratch / str(number)
         folder.mkdir()
-        futures.append(pool.submit(lock.pins, resolution, target, builder, inputs.again(script, folder), folder))
+        resolve_for = inputs.resolve_for(script, folder)
+        futures.append(pool.submit(selection.select, resolution, target, builder, resolve_for))
     found, faults = attempt_all(lambda future: future.result(), futures)
     if faults:
         raise Faults(faults)
-    return {(script.name, target.name): pins for (script, _, target), pins in zip(pairs, found, strict=True)}
+    return [(script, target, chosen) for (script, _, target), chosen in zip(pairs, found, strict=True)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.script import Script
     from wheelhouse.interpreter import Archive
-    from wheelhouse.lock import Pin
+    from wheelhouse.selection import Pin
     from wheelhouse.target import Target
     from wheelhouse.wheel import Wheel
 

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from bundler.inputs import PIP_TOOLS
 from wheelhouse import pip_tools
 from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
-from wheelhouse.resolution import included
+from wheelhouse.requirements import included
 from wheelhouse.uv_settings import user_settings, working_settings
 
 if TYPE_CHECKING:

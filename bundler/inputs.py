@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
 
 from bundler.errors import Faults, ScriptFault, attempt_all
 from bundler.script import Script, read_script, require_distinct
-from wheelhouse import files, pip_tools, resolution, toml, uv, uv_settings
+from bundler.settings import settings_of
+from bundler.suggestions import meant
+from wheelhouse import files, lock, pip_tools, requirements, resolution, toml, uv_settings
+from wheelhouse.errors import UvFailed
 from wheelhouse.target import this_platform
 
 if TYPE_CHECKING:
@@ -75,11 +77,17 @@ def read_inputs(paths: Sequence[Path], extras: Extras) -> list[Script]:
     _require_requirements(Path("--with"), extras.requirements)
     # Not Path.resolve, which fails for a link to itself; reading it will, with a sentence.
     distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
-    scripts, faults = attempt_all(lambda path: _with(_read(path), extras), distinct)
+    scripts, faults = attempt_all(lambda path: _checked(_with(_read(path), extras)), distinct)
     faults += require_distinct(scripts)
     if faults:
         raise Faults(faults)
     return scripts
+
+
+def _checked(script: Script) -> Script:
+    """Return `script`; raise `ScriptFault` unless its `[tool.bundler]` can be read."""
+    settings_of(script)
+    return script
 
 
 def _read(path: Path) -> Script:
@@ -197,39 +205,41 @@ def includes_others(script: Script) -> bool:
 
 
 def resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolution:
-    """Resolve `script` for all platforms and the Pythons of `targets`; `folder` is an empty one for what that takes.
+    """Resolve `script` for `targets`, or follow its lock; `folder` is an empty one for what that takes.
 
     Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
     """
+    try:
+        return _resolve(script, targets, folder)
+    except UvFailed as fault:
+        fault.hint = fault.hint or meant(fault.words)
+        raise
+
+
+def _resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolution:
     if PIP_TOOLS in script.resolved_with:
         constraints = script.metadata.get("tool", {}).get("uv", {}).get("constraint-dependencies", [])
         source = script.source if script.kind == "requirements" else None
         wanted = [f'-r "{source.absolute().as_posix()}"'] if source else script.dependencies
         return pip_tools.resolve(script.name, wanted, constraints, folder, script.keep)
     if script.kind == "requirements":
-        oldest = min((target.runtime.minor for target in targets), key=Version)
-        return resolution.resolve_requirements(script.source or script.path, oldest, folder, script.keep)
+        return requirements.resolve(script.source or script.path, targets, folder, script.keep)
     if script.kind == "pylock":
-        return resolution.read_pylock(script.source or script.path)
+        return lock.read_pylock(script.source or script.path)
     if script.kind == "project":
-        return resolution.resolve_folder(script.source or script.path, script.name)
-    if script.resolved_with or script.keep or script.source is not None:
-        copy = folder / script.name
-        copy.write_text(script.copy(), encoding="utf-8")
-        return resolution.resolve_copy(copy, script.keep)
-    return resolution.resolve_script(script.path)
+        return lock.read_project_lock(script.source or script.path, script.name, script.dependencies)
+    if script.lock is not None:
+        return lock.read_script_lock(script.path, script.dependencies, script.requires_python)
+    return resolution.resolve(script.wanted(), targets, folder, script.keep)
 
 
-def again(script: Script, folder: Path) -> Callable[[Target], tuple[int, str, str]]:
-    """Return what resolves `script` for one target, wheels only; paths in the result start from the empty `folder`."""
-    source = script.source if script.kind == "requirements" else None
-    path = source.absolute() if source else folder / "pyproject.toml"
+def resolve_for(script: Script, folder: Path) -> Callable[[Target, bool], Resolution]:
+    """Return what resolves `script` for one target, wheels only, in the empty `folder`.
 
-    def compiled(target: Target) -> tuple[int, str, str]:
-        if source is None:
-            path.write_text(toml.dumps(script.project()), encoding="utf-8")
-        pylock = resolution.preferences(folder, script.keep)
-        code, _, err = uv.compile_for(path, pylock, python=target.python, platform=target.platform.name)
-        return code, "" if code else pylock.read_text(encoding="utf-8"), err
-
-    return compiled
+    Its second argument says whether pre-releases may be taken that nobody asked for.
+    """
+    if script.kind == "requirements":
+        return lambda target, _: requirements.resolve_for(script.source or script.path, target, folder, script.keep)
+    return lambda target, prereleases: resolution.resolve_for(
+        script.wanted(), target, folder, script.keep, prereleases=prereleases
+    )

@@ -16,7 +16,8 @@ from bundler.manifest import target_files
 from wheelhouse import toml, uv_settings
 from wheelhouse.errors import redacted
 from wheelhouse.files import safe_path
-from wheelhouse.resolution import lock_path
+from wheelhouse.lock import lock_path
+from wheelhouse.resolution import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,25 +79,24 @@ class Script:
         folder = self.source if self.kind == "project" and self.source else self.path.absolute().parent
         return uv_settings.absolute(self.metadata.get("tool", {}).get("uv", {}), folder.absolute())
 
-    def project(self) -> dict[str, Any]:
-        """Return the tables of a pyproject.toml with the same dependencies and `[tool.uv]`, for another folder.
+    def wanted(self) -> Wanted:
+        """Return what uv is to resolve, for any folder: paths in it are absolute."""
+        folder = self.path.absolute().parent
+        return Wanted(
+            subject=self.name,
+            dependencies=[_with_absolute_path(dependency, folder) for dependency in self.dependencies],
+            requires_python=self.requires_python,
+            settings=self.uv_settings(),
+        )
 
-        uv leaves out dependencies on the project itself, so it has a name that no package has.
-        """
-        name = f"script-{self.sha256[:16]}"
-        project: dict[str, Any] = {"name": name, "version": "0", "dependencies": list(self.dependencies)}
-        if str(self.requires_python):
-            project["requires-python"] = str(self.requires_python)
-        settings = uv_settings.combined(self.uv_settings(), uv_settings.working_settings())
-        return {"project": project, "tool": {"uv": settings}} if settings else {"project": project}
 
-    def copy(self) -> str:
-        """Return a script of the same dependencies and `[tool.uv]`, for another folder."""
-        tables: dict[str, Any] = {"dependencies": list(self.dependencies)}
-        if str(self.requires_python):
-            tables["requires-python"] = str(self.requires_python)
-        settings = self.uv_settings()
-        return toml.script_block({**tables, "tool": {"uv": settings}} if settings else tables)
+def _with_absolute_path(dependency: str, folder: Path) -> str:
+    """Return `dependency`, made absolute if it is a path relative to `folder`, such as "alpha @ ./alpha"."""
+    requirement = Requirement(dependency)
+    if requirement.url is None or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", requirement.url):
+        return dependency
+    requirement.url = (folder / requirement.url).resolve().as_uri()
+    return str(requirement)
 
 
 def require_distinct(scripts: Sequence[Script]) -> list[Exception]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -60,9 +61,7 @@ def settings_of(script: Script) -> Settings:
     faults: list[str] = []
     if not isinstance(table, dict):
         raise ScriptFault(script.path, "tool.bundler is not a table", "Mend the block.")
-    unknown = set(table) - set(_KEYS)
-    if unknown:
-        faults.append(f"tool.bundler knows no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(_KEYS))}")
+    faults += [f"unknown key tool.bundler.{key} ({_near(key)})" for key in sorted(set(table) - set(_KEYS))]
     found: dict[str, Any] = {}
     for key, (attribute, parse) in _KEYS.items():
         if key in table:
@@ -73,6 +72,11 @@ def settings_of(script: Script) -> Settings:
     if faults:
         raise ScriptFault(script.path, "; ".join(faults), "Mend the block.")
     return Settings(**found)
+
+
+def _near(key: str) -> str:
+    near = difflib.get_close_matches(key, _KEYS, n=1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(_KEYS))}"
 
 
 def type_of(value: object) -> str:

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from bundler.errors import Faults, attempt_all
 from wheelhouse import uv
-from wheelhouse.errors import UnknownPython, UvFailed
+from wheelhouse.errors import PythonRefused, UnknownPython, UvFailed
 from wheelhouse.runtime import parse_runtime
 from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, this_platform
 
@@ -43,6 +43,28 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
     # An execution script takes the first that fits: the one for the newest C library, then the newest Python.
     newest_first = sorted(targets, key=_age, reverse=True)
     return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
+
+
+def require_allowed(scripts: Sequence[Script], targets: Sequence[Target]) -> None:
+    """Raise `Faults` with every script whose requires-python leaves out the Python of a target."""
+    faults = []
+    for script in scripts:
+        refused = {target.runtime.version for target in targets if not target.environments(script.requires_python)}
+        if refused:
+            allowed = _allowed_python(script.requires_python)
+            faults.append(PythonRefused(script.name, str(script.requires_python), refused, allowed))
+    if faults:
+        raise Faults(faults)
+
+
+def _allowed_python(requires_python: SpecifierSet) -> str | None:
+    """Return a released Python that `requires_python` allows, as --python takes it, None where there is none.
+
+    It is the newest but one, if that is allowed: few packages have wheels for a Python that is only just out.
+    """
+    released = released_pythons()
+    allowed = [minor for minor in released if Target(python=minor, platform=_ANY).environments(requires_python)]
+    return next((minor for minor in reversed(allowed) if minor != released[-1]), allowed[-1] if allowed else None)
 
 
 def _age(target: Target) -> tuple[tuple[str, int, int], Version, str]:
@@ -112,9 +134,8 @@ def _default_python(scripts: Sequence[Script]) -> str:
     ]
     code, out, err = uv.python_for(",".join(filter(None, specifiers)))
     if code:
-        raise UvFailed(
-            f"{', '.join(script.name for script in scripts)}: uv finds no Python for this here, and without --python "
-            "the bundle is for this machine's. Give --python, for instance --python 3.12.",
-            err,
-        )
+        both = SpecifierSet(",".join(str(script.requires_python) for script in scripts if str(script.requires_python)))
+        allowed = _allowed_python(both)
+        hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons one by one"
+        raise UvFailed(f"{', '.join(script.name for script in scripts)}: this machine has no Python {both}", err, hint)
     return ".".join(out.strip().split(".")[:2])

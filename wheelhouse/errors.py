@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,11 @@ def redacted(text: str) -> str:
     """Return `text` with user, password and query of every URL in it removed: each may be a secret."""
     # The first wherever a URL may end: a password may hold quotes.
     return _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
+
+
+def _quoted(words: str) -> list[str]:
+    """Return the lines of what another program said, as they stand below a line of ours."""
+    return [f"  {line}".rstrip() for line in re.sub(r"(?m)^error: ", "", redacted(words)).splitlines()]
 
 
 class WheelhouseError(Exception):
@@ -43,7 +50,9 @@ class UnknownPlatform(WheelhouseError):
         self.known = known
 
     def __str__(self) -> str:
-        return f"{self.name}: no such platform. Known are: {', '.join(self.known)}."
+        near = difflib.get_close_matches(self.name.lower(), self.known, n=3, cutoff=0.5)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"{self.name}: no such platform\nhint: {meant}`bundler targets` lists the platforms"
 
 
 class UnknownPython(WheelhouseError):
@@ -58,14 +67,15 @@ class UnknownPython(WheelhouseError):
 
 
 class UvFailed(WheelhouseError):
-    """uv said no; its words are good, so they are shown whole under one line of ours."""
+    """uv said no: its words are shown below a line of ours, and `hint` where we know more than it does."""
 
-    def __init__(self, headline: str, words: str) -> None:
+    def __init__(self, headline: str, words: str, hint: str = "") -> None:
         self.headline = headline
         self.words = words.strip()
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.headline}\n{redacted(self.words)}"
+        return "\n".join([self.headline, *_quoted(self.words), *([f"hint: {self.hint}"] if self.hint else [])])
 
 
 class ResolverFailed(UvFailed):
@@ -116,40 +126,75 @@ class UnusableLock(WheelhouseError):
 
 
 class PythonRefused(WheelhouseError):
-    """A target's Python is not one that the script allows."""
+    """A target's Python is not one that the script allows; `allowed` is one that is, if known."""
 
-    def __init__(self, subject: str, requires_python: str, pythons: Iterable[str]) -> None:
+    def __init__(self, subject: str, requires_python: str, pythons: Iterable[str], allowed: str | None = None) -> None:
         self.subject = subject
         self.requires_python = requires_python
         self.pythons = sorted(pythons)
+        self.allowed = allowed
 
     def __str__(self) -> str:
+        hint = f"use --python {self.allowed}" if self.allowed else "use another --python"
         return (
             f"{self.subject}: requires-python is {self.requires_python}, which leaves out Python "
-            f"{', '.join(self.pythons)}. Choose another --python, or widen requires-python."
+            f"{', '.join(self.pythons)}\nhint: {hint}, or widen requires-python"
         )
 
 
-class NoWheels(WheelhouseError):
-    """Packages of which no wheel fits a target."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """A package of which no wheel fits a target, and what is published of it.
 
-    def __init__(self, subject: str, target: str, misfits: Sequence[tuple[str, str, str]], words: str = "") -> None:
+    `glibc` is the minor version of glibc 2 with which one would fit, `pythons` are the CPythons for which one fits.
+    """
+
+    project: str
+    version: str
+    reason: str
+    has_source: bool = False
+    has_wheels: bool = True
+    glibc: int | None = None
+    pythons: frozenset[str] = frozenset()
+
+
+class NoWheels(WheelhouseError):
+    """Packages of which no wheel fits a target; `can_build` says whether what is compiled here would."""
+
+    def __init__(
+        self, subject: str, target: str, misfits: Sequence[Misfit], words: str = "", *, can_build: bool = False
+    ) -> None:
         self.subject = subject
         self.target = target
-        self.misfits = sorted(misfits)
+        self.misfits = sorted(misfits, key=lambda misfit: (misfit.project, misfit.version))
         self.words = words.strip()
+        self.can_build = can_build
 
     def __str__(self) -> str:
-        width = max(len(f"{name} {version}") for name, version, _ in self.misfits)
-        count = "1 package" if len(self.misfits) == 1 else f"{len(self.misfits)} packages"
+        names = [f"{misfit.project} {misfit.version}" for misfit in self.misfits]
+        width = max(map(len, names))
+        count = "1 package" if len(names) == 1 else f"{len(names)} packages"
         lines = [f"{self.subject}: no wheel of {count} fits {self.target}:"]
-        lines += [f"  {f'{name} {version}':{width}}   {reason}" for name, version, reason in self.misfits]
-        if self.words:
-            lines += ["Nor does uv find other versions that do:", redacted(self.words)]
-        if all(reason.startswith("only a source distribution") for _, _, reason in self.misfits):
-            return "\n".join([*lines, "Build them here with --build NAME, or --build-all."])
-        advice = "Choose a newer --platform or --python, constrain versions in the script, or build it (--build NAME)."
-        return "\n".join([*lines, advice])
+        lines += [f"  {name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)]
+        lines += _quoted(self.words)
+        return "\n".join([*lines, *(f"hint: {hint}" for hint in self.hints())])
+
+    def hints(self) -> list[str]:
+        """Return what would help, the easiest first."""
+        hints = []
+        others = [misfit for misfit in self.misfits if misfit.pythons]
+        pythons = frozenset.intersection(*(misfit.pythons for misfit in others)) if others else frozenset()
+        if pythons and len(others) == len(self.misfits):
+            hints.append(f"use --python {max(pythons, key=lambda minor: int(minor[2:]))}, for which there are wheels")
+        glibcs = [misfit.glibc for misfit in self.misfits if misfit.glibc]
+        if glibcs and len(glibcs) == len(self.misfits):
+            hints.append(f"use a --platform with glibc 2.{max(glibcs)} or newer, if the nodes have that")
+        options = " ".join(f"--build {misfit.project}" for misfit in self.misfits if misfit.has_source)
+        if options and self.can_build:
+            hints.append(f"build from source: {options}")
+        elif options and not any(misfit.has_wheels for misfit in self.misfits):
+            hints.append(f"if these are pure Python, build them here ({options}); else bundle on such a machine")
+        return hints or ["constrain the versions in the script to those that have wheels"]
 
 
 class DownloadsFailed(WheelhouseError):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelhouse.lock import Pin
+    from wheelhouse.selection import Pin
     from wheelhouse.target import Target
 
 

@@ -61,7 +61,7 @@ def resolve(
         requires_python=SpecifierSet(f"=={PYTHON}.*"),
         packages=[_package(subject, item, known) for item in found],
     )
-    return Resolution(subject=subject, pylock=pylock, text=pinned.read_text(encoding="utf-8"), locked=True, base=folder)
+    return Resolution(subject=subject, pylock=pylock, locked=True, base=folder)
 
 
 def settings() -> str:

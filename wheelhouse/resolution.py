@@ -1,37 +1,46 @@
-"""What uv finds for inputs of every kind, on all platforms at once."""
+"""What uv finds for inputs of every kind, for all targets at once."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from packaging.pylock import Pylock, PylockValidationError
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
-from wheelhouse import files, toml, uv
-from wheelhouse.errors import StaleLock, UnusableLock, UvFailed
+from wheelhouse import toml, uv, uv_settings
+from wheelhouse.errors import UnusableLock, UvFailed
+from wheelhouse.target import environment_markers
+from wheelhouse.uv_words import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from wheelhouse.target import Target
+
+# No other project has it: uv leaves out dependencies of a project on itself.
+_NAME = "bundled-by-wheelhouse"
+# Any Python, since the environments say which ones, and uv wants the one that it runs with to be allowed.
+_ANY_PYTHON = ">=3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
     """What uv found for an input called `subject`; `locked` when a lock dictated it.
 
-    Paths in `pylock` are relative to `base`; `text` is what uv, or the author of a lock, wrote.
+    Paths in `pylock` are relative to `base`. `prereleases` says whether somebody asked for any pre-release.
     """
 
     subject: str
     pylock: Pylock
-    text: str
     locked: bool
     base: Path
+    prereleases: bool = False
 
     @property
     def requires_python(self) -> SpecifierSet:
@@ -39,137 +48,172 @@ class Resolution:
         return self.pylock.requires_python or SpecifierSet()
 
 
-def lock_path(script: Path) -> Path:
-    """Return where uv keeps the lock of `script`."""
-    return script.with_name(f"{script.name}.lock")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a script or a project asks for: `settings` is its `[tool.uv]`, with absolute paths."""
+
+    subject: str
+    dependencies: Sequence[str]
+    requires_python: SpecifierSet
+    settings: Mapping[str, Any]
 
 
-def resolve_script(script: Path) -> Resolution:
-    """Resolve `script` with uv for all platforms and Pythons it allows; a lock beside it is taken as it is.
+def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+    """Resolve `wanted` for all `targets` at once and for nothing else, in the empty `folder`.
 
-    Raises `StaleLock` when that lock does not fit the script, `UvFailed` for all else that uv refuses.
+    The Python that runs uv does not count. The versions in `keep` ("name==version") stand as far as they can: uv keeps
+    those of a lock that does not fit. Raises `UvFailed`.
     """
-    locked = lock_path(script).is_file()
-    code, out, err = uv.export(script, locked=locked)
-    if code and locked and "needs to be updated" in err:
-        changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
-        raise StaleLock(lock_path(script), f"uv lock --script {script.name}", changes)
-    return _resolution(script.name, code, out, err, locked=locked, base=Path.cwd())
-
-
-def resolve_copy(script: Path, keep: Sequence[str]) -> Resolution:
-    """Resolve `script`, which lies alone in its folder, as `resolve_script` does; raise `UvFailed`.
-
-    The versions in `keep` ("name==version") stand as far as they can: uv keeps those of a lock that does not fit.
-    """
+    if wanted.settings:
+        _check_settings(wanted, folder)
+    environments = environment_markers(targets, wanted.requires_python)
+    variables = write_project(wanted, folder, environments, uv_settings.working_settings())
     if keep:
-        lock = {"version": 1, "requires-python": ">=3", "package": _pins(keep, source={"registry": "none"})}
-        lock_path(script).write_text(toml.dumps(lock), encoding="utf-8")
-    code, out, err = uv.export(script, locked=False)
-    return _resolution(script.name, code, out, err, locked=False, base=Path.cwd())
+        lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": _pins(keep, source={"registry": "none"})}
+        (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
+    code, out, err = uv.export(folder, env=variables)
+    if code and len(environments) > 1:
+        raise _failure_of_each(wanted, targets, folder, environments, err)
+    found = from_uv(wanted.subject, code, out, err, targets, base=folder)
+    return replace(found, pylock=replace(found.pylock, requires_python=wanted.requires_python, environments=None))
+
+
+def _failure_of_each(
+    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], err: str
+) -> UvFailed:
+    """Return why each of `environments` cannot be resolved on its own: uv stops at the first, with `err`."""
+    names: dict[str, list[str]] = {}
+    for number, environment in enumerate(environments):
+        alone = folder / f"alone-{number}"
+        alone.mkdir()
+        code, _, words = uv.export(
+            alone, env=write_project(wanted, alone, [environment], uv_settings.working_settings())
+        )
+        if code:
+            here = [
+                target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
+            ]
+            name = " and ".join(map(str, here))
+            names.setdefault(plain_words(words, _NAME, wanted.subject, here).replace(name, "{}"), []).append(name)
+    told = [text.replace("{}", ", ".join(those)) for text, those in names.items()]
+    return _unresolved(wanted.subject, "\n".join(told) or plain_words(err, _NAME, wanted.subject, targets))
+
+
+def _unresolved(subject: str, words: str) -> UvFailed:
+    return UvFailed(f"{subject}: uv could not resolve its dependencies", words)
+
+
+def resolve_for(
+    wanted: Wanted, target: Target, folder: Path, keep: Sequence[str] = (), *, prereleases: bool = False
+) -> Resolution:
+    """Resolve `wanted` for `target` alone, wheels only, in the empty `folder`; raise `UvFailed`.
+
+    Without `prereleases`, pre-releases are taken only where a requirement or a setting asks for them.
+    """
+    variables = write_project(wanted, folder, [], uv_settings.working_settings())
+    decided = prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ
+    option = None if decided else "explicit"
+    found = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables)
+    return replace(found, prereleases=prereleases or _asks_for_prereleases(wanted))
+
+
+def _check_settings(wanted: Wanted, folder: Path) -> None:
+    """Raise `UvFailed` where uv refuses the settings in a script, which may hold less than those of a project."""
+    script = folder / "settings.py"
+    script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.settings)}}), encoding="utf-8")
+    code, _, err = uv.export_script(script, offline=True)
+    if code:
+        raise UvFailed(f"{wanted.subject}: uv refuses its [tool.uv].", err)
+
+
+def write_project(
+    wanted: Wanted, folder: Path, environments: Sequence[str], around: Mapping[str, Any]
+) -> dict[str, str]:
+    """Write `wanted` as a project for `environments` into `folder`; return the variables with which uv honours it.
+
+    `around` are the settings of the folder that uv would run in. uv lets UV_CONFIG_FILE and UV_NO_CONFIG count more
+    than the settings of a project, and less than those of a script.
+    """
+    project = {"name": _NAME, "version": "0", "requires-python": _ANY_PYTHON, "dependencies": [*wanted.dependencies]}
+    settings = uv_settings.combined(wanted.settings, around)
+    if environments:
+        settings["environments"] = list(environments)
+    tables = {"project": project, "tool": {"uv": settings}}
+    (folder / "pyproject.toml").write_text(toml.dumps(tables), encoding="utf-8")
+    if not (os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE")):
+        return {}
+    config = folder / "uv.toml"
+    everything = uv_settings.combined(wanted.settings, uv_settings.user_settings())
+    config.write_text(toml.dumps(uv_settings.outside_of_projects(everything)), encoding="utf-8")
+    return {"UV_CONFIG_FILE": str(config), "UV_NO_CONFIG": "false"}
+
+
+def _asks_for_prereleases(wanted: Wanted) -> bool:
+    if wanted.settings.get("prerelease", os.environ.get("UV_PRERELEASE")) == "allow":
+        return True
+    lists = [wanted.settings.get(f"{key}-dependencies", []) for key in ("constraint", "override")]
+    for text in (*wanted.dependencies, *(each for texts in lists for each in texts)):
+        with contextlib.suppress(InvalidRequirement):  # uv knows more forms
+            if Requirement(str(text)).specifier.prereleases:
+                return True
+    return False
 
 
 def _pins(keep: Sequence[str], **more: Any) -> list[dict[str, Any]]:
     return [{"name": name, "version": version, **more} for name, _, version in (pin.partition("==") for pin in keep)]
 
 
-def resolve_requirements(path: Path, python: str, folder: Path, keep: Sequence[str] = ()) -> Resolution:
-    """Resolve a requirements.txt, with the options, constraints and hashes in it, in the empty `folder`.
-
-    It is for Python `python` and newer. The versions in `keep` stand as far as they can. Raises `UvFailed`, and
-    `UnusableLock` where an index has no file with one of the hashes.
-    """
-    pylock = preferences(folder, keep)
-    code, _, err = uv.compile_universal(path.absolute(), pylock, python=python)
-    out = "" if code else pylock.read_text(encoding="utf-8")
-    found = _resolution(path.name, code, out, err, locked=False, base=folder)
-    return replace(found, pylock=_only_hashed(path.name, found.pylock, _hashes(path)))
+def compiled(
+    subject: str,
+    source: Path,
+    target: Target,
+    folder: Path,
+    keep: Sequence[str],
+    prerelease: str | None,
+    variables: Mapping[str, str],
+) -> Resolution:
+    """Resolve `source`, a pyproject.toml or a requirements file, for `target` alone, wheels only; raise `UvFailed`."""
+    lock = preferences(folder, keep)
+    code, _, err = uv.compile_for(
+        source, lock, python=target.python, platform=target.platform.name, prerelease=prerelease, env=variables
+    )
+    out = "" if code else lock.read_text(encoding="utf-8")
+    return from_uv(subject, code, out, err, [target], base=folder)
 
 
 def preferences(folder: Path, keep: Sequence[str]) -> Path:
     """Return where uv writes a lock in `folder`; its versions there are to be those of `keep`, as far as they can."""
     path = folder / "pylock.toml"
     if keep:
-        lock = {"lock-version": "1.0", "created-by": "bundler", "packages": _pins(keep)}
+        lock = {"lock-version": "1.0", "created-by": "wheelhouse", "packages": _pins(keep)}
         path.write_text(toml.dumps(lock), encoding="utf-8")
     return path
 
 
-def included(path: Path) -> dict[Path, str]:
-    """Return the text of a requirements file and of all that it includes, by path, its continued lines made one."""
-    found: dict[Path, str] = {}
-    left = [path]
-    while left:
-        here = Path(os.path.realpath(left.pop()))  # one name for each, and no fault for a link to itself
-        if here in found or (found and not here.is_file()):
-            continue
-        with files.explained(here):
-            found[here] = re.sub(r"\\\r?\n", " ", here.read_text(encoding="utf-8", errors="replace"))
-        names = re.findall(r"(?m)^\s*(?:-r\s*|--requirement[= ]\s*)([^#\n]+)", found[here])
-        left += [here.parent / name.strip() for name in names]
-    return found
-
-
-def _hashes(path: Path) -> dict[str, set[str]]:
-    """Return the SHA-256 digests that a requirements file, and those it includes, allow for each project."""
-    found: dict[str, set[str]] = {}
-    for line in "\n".join(included(path).values()).splitlines():
-        named = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
-        digests = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
-        if named and digests:
-            found.setdefault(canonicalize_name(named[1]), set()).update(digests)
-    return found
-
-
-def _only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, set[str]]) -> Pylock:
-    """Return `pylock` with only those files of each package that `hashes` allow."""
-    packages, faults = [], []
-    for package in pylock.packages:
-        allowed = hashes.get(package.name)
-        if allowed is not None:
-            wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
-            sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
-            if not wheels and not sdist:
-                faults.append(f"{package.name} {package.version}: no file of it has a hash that {subject} allows")
-                continue
-            package = replace(package, wheels=wheels, sdist=sdist)  # noqa: PLW2901 - the same, with less
-        packages.append(package)
-    if faults:
-        raise UnusableLock(subject, faults)
-    return replace(pylock, packages=packages)
-
-
-def resolve_folder(folder: Path, subject: str) -> Resolution:
-    """Return what the uv.lock of the project in `folder` says; raise `StaleLock`, `UvFailed`."""
-    code, out, err = uv.export_project(folder)
-    if code and "needs to be updated" in err:
-        raise StaleLock(folder / "uv.lock", "uv lock", uv.lock_changes([], folder))
-    return _resolution(subject, code, out, err, locked=True, base=folder.absolute())
-
-
-def read_pylock(path: Path) -> Resolution:
-    """Return what a pylock.toml says; raise `UnusableLock`, `FileFault`."""
-    with files.explained(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    return Resolution(
-        subject=path.name, pylock=parse(text, path.name), text=text, locked=True, base=path.absolute().parent
-    )
-
-
-def _resolution(subject: str, code: int, out: str, err: str, *, locked: bool, base: Path) -> Resolution:
+def from_uv(subject: str, code: int, out: str, err: str, targets: Sequence[Target], *, base: Path) -> Resolution:
+    """Return what uv found for `subject`; raise `UvFailed` in terms of `targets`, `UnusableLock`."""
     if code:
-        raise UvFailed(f"{subject}: uv could not resolve its dependencies.", err)
-    return Resolution(subject=subject, pylock=parse(out, subject), text=out, locked=locked, base=base)
+        raise _unresolved(subject, plain_words(err, _NAME, subject, targets))
+    return Resolution(subject=subject, pylock=parse(out, subject), locked=False, base=base)
 
 
 def parse(text: str, subject: str) -> Pylock:
-    """Parse what uv exported; what an index calls its files may still break the rules of PEP 751."""
+    """Parse a pylock.toml; what an index calls its files may break the rules of PEP 751. Raises `UnusableLock`."""
     try:
         tables = toml.loads(text)
         _check_places(tables)
-        return Pylock.from_dict(tables)
+        pylock = Pylock.from_dict(tables)
     except (PylockValidationError, ValueError) as fault:
         raise UnusableLock(subject, [str(fault)]) from fault
+    local = [
+        f"{package.name}: its index {package.index} names a file of this machine"
+        for package in pylock.packages
+        for url in [*(wheel.url for wheel in package.wheels or ()), package.sdist.url if package.sdist else None]
+        if (package.index or "").startswith(("http:", "https:")) and (url or "").startswith("file:")
+    ]
+    if local:
+        raise UnusableLock(subject, local)
+    return pylock
 
 
 def _check_places(value: object) -> None:

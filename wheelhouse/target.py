@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from wheelhouse.errors import UnknownPlatform
 from wheelhouse.runtime import Runtime, parse_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from packaging.markers import Environment
     from packaging.specifiers import SpecifierSet
@@ -35,6 +35,11 @@ _MUSL = (1, 2)
 # PEP 600: the oldest glibc that manylinux tags exist for; other machines than x86-64 came in with 2.17.
 _OLDEST_GLIBC_MINOR = {"x86_64": 5, "aarch64": 17}
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+# What tells targets of one Python apart.
+_MARKER_NAMES = (
+    *("implementation_name", "os_name", "platform_machine", "platform_python_implementation", "platform_system"),
+    "sys_platform",
+)
 # No minor release of CPython has had more patch releases than this.
 _PATCHES = range(40)
 
@@ -119,6 +124,16 @@ class Target:
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
         return [self._environment(version) for version in allowed]
 
+    def marker(self, requires_python: SpecifierSet) -> str:
+        """Return the marker (PEP 508) that holds in the environments of the target that `requires_python` allows."""
+        version = self.runtime.version
+        wanted = f"{version}.*" if version.count(".") == 1 else version
+        bounds = [("==", wanted), *((each.operator, each.version) for each in requires_python)]
+        environment = {**self._environment(version)}
+        named = [(name, "==", environment[name]) for name in _MARKER_NAMES]
+        rows = [*(("python_full_version", operator, text) for operator, text in bounds), *named]
+        return " and ".join(f"{name} {operator} '{text}'" for name, operator, text in rows)
+
     def _environment(self, full_version: str) -> Environment:
         system = self.platform.system
         return {
@@ -135,6 +150,27 @@ class Target:
             "python_version": self.runtime.minor,
             "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
         }
+
+
+def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet) -> list[str]:
+    """Return disjoint markers (PEP 508) that together hold in the environments of `targets`, in their order.
+
+    Targets that only a C library or a build of Python tells apart have one marker; a minor version of Python covers its
+    patch releases.
+    """
+    targets = list(targets)
+    minors = {
+        (target.platform.system, target.platform.machine, str(target.runtime.series))
+        for target in targets
+        if target.runtime == target.runtime.series
+    }
+    wide = (
+        replace(target, python=str(target.runtime.series))
+        if (target.platform.system, target.platform.machine, str(target.runtime.series)) in minors
+        else target
+        for target in targets
+    )
+    return list(dict.fromkeys(target.marker(requires_python) for target in wide))
 
 
 @cache

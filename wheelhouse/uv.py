@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
 # Run from the folder of what is compiled: uv reads [tool.uv] of a pyproject.toml only from there.
 _COMPILE = ["pip", "compile", "--quiet"]
-_ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+_EXPORT = ["export", "--quiet", "--format", "pylock.toml", "--python", sys.executable]
+# Its lines are shown below ours, and read: they must not be wrapped.
+_ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
 
 
 def executable() -> str:
@@ -44,15 +46,22 @@ def call(
     return process.run([executable(), *arguments], cwd=cwd, env={**_ENV, **trusted, **(env or {})})
 
 
-def export(script: Path, *, locked: bool) -> tuple[int, str, str]:
-    """Resolve `script` for all platforms at once and print the lock as pylock.toml (PEP 751); nothing is written.
+def export(folder: Path, *, env: Mapping[str, str]) -> tuple[int, str, str]:
+    """Resolve the project in `folder` and print its lock as pylock.toml (PEP 751); its uv.lock is written there."""
+    return call(_EXPORT, cwd=folder, env=env)
 
-    `locked`: a lock lies beside the script and is to be used as it is.
+
+def export_script(
+    script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False
+) -> tuple[int, str, str]:
+    """Print the lock of `script` as pylock.toml (PEP 751).
+
+    `locked` fails unless the lock beside the script fits it, `frozen` does not look whether it does; without both it is
+    resolved, for all platforms, and nothing is written.
     """
     # Absolute, so that a name with a leading dash is no option.
-    arguments: list[str | Path] = ["export", "--quiet", "--script", script.absolute()]
-    arguments += ["--format", "pylock.toml", "--python", sys.executable]
-    return call([*arguments, "--locked"] if locked else arguments)
+    flags = [f"--{name}" for name, given in (("locked", locked), ("frozen", frozen), ("offline", offline)) if given]
+    return call([*_EXPORT, "--script", script.absolute(), *flags])
 
 
 def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
@@ -61,27 +70,33 @@ def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
     return "\n".join(line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update ")))
 
 
-def export_project(folder: Path) -> tuple[int, str, str]:
-    """Print the uv.lock of the project in `folder`, without its development groups, as pylock.toml."""
-    return call(
-        ["export", "--quiet", "--format", "pylock.toml", "--locked", "--no-dev", "--python", sys.executable],
-        cwd=folder,
-    )
+def export_project(folder: Path, *, frozen: bool = False) -> tuple[int, str, str]:
+    """Print the uv.lock of the project in `folder`, without its development groups, as pylock.toml.
 
-
-def compile_universal(source: Path, pylock: Path, *, python: str) -> tuple[int, str, str]:
-    """Resolve a requirements.txt for all platforms and Python `python` or newer into `pylock`, a pylock.toml.
-
-    The versions of a lock that is there already are kept as far as they can be.
+    Fails unless the lock fits the project; with `frozen` uv does not look whether it does.
     """
-    options: list[str | Path] = ["--universal", *_for_python(python), "--output-file", pylock.absolute()]
-    return call([*_COMPILE, source.name, *options], cwd=source.parent)
+    return call([*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"], cwd=folder)
 
 
-def compile_for(source: Path, pylock: Path, *, python: str, platform: str) -> tuple[int, str, str]:
-    """Do as `compile_universal` does for one target, wheels only."""
+def compile_universal(
+    source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
+) -> tuple[int, str, str]:
+    """Resolve a requirements.txt for Python `python` or newer into `pylock`, a pylock.toml.
+
+    The environments and other settings are those of the project in the folder `settings`. The versions of a lock that
+    is there already are kept as far as they can be.
+    """
+    options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
+    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent, env=env)
+
+
+def compile_for(
+    source: Path, pylock: Path, *, python: str, platform: str, prerelease: str | None, env: Mapping[str, str]
+) -> tuple[int, str, str]:
+    """Do as `compile_universal` does for one target, wheels only; `prerelease` is uv's option of that name."""
     options: list[str | Path] = [*_for_python(python), "--python-platform", platform, "--only-binary", ":all:"]
-    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent)
+    options += ["--prerelease", prerelease] if prerelease else []
+    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent, env=env)
 
 
 def _for_python(python: str) -> list[str]:

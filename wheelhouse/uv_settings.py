@@ -11,6 +11,12 @@ from wheelhouse import files, toml
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# What only a pyproject.toml may hold.
+_OF_PROJECTS = (
+    *("build-backend", "conflicts", "default-groups", "dependency-groups", "dev-dependencies", "environments"),
+    *("managed", "package", "required-environments", "sources", "workspace"),
+)
+
 
 def faults_of(settings: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the shape of those settings, as `[tool.uv]` or a uv.toml has them, that are read here.
@@ -58,11 +64,19 @@ def combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
     return {**second, **first, **both}
 
 
-def working_settings() -> dict[str, Any]:
-    """Return what uv reads in the working folder or the nearest one above: a uv.toml, or `[tool.uv]` of a project."""
+def outside_of_projects(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `settings` that a uv.toml may hold."""
+    return {key: value for key, value in settings.items() if key not in _OF_PROJECTS}
+
+
+def working_settings(here: Path | None = None) -> dict[str, Any]:
+    """Return what uv reads in the folder `here`, the working folder if None, or the nearest one above that has any.
+
+    That is a uv.toml, or `[tool.uv]` of a project.
+    """
     if os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE"):
         return {}
-    here = Path.cwd()
+    here = here or Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "uv.toml").is_file():
             return absolute(_read(folder / "uv.toml"), folder)

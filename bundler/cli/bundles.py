@@ -117,7 +117,7 @@ def bundle(
     from bundler.errors import Faults, attempt_all
     from bundler.inputs import Extras, read_inputs, require_own, requirement_lines
     from bundler.settings import settings_of
-    from bundler.targets import targets_for
+    from bundler.targets import require_allowed, targets_for
     from bundler.upgrade import keeping
 
     if upgrade and upgraded:
@@ -144,6 +144,7 @@ def bundle(
         pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
     targets = targets_for(read, pythons, platforms)
     require_own(read, targets)
+    require_allowed(read, targets)
     output = output or bundling.default_output(scripts)
     tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
     if upgraded:

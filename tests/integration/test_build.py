@@ -46,7 +46,8 @@ def test_a_source_distribution_is_built_when_asked_for_and_serves_every_target(w
     everywhere = ["--python", "3.12", "--platform", "windows", "--platform", "x86_64-manylinux_2_28"]
     done = workplace.run("bundle", "solve.py", *everywhere)
     assert done.returncode == 1
-    assert "only a source distribution is published: add --build source" in done.stderr
+    assert "source 1.0   only a source distribution is published\n" in done.stderr
+    assert "hint: build from source: --build source" in done.stderr
     for option in (["--build", "Source"], ["--build-all"]):
         done = workplace.run("bundle", "solve.py", "--python", PYTHON, *everywhere, *option, "--upgrade")
         assert done.returncode == 0, done.stderr

@@ -178,6 +178,7 @@ def test_a_locked_version_that_does_not_fit_is_refused_rather_than_replaced(work
 def test_all_packages_without_a_wheel_are_named_at_once_for_every_target(workplace: Workplace) -> None:
     workplace.index.add(make_sdist("source"))
     workplace.index.add(make_wheel("fast", tag="cp312-cp312-manylinux_2_34_x86_64"))
+    workplace.index.add(make_sdist("fast"))
     workplace.script("solve.py", "source", "fast")
     done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX, "--platform", "windows")
     assert (done.returncode, done.stdout) == (1, "")

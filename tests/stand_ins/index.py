@@ -24,11 +24,15 @@ Fault = Callable[["Handler", bytes, int], None]
 
 
 class Index:
-    """The files of an index, the faults of some of them, and how often each path was asked for."""
+    """The files of an index, the faults of some of them, and how often each path was asked for.
+
+    `links` are the places to which its pages lead in the place of its own.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault] = {}
+        self.links: dict[str, str] = {}
         self.requests: Counter[str] = Counter()
         self.password = ""
         self.resumed: list[int] = []
@@ -48,7 +52,8 @@ class Index:
             if name == project:
                 digest = hashlib.sha256(data).hexdigest()
                 core = ' data-core-metadata="true"' if filename.endswith(".whl") else ""
-                links.append(f'<a href="{self.url}/files/{filename}#sha256={digest}"{core}>{filename}</a>')
+                link = self.links.get(filename, f"{self.url}/files/{filename}")
+                links.append(f'<a href="{link}#sha256={digest}"{core}>{filename}</a>')
         return "<!DOCTYPE html>\n{}".format("<br>\n".join(links)).encode() if links else None
 
 

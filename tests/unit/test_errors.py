@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bundler.errors import Damaged, Faults, NoBundle
-from wheelhouse.errors import DownloadsFailed, NoWheels, StoreConflict, UvFailed, redacted
+from wheelhouse.errors import DownloadsFailed, Misfit, NoWheels, StoreConflict, UvFailed, redacted
 
 
 def test_credentials_never_reach_a_sentence() -> None:
@@ -12,7 +12,7 @@ def test_credentials_never_reach_a_sentence() -> None:
         redacted(f"see {url} and http://token@y.test/"),
         str(UvFailed("uv said no.", f"failed to fetch {url}")),
         str(DownloadsFailed([("a.whl", url, f"cannot reach {url}")])),
-        str(NoWheels("s.py", "3.12", [("a", "1", "none")], f"tried {url}")),
+        str(NoWheels("s.py", "3.12", [Misfit(project="a", version="1", reason="none")], f"tried {url}")),
     ]
     for sentence in sentences:
         assert "secret" not in sentence

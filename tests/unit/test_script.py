@@ -164,7 +164,7 @@ def test_relative_places_in_tool_uv_follow_the_script_into_another_folder(tmp_pa
             ),
         )
     )
-    assert script.project()["tool"]["uv"] == {
+    assert script.wanted().settings == {
         "find-links": [f"{tmp_path}/links", "https://example.test/links"],
         "index": [{"url": f"{tmp_path}/simple"}],
         "sources": {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from packaging.pylock import Pylock
 
-from wheelhouse import lock, node_lock, toml
+from wheelhouse import node_lock, selection, toml
 from wheelhouse.build import Builder
 from wheelhouse.errors import NoWheels, PythonRefused, UnusableLock
-from wheelhouse.lock import Pin
 from wheelhouse.resolution import Resolution
+from wheelhouse.selection import Pin
 from wheelhouse.target import Target, parse_platform
 
 BUILDER = Builder(cache=Path("unused"))
@@ -23,7 +23,7 @@ def wheel(filename: str, **more: Any) -> dict[str, Any]:
 
 def resolution(*packages: dict[str, Any], requires_python: str = ">=3.9") -> Resolution:
     tables = {"lock-version": "1.0", "created-by": "uv", "requires-python": requires_python, "packages": list(packages)}
-    return Resolution(subject="solve.py", pylock=Pylock.from_dict(tables), text="", locked=True, base=Path())
+    return Resolution(subject="solve.py", pylock=Pylock.from_dict(tables), locked=True, base=Path())
 
 
 def package(name: str, *wheels: dict[str, Any], version: str = "1.0", **more: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def target(python: str = "3.12", platform: str = "x86_64-manylinux_2_28") -> Tar
 
 
 def chosen(found: Resolution, at: Target) -> list[str]:
-    return [node_lock.requirement(pin) for pin in lock.pins(found, at, BUILDER)]
+    return [node_lock.requirement(pin) for pin in selection.select(found, at, BUILDER).pins]
 
 
 def sdist(name: str = "alpha") -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_target_takes_the_best_wheel_that_fits_it() -> None:
         ("x86_64-manylinux2014", "manylinux_2_17_x86_64"),
         ("windows", "win_amd64"),
     ):
-        (pin,) = lock.pins(found, target(platform=platform), BUILDER)
+        (pin,) = selection.select(found, target(platform=platform), BUILDER).pins
         assert pin.wheel.filename == f"alpha-1.0-cp312-cp312-{tag}.whl"
 
 
@@ -68,7 +68,7 @@ def test_markers_are_those_of_the_target_and_not_of_this_machine() -> None:
         package("colorama", wheel("colorama-1.0-py3-none-any.whl"), marker="sys_platform == 'win32'"),
     )
     assert chosen(found, target()) == ["click==1.0"]
-    assert chosen(found, target(platform="windows")) == ["click==1.0", 'colorama==1.0 ; sys_platform == "win32"']
+    assert chosen(found, target(platform="windows")) == ["click==1.0", "colorama==1.0"]
 
 
 def test_what_only_some_patch_releases_need_is_taken_with_its_marker() -> None:
@@ -76,7 +76,7 @@ def test_what_only_some_patch_releases_need_is_taken_with_its_marker() -> None:
         package("timeout", wheel("timeout-1.0-py3-none-any.whl"), marker="python_full_version < '3.11.3'")
     )
     assert chosen(found, target("3.11")) == ['timeout==1.0 ; python_full_version < "3.11.3"']
-    assert chosen(found, target("3.11.2")) == ['timeout==1.0 ; python_full_version < "3.11.3"']
+    assert chosen(found, target("3.11.2")) == ["timeout==1.0"]
     assert chosen(found, target("3.11.7")) == []
     assert chosen(found, target("3.12")) == []
 
@@ -111,8 +111,8 @@ def test_forks_of_one_package_go_to_the_pythons_they_are_for() -> None:
         package("alpha", wheel("alpha-1.0-py3-none-any.whl"), marker="python_full_version < '3.11'"),
         package("alpha", wheel("alpha-2.0-py3-none-any.whl"), version="2.0", marker="python_full_version >= '3.11'"),
     )
-    assert chosen(found, target("3.10")) == ['alpha==1.0 ; python_full_version < "3.11"']
-    assert chosen(found, target("3.12")) == ['alpha==2.0 ; python_full_version >= "3.11"']
+    assert chosen(found, target("3.10")) == ["alpha==1.0"]
+    assert chosen(found, target("3.12")) == ["alpha==2.0"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_all_packages_without_a_wheel_are_named_at_once() -> None:
     )
     with pytest.raises(NoWheels, match="no wheel of 2 packages fits Python 3.12 on x86_64-manylinux_2_28") as caught:
         chosen(found, target())
-    assert [name for name, _, _ in caught.value.misfits] == ["alpha", "beta"]
+    assert [misfit.project for misfit in caught.value.misfits] == ["alpha", "beta"]
 
 
 def test_a_python_that_the_script_does_not_allow_is_refused() -> None:
@@ -180,7 +180,7 @@ def test_the_lock_of_a_target_is_a_valid_pylock_that_selects_the_same_wheels() -
         package("alpha", wheel("alpha-1.0-py3-none-any.whl", size=7)),
         package("timeout", wheel("timeout-1.0-py3-none-any.whl"), marker="python_full_version < '3.11.3'"),
     )
-    pins = lock.pins(found, target("3.11"), BUILDER)
+    pins = selection.select(found, target("3.11"), BUILDER).pins
     again = Pylock.from_dict(toml.loads(node_lock.target_pylock(pins, "../../wheels").decode()))
     (environment,) = target("3.11.0").environments(found.requires_python)
     selected = [source for _, source in again.select(environment=environment, tags=target("3.11").tags)]
@@ -199,7 +199,7 @@ def test_a_pypy_that_may_have_one_abi_or_another_is_to_be_named_more_exactly() -
 
 def test_a_free_threaded_python_takes_none_of_the_wheels_for_a_global_lock() -> None:
     ours, others = wheel("alpha-1.0-cp313-cp313t-win_amd64.whl"), wheel("alpha-1.0-cp313-cp313-win_amd64.whl")
-    (pin,) = lock.pins(resolution(package("alpha", others, ours)), target("3.13t", "windows"), BUILDER)
+    (pin,) = selection.select(resolution(package("alpha", others, ours)), target("3.13t", "windows"), BUILDER).pins
     assert pin.wheel.filename == "alpha-1.0-cp313-cp313t-win_amd64.whl"
     with pytest.raises(NoWheels, match=r"no wheel for Python 3\.13t; there are cp313"):
         chosen(resolution(package("alpha", others)), target("3.13t", "windows"))

@@ -1,0 +1,53 @@
+"""What somebody who misspelled the name of a package may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib.resources import files
+
+from packaging.utils import canonicalize_name
+
+_NOT_FOUND = re.compile(r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)")
+# What a module is imported as, where its project has another name.
+_MODULES = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "crypto": "pycryptodome",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "fitz": "pymupdf",
+    "git": "gitpython",
+    "jwt": "pyjwt",
+    "magic": "python-magic",
+    "mpl-toolkits": "matplotlib",
+    "netcdf": "netcdf4",
+    "opencv": "opencv-python",
+    "osgeo": "gdal",
+    "pil": "pillow",
+    "pptx": "python-pptx",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "skopt": "scikit-optimize",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+    "usb": "pyusb",
+    "win32api": "pywin32",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+}
+# The packages that scripts of engineers ask for most, one a line.
+_KNOWN = "known_packages.txt"
+
+
+def meant(words: str) -> str:
+    """Return a hint for packages that, as uv says in `words`, its indexes do not have; "" where there is none."""
+    known = files("bundler").joinpath(_KNOWN).read_text(encoding="utf-8").split()
+    hints = []
+    for name in dict.fromkeys(map(canonicalize_name, _NOT_FOUND.findall(words))):
+        near = [_MODULES[name]] if name in _MODULES else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if near and near[0] != name:
+            hints.append(f"did you mean {near[0]} instead of {name}?")
+    return " ".join(hints)
