@@ -257,7 +257,7 @@ class BadCertificates(WheelhouseError):
     def __str__(self) -> str:
         return (
             f"{self.path}: cannot be read as certificates ({self.fault.strerror or self.fault}). "
-            "Mend or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
+            "Mend or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT."
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,10 @@ _CHUNK = 1 << 18
 _BACKOFF = 0.25
 # Seconds; nobody waits an hour for a busy server.
 _LONGEST_WAIT = 60.0
+# Bytes of a body whose size nobody announced; wheels that are larger come from servers that do.
+_UNANNOUNCED_LIMIT = 1 << 30
+# Bytes per second, on average over the time after which a silent server is given up.
+_SLOWEST = 1000
 # Lists and sums are far smaller; more is an attack on memory.
 _FETCH_LIMIT = 64 << 20
 
@@ -41,10 +47,14 @@ class Fault(Exception):
 
 
 class _SharedContext(HTTPAdapter):
-    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does."""
+    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does.
 
-    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+    Hosts in `insecure`, with or without a port, may show any certificate.
+    """
+
+    def __init__(self, context: ssl.SSLContext, insecure: frozenset[str], **options: Any) -> None:
         self._context = context
+        self._insecure = insecure
         super().__init__(**options)
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,7 +62,10 @@ class _SharedContext(HTTPAdapter):
         if host["scheme"] == "https":
             pool.pop("ca_certs", None)
             pool.pop("ca_cert_dir", None)
-            pool["ssl_context"] = self._context
+            if self._insecure & {host["host"], f"{host['host']}:{host['port']}"}:
+                pool["cert_reqs"] = "CERT_NONE"
+            else:
+                pool["ssl_context"] = self._context
         return host, pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
@@ -72,20 +85,15 @@ class Client:
     """Connections that are kept alive and shared by `threads` threads.
 
     Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
-    byte, 30) and UV_HTTP_RETRIES (3). `credentials` are those of indexes; requests keeps them from the hosts
-    that a server redirects to.
+    byte, 30), UV_HTTP_RETRIES (3), SSL_CLIENT_CERT and UV_INSECURE_HOST. `credentials` are those of indexes; requests
+    keeps them from the hosts that a server redirects to.
     """
 
     def __init__(self, threads: int = 1, credentials: Credentials | None = None) -> None:
         self._credentials = credentials or Credentials()
         self.retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
         self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
-        bundle = ca_bundle() or certifi.where()
-        try:
-            folder = Path(bundle).is_dir()
-            context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
-        except OSError as fault:  # ssl.SSLError is one
-            raise BadCertificates(bundle, fault) from fault
+        insecure = frozenset(os.environ.get("UV_INSECURE_HOST", "").split())
         retry = _Patience(
             total=self.retries,
             backoff_factor=_BACKOFF,
@@ -94,7 +102,7 @@ class Client:
         )
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "identity"
-        self._session.mount("https://", _SharedContext(context, pool_maxsize=threads, max_retries=retry))
+        self._session.mount("https://", _SharedContext(_context(), insecure, pool_maxsize=threads, max_retries=retry))
         self._session.mount("http://", HTTPAdapter(pool_maxsize=threads, max_retries=retry))
 
     def close(self) -> None:
@@ -137,14 +145,54 @@ class Client:
                     raise Fault(f"the server says {response.status_code} {_printable(response.reason)}")
                 if resume:
                     resume.learn(response)
-                while chunk := response.raw.read(_CHUNK, decode_content=False):
-                    yield chunk
+                yield from self._body(response)
         except requests.Timeout as fault:
             raise Fault(f"no answer within {self._timeout:g} s") from fault
         except (requests.RequestException, ValueError) as fault:  # the latter for URLs that are none
             raise Fault(_plain(fault)) from fault
         except (HTTPError, OSError) as fault:  # the body broke off or stalled
             raise Fault(_plain(fault), again=True) from fault
+
+    def _body(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body as it comes; raise `Fault` where it comes too slowly to ever end, or has no end."""
+        since, received, total = time.monotonic(), 0, 0
+        length = response.headers.get("Content-Length", "")
+        limit = int(length) if length.isdigit() else _UNANNOUNCED_LIMIT
+        # Not `read`, which waits until a whole chunk is there.
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            yield chunk
+            received, total = received + len(chunk), total + len(chunk)
+            if total > limit:
+                raise Fault(f"does not end: the server announced no size and sent more than {limit / 1e9:.0f} GB")
+            passed = time.monotonic() - since
+            if passed > self._timeout:
+                if received < _SLOWEST * passed:
+                    raise Fault(f"comes at less than {_SLOWEST / 1000:g} kB/s", again=True)
+                since, received = time.monotonic(), 0
+
+
+def _context() -> ssl.SSLContext:
+    """Return the TLS context of the site; raise `BadCertificates`."""
+    bundle = ca_bundle()
+    certificate = os.environ.get("SSL_CLIENT_CERT")
+    try:
+        if bundle is None and sys.platform in ("win32", "darwin"):
+            import truststore
+
+            context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(certifi.where())
+        else:
+            path = bundle or certifi.where()
+            folder = Path(path).is_dir()
+            context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+    except OSError as fault:  # ssl.SSLError is one
+        raise BadCertificates(bundle or certifi.where(), fault) from fault
+    try:
+        if certificate:
+            context.load_cert_chain(certificate)
+    except OSError as fault:
+        raise BadCertificates(certificate or "", fault) from fault
+    return context
 
 
 @dataclass

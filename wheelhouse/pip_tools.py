@@ -19,6 +19,7 @@ from packaging.version import Version
 
 from wheelhouse import process
 from wheelhouse.errors import ResolverFailed, UnusableLock
+from wheelhouse.pip_settings import read_pip_settings
 from wheelhouse.resolution import Resolution
 from wheelhouse.wheel import url_filename
 
@@ -66,8 +67,7 @@ def resolve(
 
 def settings() -> str:
     """Return what pip is configured to, with its indexes and whatever secrets are in them."""
-    _, out, _ = process.run([sys.executable, "-m", "pip", "config", "list"])
-    return out.replace("\\n", "\n")  # several values of one setting
+    return "\n".join(read_pip_settings().values())
 
 
 def _run(subject: str, command: Sequence[str], folder: Path) -> None:

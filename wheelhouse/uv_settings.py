@@ -98,6 +98,18 @@ def user_settings() -> dict[str, Any]:
     return absolute(_read(path), path.parent) if path.is_file() else {}
 
 
+def system_settings() -> dict[str, Any]:
+    """Return the tables of the system's uv.toml; none where there is none or it does not count."""
+    if os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE"):
+        return {}
+    if os.name == "nt":
+        folders = [os.environ.get("PROGRAMDATA") or "C:\\ProgramData"]
+    else:
+        folders = [*(os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep), "/etc"]
+    path = next((path for each in folders if (path := Path(each, "uv", "uv.toml")).is_file()), None)
+    return absolute(_read(path), path.parent) if path else {}
+
+
 def _read(path: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a table of a file, none where it is broken: uv says so itself."""
     with files.explained(path):

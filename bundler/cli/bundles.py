@@ -117,6 +117,7 @@ def bundle(
     from bundler.errors import Faults, attempt_all
     from bundler.inputs import Extras, read_inputs, require_own, requirement_lines
     from bundler.settings import settings_of
+    from bundler.site import adopt
     from bundler.targets import require_allowed, targets_for
     from bundler.upgrade import keeping
 
@@ -152,6 +153,8 @@ def bundle(
     if not upgrade and not upgraded and bundling.up_to_date(output, read, targets, tools):
         say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
     else:
+        for note in adopt(read, cache_folder()):
+            say(note)
         may_build = bundling.Builds(names=builds, everything=build_all)
         follow(bundling.build(read, targets, output, cache_folder(), tools, may_build))
     click.echo(output)

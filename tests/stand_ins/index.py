@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -225,10 +226,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(index: Index) -> Iterator[Index]:
-    """Serve `index` on a free port of loopback."""
+def serving(index: Index, tls: ssl.SSLContext | None = None) -> Iterator[Index]:
+    """Serve `index` on a free port of loopback, with `tls` by https."""
     server = _Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"index": index}))
-    index.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    index.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
