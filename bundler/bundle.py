@@ -13,10 +13,11 @@ from packaging.utils import canonicalize_name
 from bundler import indexes, inputs
 from bundler.contents import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
+from bundler.origin import remember
 from bundler.progress import Progress
 from bundler.quantity import counted
 from bundler.script import read_script
-from bundler.upgrade import changes
+from bundler.upgrade import changes, settings_changes
 from bundler.verify import foreign_files, read_manifest, verify
 from wheelhouse import files, interpreter, selection, toml, uv
 from wheelhouse.build import Builder
@@ -89,12 +90,17 @@ def build(
     cache: Path,
     tools: Tools,
     builds: Builds,
-) -> Generator[Progress, None, None]:
+) -> Generator[Progress, None, list[str]]:
     """Resolve `scripts` for `targets`, download what they need through `cache` and write the bundle to `output`.
 
+    Returns, in words, the packages of which the bundle that was there held other versions.
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
+    before = _before(output)
+    differences = settings_changes(before, scripts, targets, uv=tools.uv, python=tools.python) if before else []
+    if differences:
+        yield Progress(text=f"Changing how {output} is made: {'; '.join(differences)}")
     yield Progress(text=f"Resolving {', '.join((script.source or script.path).name or '.' for script in scripts)}")
     credentials = indexes.credentials(scripts)
     builder = Builder(
@@ -111,9 +117,6 @@ def build(
         yield Progress(text=note)
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
-    before = _before(output)
-    if before and {entry.name for entry in before.targets} != {target.name for target in targets}:
-        yield Progress(text=f"{output} is replaced; it was for {', '.join(entry.name for entry in before.targets)}")
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
@@ -134,13 +137,13 @@ def build(
             for remote in those:
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, contents)
-    if before and (changed := changes(before, manifest)):
-        yield Progress(text=f"Changed: {', '.join(changed)}")
+    remember(output, scripts, cache)
     size = sum(file.size for file in manifest.files)
     wheels, fetched = counted(len(remotes["wheels"]), "wheel"), counted(len(downloads.fetched), "file")
     yield Progress(
         text=f"Bundled {wheels} ({fetched} downloaded) for {counted(len(targets), 'target')}, {size / 1e6:.1f} MB"
     )
+    return changes(before, manifest) if before else []
 
 
 def _resolve(

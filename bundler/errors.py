@@ -89,6 +89,20 @@ class OutputTaken(BundlerError):
         return f"{self.path}: exists and is no bundle. Move it away, or choose another --output."
 
 
+class OtherScripts(BundlerError):
+    """The output is a bundle of other scripts."""
+
+    def __init__(self, path: Path, scripts: Sequence[str]) -> None:
+        self.path = path
+        self.scripts = scripts
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is a bundle of other scripts: {', '.join(self.scripts)}\n"
+            "hint: choose another --output, or give --replace"
+        )
+
+
 class NothingToUpgrade(BundlerError):
     """There is no bundle yet, of which some packages could be upgraded."""
 

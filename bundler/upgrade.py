@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bundler.errors import Faults, NothingToUpgrade, NotInBundle, ScriptFault
 from bundler.verify import read_manifest
+from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
     from bundler.script import Script
+    from wheelhouse.target import Target
 
 
 def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) -> list[Script]:
@@ -53,6 +55,36 @@ def changes(before: Manifest, after: Manifest) -> list[str]:
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
+
+
+def settings_changes(
+    before: Manifest, scripts: Sequence[Script], targets: Sequence[Target], *, uv: bool, python: bool
+) -> list[str]:
+    """Return, in words, how a bundle was made otherwise than one of `scripts` for `targets` is to be made now.
+
+    `uv` and `python` say whether it is to carry those.
+    """
+    found: list[str] = []
+    made = {entry.name: entry for entry in before.scripts}
+    for script in scripts:
+        entry = made.get(script.name)
+        if entry is None:
+            continue
+        now = [redacted(each) for each in script.resolved_with]
+        found += [f"without {each}" for each in entry.resolved_with if each not in now]
+        found += [f"with {each}" for each in now if each not in entry.resolved_with]
+        if (entry.lock_sha256 is None) != (script.lock is None):
+            found.append(f"{script.name} {'no longer follows' if script.lock is None else 'now follows'} a lock")
+    old, new = [entry.name for entry in before.targets], [target.name for target in targets]
+    found += [f"no longer for {name}" for name in old if name not in new]
+    found += [f"now also for {name}" for name in new if name not in old]
+    for name, here, then in (
+        ("uv", uv, any(entry.uv for entry in before.targets)),
+        ("Python", python, any(entry.interpreter for entry in before.targets)),
+    ):
+        if here != then:
+            found.append(f"{'now with' if here else 'without'} {name} for the nodes")
+    return list(dict.fromkeys(found))
 
 
 def _versions(manifest: Manifest, script: str | None = None) -> dict[str, set[str]]:

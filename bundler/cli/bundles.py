@@ -6,10 +6,17 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.show import HELP, follow, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.script import Script
+    from wheelhouse.target import Target
 
 _PATH = click.Path(path_type=Path)
 
@@ -71,6 +78,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="pip-tools honours pip.conf and PIP_*, and resolves for this Python and platform only.",
 )
+@click.option("--replace", is_flag=True, help="Replace the bundle at the output even if it is of other scripts.")
 @click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
 @click.option(
     "-P",
@@ -97,6 +105,7 @@ def bundle(
     overrides: tuple[Path, ...],
     locked: bool,
     resolver: str,
+    replace: bool,
     upgrade: bool,
     upgraded: tuple[str, ...],
 ) -> None:
@@ -114,11 +123,9 @@ def bundle(
     """
     from bundler import bundle as bundling
     from bundler.cache import cache_folder
-    from bundler.errors import Faults, attempt_all
-    from bundler.inputs import Extras, read_inputs, require_own, requirement_lines
-    from bundler.settings import settings_of
+    from bundler.inputs import Extras, read_inputs, requirement_lines
+    from bundler.origin import require_same_scripts
     from bundler.site import adopt
-    from bundler.targets import require_allowed, targets_for
     from bundler.upgrade import keeping
 
     if upgrade and upgraded:
@@ -134,20 +141,11 @@ def bundle(
     for script in read:
         for warning in script.warnings():
             say(f"warning: {warning}")
-    said, faults = attempt_all(settings_of, read)
-    if faults:
-        raise Faults(faults)
-    pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
-    if not platforms and for_hps:
-        platforms = _platforms_of_hps()
-    platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
-    if extras.pip_tools and not pythons:
-        pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
-    targets = targets_for(read, pythons, platforms)
-    require_own(read, targets)
-    require_allowed(read, targets)
+    targets = _targets(read, pythons, platforms, for_hps=for_hps, own_python=extras.pip_tools)
     output = output or bundling.default_output(scripts)
     tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    if not replace:
+        require_same_scripts(output, read, cache_folder())
     if upgraded:
         read = keeping(read, output, upgraded)
     if not upgrade and not upgraded and bundling.up_to_date(output, read, targets, tools):
@@ -156,8 +154,38 @@ def bundle(
         for note in adopt(read, cache_folder()):
             say(note)
         may_build = bundling.Builds(names=builds, everything=build_all)
-        follow(bundling.build(read, targets, output, cache_folder(), tools, may_build))
+        changed = follow(bundling.build(read, targets, output, cache_folder(), tools, may_build))
+        if changed:
+            say(f"Changed: {', '.join(changed)}")
+        elif upgrade or upgraded:
+            say(f"No newer version of {', '.join(upgraded) or 'any package'}: all versions in {output} stay")
     click.echo(output)
+
+
+def _targets(
+    scripts: Sequence[Script],
+    pythons: tuple[str, ...],
+    platforms: tuple[str, ...],
+    *,
+    for_hps: bool,
+    own_python: bool,
+) -> list[Target]:
+    """Return the targets that the options name, else those that the scripts name, else this machine."""
+    from bundler.inputs import require_own
+    from bundler.settings import settings_of
+    from bundler.targets import require_allowed, targets_for
+
+    said = [settings_of(script) for script in scripts]
+    pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
+    if not platforms and for_hps:
+        platforms = _platforms_of_hps()
+    platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
+    if own_python and not pythons:
+        pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
+    targets = targets_for(scripts, pythons, platforms)
+    require_own(scripts, targets)
+    require_allowed(scripts, targets)
+    return targets
 
 
 def _platforms_of_hps() -> tuple[str, ...]:

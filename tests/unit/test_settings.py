@@ -57,7 +57,8 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("colour = 1", r"unknown key tool\.bundler\.colour \(the keys are application, cores"),
+        ("output = 1", "unknown key tool.bundler.output (did you mean outputs?)"),
+        ("colour = 1", "unknown key tool.bundler.colour (the keys are application, cores"),
         ("outputs = ['../x']", "'../x' is no path inside the folder of a job"),
         ("outputs = [1]", "is no text and no list of texts"),
         ("memory = 'much'", "write it like 512 MB"),

@@ -95,9 +95,12 @@ def test_a_minor_version_stands_for_the_patches_that_the_script_allows(
     assert [*found[:1], *found[-1:]][: len(found)] == versions
 
 
-def test_an_unknown_platform_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(UnknownPlatform, match="x86_64-manylinux_2_28"):
-        parse_platform("solaris")
+@pytest.mark.parametrize(
+    ("name", "near"), [("x86_64-manylinux2_28", "x86_64-manylinux_2_28"), ("Window", "windows"), ("solaris", "")]
+)
+def test_an_unknown_platform_is_refused_with_those_that_are_spelled_like_it(name: str, near: str) -> None:
+    with pytest.raises(UnknownPlatform, match=f"did you mean {near}" if near else "hint: `bundler targets` lists"):
+        parse_platform(name)
 
 
 def interpreters() -> list[str]:

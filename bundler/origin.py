@@ -1,0 +1,78 @@
+"""Where the bundles of this machine were made from, so that one is not taken for another of the same name.
+
+A bundle itself says nothing of this machine; what is remembered lies in the cache, one file for each bundle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundler import manifest as manifests
+from bundler.errors import BundlerError, OtherScripts
+from bundler.verify import read_manifest
+from wheelhouse import files
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.script import Script
+
+_FOLDER = "origins"
+# Of one record; more is none of ours.
+_LIMIT = 1 << 20
+
+
+def require_same_scripts(output: Path, scripts: Sequence[Script], cache: Path) -> None:
+    """Raise `OtherScripts` where `output` is a bundle of other scripts than `scripts`.
+
+    Scripts of the same names are others if the bundle was made here, from files in other places.
+    """
+    try:
+        manifest = read_manifest(output)
+    except (BundlerError, WheelhouseError):
+        return
+    if {entry.name for entry in manifest.scripts} != {script.name for script in scripts}:
+        raise OtherScripts(output, [entry.name for entry in manifest.scripts])
+    found = _read(_record(output, cache))
+    if found.get("manifest") == _digest(output) and found["inputs"] != _inputs(scripts):
+        raise OtherScripts(output, found["inputs"])
+
+
+def remember(output: Path, scripts: Sequence[Script], cache: Path) -> None:
+    """Remember that `output` was made from `scripts`, and forget bundles that are gone; raise `FileFault`."""
+    record = {"output": str(output.absolute()), "manifest": _digest(output), "inputs": _inputs(scripts)}
+    folder = cache / _FOLDER
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.json"):
+            other = _read(path).get("output")
+            if not isinstance(other, str) or not Path(other, manifests.NAME).exists():
+                path.unlink(missing_ok=True)
+    files.write(_record(output, cache), json.dumps(record).encode())
+
+
+def _record(output: Path, cache: Path) -> Path:
+    return (
+        cache / _FOLDER / f"{hashlib.sha256(str(output.absolute()).encode(errors='surrogateescape')).hexdigest()}.json"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError, RecursionError), path.open("rb") as source:
+        found = json.loads(source.read(_LIMIT))
+        if isinstance(found, dict) and isinstance(found.get("inputs"), list):
+            return found
+    return {}
+
+
+def _digest(output: Path) -> str:
+    return files.sha256(output / manifests.NAME)
+
+
+def _inputs(scripts: Sequence[Script]) -> list[str]:
+    return sorted(str((script.source or script.path).absolute()) for script in scripts)
