@@ -23,6 +23,7 @@ from wheelhouse import files, interpreter, selection, toml, uv
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
+from wheelhouse.space import require_space, same_disk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # uv calls that run at once; each is one process that waits for the network or writes one file.
 _THREADS = 4
+# What a target takes beside wheels: pages and locks.
+_TARGET_BYTES = 100_000
 _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
 
 
@@ -118,11 +121,14 @@ def build(
     from wheelhouse.download import Downloads  # imported by now, see `_resolve`
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": contents.wheels(), "pythons": contents.archives()}
+    wanted = [*remotes["wheels"], *remotes["pythons"]]
+    downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(scripts))
+    # A bundle on the disk of the cache is made of links.
+    copied = 0 if same_disk(cache, output) else downloads.total
+    require_space({cache: downloads.absent_bytes, output.absolute().parent: copied + _TARGET_BYTES * len(targets)})
     # The threads that write end before what they write to is removed.
     with files.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, contents) for target in targets]
-        wanted = [*remotes["wheels"], *remotes["pythons"]]
-        downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(scripts))
         for received in downloads.run():
             yield Progress(
                 text=f"Downloading {counted(downloads.absent, 'file')}", done=received, total=downloads.total

@@ -17,6 +17,7 @@ from bundler.progress import Progress
 from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, read_manifest, verify
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.space import require_space
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
         store.write_pages(destination, {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in wheels})
         yield Progress(text=f"{name} is published already; nothing to do")
         return place
+    absent = [file for file in wheels if not destination.file(file.path.partition("/")[2], file.sha256).exists()]
+    others = [file for file in manifest.files if not file.path.startswith("wheels/")]
+    require_space({destination.path: sum(file.size for file in [*absent, *others])})
     stored: list[Path] = []
     total, done = sum(wheel.size for wheel in wheels), 0
     for wheel in store.add(destination, [(bundle / file.path, file.sha256) for file in wheels]):

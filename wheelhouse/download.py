@@ -51,6 +51,8 @@ class Remote(Protocol):
 class Downloads:
     """Files on their way into `cache`: `absent` of them it does not hold yet, `total` counts the bytes of all.
 
+    `absent_bytes` are those that have to be brought, as far as their size is known.
+
     `fetched` are those that were brought.
 
     `credentials` are those of indexes. A wheel that does not come from where the lock says is looked for, by
@@ -67,7 +69,9 @@ class Downloads:
         self.remotes = remotes
         self.cache = cache
         self.total = sum(remote.size or 0 for remote in remotes)
-        self.absent = sum(not self.path(remote).exists() for remote in remotes)
+        absent = [remote for remote in remotes if not self.path(remote).exists()]
+        self.absent = len(absent)
+        self.absent_bytes = sum(remote.size or 0 for remote in absent)
         self.fetched: list[Remote] = []
         self._received = {remote.sha256: 0 for remote in remotes}
         self._elsewhere = elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,30 @@ class FileFault(WheelhouseError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.fault.strerror or self.fault}."
+
+
+class DiskFull(WheelhouseError):
+    """A disk has no room for what is to be written below `path`: `needed` bytes, where that is known."""
+
+    def __init__(self, path: Path, needed: int | None = None) -> None:
+        self.path = path
+        self.needed = needed
+        self.mount, self.free = _disk(path)
+
+    def __str__(self) -> str:
+        needed = "" if self.needed is None else f"{self.needed / 1e6:.1f} MB are needed and "
+        return (
+            f"{self.path}: no space left on the disk at {self.mount}: {needed}{self.free / 1e6:.1f} MB are free\n"
+            "hint: free some space there, or choose another place (--output, BUNDLER_CACHE_DIR, TMPDIR)"
+        )
+
+
+def _disk(path: Path) -> tuple[Path, int]:
+    """Return where the disk of `path` is mounted, and the bytes that are free there."""
+    path = path.absolute()
+    while path != path.parent and not (path.exists() and path.is_mount()):
+        path = path.parent
+    return path, shutil.disk_usage(path).free
 
 
 class UnknownPlatform(WheelhouseError):

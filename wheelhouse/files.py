@@ -16,12 +16,13 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import DiskFull, FileFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 20
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Archives cross a fast share and are unpacked once: time counts more than the last percent of size.
 _QUICK = 1
 _PARTIAL = ".partial"
@@ -36,10 +37,12 @@ _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `FileFault` that names `path`."""
+    """Turn an `OSError` of the block into a `FileFault` that names `path`, or a `DiskFull`."""
     try:
         yield
     except OSError as fault:
+        if fault.errno in DISK_FULL:
+            raise DiskFull(path) from fault
         raise FileFault(Path(fault.filename) if isinstance(fault.filename, str) else path, fault) from fault
 
 

@@ -7,6 +7,8 @@ import errno
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -15,7 +17,8 @@ from bundler import __version__
 from bundler.cli import bundles, hps, jobs, nodes
 from bundler.cli.show import HELP, say
 from bundler.errors import BundlerError
-from wheelhouse.errors import WheelhouseError
+from wheelhouse.errors import DiskFull, WheelhouseError
+from wheelhouse.files import DISK_FULL
 
 _INTERRUPTED = 130
 _TERMINATED = 143
@@ -65,7 +68,8 @@ def _run(command: click.Command) -> None:
     except OSError as fault:
         if fault.errno not in _OF_THE_DISK:
             raise
-        say(f"error: {fault.filename or 'a temporary file'}: {fault.strerror}.")
+        place = fault.filename or tempfile.gettempdir()
+        say(f"error: {DiskFull(Path(place)) if fault.errno in DISK_FULL else f'{place}: {fault.strerror}'}")
         code = 1
     sys.exit(code)
 

@@ -560,7 +560,9 @@ def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, comma
     line += f"solve.py --python {PYTHON} -o small/x.bundle" if command == "bundle" else "small/share solve.bundle"
     done = workplace.run(*mount, f"{line}; code=$?; find small -type f | sort; exit $code")
     assert done.returncode == 1
-    assert "No space left on device" in done.stderr
+    assert f"no space left on the disk at {workplace.folder / 'small'}: " in done.stderr
+    assert "MB are free\nhint: " in done.stderr
+    assert ("3.0 MB are needed" in done.stderr) == (command == "publish-index")
     assert "Traceback" not in done.stderr
     assert "x.bundle" not in done.stdout
     assert "publications" not in done.stdout
