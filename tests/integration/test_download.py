@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
+from wheelhouse import http
 from wheelhouse.credentials import Credentials
 from wheelhouse.download import Downloads
 from wheelhouse.errors import DownloadsFailed, FileFault
@@ -265,3 +267,21 @@ def test_an_index_elsewhere_does_not_lead_to_files_of_this_machine() -> None:
     page = b'<a href="file:///dev/zero#sha256=00">x</a><a href="https://x.test/y#sha256=00">y</a>'
     assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda _: page)) == ["https://x.test/y"]
     assert len(list(mirrors("alpha", "00", ["file:///mirror"], lambda _: page))) == 2
+
+
+def test_a_body_without_an_announced_end_is_given_up(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_UNANNOUNCED_LIMIT", 20_000_000)
+    index.faults[NAME] = faults.endless
+    with pytest.raises(DownloadsFailed, match="announced no size and sent more than"):
+        fetch([offer(index, size=None)], tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up(index: Index, tmp_path: Path) -> None:
+    index.faults[NAME] = faults.trickle
+    started = time.monotonic()
+    with pytest.raises(DownloadsFailed, match="comes at less than 1 kB/s"):
+        fetch([offer(index)], tmp_path)
+    assert time.monotonic() - started < 30

@@ -218,6 +218,18 @@ def endless(handler: Handler, data: bytes, _: int) -> None:
     handler.close_connection = True
 
 
+def trickle(handler: Handler, data: bytes, _: int) -> None:
+    """A byte now and then, often enough that no read ever times out."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for byte in data[:100]:
+            handler.wfile.write(bytes([byte]))
+            time.sleep(0.1)
+    handler.close_connection = True
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
