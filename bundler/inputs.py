@@ -217,20 +217,25 @@ def resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resoluti
 
 
 def _resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolution:
+    source = script.source or script.path
     if PIP_TOOLS in script.resolved_with:
         constraints = script.metadata.get("tool", {}).get("uv", {}).get("constraint-dependencies", [])
-        source = script.source if script.kind == "requirements" else None
-        wanted = [f'-r "{source.absolute().as_posix()}"'] if source else script.dependencies
-        return pip_tools.resolve(script.name, wanted, constraints, folder, script.keep)
+        if script.kind == "requirements":
+            return pip_tools.resolve_requirements(source, script.name, folder, script.keep)
+        return pip_tools.resolve(script.name, script.dependencies, constraints, folder, script.keep)
     if script.kind == "requirements":
-        return requirements.resolve(script.source or script.path, targets, folder, script.keep)
-    if script.kind == "pylock":
-        return lock.read_pylock(script.source or script.path)
-    if script.kind == "project":
-        return lock.read_project_lock(script.source or script.path, script.name, script.dependencies)
+        return requirements.resolve(source, targets, folder, script.keep)
     if script.lock is not None:
-        return lock.read_script_lock(script.path, script.dependencies, script.requires_python)
+        return _follow_lock(script, source)
     return resolution.resolve(script.wanted(), targets, folder, script.keep)
+
+
+def _follow_lock(script: Script, source: Path) -> Resolution:
+    if script.kind == "pylock":
+        return lock.read_pylock(source)
+    if script.kind == "project":
+        return lock.read_project_lock(source, script.name, script.dependencies)
+    return lock.read_script_lock(source, script.dependencies, script.requires_python)
 
 
 def resolve_for(script: Script, folder: Path) -> Callable[[Target, bool], Resolution]:

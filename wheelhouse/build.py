@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from wheelhouse import files, uv
+from wheelhouse import files
+from wheelhouse.backend import BackendFailed, build_wheel
 from wheelhouse.credentials import Credentials
-from wheelhouse.errors import BuildFailed, redacted
+from wheelhouse.errors import BadArchive, BadWheel, BuildFailed, FileFault, redacted
 from wheelhouse.repository import checkout
 from wheelhouse.target import this_platform
-from wheelhouse.wheel import Wheel, parse_filename, url_filename
+from wheelhouse.wheel import Wheel, parse_filename, read_metadata, url_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,6 @@ _COPIED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 # Bytes of a source distribution; the largest that are published have a few hundred million.
 _LARGEST_SOURCE = 1 << 30
 _SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
-# Wheels are zip files, whose times start in 1980; backends take the time of every file from this.
-_EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +111,24 @@ class Builder:
 
     def _run(self, package: Package, source: Path, out: Path, python: str) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
-        code, _, err = uv.build(source, out, ["--python", python], env={**_EPOCH, **self.indexes})
-        wheels = sorted(out.glob("*.whl"))
-        if code or len(wheels) != 1:
+        secrets = self.credentials.values()
+        try:
+            wheel = build_wheel(source, out, python, self.indexes, secrets)
+        except BackendFailed as fault:
             where = "" if python == sys.executable else f" for Python {python}, which must be here for that,"
-            raise BuildFailed(str(package.name), f"its build{where} failed", err)
-        project = parse_filename(wheels[0].name)[0]
+            raise BuildFailed(str(package.name), f"its build{where} failed", str(fault)) from fault
+        except BadArchive as fault:
+            raise BuildFailed(str(package.name), f"its source {fault.fact}") from fault
+        try:
+            if not stat.S_ISREG(wheel.lstat().st_mode):
+                raise BuildFailed(str(package.name), f"its build left {wheel.name}, which is no plain file")
+            read_metadata(wheel)
+        except (BadWheel, FileFault, OSError) as fault:
+            raise BuildFailed(str(package.name), "its build left no wheel that can be read", str(fault)) from fault
+        project = parse_filename(wheel.name)[0]
         if project != canonicalize_name(package.name):
             raise BuildFailed(str(package.name), f"its source makes a wheel of {project}")
-        return wheels[0]
+        return wheel
 
     def _folder(self, key: str, python: str) -> Path:
         return self.cache / "built" / key / python

@@ -29,6 +29,10 @@ class Credentials:
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     repositories: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
+    def values(self) -> set[str]:
+        """Return all passwords."""
+        return {password for _, password in (*self.indexes.values(), *self.repositories.values()) if password}
+
     def near(self, url: str) -> tuple[str, str] | None:
         """Return those for a file at `url`: of the index on the same host that shares most of its path."""
         server = urlsplit(url)[:2]

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
-_URL = re.compile(r"[a-z+]+://[^\s'\"<>]+", re.IGNORECASE)
+# Bounded, and begun only where a word begins: else long words take quadratic time.
+_URL = re.compile(r"(?<![a-z+])[a-z+]{1,20}://[^\s'\"<>]+", re.IGNORECASE)
+# Lines of another program that are shown: of more, the first and the last.
+_FIRST, _LAST, _LONGEST = 20, 40, 2000
 
 
 def redacted(text: str) -> str:
@@ -25,7 +28,11 @@ def redacted(text: str) -> str:
 
 def _quoted(words: str) -> list[str]:
     """Return the lines of what another program said, as they stand below a line of ours."""
-    return [f"  {line}".rstrip() for line in re.sub(r"(?m)^error: ", "", redacted(words)).splitlines()]
+    lines = words.splitlines()
+    left = len(lines) - _FIRST - _LAST
+    if left > 0:
+        lines = [*lines[:_FIRST], f"... ({left} lines left out)", *lines[-_LAST:]]
+    return [f"  {redacted(line[:_LONGEST]).removeprefix('error: ')}".rstrip() for line in lines]
 
 
 class WheelhouseError(Exception):
@@ -123,7 +130,7 @@ class BuildFailed(WheelhouseError):
         self.words = words.strip()
 
     def __str__(self) -> str:
-        return "\n".join(filter(None, [f"{self.name}: {self.reason}.", redacted(self.words)]))
+        return "\n".join([f"{self.name}: {self.reason}", *_quoted(self.words)])
 
 
 class StaleLock(WheelhouseError):
@@ -136,7 +143,7 @@ class StaleLock(WheelhouseError):
 
     def __str__(self) -> str:
         sentence = f"{self.lock}: does not fit what it locks any more. Renew it ({self.command}) or delete it."
-        return "\n".join(filter(None, [sentence, redacted(self.changes)]))
+        return "\n".join([sentence, *_quoted(self.changes)])
 
 
 class UnusableLock(WheelhouseError):
@@ -243,6 +250,18 @@ class BadWheel(WheelhouseError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.fact}. Find out where it comes from; the index must not carry it."
+
+
+class BadArchive(WheelhouseError):
+    """An archive that cannot be unpacked, or must not be."""
+
+    def __init__(self, path: Path, fact: str, hint: str = "find out where it comes from") -> None:
+        self.path = path
+        self.fact = fact
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fact}\nhint: {self.hint}"
 
 
 class BadMirror(WheelhouseError):

@@ -7,9 +7,11 @@ They evaluate markers and choose wheels for the Python and the platform that the
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
@@ -20,15 +22,19 @@ from packaging.version import Version
 from wheelhouse import process
 from wheelhouse.errors import ResolverFailed, UnusableLock
 from wheelhouse.pip_settings import read_pip_settings
+from wheelhouse.requirements import hashes, included, only_hashed, require_requirements
 from wheelhouse.resolution import Resolution
+from wheelhouse.secrets import hidden, secret_values
 from wheelhouse.wheel import url_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
 # The only one that they resolve for.
 PYTHON = ".".join(platform.python_version_tuple()[:2])
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_UNAUTHORIZED = re.compile(r"\b401\b|\b403\b|User for |Unauthorized")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -38,29 +44,57 @@ def resolve(
     """Resolve `dependencies` as pip is configured to, for this Python and platform; `folder` is an empty one.
 
     The versions in `keep` ("name==version") stand as far as they can.
-
-    pip-compile chooses versions and gives the hashes of their files; pip then says which file it would install, under
-    those hashes. Raises `ResolverFailed`, `UnusableLock`.
+    Raises `ResolverFailed`, `UnusableLock`.
     """
+    return _resolve(subject, dependencies, constraints, folder, keep, [])
+
+
+def resolve_requirements(path: Path, subject: str, folder: Path, keep: Sequence[str] = ()) -> Resolution:
+    """Do as `resolve` does for a requirements file, and keep to the hashes in it and in what it includes."""
+    texts = included(path)
+    require_requirements(texts)
+    found = _resolve(subject, [f'-r "{path.absolute().as_posix()}"'], (), folder, keep, texts.values())
+    allowed = hashes(path)
+    other = [f"{name}: has hashes and none of SHA-256" for name, digests in allowed.items() if not digests]
+    if other:
+        raise UnusableLock(subject, other)
+    return replace(found, pylock=only_hashed(path.name, found.pylock, allowed))
+
+
+def _resolve(
+    subject: str,
+    dependencies: Sequence[str],
+    constraints: Sequence[str],
+    folder: Path,
+    keep: Sequence[str],
+    texts: Iterable[str],
+) -> Resolution:
+    """pip-compile chooses versions and gives the hashes of their files; pip then says which file it would install."""
     wanted, pinned = folder / "requirements.in", folder / "requirements.txt"
     bounds = folder / "constraints.txt"
     bounds.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
     wanted.write_text("".join(f"{line}\n" for line in [*dependencies, "-c constraints.txt"]), encoding="utf-8")
     pinned.write_text("".join(f"{pin}\n" for pin in keep), encoding="utf-8")
-    options = ["--quiet", "--generate-hashes", "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras"]
-    _run(subject, ["piptools", "compile", *options, "--output-file", pinned.name, wanted.name], folder)
+    variables = {name for text in texts for name in _VARIABLE.findall(text)}
+    secrets = {os.environ[name] for name in variables if os.environ.get(name)}
+    options = ["--generate-hashes", "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras"]
+    _run(subject, ["piptools", "compile", *options, "--output-file", pinned.name, wanted.name], folder, secrets)
     known = set(_HASH.findall(pinned.read_text(encoding="utf-8")))
     report = folder / "report.json"
     options = ["--quiet", "--disable-pip-version-check", "--dry-run", "--ignore-installed", "--no-deps"]
     options += ["--require-hashes", "--report", report.name]
     if known:
-        _run(subject, ["pip", "install", *options, "--requirement", pinned.name], folder)
-    found = json.loads(report.read_bytes())["install"] if report.is_file() else []
+        _run(subject, ["pip", "install", *options, "--requirement", pinned.name], folder, secrets)
+    try:
+        found = json.loads(report.read_bytes())["install"] if report.is_file() else []
+        packages = [_package(subject, item, known) for item in found]
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ResolverFailed(f"{subject}: pip's report of what it would install cannot be read", repr(fault)) from fault
     pylock = Pylock(
         lock_version=Version("1.0"),
         created_by="pip-tools",
         requires_python=SpecifierSet(f"=={PYTHON}.*"),
-        packages=[_package(subject, item, known) for item in found],
+        packages=packages,
     )
     return Resolution(subject=subject, pylock=pylock, locked=True, base=folder)
 
@@ -70,13 +104,30 @@ def settings() -> str:
     return "\n".join(read_pip_settings().values())
 
 
-def _run(subject: str, command: Sequence[str], folder: Path) -> None:
-    # Without its own folder on the path: what lies there is no module.
+def _run(subject: str, command: Sequence[str], folder: Path, secrets: Collection[str]) -> None:
+    # Without its own folder on the path: what lies there is no module. Nobody answers what it asks.
     code, out, err = process.run(
-        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-E", "-m", *command], cwd=folder
+        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-E", "-m", *command],
+        cwd=folder,
+        env={"PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1", "COLUMNS": "10000"},
     )
     if code:
-        raise ResolverFailed(f"{subject}: {command[0]} could not resolve its dependencies.", err or out)
+        words = hidden(_last_words(f"{out}\n{err}"), secret_values(os.environ, secrets))
+        hint = "give its user and password in pip.conf, netrc or a keyring" if _UNAUTHORIZED.search(err + out) else ""
+        raise ResolverFailed(f"{subject}: {command[0]} could not resolve its dependencies", words, hint)
+
+
+def _last_words(text: str) -> str:
+    """Return what a program said, of a traceback only what it ends with."""
+    told: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("Traceback (most recent call last)"):
+            inside = True
+        elif not inside or not line.startswith((" ", "\t")):
+            inside = inside and not line.strip()
+            told.append(line)
+    return "\n".join(line for line in told if line.strip() and line.strip() != "Aborted!")
 
 
 def _package(subject: str, item: dict[str, Any], known: set[str]) -> Package:

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -19,6 +20,12 @@ _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
 )
+CalledProcessError = subprocess.CalledProcessError
+_CHUNK = 1 << 16
+# Bytes of the beginning and of the end of an output that are kept; a lock of thousands of packages has a few million.
+_KEPT = 64 << 20
+# Seconds for the last words of a program that has ended to arrive.
+_GRACE = 5.0
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -31,7 +38,7 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in list(_running):
-            process.terminate()
+            _end(process)
         raise
     finally:
         pool.shutdown()
@@ -42,39 +49,83 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> tuple[int, str, str]:
-    """Run `command` to its end, with `env` added to this environment; return exit code, standard output and error.
+    """Run `command` to its end; return exit code, standard output and standard error.
 
-    After `timeout` seconds it is ended, which is a failure like any other.
+    Its environment is `env` on top of what is `inherited`, which is this process's if None. After `timeout` seconds it
+    is ended, which is a failure like any other. What it left running is ended with it. Of a long output the middle is
+    left out.
     """
+    own = os.environ if inherited is None else inherited
     with subprocess.Popen(
         [os.fspath(part) for part in command],
         cwd=cwd,
-        env={**{name: text for name, text in os.environ.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
+        env={**{name: text for name, text in own.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
     ) as process:
         _running.add(process)
+        out, err = _Output(process.stdout), _Output(process.stderr)
         try:
-            try:
-                out, err = process.communicate(timeout=timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, err = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout)
         finally:
+            # Also after a regular end: a daemon that holds the pipes would be waited for.
+            _end(process)
             _running.discard(process)
-    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+        return process.wait(), out.text(), err.text()
+
+
+class _Output:
+    """What a program writes, read as it comes: the beginning and the end of it."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._pipe = pipe
+        self._first, self._last = bytearray(), bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed by the main thread
+            while self._pipe and (chunk := self._pipe.read(_CHUNK)):
+                room = _KEPT - len(self._first)
+                self._first += chunk[:room]
+                self._last += chunk[room:] if room > 0 else chunk
+                del self._last[:-_KEPT]
+
+    def text(self) -> str:
+        """Return what came until the program ended."""
+        self._reader.join(_GRACE)
+        return (self._first + self._last).decode(errors="replace")
+
+
+def checked(
+    command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, inherited: Mapping[str, str]
+) -> None:
+    """Do as `run` does; raise `CalledProcessError` with both outputs if the program fails."""
+    code, out, err = run(command, cwd=cwd, env=env, inherited=inherited)
+    if code:
+        raise CalledProcessError(code, list(command), out, err)
+
+
+def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """End `process` and all that it started in its session."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Generator[str, None, int]:
     """Run `command` in exactly the environment `env`; yield its output line by line, return its exit code.
 
-    Whoever stops listening ends it, and with it all that it started.
+    When the generator is closed, it is ended with all that it started.
     """
     with subprocess.Popen(
         [os.fspath(part) for part in command],
@@ -92,10 +143,6 @@ def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
             for line in process.stdout or ():
                 yield line.rstrip("\n")
         except BaseException:
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            _end(process)
             raise
     return process.returncode

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
+# A name, an option, a URL, a path, a comment or nothing, as far as the first characters tell.
+_REQUIREMENT = re.compile(
+    r"$|#|-|[A-Za-z0-9][\w.-]*\s*($|[\[(<>=!~;@,#]|--)|[\w+.-]+://|\.{0,2}/[^:]*$|[\w./-]+\.(whl|zip|tar\.\w+|tgz)\b|\$\{"
+)
 _PRERELEASE = re.compile(r"(?m)^\s*--pre\b|[=<>~]\s*\d[\d.]*(?:a|b|c|rc|\.dev)\d")
 
 
@@ -65,9 +69,20 @@ def included(path: Path) -> dict[Path, str]:
             continue
         with files.explained(here):
             found[here] = re.sub(r"\\\r?\n", " ", here.read_text(encoding="utf-8", errors="replace"))
-        names = re.findall(r"(?m)^\s*(?:-r\s*|--requirement[= ]\s*)([^#\n]+)", found[here])
+        names = re.findall(r"(?m)^\s*(?:-[rc]\s*|--(?:requirement|constraint)[= ]\s*)([^#\n]+)", found[here])
         left += [here.parent / name.strip() for name in names]
     return found
+
+
+def require_requirements(texts: Mapping[Path, str]) -> None:
+    """Raise `UnusableLock` for lines of requirements files, by path, that are none; what they say stays untold.
+
+    A file that includes another one by its path may include one that is nobody's business.
+    """
+    for path, text in texts.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if not _REQUIREMENT.match(line.strip()):
+                raise UnusableLock(path.name, [f"line {number} is no requirement"])
 
 
 def hashes(path: Path) -> dict[str, set[str]]:
@@ -76,12 +91,12 @@ def hashes(path: Path) -> dict[str, set[str]]:
 
 
 def hashes_in(lines: Iterable[str]) -> dict[str, set[str]]:
-    """Return the SHA-256 digests that requirements, one a line, allow for each project."""
+    """Return the SHA-256 digests that requirements, one a line, allow for each project that has hashes of any kind."""
     found: dict[str, set[str]] = {}
     for line in lines:
         named = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
         digests = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
-        if named and digests:
+        if named and "--hash" in line:
             found.setdefault(canonicalize_name(named[1]), set()).update(digests)
     return found
 
@@ -91,7 +106,7 @@ def only_hashed(subject: str, pylock: Pylock, allowed_by_project: Mapping[str, s
     packages, faults = [], []
     for package in pylock.packages:
         allowed = allowed_by_project.get(package.name)
-        if allowed is not None:
+        if allowed:
             wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
             sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
             if not wheels and not sdist:

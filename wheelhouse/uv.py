@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvFailed, UvMissing
 from wheelhouse.runtime import parse_runtime
+from wheelhouse.secrets import hidden, secret_values, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,10 +42,17 @@ def executable() -> str:
 def call(
     arguments: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
-    """Run uv with `arguments`; return exit code, standard output and error."""
+    """Run uv with `arguments`; return exit code, standard output and error, without known secrets.
+
+    uv may run builds to learn what a source distribution depends on: they see no secret that uv itself does not need.
+    """
     bundle = ca_bundle()
     trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
-    return process.run([executable(), *arguments], cwd=cwd, env={**_ENV, **trusted, **(env or {})})
+    # A keyring is another program, and may need any of them.
+    inherited = dict(os.environ) if os.environ.get("UV_KEYRING_PROVIDER") else without_secrets(os.environ)
+    more = {**_ENV, **trusted, **(env or {})}
+    code, out, err = process.run([executable(), *arguments], cwd=cwd, env=more, inherited=inherited)
+    return code, out, hidden(err, secret_values({**os.environ, **more}))
 
 
 def export(folder: Path, *, env: Mapping[str, str]) -> tuple[int, str, str]:
@@ -147,10 +156,18 @@ def version() -> str:
     return out.split()[1]
 
 
-def build(source: Path, out: Path, options: Sequence[str], env: Mapping[str, str]) -> tuple[int, str, str]:
-    """Build a wheel of `source`, a folder or an sdist, into the folder `out`, in isolation."""
+def make_environment(folder: Path, python: str) -> tuple[int, str, str]:
+    """Make a virtual environment of the interpreter or version `python` in `folder`."""
+    return call(["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
+
+
+def install_into(
+    environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]
+) -> tuple[int, str, str]:
+    """Install `requirements`, wheels only, into the environment of the interpreter `environment`."""
     # From an empty place, since uv would read the settings of a project around it.
-    return call(["build", "--wheel", "--out-dir", out, *options, source], cwd=source.parent, env=env)
+    options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment, "--"]
+    return call(["pip", "install", *options, *requirements], cwd=cwd, env=env)
 
 
 def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path) -> tuple[int, str, str]:

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +155,7 @@ def test_requirements_files_locks_and_projects_are_environments_for_whatever_a_j
         ("pylock.study.toml", "pylock-study.py", "2.0"),
         ("project", "my-study.py", "2.0"),
     ):
-        done = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle", "--upgrade")
+        done = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle", "--replace")
         assert done.returncode == 0, done.stderr
         assert manifest(workplace, "x.bundle")["scripts"][0]["name"] == script
         again = workplace.run("bundle", given, "--python", PYTHON, "-o", "x.bundle")
@@ -359,3 +361,115 @@ def test_a_requirements_file_is_resolved_by_pip_tools_too(workplace: Workplace) 
     (folder / "more.txt").write_text("alpha<2\n")
     bundle = workplace.bundle(folder / "all of it.txt", "--resolver", "pip-tools")
     assert [path.name for path in (bundle / "wheels").iterdir()] == ["alpha-1.0-py3-none-any.whl"]
+
+
+_SPY = """
+import os, pathlib, sys
+{backend}
+_build_wheel = build_wheel
+def build_wheel(folder, settings=None, metadata=None):
+    found = dict(os.environ)
+    home = pathlib.Path(os.path.expanduser("~"))
+    found["netrc"] = (home / ".netrc").read_text() if (home / ".netrc").exists() else "none"
+    print(found, file=sys.stderr)
+    {end}
+"""
+
+
+def spy(folder: Path, end: str) -> Path:
+    """Write a source whose backend looks at all that it is told."""
+    source = write_source(folder / "mine", "mine")
+    backend = (source / "backend.py").read_text()
+    (source / "backend.py").write_text(_SPY.replace("{backend}", backend).replace("{end}", end))
+    return source
+
+
+SECRETS = {
+    "HPS_PASSWORD": "hps-secret-1",
+    "UV_INDEX_SITE_PASSWORD": "index-secret-2",
+    "AWS_SECRET_ACCESS_KEY": "aws-secret-3",
+    "GITHUB_TOKEN": "token-secret-4",
+    "HTTP_PROXY": "http://me:proxy-secret-5@127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize(
+    "end", ["sys.exit(1)", "(pathlib.Path('mine.py')).write_text(repr(found)); return _build_wheel(folder)"]
+)
+def test_a_build_learns_no_secret_and_none_ends_up_in_a_message_or_a_bundle(workplace: Workplace, end: str) -> None:
+    spy(workplace.folder, end)
+    netrc = Path(workplace.environment["HOME"], ".netrc")
+    netrc.write_text("machine 127.0.0.1 login me password netrc-secret-6\n")
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    workplace.environment |= SECRETS
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert done.returncode == (1 if "exit" in end else 0), done.stderr
+    told = done.stderr + "".join(path.read_text(errors="replace") for path in workplace.folder.rglob("*.whl"))
+    for wheel in workplace.folder.rglob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            told += "".join(archive.read(name).decode() for name in archive.namelist())
+    assert "-secret-" not in told
+    assert "'PATH'" in told or "exit" not in end
+
+
+def test_what_a_backend_says_of_a_secret_that_is_known_is_hidden_while_resolving(workplace: Workplace) -> None:
+    """A source distribution without static metadata is asked for it by uv, which needs its own secrets."""
+    folder = write_source(workplace.folder / "mine", "mine")
+    (folder / "backend.py").write_text(
+        "import os, sys\nprint(os.environ, file=sys.stderr)\nraise SystemExit('broken')\n"
+    )
+    pyproject = (folder / "pyproject.toml").read_text().replace('version = "1.0"', 'dynamic = ["version"]')
+    (folder / "pyproject.toml").write_text(pyproject)
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    workplace.environment |= SECRETS
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert (done.returncode, "broken" in done.stderr, "-secret-" in done.stderr) == (1, True, False)
+
+
+def test_a_daemon_that_a_build_leaves_behind_is_ended_and_not_waited_for(workplace: Workplace) -> None:
+    end = "import subprocess; daemon = subprocess.Popen(['sleep', '61.5']); return _build_wheel(folder)"
+    spy(workplace.folder, end)
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    started = time.monotonic()
+    workplace.bundle("solve.py")
+    assert time.monotonic() - started < 45
+    assert "sleep 61.5" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            "name = _build_wheel(folder); pathlib.Path(folder, name).write_bytes(b'no zip'); return name",
+            "no wheel that can be read",
+        ),
+        (
+            "pathlib.Path(folder, 'x-1-py3-none-any.whl').symlink_to('/etc/passwd'); return 'x-1-py3-none-any.whl'",
+            "no plain file",
+        ),
+        ("os.mkfifo(pathlib.Path(folder, 'x-1-py3-none-any.whl')); return 'x-1-py3-none-any.whl'", "no plain file"),
+        ("return '../../../../etc/passwd'", "no wheel that can be read"),
+        ("return 'nothing-1-py3-none-any.whl'", "no wheel that can be read"),
+        ("sys.stderr.write('x' * 100_000_000); sys.exit(1)", "its build failed"),
+    ],
+)
+def test_what_a_backend_leaves_is_checked_before_anything_is_kept(workplace: Workplace, end: str, words: str) -> None:
+    spy(workplace.folder, end)
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    workplace.environment["BUNDLER_CACHE_DIR"] = str(workplace.folder / "cache")
+    done = workplace.run("bundle", "solve.py", "--python", PYTHON)
+    assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr[-2000:]
+    assert len(done.stderr) < 200_000
+    assert [path for path in (workplace.folder / "cache").rglob("*") if "built" in path.parts and path.is_file()] == []
+
+
+def test_what_a_build_requires_is_installed_with_the_credentials_of_the_index(workplace: Workplace) -> None:
+    workplace.index.password = "s3cret-of-the-index"  # noqa: S105
+    workplace.environment["UV_DEFAULT_INDEX"] = workplace.environment["UV_DEFAULT_INDEX"].replace(
+        "://", "://me:s3cret-of-the-index@"
+    )
+    workplace.index.add(make_wheel("helper"))
+    source = spy(workplace.folder, "import helper; return _build_wheel(folder)")
+    (source / "pyproject.toml").write_text((source / "pyproject.toml").read_text().replace("[]", '["helper"]', 1))
+    workplace.script("solve.py", "mine", uv='sources = { mine = { path = "mine" } }')
+    workplace.bundle("solve.py")

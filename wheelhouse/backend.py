@@ -1,0 +1,101 @@
+"""Running a build backend (PEP 517): foreign code, which is told nothing that it need not know."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelhouse import process, uv
+from wheelhouse.process import CalledProcessError
+from wheelhouse.secrets import build_environment, hidden, secret_values
+from wheelhouse.unpack import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+# Wheels are zip files, whose times start in 1980; backends take the time of every file from this.
+_EPOCH = "315532800"
+# Bytes of an unpacked source distribution; the largest ones have a few thousand million.
+_LARGEST_SOURCE = 8 << 30
+
+
+class BackendFailed(Exception):
+    """A build failed; its message is what was printed, without secrets."""
+
+
+def build_wheel(source: Path, out: Path, python: str, indexes: Mapping[str, str], secrets: set[str]) -> Path:
+    """Build a wheel of `source`, a folder or a source distribution, into the folder `out`; return it.
+
+    `python` is an interpreter or a version. What the build requires comes from `indexes` (variables for uv), as wheels,
+    into an environment of its own; the backend learns of neither, has a HOME of its own, and only those variables that
+    builds use. Raises `BackendFailed`, without `secrets`, and `BadArchive`.
+    """
+    with tempfile.TemporaryDirectory(prefix="build-", ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        (scratch / "home").mkdir()
+        environment = {**build_environment(os.environ, str(scratch / "home")), "SOURCE_DATE_EPOCH": _EPOCH}
+        hide = secret_values({**os.environ, **indexes}, secrets)
+        if source.is_file():
+            source = _unpacked(source, scratch / "source")
+        with _explained(hide):
+            interpreter = _made(scratch / "environment", python)
+            return _built(source, out, interpreter, environment, indexes)
+
+
+def _unpacked(sdist: Path, folder: Path) -> Path:
+    folder.mkdir()
+    unpack(sdist, folder, limit=_LARGEST_SOURCE)
+    tops = [path for path in folder.iterdir() if path.is_dir()]
+    if len(tops) != 1:
+        raise BackendFailed(f"{sdist.name} holds {len(tops)} folders, not one")
+    return tops[0]
+
+
+def _made(folder: Path, python: str) -> Path:
+    """Return the interpreter of a new environment."""
+    _require(uv.make_environment(folder, python))
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _built(
+    source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], indexes: Mapping[str, str]
+) -> Path:
+    from build import ProjectBuilder  # takes a tenth of a second, which most bundles need not wait for
+
+    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        process.checked(cmd, cwd=Path(cwd) if cwd else None, env=extra_environ, inherited=environment)
+
+    builder = ProjectBuilder(source, str(interpreter), runner)
+    _install(interpreter, builder.build_system_requires, indexes)
+    _install(interpreter, builder.get_requires_for_build("wheel"), indexes)
+    return Path(builder.build("wheel", out))
+
+
+def _install(interpreter: Path, requirements: Collection[str], indexes: Mapping[str, str]) -> None:
+    if requirements:
+        _require(uv.install_into(interpreter, sorted(requirements), interpreter.parent, indexes))
+
+
+def _require(done: tuple[int, str, str]) -> None:
+    code, _, err = done
+    if code:
+        raise BackendFailed(err)
+
+
+@contextlib.contextmanager
+def _explained(secrets: set[str]) -> Iterator[None]:
+    """Turn what goes wrong with a backend in the block into a `BackendFailed`."""
+    import build
+
+    try:
+        yield
+    except (build.BuildBackendException, build.BuildException, build.FailedProcessError) as fault:
+        inner = getattr(fault, "exception", None)
+        printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(fault)
+        raise BackendFailed(hidden(printed, secrets)) from None
+    except BackendFailed as fault:
+        raise BackendFailed(hidden(str(fault), secrets)) from None

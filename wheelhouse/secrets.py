@@ -1,0 +1,69 @@
+"""Which variables of the environment are secrets, who is given them, and how their values stay out of messages."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_SECRET = re.compile(r"PASSW|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(r"[a-z+]{1,20}://[^\s/@]{1,2000}@[^\s,'\"]{1,2000}")
+# Shorter values stand in many texts by chance.
+_SHORTEST = 4
+# What a build may need of the environment; the rest is nobody's business there.
+_BUILD = re.compile(
+    r"PATH|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SHELL|TERM|SOURCE_DATE_EPOCH"
+    r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|PATHEXT|PROGRAMFILES\w*|PROGRAMDATA|NUMBER_OF_PROCESSORS|PROCESSOR_\w+"
+    r"|CC|CXX|FC|F77|F90|LD|AR|AS|NM|RANLIB|STRIP|\w*FLAGS|CPATH|C_INCLUDE_PATH|LIBRARY_PATH|LD_LIBRARY_PATH"
+    r"|INCLUDE|LIB|LIBPATH|VC\w+|VS\w+|WINDOWSSDK\w*|PKG_CONFIG\w*|CMAKE_\w+|NINJA\w*|MESON\w*"
+    r"|MACOSX_DEPLOYMENT_TARGET|SDKROOT|DEVELOPER_DIR|RUSTUP_HOME|SETUPTOOLS_SCM_PRETEND_VERSION\w*"
+    r"|SSL_CERT_FILE|SSL_CERT_DIR|HTTPS?_PROXY|ALL_PROXY|NO_PROXY|PYENV_ROOT",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(environ: Mapping[str, str], *, keeps: str = "UV_") -> dict[str, str]:
+    """Return the variables of `environ` that hold no secret by their names, and all whose names begin with `keeps`."""
+    return {name: text for name, text in environ.items() if name.startswith(keeps) or not _SECRET.search(name)}
+
+
+def build_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:
+    """Return the variables that a build is given: those it may need, none that holds a password, and an own `home`."""
+    found = {
+        name: text
+        for name, text in environ.items()
+        if _BUILD.fullmatch(name) and not _SECRET.search(name) and not _WITH_PASSWORD.search(text)
+    }
+    rust = os.path.expanduser("~/.rustup")  # noqa: PTH111 - a user without a home has none
+    if os.path.isdir(rust):  # noqa: PTH112 - as above
+        found.setdefault("RUSTUP_HOME", rust)
+    return {**found, "HOME": home, "USERPROFILE": home}
+
+
+def secret_values(environ: Mapping[str, str], more: Iterable[str] = ()) -> set[str]:
+    """Return the values in `environ` that are secrets, by their names or as passwords in URLs, and those in `more`."""
+    found = {*more, *(text for name, text in environ.items() if _SECRET.search(name))}
+    found |= {password for text in environ.values() for password in _passwords(text)}
+    return {each for each in found if len(each) >= _SHORTEST}
+
+
+def _passwords(text: str) -> Iterator[str]:
+    for url in _WITH_PASSWORD.findall(text):
+        try:
+            password = urlsplit(url).password
+        except ValueError:
+            continue
+        if password:
+            yield from {password, unquote(password)}
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with stars in the place of all `secrets`, also as they stand in URLs."""
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
