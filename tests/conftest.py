@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +16,7 @@ import pytest
 from tests.stand_ins.index import Index, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -54,6 +58,10 @@ class Workplace:
             timeout=120,
         )
 
+    def started(self, *command: str | Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+        """Start a command of ours that the block interrupts or kills."""
+        return started([BIN / str(command[0]), *command[1:]], cwd=self.folder, env=self.environment)
+
     def script(
         self, name: str = "solve.py", *dependencies: str, body: str = "", requires: str = ">=3.9", uv: str = ""
     ) -> Path:
@@ -94,6 +102,59 @@ def clean_environment(home: Path, overlay: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **own, **overlay}
 
 
+@contextlib.contextmanager
+def started(
+    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Yield `command` as it runs in a session of its own; if it still runs when the block ends, it is killed."""
+    with _signals_by_default():
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _signals_by_default() -> Iterator[None]:
+    """Undo for the programs that the block starts what a shell does to its background jobs: they ignore Ctrl-C."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """An empty folder that every user can enter and read, as pytest's own and somebody's home are not."""
+    for place in (tempfile.gettempdir(), "/var/tmp", "/tmp"):
+        if all(above.stat().st_mode & 0o001 for above in (Path(place), *Path(place).resolve().parents)):
+            break
+    else:
+        pytest.skip("there is no folder for temporary files here that every user can enter")
+    before = os.umask(0o022)  # what is written there must be readable, too
+    folder = Path(tempfile.mkdtemp(prefix="bundler-tests-", dir=place))
+    folder.chmod(0o755)
+    yield folder
+    os.umask(before)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
 def index() -> Iterator[Index]:
     with serving(Index()) as served:
@@ -102,7 +163,12 @@ def index() -> Iterator[Index]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, index: Index) -> Workplace:
-    home, folder = tmp_path / "home", tmp_path / "work"
+    return workplace_in(tmp_path, index)
+
+
+def workplace_in(place: Path, index: Index) -> Workplace:
+    """Return a workplace whose folder and home are made in `place`."""
+    home, folder = place / "home", place / "work"
     home.mkdir()
     folder.mkdir()
     environment = clean_environment(home, {"UV_DEFAULT_INDEX": f"{index.url}/simple"})

@@ -455,9 +455,7 @@ def test_an_interrupt_leaves_no_project_and_no_worker(site: Workplace, hps: Hps,
         return False
 
     hps.faults["POST", ".*/task_definitions"] = stall
-    with subprocess.Popen(
-        [BIN / "submit-jobs", publication], env=site.environment, stderr=subprocess.PIPE, text=True, cwd=site.folder
-    ) as process:
+    with site.started("submit-jobs", publication) as process:
         assert reached.wait(30)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
@@ -588,9 +586,7 @@ sys.argv = ["bundler", "hps", "watch", {project!r}, "--interval", "0.2"]
 from bundler.cli import main
 main()
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script], env=site.environment, stderr=subprocess.PIPE, text=True, cwd=site.folder
-    ) as process:
+    with site.started("python", "-c", script) as process:
         seen = ""
         while "none runs" not in seen and process.poll() is None:
             seen += (process.stderr or sys.stdin).readline()

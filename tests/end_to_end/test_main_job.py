@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,15 @@ from tests.stand_ins import index as faults
 from tests.stand_ins.wheels import make_wheel
 
 EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
-ISOLATED = ["unshare", "-rn"] if subprocess.run(["unshare", "-rn", "true"], check=False).returncode == 0 else []
+
+
+def allowed(*command: str) -> bool:
+    """Return whether this system has the command and lets it do its work."""
+    return bool(shutil.which(command[0])) and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+ISOLATED = ["unshare", "-rn"] if allowed("unshare", "-rn", "true") else []
+MOUNTS = allowed("unshare", "-rm", "sh", "-c", "mount -t tmpfs none /mnt")
 ODD_NAMES = [
     "a b.py",
     "it's.py",
@@ -57,13 +66,13 @@ def evaluate(
     files: dict[str, str] | None = None,
     prefix: Sequence[str] = (),
     owner: int | None = None,
-    python: str = sys.executable,
+    evaluator: Sequence[str | Path] = (sys.executable, EVALUATOR),
     **context: Any,
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run the execution script on a node without network; return the finished process and the parameter values.
 
     `files` are the input files of the task, `prefix` goes before the command of the evaluator, `owner` is whose
-    the task folder is, `python` runs the evaluator.
+    the task folder is, `evaluator` is a Python and what it runs.
     """
     place = workplace.folder / f"job-{uuid.uuid4().hex}"
     task = place / "task"
@@ -84,7 +93,7 @@ def evaluate(
             os.chown(path, owner, owner)
     # In a namespace of root's alone nobody could become another user.
     isolated = ISOLATED if owner is None else ["unshare", "-n"][: len(ISOLATED)]
-    command: list[str | Path] = [*isolated, *prefix, python, EVALUATOR, publication / "exec_script.py", where]
+    command: list[str | Path] = [*isolated, *prefix, *evaluator, publication / "exec_script.py", where]
     done = workplace.run(*command, cwd=task)
     values = place / "parameter_values.json"
     return done, json.loads(values.read_text()) if values.exists() else {}
@@ -362,8 +371,9 @@ def test_many_publishers_of_one_bundle_at_once_all_succeed(workplace: Workplace)
     published(workplace)
     shutil.rmtree(workplace.folder / "share")
     for _ in range(4):
-        started = [start(workplace, "publish-index", "share") for _ in range(5)]
-        ended = [(process.communicate(timeout=60), process.returncode) for process in started]
+        with contextlib.ExitStack() as stack:
+            publishers = [stack.enter_context(workplace.started("publish-index", "share")) for _ in range(5)]
+            ended = [(process.communicate(timeout=60), process.returncode) for process in publishers]
         assert [code for _, code in ended] == [0] * 5, ended
         assert len({out for (out, _), _ in ended}) == 1
         assert workplace.run("bundler", "verify", ended[0][0][0].strip()).returncode == 0
@@ -397,8 +407,8 @@ def test_a_bundle_runs_with_nothing_but_uv_and_nothing_but_pip(workplace: Workpl
     text = (bundle / "README.txt").read_text()
     shown = text.partition("with every hash checked")[2].split("\n\n")
     by_uv, by_pip = (block for block in shown if block.startswith("    "))
-    by_pip = by_pip.replace("/tmp/env", str(workplace.folder / "env")).replace(
-        f"python{PYTHON} ", f"{sys.executable} ", 1
+    by_pip = by_pip.replace("/tmp/env", shlex.quote(str(workplace.folder / "env"))).replace(
+        f"python{PYTHON} ", f"{shlex.quote(sys.executable)} ", 1
     )
     for commands_of_readme in (by_uv, by_pip):
         done = workplace.run(*ISOLATED, "sh", "-c", commands_of_readme, cwd=bundle)
@@ -481,18 +491,6 @@ def test_a_destination_that_cannot_be_written_is_told(workplace: Workplace) -> N
         assert "Traceback" not in done.stderr
 
 
-def start(workplace: Workplace, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(BIN / command[0]), *command[1:]],
-        cwd=workplace.folder,
-        env=workplace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_bundle_leaves_the_good_one_of_before(
     workplace: Workplace, how: signal.Signals, code: int
@@ -503,7 +501,7 @@ def test_an_interrupted_bundle_leaves_the_good_one_of_before(
     name = workplace.index.add(make_wheel("beta", "2.0"))
     workplace.index.faults[name] = faults.stalled
     workplace.environment["UV_HTTP_TIMEOUT"] = "60"
-    with start(workplace, "bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
+    with workplace.started("bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
         while not workplace.index.requests[f"/files/{name}"]:
             time.sleep(0.02)
         asked = time.monotonic()
@@ -529,13 +527,13 @@ def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(wor
     for version in range(2, 8):
         workplace.index.add(make_wheel("beta", f"{version}.0", files={"beta.py": os.urandom(300_000)}))
         for delay in (0.05 * version, 0.5):
-            with start(workplace, "bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
+            with workplace.started("bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
                 time.sleep(delay)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
             assert workplace.run("bundler", "verify", bundle).returncode == 0
         workplace.bundle("solve.py", "--upgrade")
-        with start(workplace, "publish-index", "share") as process:
+        with workplace.started("publish-index", "share") as process:
             time.sleep(0.03 * version)
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -547,18 +545,16 @@ def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(wor
     assert (share / "simple" / "beta" / "index.html").read_text().count("<a ") == 7
 
 
+@pytest.mark.skipif(not MOUNTS, reason="this system allows no mount namespace")
 @pytest.mark.parametrize("command", ["bundle", "publish-index"])
 def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, command: str) -> None:
-    mount = ["unshare", "-rm", "sh", "-c"]
-    if subprocess.run([*mount, "mount -t tmpfs tmpfs /mnt"], check=False, capture_output=True).returncode:
-        pytest.skip("this system allows no mount namespace")
     workplace.index.add(make_wheel("alpha", files={"alpha.py": b"version = 1\n", "big.bin": os.urandom(3_000_000)}))
     workplace.script("solve.py", "alpha")
     workplace.bundle("solve.py")
     (workplace.folder / "small").mkdir()
-    line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {BIN / command} "
+    line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {shlex.quote(str(BIN / command))} "
     line += f"solve.py --python {PYTHON} -o small/x.bundle" if command == "bundle" else "small/share solve.bundle"
-    done = workplace.run(*mount, f"{line}; code=$?; find small -type f | sort; exit $code")
+    done = workplace.run("unshare", "-rm", "sh", "-c", f"{line}; code=$?; find small -type f | sort; exit $code")
     assert done.returncode == 1
     assert f"no space left on the disk at {workplace.folder / 'small'}: " in done.stderr
     assert "MB are free\nhint: " in done.stderr

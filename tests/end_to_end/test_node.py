@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,11 +17,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, PYTHON, Workplace
-from tests.end_to_end.test_main_job import ISOLATED, evaluate, tree
+from tests.conftest import BIN, PYTHON, Workplace, workplace_in
+from tests.end_to_end.test_main_job import EVALUATOR, ISOLATED, MOUNTS, evaluate, tree
+from tests.stand_ins.index import Index
 from tests.stand_ins.wheels import make_wheel
 
 STRATEGIES = ["index", "cache", "environment"]
+# As root: become the user of the first argument, then run the others.
+BECOME = """
+import os, sys
+user = int(sys.argv[1])
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +44,21 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def uv_wheel(version: str) -> tuple[str, bytes]:
+def uv_wheel(version: str, uv: Path) -> tuple[str, bytes]:
     """Return a wheel of uv in which uv is a script that starts the real one: as real, and 50 MB smaller."""
-    script = f'#!/bin/sh\nexec "{BIN / "uv"}" "$@"\n'.encode()
+    script = f'#!/bin/sh\nexec {shlex.quote(str(uv))} "$@"\n'.encode()
     return make_wheel("uv", version, files={f"uv-{version}.data/scripts/uv": script})
 
 
 @pytest.fixture
 def bundled(workplace: Workplace, mirror: Path) -> Workplace:
-    """A workplace with a bundle of a script that needs `alpha` and `beta`, with uv and Python in it."""
+    return with_bundle(workplace, mirror, BIN / "uv")
+
+
+def with_bundle(workplace: Workplace, mirror: Path, uv: Path) -> Workplace:
+    """Make a bundle of a script that needs `alpha` and `beta`, with `uv` and Python in it; return the workplace."""
     version = workplace.run("uv", "--version").stdout.split()[1]
-    workplace.index.add(uv_wheel(version))
+    workplace.index.add(uv_wheel(version, uv))
     workplace.index.add(make_wheel("alpha", requires=["beta>=1"]))
     workplace.index.add(make_wheel("beta", "1.5", files={"beta.py": b"version = '1.5'\n", "big.bin": bytes(200_000)}))
     workplace.script(
@@ -150,26 +166,35 @@ def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) ->
     assert done.returncode == 0, done.stdout
 
 
+def python_for_all(folder: Path, mirror: Path) -> Path:
+    """Return a Python that any user can run: one of this machine, else the one of `mirror`, unpacked in `folder`."""
+    for python in (Path(sys.base_prefix, "bin", "python3"), Path("/usr/bin/python3")):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([python, "-c", ""], check=True, user=40_000, group=40_000, extra_groups=[], cwd="/")
+            return python
+    (archive,) = mirror.glob("*.tar.gz")
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
+    return folder / "python" / "bin" / "python3"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become ten others")
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_ten_users_on_one_node_do_not_meet(bundled: Workplace, strategy: str) -> None:
-    # One that everybody may run; the virtual environment of the tests may lie in somebody's home.
-    python = shutil.which("python3", path="/usr/bin")
-    if python is None:
-        pytest.skip("there is no Python for everybody here")
+def test_ten_users_on_one_node_do_not_meet(open_folder: Path, index: Index, mirror: Path, strategy: str) -> None:
+    # The repository and its virtual environment may lie where nobody else can enter.
+    uv, program = open_folder / "uv", open_folder / "evaluator.py"
+    shutil.copy(BIN / "uv", uv)
+    shutil.copyfile(EVALUATOR, program)
+    python = python_for_all(open_folder, mirror)
+    bundled = with_bundle(workplace_in(open_folder, index), mirror, uv)
     publication = publish(bundled, strategy)
     cache = bundled.folder / "node-cache"
-    cache.mkdir(mode=0o777)
+    cache.mkdir()
     cache.chmod(0o1777)
-    bundled.folder.chmod(0o1777)
-    for above in bundled.folder.resolve().parents:
-        if not above.stat().st_mode & 0o001:
-            above.chmod(above.stat().st_mode | 0o001)
     node = bare(bundled)
 
     def job(uid: int) -> subprocess.CompletedProcess[str]:
-        become = f"import os, sys; os.setgid({uid}); os.setuid({uid}); os.execvp(sys.argv[1], sys.argv[1:])"
-        return evaluate(node, publication, software=[], prefix=[python, "-c", become], owner=uid, python=python)[0]
+        become = [str(python), "-c", BECOME, str(uid)]
+        return evaluate(node, publication, software=[], prefix=become, owner=uid, evaluator=[python, program])[0]
 
     with ThreadPoolExecutor(10) as pool:
         jobs = list(pool.map(job, range(40_001, 40_011)))
@@ -230,7 +255,7 @@ print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").rea
         assert "\nthe package's own" in done.stdout
 
 
-@pytest.mark.skipif(not ISOLATED, reason="this system allows no mount of one's own")
+@pytest.mark.skipif(not MOUNTS, reason="this system allows no mount namespace")
 @pytest.mark.parametrize(
     ("strategy", "options", "words"),
     [

@@ -3,7 +3,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from bundler.templates import cache_gc  # type: ignore[import-untyped, unused-ignore]
+from tests.conftest import started
 
 MONTH = 31 * 24 * 3600
 
@@ -108,11 +108,10 @@ def test_what_still_runs_without_its_job_stays(cache: Cache) -> None:
     environment = cache.add("old", age=MONTH)
     python = environment / "python"
     python.symlink_to(sys.executable)
-    with subprocess.Popen([python, "-c", "import time; time.sleep(60)"]) as process:
+    with started([python, "-c", "import time; time.sleep(60)"]):
         time.sleep(0.2)
         cache.collect()
         assert environment.exists()
-        process.kill()
     cache.collect()
     assert not environment.exists()
 
@@ -141,8 +140,8 @@ def test_a_folder_that_is_a_link_is_left_alone(cache: Cache, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts for others")
-def test_root_cleans_with_the_rights_of_the_owner(cache: Cache, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
+def test_root_cleans_with_the_rights_of_the_owner(open_folder: Path) -> None:
+    cache = Cache(open_folder)
     old = cache.add("old", age=MONTH)
     for path in [cache.folder, *cache.folder.rglob("*")]:
         os.chown(path, 40_001, 40_001)
@@ -150,8 +149,6 @@ def test_root_cleans_with_the_rights_of_the_owner(cache: Cache, tmp_path: Path) 
     roots.mkdir()
     cache.kept.chmod(0o1777)
     os.chown(cache.kept, 0, 0)
-    for above in cache.folder.parents:
-        above.chmod(above.stat().st_mode | 0o001)
     assert cache_gc.collect_as_owner(str(cache.folder), 10**9) is not None
     assert not old.exists()
     assert roots.exists()

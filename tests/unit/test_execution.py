@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from bundler.execution import archive_path, describe, render, to_json
 from bundler.manifest import File
+from tests.conftest import started
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
 
 NOWHERE = {"UV_CACHE_DIR": "/nowhere"}
@@ -427,7 +428,7 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
 
 def test_a_command_that_is_ended_ends_what_it_runs(template: Any, tmp_path: Path) -> None:
     command = template.reporting(["sleep", "60"], str(tmp_path / "status"))
-    with subprocess.Popen(command) as process:
+    with started(command) as process:
         time.sleep(0.3)
         process.terminate()
         assert process.wait(timeout=5) != 0
