@@ -5,38 +5,48 @@ BIN := $(CURDIR)/.venv/bin
 OLD_UV := build/uv-0.6.14
 DEMO := build/demo
 
-.PHONY: demo test lint bench corpus test-internet clean
+.PHONY: help demo test check unit lint fuzz bench corpus test-internet clean
 
-# The whole job once: bundle, publish, and run the published script with no network.
-demo: .venv/ready
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/ready ## Bundle a script, publish it and run it with no network
 	@rm -rf $(DEMO)/task && mkdir -p $(DEMO)
 	cd $(DEMO) && "$(BIN)"/bundle ../../tests/examples/eval.py
 	cd $(DEMO) && publication=$$("$(BIN)"/publish-index share) && "$(BIN)"/bundler rehearse "$$publication" --output task
 	@echo "$(CURDIR)/$(DEMO)/task/plot.png"
 
-test: lint $(OLD_UV)/bin/uv
+test: lint $(OLD_UV)/bin/uv ## Run lint and all tests (ten minutes)
 	"$(BIN)"/pytest
 
-lint: .venv/ready
+check: lint unit ## Run lint and the unit tests (one minute)
+
+unit: .venv/ready ## Run the unit tests (half a minute)
+	"$(BIN)"/pytest tests/unit
+
+lint: .venv/ready ## Check style, format, types and the direction of imports
 	"$(BIN)"/ruff check
 	"$(BIN)"/ruff format --check
 	"$(BIN)"/mypy
 	"$(BIN)"/lint-imports
 
-# Against the peers, over the real package index; prints ratios.
-bench: .venv/ready $(PEERS)/ready
+fuzz: .venv/ready ## Feed hostile input to all parsers
+	"$(BIN)"/python -m tests.fuzz
+
+bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real package index
 	"$(BIN)"/python -m tests.benchmarks.bundling
 	"$(BIN)"/python -m tests.benchmarks.peers $(PEERS) 1
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
 
-# Scripts in the shape of real ones, over the real package index: bundled, compared with uv, run with no network.
-corpus: .venv/ready
+corpus: .venv/ready ## Bundle and run fifty realistic scripts, over the real package index
 	"$(BIN)"/python -m tests.corpus
 
-# The few tests that use the public package index.
-test-internet: .venv/ready $(OLD_UV)/bin/uv
+test-internet: .venv/ready $(OLD_UV)/bin/uv ## Run the few tests that use the public package index
 	"$(BIN)"/pytest -m internet
+
+clean: ## Remove all that these targets made
+	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -53,6 +63,3 @@ $(PEERS)/ready:
 $(OLD_UV)/bin/uv: .venv/ready
 	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --upgrade --target $(OLD_UV) uv==0.6.14
 	@touch $@
-
-clean:
-	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
