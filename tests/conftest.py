@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,14 @@ _SCRUBBED = (
     "VIRTUAL_ENV",
     "PYTHON",
 )
+# Lets a Python look for packages where all but Debian's do.
+_AS_OTHERS = """
+import os, site, sys
+place = os.path.join("lib", "python%d.%d" % sys.version_info[:2], "site-packages")
+site.getsitepackages = lambda prefixes=(sys.prefix,): [os.path.join(prefix, place) for prefix in prefixes]
+if sys.prefix == sys.base_prefix:
+    site.addsitedir(os.path.join(sys.prefix, place))
+"""
 
 
 @dataclass
@@ -173,6 +182,25 @@ def workplace_in(place: Path, index: Index) -> Workplace:
     folder.mkdir()
     environment = clean_environment(home, {"UV_DEFAULT_INDEX": f"{index.url}/simple"})
     return Workplace(folder=folder, index=index, environment=environment)
+
+
+@pytest.fixture(scope="session")
+def packable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python that runs the tests; of Debian's, which cannot be packed, a copy without what Debian changed."""
+    if "deb_system" not in sysconfig.get_scheme_names():
+        return Path(sys.executable)
+    prefix = tmp_path_factory.mktemp("python")
+    shutil.copytree(
+        sysconfig.get_path("stdlib"),
+        prefix / "lib" / f"python{PYTHON}",
+        ignore=shutil.ignore_patterns("__pycache__", "sitecustomize.py", "config-*"),
+    )
+    # What Debian changed is compiled into the interpreter.
+    (prefix / "lib" / f"python{PYTHON}" / "sitecustomize.py").write_text(_AS_OTHERS)
+    (prefix / "bin").mkdir()
+    shutil.copy(Path(sys.base_prefix, "bin", f"python{PYTHON}"), prefix / "bin")
+    (prefix / "bin" / "python3").symlink_to(f"python{PYTHON}")
+    return prefix / "bin" / "python3"
 
 
 @pytest.fixture(scope="session")

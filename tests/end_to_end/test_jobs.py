@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import ssl
@@ -26,6 +27,7 @@ from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Handler, Hps
 from tests.stand_ins.hps_evaluator import Evaluator, working
 from tests.stand_ins.index import Index, serving
+from tests.stand_ins.programs import python_program
 from tests.stand_ins.wheels import make_wheel
 
 BODY = """
@@ -350,7 +352,7 @@ def test_without_rights_to_look_jobs_are_submitted_all_the_same(site: Workplace,
 
 def test_a_worker_that_is_late_leaves_no_orphan(site: Workplace, hps: Hps, publication: Path) -> None:
     late = "import time\ntime.sleep(9)\n"
-    hps.worker = f"#!{sys.executable} -IS\n{late}".encode() + stand_in.WORKER.read_bytes()
+    hps.worker = python_program(late + stand_in.WORKER.read_text()).encode()
     done = site.run("submit-jobs", publication)
     assert "the transfer worker does not start" in done.stderr
     time.sleep(0.5)
@@ -644,9 +646,9 @@ def test_a_template_holds_the_execution_script_for_others(site: Workplace, hps: 
 
 def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) -> None:
     browser = site.folder / "browser"
-    browser.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[1]).read()\n")
+    browser.write_text(python_program("import sys, urllib.request\nurllib.request.urlopen(sys.argv[1]).read()\n"))
     browser.chmod(0o755)
-    site.environment.update(HPS_USERNAME="", HPS_PASSWORD="", BROWSER=f"{browser} %s")
+    site.environment.update(HPS_USERNAME="", HPS_PASSWORD="", BROWSER=f"{shlex.quote(str(browser))} %s")
     done = site.run("bundler", "hps", "login", "--store", "disk")
     assert done.returncode == 0, done.stderr
     project = site.run("submit-jobs", publication)

@@ -35,12 +35,12 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mirror(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mirror of Python archives, packed once from the interpreter that runs the tests."""
     from wheelhouse.interpreter import pack
 
     folder = tmp_path_factory.mktemp("mirror")
-    list(pack([Path(sys.executable)], folder))
+    list(pack([packable], folder))
     return folder
 
 
@@ -101,7 +101,7 @@ def test_a_node_needs_nothing_but_the_share(bundled: Workplace, strategy: str) -
 def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled: Workplace) -> None:
     done, _ = evaluate(bundled, publish(bundled, "index"))
     assert done.returncode == 0, done.stdout
-    assert f"'{BIN / 'uv'}', 'run'" in done.stdout
+    assert f"{str(BIN / 'uv')!r}, 'run'" in done.stdout
     assert not list((bundled.folder / "node-cache" / "bundler").glob("?" * 16))
 
 
@@ -211,7 +211,7 @@ def test_the_oldest_uv_of_a_site_runs_what_the_newest_bundled(bundled: Workplace
     for _ in range(2):
         done, _ = evaluate(bundled, publication, software=software)
         assert done.returncode == 0, done.stdout
-        assert f"'{old_uv}', 'run'" in done.stdout
+        assert f"{str(old_uv)!r}, 'run'" in done.stdout
 
 
 def test_several_scripts_of_a_bundle_run_as_one_job(bundled: Workplace) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import sys
 import threading
 import time
 import uuid
@@ -24,6 +23,8 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import jwt
 import xxhash
+
+from tests.stand_ins.programs import python_program
 
 if TYPE_CHECKING:
     import ssl
@@ -378,7 +379,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, {"ready": True, "features": {}, "build_info": build})
 
     def binary(self) -> None:
-        data = self.hps.worker or f"#!{sys.executable} -IS\n".encode() + WORKER.read_bytes()
+        data = self.hps.worker or python_program(WORKER.read_text()).encode()
         self.send(200, None, data=data)
 
     def put(self, path: str) -> None:

@@ -24,6 +24,7 @@ def archive(*members: tuple[str, bytes, str]) -> tarfile.TarFile:
         for name, kind, text in members:
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, text if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            member.mode = 0o755
             member.size = len(text) if kind == tarfile.REGTYPE else 0
             tar.addfile(member, io.BytesIO(text.encode()))
     out.seek(0)

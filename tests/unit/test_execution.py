@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -178,7 +179,8 @@ def test_a_node_that_no_target_fits_is_told_all_reasons(template: Any) -> None:
 def uv_that_says(folder: Path, words: str, python: str = "") -> list[dict[str, str]]:
     """Return an application list with a uv of our own, which finds `python`."""
     uv = folder / "uv"
-    uv.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho '{python}'; [ -n '{python}' ]\n")
+    found = shlex.quote(python)
+    uv.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho {found}; [ -n {found} ]\n")
     uv.chmod(0o755)
     return [{"name": "uv", "executable": str(uv)}]
 

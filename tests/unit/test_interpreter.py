@@ -125,10 +125,12 @@ def _dates(url: str) -> list[str]:
     return [part for part in url.split("/") if part.isdigit()]
 
 
-def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_bytes_twice(tmp_path: Path) -> None:
+def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_bytes_twice(
+    packable: Path, tmp_path: Path
+) -> None:
     packed = []
     for name in ("one", "two"):
-        (path,) = interpreter.pack([Path(sys.executable)], tmp_path / name)
+        (path,) = interpreter.pack([packable], tmp_path / name)
         packed.append(path)
     assert packed[0].read_bytes() == packed[1].read_bytes()
     version = ".".join(map(str, sys.version_info[:2]))
