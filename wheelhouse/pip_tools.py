@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # The only one that they resolve for.
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_UNAUTHORIZED = re.compile(r"\b401\b|\b403\b|User for |Unauthorized")
+_UNAUTHORIZED = re.compile(r"\b40[13] Client Error\b[^\n]{0,40}? for|\b40[13] Error|User for")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -106,15 +106,21 @@ def settings() -> str:
 
 def _run(subject: str, command: Sequence[str], folder: Path, secrets: Collection[str]) -> None:
     # Without its own folder on the path: what lies there is no module. Nobody answers what it asks.
-    code, out, err = process.run(
-        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-E", "-m", *command],
-        cwd=folder,
-        env={"PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1", "COLUMNS": "10000"},
-    )
-    if code:
-        words = hidden(_last_words(f"{out}\n{err}"), secret_values(os.environ, secrets))
-        hint = "give its user and password in pip.conf, netrc or a keyring" if _UNAUTHORIZED.search(err + out) else ""
-        raise ResolverFailed(f"{subject}: {command[0]} could not resolve its dependencies", words, hint)
+    python = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-E", "-m"]
+    variables = {"PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1", "COLUMNS": "10000"}
+    code, out, err = process.run([*python, *command], cwd=folder, env=variables)
+    if not code:
+        return
+    words = hidden(_last_words(f"{out}\n{err}"), secret_values(os.environ, secrets))
+    if "from versions: none" in out + err:
+        # That an index refused to answer is said by pip alone, and only when it is asked to say everything.
+        options = ["--dry-run", "--ignore-installed", "--no-deps", "-vv", "--requirement", "requirements.in"]
+        _, out, err = process.run([*python, "pip", "install", *options], cwd=folder, env=variables)
+    refused = _UNAUTHORIZED.search(out + err)
+    hint = "give the user and the password of the index in pip.conf, netrc or a keyring" if refused else ""
+    if refused:
+        words = f"{words}\nThe index answers: {refused[0]}"
+    raise ResolverFailed(f"{subject}: {command[0]} could not resolve its dependencies", words, hint)
 
 
 def _last_words(text: str) -> str:

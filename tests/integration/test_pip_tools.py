@@ -66,7 +66,8 @@ def test_an_index_that_asks_who_is_there_is_told_and_nobody_is_asked(workplace: 
     workplace.index.password = "s3cret"  # noqa: S105
     done = bundled(workplace, "alpha\n")
     assert done.returncode == 1
-    assert "hint: give its user and password in pip.conf, netrc or a keyring" in done.stderr
+    assert "hint: give the user and the password of the index in pip.conf, netrc or a keyring" in done.stderr
+    assert "401" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Aborted" not in done.stderr
 
