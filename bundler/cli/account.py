@@ -88,7 +88,7 @@ def identified(account: Account) -> Account:
     """Return `account` with what is missing of it: tokens that are kept, or what the person types."""
     from dataclasses import replace
 
-    from bundler.hps.connection import kept_tokens
+    from bundler.hps.login import kept_tokens
 
     if account.access_token or account.refresh_token or (account.username and account.password):
         return account

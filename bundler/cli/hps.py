@@ -44,7 +44,7 @@ def check_hps(publication: Path, options: Any, account: Account) -> None:
     submission = compose(publication, [{}], options, values=False)
 
     from bundler.hps.connection import connected
-    from bundler.hps.errors import plain
+    from bundler.hps.redaction import plain
     from bundler.hps.resources import survey
 
     with connected(identified(account)) as client:
@@ -152,17 +152,25 @@ def register_uv(
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
     """
     from bundler.hps.connection import connected
-    from bundler.hps.registration import differences, register, registration
+    from bundler.hps.errors import HpsFault
+    from bundler.hps.redaction import plain
+    from bundler.hps.registration import differences, evaluators_for, register, registration
 
     wanted = registration(name, uv_version, executable, cache)
     for key, value in wanted.items():
         say(f"{key}: {value}")
     with connected(identified(account)) as client:
-        changes = differences(client, wanted, evaluators)
+        alive = evaluators_for(client, wanted, evaluators)
+        if not alive and apply:
+            hint = "start an evaluator, or register it in the web interface for compute resource sets"
+            raise HpsFault(client.url, "no evaluator is alive on whose platform there are such paths", hint)
+        changes = differences(client, wanted, alive)
         for evaluator, lines, _ in changes.values():
             say("\n  ".join([f"evaluator {evaluator} would change:", *lines]))
-        if not changes:
-            say("Every evaluator that is alive has it so.")
+        if not alive:
+            say("No evaluator is alive on whose platform there are such paths.")
+        elif not changes:
+            say(f"All evaluators already have it: {', '.join(plain(each.name) for each in alive)}")
         if changes and apply and (yes or click.confirm("Change them?", err=True)):
             for identity, (evaluator, _, applications) in changes.items():
                 register(client, identity, applications)
@@ -212,7 +220,7 @@ def login(store: str, account: Account) -> None:
     Example:
         bundler hps login --url https://host:8443/hps
     """
-    from bundler.hps.connection import log_in
+    from bundler.hps.login import log_in
 
     log_in(account, store)
     say(f"Logged in to {account.url}; the tokens are kept by {store}.")

@@ -167,7 +167,8 @@ def require_somewhere_to_run(client: Client, submission: Submission) -> None:
 
 def show_jobs(client: Client, project: str, interval: float) -> None:
     """Show how the jobs fare until all are done; raise `JobsFailed` if not all succeeded."""
-    from bundler.hps.errors import JobsFailed, plain
+    from bundler.hps.errors import JobsFailed
+    from bundler.hps.redaction import plain
     from bundler.hps.watch import watch
 
     # In a log one line for each change, on a terminal one line that changes.
@@ -200,7 +201,7 @@ def show_jobs(client: Client, project: str, interval: float) -> None:
 
 def _show_failed(client: Client, project: str, status: Status, newline: str) -> None:
     """Show the last console lines of the first jobs that failed since the last status."""
-    from bundler.hps.errors import plain
+    from bundler.hps.redaction import plain
     from bundler.hps.watch import last_lines
 
     names = {identity: f"{plain(name)} {plain(state)}" for identity, name, state in status.failed}

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError
+from bundler.hps.redaction import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_TOKEN = re.compile(r"eyJ[\w-]{5,}(\.[\w-]+)*|(?i:bearer)\s+\S+")
-
-
-def without_secrets(text: str) -> str:
-    """Return `text` without access tokens."""
-    return _TOKEN.sub("***", text)
-
-
-def plain(text: object) -> str:
-    """Return `text`, which a server sent, as one line that steers no terminal."""
-    return "".join(each if each.isprintable() else " " for each in str(text)).strip()
+# Of many files that failed, so many tell enough.
+_ROWS = 10
 
 
 class HpsFault(BundlerError):
-    """HPS did not do what it was asked to do."""
+    """HPS did not do what it was asked to do: `fact` about `subject` in one line, and `hint` what to do."""
 
-    def __init__(self, subject: str, fact: str, remedy: str = "") -> None:
-        self.subject = subject
-        self.fact = plain(without_secrets(fact)).rstrip(".")
-        self.remedy = remedy
+    def __init__(self, subject: str, fact: str, hint: str = "") -> None:
+        self.subject = plain(subject)
+        self.fact = plain(fact).rstrip(".")
+        self.hint = plain(hint)
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.fact}. {self.remedy}".rstrip()
+        return f"{self.subject}: {self.fact}" + (f"\nhint: {self.hint}" if self.hint else "")
 
 
 class NoAccount(BundlerError):
@@ -40,8 +31,8 @@ class NoAccount(BundlerError):
 
     def __str__(self) -> str:
         return (
-            "Who are you, and what proves it? Set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or "
-            "HPS_REFRESH_TOKEN, or log in once with `bundler hps login`."
+            "no HPS credentials found\nhint: set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or "
+            "HPS_REFRESH_TOKEN, or log in once with `bundler hps login`"
         )
 
 
@@ -54,9 +45,9 @@ class NowhereToRun(BundlerError):
         self.advice = advice
 
     def __str__(self) -> str:
-        lines = [f"No evaluator and no compute resource set has {self.needs}; such jobs would stay pending for ever."]
+        lines = [f"No evaluator and no compute resource set has {self.needs}, so the jobs would stay pending for ever"]
         lines += [f"  {plain(name)}: {plain(about)}" for name, about in sorted(self.found.items())]
-        return "\n".join([*lines, f"{self.advice} (--force submits all the same)"])
+        return "\n".join([*lines, f"hint: {self.advice} (--force submits the jobs nevertheless)"])
 
 
 class SameProject(BundlerError):
@@ -68,8 +59,8 @@ class SameProject(BundlerError):
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: an HPS project of this name is there already ({', '.join(self.identities)}). "
-            "Choose another --name, or give --replace, which deletes it with its results."
+            f"{self.name}: an HPS project of this name exists already ({', '.join(map(plain, self.identities))})\n"
+            "hint: choose another --name, or give --replace, which deletes it with its results"
         )
 
 
@@ -81,4 +72,22 @@ class JobsFailed(BundlerError):
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {plain(status)}" for status, count in self.counts.items() if count)
-        return f"Not all jobs succeeded: {counts}."
+        return f"not all jobs succeeded: {counts}"
+
+
+class FilesFailed(BundlerError):
+    """Of `count` files that jobs left, some could not be fetched: `rows` are (name, reason) of them."""
+
+    def __init__(self, count: int, rows: Iterable[tuple[str, str]]) -> None:
+        self.count = count
+        self.rows = sorted(rows)
+
+    def __str__(self) -> str:
+        files = "1 file" if self.count == 1 else f"{self.count} files"
+        lines = [f"{len(self.rows)} of {files} could not be fetched:"]
+        lines += [f"  {plain(name)}: {plain(reason)}" for name, reason in self.rows[:_ROWS]]
+        if len(self.rows) > _ROWS:
+            lines.append(f"  and {len(self.rows) - _ROWS} more")
+        return "\n".join(
+            [*lines, "hint: all other files and the table are in place; fetch again for those that failed"]
+        )

@@ -100,8 +100,9 @@ def _delete_begun(client: Client, jms: JmsApi, working: str, fault: BaseExceptio
             for each in jms.get_projects(name=working, fields=["id"], as_objects=False):
                 jms.delete_project(Project(id=each["id"]))
     except HpsFault as second:
-        left = f"{fault} The half-made HPS project {working!r} could not be deleted ({second})"
-        raise HpsFault(client.url, left, "Delete it in the web interface.") from fault
+        why = fault.fact if isinstance(fault, HpsFault) else type(fault).__name__
+        left = f"{why}, and the half-made HPS project {working!r} could not be deleted ({second.fact})"
+        raise HpsFault(client.url, left, "delete it in the web interface") from fault
 
 
 def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
@@ -155,7 +156,7 @@ def _create_files(client: Client, api: ProjectApi, submission: Submission) -> di
         for key, path in uploads.items():
             found[key].hash, found[key].size = arrived[places[key]]
             if found[key].hash.casefold() != transfer.checksum(path):
-                raise HpsFault(client.url, f"{path.name} did not arrive whole", "Try again.")
+                raise HpsFault(client.url, f"{path.name} did not arrive whole", "try again")
     with explained(client.url):
         api.update_files([found[key] for key in uploads], as_objects=False)
     return {key: str(file.id) for key, file in found.items()}

@@ -9,13 +9,16 @@ from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
 from ansys.hps.client.rms.models import ApplicationInfo
 
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, plain
+from bundler.hps.errors import HpsFault
+from bundler.hps.redaction import plain
 from bundler.hps.resources import survey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansys.hps.client import Client
+
+    from bundler.hps.resources import Resource
 
 
 def registration(name: str, version: str, executable: str, cache: str) -> dict[str, Any]:
@@ -29,19 +32,31 @@ def registration(name: str, version: str, executable: str, cache: str) -> dict[s
     }
 
 
-def differences(
-    client: Client, wanted: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
-    """Return what registering `wanted` would change, by evaluator: its name, lines for people, all its applications.
+def evaluators_for(client: Client, wanted: Mapping[str, Any], names: Sequence[str]) -> list[Resource]:
+    """Return the evaluators that are alive and called `names`; raise `HpsFault` if one of `names` is not among them.
 
-    Of the evaluators called `names`, or of all on whose platform there are paths like that of the executable.
+    Without names, return all on whose platform there are paths like that of the executable, which may be none.
     """
     platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", wanted["executable"]) else ("linux", "darwin")
+    alive = [resource for resource in survey(client) if resource.kind == "evaluator"]
+    missing = sorted(set(names) - {resource.name for resource in alive})
+    if missing:
+        known = ", ".join(sorted({resource.name for resource in alive})) or "none"
+        raise HpsFault(client.url, f"no evaluator called {', '.join(missing)} is alive", f"evaluators alive: {known}")
+    if names:
+        return [resource for resource in alive if resource.name in names]
+    return [resource for resource in alive if resource.platform in (None, *platforms)]
+
+
+def differences(
+    client: Client, wanted: Mapping[str, Any], evaluators: Sequence[Resource]
+) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
+    """Return what registering `wanted` would change, by id of the evaluator that would change.
+
+    Each change is the evaluator's name, lines for people, and all applications that it would have. Raises `HpsFault`.
+    """
     found = {}
-    for resource in survey(client):
-        chosen = resource.name in names if names else resource.platform in (None, *platforms)
-        if resource.kind != "evaluator" or not chosen:
-            continue
+    for resource in evaluators:
         with explained(client.url):
             configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
             before = list(configuration.get("applications") or [])
@@ -70,7 +85,7 @@ def register(client: Client, evaluator: str, applications: Sequence[Mapping[str,
     lost = {key for each in applications for key in each if key not in known}
     if lost:
         fact = f"its applications have {', '.join(sorted(lost))}, which this client would lose"
-        raise HpsFault(evaluator, fact, "Use the web interface.")
+        raise HpsFault(evaluator, fact, "use the web interface")
     with explained(client.url):
         update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
         RmsApi(client).update_evaluator_configuration(evaluator, update)

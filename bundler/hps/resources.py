@@ -14,10 +14,12 @@ from ansys.hps.client.rms.models import (
     AnalyzeRequiredSoftware,
     AnalyzeRequirements,
     AnalyzeResourceRequirements,
+    ShutdownStatus,
 )
 
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, NowhereToRun, plain
+from bundler.hps.errors import HpsFault, NowhereToRun
+from bundler.hps.redaction import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +36,9 @@ _ALIVE = timedelta(seconds=60)
 _ASKED = 100
 # HPS tells nothing of processors and C libraries: this is what its nodes mostly are.
 _PLATFORMS = {"linux": "x86_64-manylinux_2_28", "windows": "x86_64-pc-windows-msvc", "darwin": "aarch64-apple-darwin"}
+# What an evaluator that has ended says, or the service that watches over it. "unset" is what all others say, and what a
+# newer server may add is no reason to call one gone: whether it is alive shows in its reports.
+_GONE = frozenset(str(status.value) for status in ShutdownStatus) - {"unset"}
 _ABSENT = (404, 405, 500, 501)
 _NOT_FOR_US = (401, 403)
 
@@ -67,7 +72,7 @@ def _evaluators(client: Client) -> list[Resource]:
     fields = ["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"]
     since = (_server_time(client) - _ALIVE).replace(tzinfo=None).isoformat()
     found = rms.get_evaluators(as_objects=False, limit=_MANY, fields=fields, **{"last_modified.gt": since})
-    alive = [each for each in found if not each.get("shutdown_status")]
+    alive = [each for each in found if str(each.get("shutdown_status")).casefold() not in _GONE]
     resources = []
     for number, each in enumerate(alive):
         configuration = _configuration(rms, each["id"]) if number < _ASKED else None
@@ -125,7 +130,7 @@ def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
     """Return uv's names of the platforms of `resources`; raise `HpsFault` where there are none."""
     found = {_PLATFORMS[each.platform] for each in resources if each.platform in _PLATFORMS}
     if not found:
-        raise HpsFault("HPS", "has no evaluator that is alive, and no compute resource set", "Give --platform.")
+        raise HpsFault("HPS", "has no evaluator that is alive, and no compute resource set", "give --platform")
     return tuple(sorted(found))
 
 
@@ -150,7 +155,7 @@ def require_somewhere(client: Client, submission: Submission, resources: Sequenc
         found = {f"{each.kind} {each.name} ({each.platform or 'any platform'})": _names(each) for each in resources}
         advice = _advice(submission.application, wanted, resources)
         if fitting:
-            advice = "The server's own matching finds none: too few cores, memory or disk, no rights, or the version."
+            advice = "the server's own matching finds none: too few cores, memory or disk, no rights, or the version"
         raise NowhereToRun(needs, found, advice)
 
 
@@ -162,14 +167,14 @@ def _names(resource: Resource) -> str:
 
 def _advice(application: str | None, wanted: Sequence[str], resources: Sequence[Resource]) -> str:
     if not resources:
-        return "No evaluator is alive."
+        return "no evaluator is alive; start one"
     names = {each[0] for resource in resources for each in resource.applications or ()}
     missing = {name.casefold(): name for name in wanted if name not in names}
     for name in sorted(names):
         if name.casefold() in missing:
             option = "--application" if missing[name.casefold()] == application else "--software"
-            return f"Names must match to the letter: give {option} {plain(name)}."
-    return "The administrator registers it (see `bundler hps register`), or the script is bundled for other platforms."
+            return f"names must match to the letter: give {option} {plain(name)}"
+    return "register the application (see `bundler hps register`), or bundle the script for the platforms that HPS has"
 
 
 def _server_matches(

@@ -12,8 +12,12 @@ import xxhash
 from ansys.hps.data_transfer.client.exceptions import TimeoutError as ClientTimeoutError
 from ansys.hps.data_transfer.client.models import Operation, OperationState, SrcDst, StoragePath
 
-from bundler.hps.connection import explained, silence, stop_worker
+from bundler.errors import BundlerError
+from bundler.hps.connection import explained
 from bundler.hps.errors import HpsFault
+from bundler.hps.guard import silence
+from bundler.hps.redaction import plain
+from bundler.hps.worker import start_worker, stop_worker
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ def start(client: Client) -> None:
         raise HpsFault(
             home,
             "has a space in it, and the client of HPS cannot start its transfer worker from there",
-            "Set HOME to another folder for this command.",
+            "set HOME to another folder for this command",
         )
     # A second attempt, since a worker on a busy machine may be late for the first.
     fault = _attempt(client) and _attempt(client)
@@ -39,8 +43,8 @@ def start(client: Client) -> None:
         cause = fault.__cause__ or fault
         raise HpsFault(
             client.url,
-            f"the transfer worker does not start ({type(cause).__name__}: {' '.join(str(cause).split())[:200]})",
-            f"If a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
+            f"the transfer worker does not start ({type(cause).__name__}: {plain(cause)[:200]})",
+            f"if a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
         ) from fault
     with explained(client.url):
         # What the client refreshes before a token ends does not reach the worker.
@@ -49,7 +53,10 @@ def start(client: Client) -> None:
 
 def _attempt(client: Client) -> Exception | None:
     try:
-        client.initialize_data_transfer_client()
+        start_worker(client)
+    except BundlerError:
+        stop_worker(client)
+        raise
     except Exception as fault:  # noqa: BLE001 - whatever it is, there is no worker
         stop_worker(client)
         return fault
@@ -103,10 +110,10 @@ def _wait(client: Client, identity: str, what: str) -> Any:
         if done:
             break
         if time.monotonic() - since > silence():
-            raise HpsFault(client.url, f"the {what} stands still for {silence():g} s", "Try again.")
+            raise HpsFault(client.url, f"the {what} stands still for {silence():g} s", "try again")
     if done[0].state != OperationState.Succeeded:
         said = "; ".join(done[0].messages or []) or "it says no more"
-        raise HpsFault(client.url, f"the {what} failed ({said})", "Try again.")
+        raise HpsFault(client.url, f"the {what} failed ({said})", "try again")
     return done[0].result
 
 

@@ -15,7 +15,8 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, plain
+from bundler.hps.errors import HpsFault
+from bundler.hps.redaction import plain, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -31,6 +32,9 @@ _ALL_EVERY = 10
 # Questions without an answer that are put up with, one after the other.
 _MISSES = 5
 _LINES = 15
+# Seconds without any change after which jobs in states that HPS does not document are waited for no longer.
+_STRANGE = 600.0
+_SHOWN_STATE = 40
 # The console of every failing job of thousands would bury the first, which mostly fails like the others.
 _SHOWN = 3
 
@@ -50,9 +54,11 @@ class Status:
 
 
 def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
-    """Yield the status of `project` until all jobs are done, every `interval` seconds; raise `HpsFault`.
+    """Yield the status of `project` until all jobs are done, every `interval` seconds.
 
-    `stuck` of a status is for how many seconds nothing but pending jobs was left and none of them changed.
+    Raises `HpsFault` for what the server does not answer, and where nothing changes any more while jobs are in states
+    that HPS does not document. `stuck` of a status is for how many seconds nothing but pending jobs was left and none
+    of them changed.
     """
     api = ProjectApi(client, project)
     known: dict[str, dict[str, Any]] = {}
@@ -69,14 +75,16 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
             time.sleep(min(interval * 2**missed, 30.0))
             continue
         asked, missed = asked + 1, 0
-        news = [job for job in jobs.values() if known.get(job["id"], {}).get("eval_status") != job["eval_status"]]
+        known_before = {identity: job["eval_status"] for identity, job in known.items()}
+        news = [job for job in jobs.values() if known_before.get(job["id"]) != job["eval_status"]]
         # Jobs may have been deleted since.
         known = jobs if everything else {**known, **jobs}
         if not known:
-            raise HpsFault(client.url, f"the HPS project {project} has no jobs", "Check the id.")
-        if news:
+            raise HpsFault(client.url, f"the HPS project {project} has no jobs", "check the id")
+        if any(job["eval_status"] in STATES or known_before.get(job["id"]) in STATES for job in news):
             changed_at = time.monotonic()
         counts = Counter(job["eval_status"] for job in known.values())
+        _require_documented(client, counts, time.monotonic() - changed_at)
         waiting = bool(counts["pending"]) and not (counts["running"] or counts["prolog"])
         failed = tuple((job["id"], job["name"], job["eval_status"]) for job in news if job["eval_status"] in FAILED)
         order = {state: number for number, state in enumerate(STATES)}
@@ -89,6 +97,21 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
         if status.done:
             return
         time.sleep(interval)
+
+
+def _require_documented(client: Client, counts: Counter[str], unchanged: float) -> None:
+    """Raise `HpsFault` where jobs stay in states that nobody can tell the end of, after `unchanged` seconds."""
+    strange = sorted(state for state in counts if state not in STATES)
+    if not strange or counts["running"] or counts["prolog"] or unchanged <= _STRANGE:
+        return
+    total = sum(counts[state] for state in strange)
+    jobs = "1 job is" if total == 1 else f"{total} jobs are"
+    names = " or ".join(repr(plain(state)[:_SHOWN_STATE]) for state in strange[:_SHOWN])
+    raise HpsFault(
+        client.url,
+        f"{jobs} in the state {names}, which HPS does not document, and nothing changed for {unchanged:.0f} s",
+        "look at the jobs in the web interface",
+    )
 
 
 def _changed(
@@ -135,6 +158,9 @@ def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[t
                 transfer.download(client, {source: path})
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
             # Nothing of a job may steer the terminal of who watches.
-            yield job, ["".join(each if each.isprintable() else "?" for each in line) for line in lines]
+            yield (
+                job,
+                ["".join(each if each.isprintable() else "?" for each in without_secrets(line)) for line in lines],
+            )
         except BundlerError as fault:
-            yield job, [f"(its console output cannot be had: {fault})"]
+            yield job, [f"(its console output cannot be fetched: {plain(fault)})"]

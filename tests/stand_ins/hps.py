@@ -67,6 +67,8 @@ class Hps:
     exact_names: bool = True
     has_analyze: bool = True
     stamps_states: bool = True
+    # The client's own model documents "unset" as the default; older servers may leave the field out.
+    tells_shutdown: bool = True
     # (method, expression of the path) -> what happens instead of an answer; it returns whether it took the request.
     faults: dict[tuple[str, str], Callable[[Handler], bool]] = field(default_factory=dict)
 
@@ -79,7 +81,7 @@ class Hps:
             "host_name": name,
             "platform": platform,
             "last_modified": now(),
-            "shutdown_status": None,
+            "shutdown_status": "unset",
             **changes,
         }
         applications = [{"name": application, "version": "0.6.14", "install_path": "/x", "executable": "/x/bin/uv"}]
@@ -327,7 +329,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def list_evaluators(self) -> None:
         self.query.setdefault("limit", [str(DEFAULT_LIMIT)])
-        self.send(200, {"evaluators": self.filtered(list(self.hps.evaluators.values()))})
+        hidden = () if self.hps.tells_shutdown else ("shutdown_status",)
+        found = [
+            {key: value for key, value in each.items() if key not in hidden} for each in self.hps.evaluators.values()
+        ]
+        self.send(200, {"evaluators": self.filtered(found)})
 
     def configuration(self, evaluator: str) -> None:
         self.send(200, self.hps.configurations[evaluator])

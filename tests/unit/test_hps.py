@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import html
+import io
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
@@ -11,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.hps.connection import Account, explained
-from bundler.hps.errors import HpsFault, without_secrets
+from bundler.hps.errors import HpsFault
+from bundler.hps.outputs import latest, outputs_of, places_of, table_of
+from bundler.hps.redaction import hide, without_secrets
 from bundler.hps.registration import registration
 from bundler.hps.resources import Resource, platforms_to_bundle_for
-from bundler.hps.results import _outputs, _places, _table, latest
 from bundler.hps.transfer import checksum
 from wheelhouse.files import safe_path
 
@@ -62,7 +69,7 @@ def test_a_bug_of_ours_keeps_its_traceback() -> None:
 )
 def test_every_job_has_a_safe_folder_of_its_own(names: list[str]) -> None:
     jobs = [{"id": str(number), "name": name} for number, name in enumerate(names)]
-    places = _places(jobs)
+    places = places_of(jobs)
     assert all(safe_path(place) and "/" not in place and place != "results.csv" for place in places.values())
     assert len({place.casefold() for place in places.values()}) == len(names)
 
@@ -71,11 +78,11 @@ def test_every_job_has_a_safe_folder_of_its_own(names: list[str]) -> None:
 def test_a_file_name_of_the_server_stays_inside_or_is_refused(name: str) -> None:
     tasks = [{"job_id": "1", "output_file_ids": ["f"]}]
     about: dict[str, dict[str, Any]] = {"f": {"id": "f", "evaluation_path": name, "hash": "x", "storage_id": "../../s"}}
-    try:
-        (output,) = _outputs("project", {"1": "job-1"}, tasks, about, {})
-    except HpsFault:
-        assert not safe_path(name)
-    else:
+    outputs, refused = outputs_of("project", {"1": "job-1"}, tasks, about, {})
+    if refused:
+        assert not outputs
+    for output in outputs:
+        assert safe_path(name)
         assert Path("/out", output.path).resolve().is_relative_to("/out/job-1")
         assert output.source == "project/s"
 
@@ -100,7 +107,7 @@ def test_the_last_task_of_each_step_counts_whatever_its_trial_number() -> None:
         name: {"id": name, "evaluation_path": f"{name}.txt", "hash": digest, "storage_id": f"bucket/{name}", "size": 1}
         for name, digest in (("first", "a"), ("second", "b"), ("retried", "BB"), ("other", "c"), ("never", None))
     }
-    found = _outputs("p", {"1": "job-1"}, latest(tasks), about, {"a": "a.py", "b": "b.py"})
+    found, _ = outputs_of("p", {"1": "job-1"}, latest(tasks), about, {"a": "a.py", "b": "b.py"})
     assert sorted((output.source, output.checksum) for output in found) == [("p/other", "c"), ("p/retried", "bb")]
 
 
@@ -111,7 +118,7 @@ def test_each_step_has_its_own_console() -> None:
     about: dict[str, dict[str, Any]] = {
         name: {"id": name, "evaluation_path": "console_output.txt", "hash": "x", "storage_id": name} for name in "ab"
     }
-    found = _outputs("p", {"1": "job-1"}, tasks, about, {"a": "mesh.py", "b": "solve.py"})
+    found, _ = outputs_of("p", {"1": "job-1"}, tasks, about, {"a": "mesh.py", "b": "solve.py"})
     assert [output.path for output in found] == [
         "job-1/mesh.py/console_output.txt",
         "job-1/solve.py/console_output.txt",
@@ -121,8 +128,41 @@ def test_each_step_has_its_own_console() -> None:
 def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
     assert "\x1b" not in str(HpsFault("x", "no\x1b[31m\x1b]0;pwned\x07"))
     jobs = [{"id": "1", "name": "job-1", "eval_status": "=1", "values": {"job": "=HYPERLINK(1)", "x": -1.5, "n": "-1"}}]
-    lines = _table(jobs, _places(jobs)).decode().splitlines()
+    lines = table_of(jobs, places_of(jobs)).decode().splitlines()
     assert lines == ["job,status,value of job,n,x", "job-1,'=1,'=HYPERLINK(1),'-1,-1.5"]
+
+
+@given(
+    st.text(alphabet=" \t\r\n\u00a0\ufeff\u200b", max_size=3),
+    st.sampled_from("=+-@\uff1d"),
+    st.text(max_size=5),
+)
+def test_no_cell_is_a_formula_whatever_is_blank_before_it(blank: str, sign: str, rest: str) -> None:
+    jobs = [{"id": "1", "name": "job-1", "eval_status": "evaluated", "values": {"x": blank + sign + rest, "y": -1}}]
+    text = table_of(jobs, places_of(jobs)).decode()
+    ((_, _, cell, number),) = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert (cell[0], number) == ("'", "-1")
+    assert "\r" not in text
+
+
+@pytest.mark.parametrize(
+    "secret", ["p+ss/w=rd", 'double  "blank"', "pässwörter", "<tag>&amp;'", "back\\slash", "12345678"]
+)
+@pytest.mark.parametrize("before", ["", "a", "ab", "anna:"])
+def test_a_secret_is_hidden_in_every_form_that_a_server_may_send_back(secret: str, before: str) -> None:
+    hide(secret)
+    longer = f"{before}{secret}:more".encode()
+    forms = [secret, quote(secret, safe="").lower(), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)]
+    forms += [" ".join(secret.split()), base64.b64encode(secret.encode()).decode()]
+    for form in (*forms, base64.b64encode(longer).decode(), base64.urlsafe_b64encode(longer).decode()):
+        shown = without_secrets(f"<{before} {form}>")
+        assert "***" in shown
+        assert form not in shown
+
+
+def test_a_short_secret_is_hidden_as_a_word_only() -> None:
+    hide("zq")
+    assert without_secrets("zq is not in zqueue") == "*** is not in zqueue"
 
 
 def test_the_table_has_a_column_for_every_parameter() -> None:
@@ -130,7 +170,7 @@ def test_the_table_has_a_column_for_every_parameter() -> None:
         {"id": "2", "name": "job-2", "eval_status": "failed", "values": {"x": 2}},
         {"id": "1", "name": "job-1", "eval_status": "evaluated", "values": {"x": 1, "maximum": 3.5}},
     ]
-    assert _table(jobs, _places(jobs)).decode() == "job,status,maximum,x\njob-1,evaluated,3.5,1\njob-2,failed,,2\n"
+    assert table_of(jobs, places_of(jobs)).decode() == "job,status,maximum,x\njob-1,evaluated,3.5,1\njob-2,failed,,2\n"
 
 
 def test_checksums_are_those_of_hps(tmp_path: Path) -> None:
@@ -144,7 +184,7 @@ def test_platforms_are_those_that_hps_tells() -> None:
 
     found = platforms_to_bundle_for([resource("linux"), resource("windows"), resource(None), resource("linux")])
     assert found == ("x86_64-manylinux_2_28", "x86_64-pc-windows-msvc")
-    with pytest.raises(HpsFault, match="Give --platform"):
+    with pytest.raises(HpsFault, match="hint: give --platform"):
         platforms_to_bundle_for([resource(None)])
 
 

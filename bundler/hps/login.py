@@ -1,0 +1,35 @@
+"""Logging in with the browser, and the tokens that are kept of it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from bundler.hps.connection import explained, guard_requests, trust
+
+if TYPE_CHECKING:
+    from bundler.hps.connection import Account
+
+
+def log_in(account: Account, storage: str) -> None:
+    """Log in with the browser and keep the tokens in `storage` (keyring or disk); raise `HpsFault`."""
+    from ansys.hps.client.auth.api.oidc_login import browser_login, save_tokens
+
+    guard_requests()
+    trust(account)
+    with explained(account.url):
+        tokens = browser_login(account.url, verify_ssl=account.ca_bundle or not account.insecure)
+        save_tokens(tokens, account.url, storage=storage)
+
+
+def kept_tokens(url: str) -> dict[str, str]:
+    """Return the tokens that `log_in` kept for `url`, and as `storage` where; nothing if there are none."""
+    from ansys.hps.client.auth.api.oidc_login import load_tokens
+
+    for storage in ("keyring", "disk"):
+        tokens: dict[str, Any] | None = None
+        with contextlib.suppress(Exception):  # a keyring may fail in any way of its backend's
+            tokens = load_tokens(storage)
+        if tokens and tokens.get("refresh_token") and tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
+            return {"refresh_token": str(tokens["refresh_token"]), "storage": storage}
+    return {}

@@ -1,0 +1,132 @@
+"""What jobs left, as the server tells it: their files, named safely, and one table of parameters and results."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.hps.redaction import plain
+from bundler.hps.watch import CONSOLE
+from wheelhouse import files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TABLE = "results.csv"
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# What jobs without a name of their own are called.
+_NUMBERED = re.compile(r"job-number-", re.IGNORECASE)
+# Characters of a refused name that are shown.
+_SHOWN = 60
+# What every file system takes, with room for the output folder: PATH_MAX is 4096 on Linux, 1024 on macOS.
+_LEVELS, _COMPONENT_BYTES, _PATH_BYTES = 32, 255, 900
+# With one of these a spreadsheet takes a cell for a formula; the last four are those of full width.
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A file that a job left: where it goes below the output folder, and where and what it is in the storage."""
+
+    path: str
+    source: str
+    size: int
+    checksum: str
+
+
+def latest(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last task of each step of each job: of trials, and of jobs that were run again."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for task in sorted(tasks, key=lambda task: (str(task.get("creation_time") or ""), task.get("trial_number") or 0)):
+        found[str(task.get("job_id")), str(task.get("task_definition_id"))] = task
+    return list(found.values())
+
+
+def places_of(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the folder of each job, by its id: its name where that is plain and nobody else's, else a number."""
+    names = [str(job.get("name") or "") for job in jobs]
+    folded = [name.casefold() for name in names]
+    return {
+        job["id"]: name
+        if _PLAIN.fullmatch(name) and not _NUMBERED.match(name) and folded.count(name.casefold()) == 1 and name != TABLE
+        else f"job-number-{number}"
+        for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1)
+    }
+
+
+def outputs_of(
+    project: str,
+    places: dict[str, str],
+    tasks: Sequence[dict[str, Any]],
+    about: dict[str, dict[str, Any]],
+    steps: dict[str, str],
+) -> tuple[list[Output], list[tuple[str, str]]]:
+    """Return the files that `tasks` left, and name and reason of each whose name cannot be used.
+
+    `places` are the folders of jobs, `about` the server's records of files, `steps` the names of task definitions, all
+    by id.
+    """
+    found: dict[str, Output] = {}
+    refused = []
+    for task in tasks:
+        for identity in task.get("output_file_ids") or []:
+            file = about.get(identity)
+            if file is None or not file.get("hash") or task.get("job_id") not in places:
+                continue  # declared and never made
+            name = str(file.get("evaluation_path") or file.get("name") or "")
+            step = steps.get(task.get("task_definition_id") or "", "")
+            if name == CONSOLE and len(steps) > 1 and _PLAIN.fullmatch(step):
+                name = f"{step}/{name}"  # each step has its own
+            reason = _fault_of(name)
+            if reason:
+                refused.append((f"{places[task['job_id']]}: {plain(name)[:_SHOWN]!r}", reason))
+                continue
+            path = f"{places[task['job_id']]}/{name}"
+            found[path] = Output(
+                path=path,
+                source=f"{project}/{str(file['storage_id']).rpartition('/')[2]}",
+                size=int(file.get("size") or 0),
+                checksum=str(file["hash"]).casefold(),
+            )
+    return list(found.values()), refused
+
+
+def _fault_of(name: str) -> str:
+    """Return why `name` cannot be that of a file in a job's folder; nothing if it can."""
+    if not files.safe_path(name):
+        return "the name leads out of the job's folder or is not a plain path"
+    parts = name.split("/")
+    if len(parts) > _LEVELS:
+        return f"the name has {len(parts)} levels (at most {_LEVELS})"
+    if max(len(part.encode()) for part in parts) > _COMPONENT_BYTES:
+        return f"a component of the name is longer than {_COMPONENT_BYTES} bytes"
+    return f"the name is longer than {_PATH_BYTES} bytes" if len(name.encode()) > _PATH_BYTES else ""
+
+
+def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> bytes:
+    """Return a CSV file with a row for each of `jobs`: its folder, state, and the values of its parameters."""
+    names = sorted({str(name) for job in jobs for name in job.get("values") or {}})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["job", "status", *(_cell(f"value of {name}" if name in ("job", "status") else name) for name in names)]
+    )
+    for job in sorted(jobs, key=lambda job: places[job["id"]]):
+        values = job.get("values") or {}
+        writer.writerow(
+            [places[job["id"]], _cell(job["eval_status"]), *(_cell(values.get(name, "")) for name in names)]
+        )
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: object) -> object:
+    """Return `value` as a spreadsheet shows it and does not run it; some skip what is blank or invisible before it."""
+    if not isinstance(value, str):
+        return value
+    # A lone carriage return ends a row for spreadsheets, and csv does not quote it before Python 3.13.
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    first = next((character for character in value if character.isprintable() and not character.isspace()), "")
+    return f"'{value}" if first in _FORMULA or value[:1] in ("\t", "\n") else value
