@@ -170,6 +170,18 @@ class Damaged(BundlerError):
         return "\n".join(lines)
 
 
+class Inconsistent(BundlerError):
+    """Files of a bundle that are as its manifest says, and name other wheels than it does."""
+
+    def __init__(self, path: Path, faults: Iterable[str]) -> None:
+        self.path = path
+        self.faults = sorted(faults)
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: its files contradict each other:", *(f"  {fault}" for fault in self.faults)]
+        return "\n".join([*lines, "hint: find out who made it; `bundle` makes no such bundle"])
+
+
 class NoBundle(BundlerError):
     """There is not exactly one bundle to take where none was named."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import reprlib
 import stat
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import ManifestFault, NewerFormat
-from wheelhouse.files import safe_path
+from wheelhouse.files import open_plain, read_plain, safe_path
 from wheelhouse.target import PLATFORMS
 from wheelhouse.wheel import parse_filename
 
@@ -148,9 +149,10 @@ def load(folder: Path) -> Manifest:
     path = folder / NAME
     if not stat.S_ISREG(path.lstat().st_mode):
         raise ManifestFault(path, "is no plain file")
-    with path.open("rb") as source:
-        data = source.read(_LIMIT + 1)
-    return parse(data, path)
+    with open_plain(path) as source:
+        if os.fstat(source.fileno()).st_size > _LIMIT:
+            raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+    return parse(read_plain(path, _LIMIT), path)
 
 
 def parse(data: bytes, path: Path) -> Manifest:
@@ -192,12 +194,19 @@ def _check(manifest: Manifest) -> None:
         raise ValueError("names no script, no target, or a script twice")
     if len({target.name for target in manifest.targets}) != len(manifest.targets):
         raise ValueError("names a target twice")
+    used: set[str] = set()
     for target in manifest.targets:
-        _check_target(manifest, target, paths)
+        used |= _check_target(manifest, target, paths)
+    unused = {path for path in paths - used if not path.startswith("locks/") and path != "README.txt"}
+    if unused:
+        raise ValueError(f"lists {min(unused)!r}, which no target needs")
 
 
-def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> None:
-    """Check that the bundle holds what `target` needs, under the digests given elsewhere; raise `ValueError`."""
+def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> set[str]:
+    """Check that the bundle holds what `target` needs, under the digests given elsewhere; return all that is for it.
+
+    Raises `ValueError`.
+    """
     scripts = {script.name: script.sha256 for script in manifest.scripts}
     if target.platform not in PLATFORMS:
         raise ValueError(f"names the platform {target.platform!r}, which this bundler does not know")
@@ -211,6 +220,9 @@ def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> N
     for name, sha256 in scripts.items():
         if manifest.file(f"{target.folder()}/{name}").sha256 != sha256:
             raise ValueError(f"gives two digests for {name!r}")
+    simple = f"{target.folder()}/simple/"
+    projects = {parse_filename(name)[0] for names in target.wheels.values() for name in names}
+    return needed | {f"{simple}index.html", *(f"{simple}{project}/index.html" for project in projects)}
 
 
 def _script(table: Any) -> ScriptEntry:

@@ -14,7 +14,8 @@ from bundler import manifest as manifests
 from bundler.errors import BundlerError, Damaged, NeedsInterpreter, NoBundle, SeenElsewhere
 from bundler.execution import archive_path, collector, describe, render, to_json
 from bundler.progress import Progress
-from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, read_manifest, verify
+from bundler.readme import readme
+from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README, read_manifest, verify
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
@@ -91,6 +92,7 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
             archives |= _archive(base or folder, folder, script, target, strategy)
         seen = _join(seen_at, "publications", name)
         described = describe(manifest, seen, strategy, archives, str(base or seen))
+        files.write(folder / README, readme(manifest, published=True))
         files.write(folder / EXEC_SCRIPT, render(described))
         files.write(folder / PUBLICATION, to_json(described))
         files.write(folder / COLLECTOR, collector())
@@ -121,7 +123,8 @@ def _copy(
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
     """Write SHA256SUMS, check all that was copied, in case the bundle changed under our hands, and forbid writing."""
     digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
-    digests |= {name: files.sha256(folder / name) for name in (EXEC_SCRIPT, PUBLICATION, COLLECTOR, manifests.NAME)}
+    on_top = (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, manifests.NAME)
+    digests |= {name: files.sha256(folder / name) for name in on_top}
     files.write(folder / manifests.SUMS, manifests.sums(digests))
     verify(folder)
     for file in folder.rglob("*"):

@@ -27,6 +27,8 @@ PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
 # Wheels take about four times their size when installed; the rest is for what the script writes.
 _UNPACKED = 4
 _ROOM = 64 << 20
+# Bytes; more is no file of a publication.
+_LARGEST_SCRIPT, _LARGEST_SUMS = 16 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,8 @@ def _exec_script(publication: Path) -> bytes:
     if not path.is_file():
         raise NotPublished(publication)
     with files.explained(path):
-        data, sums = path.read_bytes(), (publication / SUMS).read_text(encoding="utf-8", errors="replace")
+        data = files.read_plain(path, _LARGEST_SCRIPT)
+        sums = files.read_plain(publication / SUMS, _LARGEST_SUMS).decode(errors="replace")
     if f"{hashlib.sha256(data).hexdigest()}  {EXEC_SCRIPT}" not in sums.splitlines():
         raise Damaged(publication, [], [EXEC_SCRIPT], [])
     return data

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
+from bundler.consistency import require_consistent
 from bundler.errors import Damaged, ManifestFault, NotABundle
 from wheelhouse import files
+from wheelhouse.errors import FileFault
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
+# That of a publication describes a publication, so its SHA256SUMS vouches for it and not the manifest.
+README = "README.txt"
+_NOT_PLAIN = -1
 # What a publication has on top and its manifest, which is the bundle's, does not know of.
 _ON_TOP = (EXEC_SCRIPT, PUBLICATION, COLLECTOR)
 # Where a publication keeps caches and environments.
@@ -49,34 +54,37 @@ def verify(folder: Path) -> Manifest:
     listed = {file.path: file for file in manifest.files}
     with files.explained(folder):
         present = dict(_walk(folder))
-    vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, -1) >= 0 else {}
+    vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, _NOT_PLAIN) != _NOT_PLAIN else {}
     digests = {path: file.sha256 for path, file in listed.items()}
     digests |= {path: digest for path, digest in vouched.items() if path == manifests.NAME}
     if EXEC_SCRIPT in vouched:
-        digests |= {path: vouched.get(path, "") for path in _ON_TOP}
+        digests |= {path: vouched.get(path, "") for path in (*_ON_TOP, *({README} & vouched.keys()))}
         digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
     missing = {path for path in (*digests, manifests.SUMS) if path not in present}
     foreign = set(present) - set(digests) - {manifests.NAME, manifests.SUMS}
-    changed = {path for path, file in listed.items() if path in present and present[path] != file.size}
+    readme = {README} if EXEC_SCRIPT in vouched else set()
+    changed = {path for path, file in listed.items() if present.get(path, file.size) != file.size} - readme
+    changed |= {path for path in (*digests, manifests.SUMS) if present.get(path) == _NOT_PLAIN}
     # SHA256SUMS must name all files and no other, and only it vouches for the manifest.
     if manifests.SUMS in present and (vouched != digests or manifests.NAME not in vouched):
         changed.add(manifests.SUMS)
-    whole = [path for path in digests if present.get(path, -1) >= 0 and path not in changed]
+    whole = [path for path in digests if path in present and path not in changed]
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(lambda path: files.sha256(folder / path), whole)
+        found = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
         changed |= {path for path, digest in zip(whole, found, strict=True) if digest != digests[path]}
     if missing or changed or foreign:
         raise Damaged(folder, missing, changed, foreign)
+    require_consistent(folder, manifest)
     return manifest
 
 
 def read_strategy(folder: Path) -> str:
     """Return the strategy of the publication in `folder`; that of a bundle, which has none yet, is `index`."""
     try:
-        return str(json.loads((folder / PUBLICATION).read_bytes())["strategy"])
-    except FileNotFoundError:
-        return "index"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        if not (folder / PUBLICATION).exists():
+            return "index"
+        return str(json.loads(files.read_plain(folder / PUBLICATION, _SUMS_LIMIT))["strategy"])
+    except (FileFault, ValueError, KeyError, TypeError, RecursionError):
         raise ManifestFault(folder / PUBLICATION, "is no description of a publication") from None
 
 
@@ -89,15 +97,14 @@ def foreign_files(folder: Path) -> set[str]:
 
 def _sums(path: Path) -> dict[str, str]:
     """Return path and digest of every line of SHA256SUMS; nothing if it is not just such lines."""
-    with files.explained(path), path.open("rb") as source:
-        data = source.read(_SUMS_LIMIT)
+    data = files.read_plain(path, _SUMS_LIMIT)
     lines = data.decode(errors="replace").split("\n")[:-1]
     found = {line[66:]: line[:64] for line in lines}
     return found if manifests.sums(found) == data else {}
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield path and size of every file below `folder`; -1 for what is no plain file, such as a symbolic link."""
+    """Yield path and size of every file below `folder`, `_NOT_PLAIN` of what is none, such as a symbolic link."""
     below = [""]
     while below:
         prefix = below.pop()
@@ -108,4 +115,4 @@ def _walk(folder: Path) -> Iterator[tuple[str, int]]:
                     below.append(f"{path}/")
                 else:
                     plain = entry.is_file(follow_symlinks=False)
-                    yield path, entry.stat(follow_symlinks=False).st_size if plain else -1
+                    yield path, entry.stat(follow_symlinks=False).st_size if plain else _NOT_PLAIN

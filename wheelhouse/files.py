@@ -10,11 +10,12 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import tarfile
 import time
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from wheelhouse.errors import DiskFull, FileFault
 
@@ -58,6 +59,49 @@ def safe_path(text: str) -> bool:
         and text != "."
         and ".." not in path.parts
     )
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open the regular file at `path` itself for reading; raise `OSError` for a link, a pipe, a device and the like.
+
+    Nothing is waited for: opening a pipe that nobody writes to would never end.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, "is no plain file", str(path)) from fault
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no plain file", str(path))
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return the bytes of the regular file at `path`; raise `FileFault`, also where it has more than `limit` bytes."""
+    with explained(path), open_plain(path) as source:
+        data = bytearray()
+        while len(data) <= limit and (chunk := source.read(limit + 1 - len(data))):
+            data += chunk
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"is larger than {limit} bytes", str(path))
+    return bytes(data)
+
+
+def plain_sha256(path: Path, size: int) -> str:
+    """Return the SHA-256 in hex of the first `size` bytes of the regular file at `path`, "" if it has more or fewer.
+
+    Raises `FileFault`.
+    """
+    digest = hashlib.sha256()
+    left = size
+    with explained(path), open_plain(path) as source:
+        while left >= 0 and (chunk := source.read(min(CHUNK, left + 1))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digest.hexdigest() if left == 0 else ""
 
 
 def sha256(path: Path) -> str:

@@ -399,21 +399,28 @@ def test_several_scripts_of_a_publication_run_by_name(workplace: Workplace) -> N
     assert "holds no three.py, but one.py, two.py" in done.stderr
 
 
-def test_a_bundle_runs_with_nothing_but_uv_and_nothing_but_pip(workplace: Workplace) -> None:
+@pytest.mark.parametrize("published_first", [False, True])
+def test_all_scripts_run_with_nothing_but_uv_and_nothing_but_pip_and_leave_no_trace(
+    workplace: Workplace, published_first: bool
+) -> None:
     workplace.index.add(make_wheel("alpha", requires=["beta"]))
     workplace.index.add(make_wheel("beta"))
-    workplace.script("solve.py", "alpha", body="import alpha\nprint('got', alpha.version)\n")
-    bundle = workplace.bundle("solve.py")
-    text = (bundle / "README.txt").read_text()
-    shown = text.partition("with every hash checked")[2].split("\n\n")
-    by_uv, by_pip = (block for block in shown if block.startswith("    "))
-    by_pip = by_pip.replace("/tmp/env", shlex.quote(str(workplace.folder / "env"))).replace(
-        f"python{PYTHON} ", f"{shlex.quote(sys.executable)} ", 1
-    )
-    for commands_of_readme in (by_uv, by_pip):
-        done = workplace.run(*ISOLATED, "sh", "-c", commands_of_readme, cwd=bundle)
+    body = "import alpha\nprint('got', alpha.version, __file__)\nopen('result.txt', 'w').close()\n"
+    workplace.script("solve.py", "alpha", body=body)
+    workplace.script("it's two.py", "alpha", body=body)
+    bundle = workplace.bundle("solve.py", "it's two.py")
+    place = workplace.publish(bundle) if published_first else bundle
+    text = (place / "README.txt").read_text()
+    assert text.startswith("Publication " if published_first else "Bundle ")
+    shown = [block for block in text.partition("Run the scripts")[2].split("\n\n") if block.startswith("    ")]
+    setting, by_uv, by_pip = shown
+    by_pip = by_pip.replace(f"python{PYTHON} ", f"{shlex.quote(sys.executable)} ", 1)
+    for commands in (by_uv, by_pip):
+        done = workplace.run(*ISOLATED, "sh", "-ec", f"{setting}\n{commands}", cwd=place)
         assert done.returncode == 0, done.stderr
-        assert "got 1.0" in done.stdout
+        assert done.stdout.count("got 1.0") == 2
+    assert Path(workplace.environment["HOME"], "work", "result.txt").exists()
+    assert workplace.run("bundler", "verify", place).returncode == 0
 
 
 def test_publishing_again_changes_nothing(workplace: Workplace) -> None:

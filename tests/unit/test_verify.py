@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_WHEEL = "wheels/alpha-1.0-py3-none-any.whl"
+
+
+def contents(path: str, wheel: bytes = b"wheel") -> bytes:
+    """Return what a file of a bundle holds that agrees with all others."""
+    sha256 = hashlib.sha256(wheel).hexdigest()
+    name = _WHEEL.partition("/")[2]
+    if path == _WHEEL:
+        return wheel
+    if path.endswith(".lock"):
+        entry = f'path = "../../../wheels/{name}", hash = "sha256:{sha256}"'
+        return f'[[package]]\nname = "alpha"\nsource = {{ registry = "simple" }}\nwheels = [{{ {entry} }}]\n'.encode()
+    if path.endswith(".toml"):
+        wheels = f'wheels = [{{ path = "../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
+        return f'[[packages]]\nname = "alpha"\n{wheels}\n'.encode()
+    if path.endswith("alpha/index.html"):
+        return f'<a href="../../../../wheels/{name}#sha256={sha256}">{name}</a>'.encode()
+    return b"script" if path.endswith(".py") else path.encode()
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A small whole bundle."""
@@ -26,7 +46,7 @@ def bundle(tmp_path: Path) -> Path:
     found = manifest()
     files = []
     for file in found.files:
-        data = b"script" if file.path.endswith(".py") else file.path.encode()
+        data = contents(file.path)
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.path).write_bytes(data)
         files.append(File(path=file.path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
@@ -47,9 +67,6 @@ def rows(folder: Path) -> list[tuple[str, str]]:
     with pytest.raises(Damaged) as caught:
         verify(folder)
     return caught.value.rows
-
-
-_WHEEL = "wheels/alpha-1.0-py3-none-any.whl"
 
 
 def test_a_whole_bundle_is_whole(bundle: Path) -> None:
