@@ -98,7 +98,7 @@ def read_uses(kept):
                     use = json.load(source)
                 holds = [str(folder) for folder in use["holds"] if "\0" not in str(folder)]
                 found.append((os.stat(path).st_mtime, path, str(use["publication"]), holds))
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 found.append((0.0, path, "", []))  # torn; the next job writes it again
     return sorted(found)
 
@@ -178,7 +178,7 @@ def remove_leftovers(kept, uses, now):
     for name in os.listdir(kept):
         path = os.path.join(kept, name)
         unheld = UNPACKED.fullmatch(name) and name not in held and not is_running(path)
-        if unheld or name.startswith(".unpacking-"):
+        if unheld or name.startswith(".unpacking-") or name == "locks":
             remove(path, kept)
         with contextlib.suppress(OSError):
             if name.endswith((".json", ".turn")) and now - os.stat(path).st_mtime > UNUSED:

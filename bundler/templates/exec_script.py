@@ -5,11 +5,14 @@ standard library and what the evaluator provides, and it starts the published sc
 
     uv run --offline --frozen --no-index --find-links WHEELS --script SCRIPT
 
-SCRIPT is always the same path on the share, so all jobs of a node run in one environment, which uv keeps in a cache on
-the node. The lock beside SCRIPT names every wheel with its SHA-256; uv installs these and nothing else.
+SCRIPT is a copy on the node of what was published, alone with the other scripts of the publication: whoever can write
+to the share cannot put a module beside it. It is always the same path on a node, so all jobs there run in one
+environment, which uv keeps in a cache on the node. The lock beside SCRIPT names every wheel with its SHA-256; uv
+installs these and nothing else.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -25,11 +28,13 @@ import tarfile
 import tempfile
 import time
 import zipfile
+import zlib
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+    import msvcrt
 
 from ansys.rep.common.logging import log
 from ansys.rep.evaluator.task_manager import ApplicationExecution
@@ -84,6 +89,11 @@ PATIENCE = 30
 A_DAY = 24 * 3600
 # Seconds that cleaning the cache may take of a job's time.
 GC_TIME = 60
+# Bytes of what an archive unpacks to, and of a script or a lock; more is an attack on the node.
+LARGEST_ARCHIVE = 32 << 30
+LARGEST_SCRIPT = 64 << 20
+# To be raised when what is copied to nodes, beside what was published, changes.
+VERSION_OF_COPIES = 1
 # Of a digest in a path: enough to tell archives apart, short enough for Windows.
 DIGITS = 16
 # uv's own settings would change what is installed, except for those that say where things are on this node.
@@ -229,31 +239,21 @@ def unpacked(root, archive, kept):
     if not os.path.isdir(place):
         with turn(place, os.path.isdir):
             if not os.path.isdir(place):
-                unpack(root, path, sha256, kept, place)
+                with building(kept, place) as contents:
+                    unpack(root, path, sha256, contents)
     return place
 
 
-def unpack(root, path, sha256, kept, place):
-    """Unpack the file `path` of the share into the folder `place`."""
+@contextlib.contextmanager
+def building(kept, place):
+    """Yield an empty folder that becomes `place`, in the folder `kept`, when the block ends well."""
     try:
         os.makedirs(kept, exist_ok=True)
         clear_abandoned(kept)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=kept) as scratch:
-            copy = os.path.join(scratch, os.path.basename(path))
-            copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
             contents = os.path.join(scratch, "contents")
             os.mkdir(contents)
-            if path.endswith(".whl"):
-                with zipfile.ZipFile(copy) as wheel:
-                    for name in wheel.namelist():
-                        if name.endswith(("/scripts/uv", "/scripts/uv.exe")):
-                            target = os.path.join(contents, os.path.basename(name))
-                            with wheel.open(name) as source, open(target, "wb") as out:
-                                shutil.copyfileobj(source, out)
-                            os.chmod(target, 0o700)
-            else:
-                with tarfile.open(copy) as tar:
-                    tar.extractall(contents, **EXTRACTION)  # noqa: S202 - its digest was checked
+            yield contents
             try:
                 os.rename(contents, place)
             except OSError:
@@ -261,9 +261,52 @@ def unpack(root, path, sha256, kept, place):
                     raise
     except OSError as fault:
         raise OfflineRunError(
-            "Cannot unpack {} into {} ({}). The user clears space there, or the administrator of HPS sets UV_CACHE_DIR "
-            "in the registration of uv to a larger local disk.".format(os.path.basename(path), kept, fault.strerror)
+            "Cannot write to {} ({}). The user clears space there, or the administrator of HPS sets UV_CACHE_DIR "
+            "in the registration of uv to a larger local disk.".format(kept, fault.strerror or fault)
         ) from fault
+
+
+def unpack(root, path, sha256, contents):
+    """Unpack the file `path` of the share into the folder `contents`."""
+    copy = os.path.join(os.path.dirname(contents), os.path.basename(path))
+    copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
+    try:
+        if path.endswith(".whl"):
+            unpack_uv(copy, contents)
+        else:
+            with tarfile.open(copy) as tar:
+                for member in within_limit(tar):
+                    tar.extract(member, contents, **EXTRACTION)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as fault:
+        raise OfflineRunError(
+            "{} cannot be unpacked, although it is as published ({}). Bundle the script again with another Python or "
+            "uv, and publish that.".format(path, fault)
+        ) from fault
+    finally:
+        os.remove(copy)
+
+
+def within_limit(tar):
+    """Yield the members of `tar`; raise `ValueError` for one with which it holds more than any should."""
+    total = 0
+    for member in tar:
+        total += member.size
+        if total > LARGEST_ARCHIVE:
+            raise ValueError("it holds more than {} GB".format(LARGEST_ARCHIVE >> 30))
+        yield member
+
+
+def unpack_uv(wheel, contents):
+    """Take uv out of its wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.endswith(("/scripts/uv", "/scripts/uv.exe"))]
+        if not names:
+            raise ValueError("there is no uv in it")
+        for name in names:
+            target = os.path.join(contents, os.path.basename(name))
+            with archive.open(name) as source, open(target, "wb") as out:
+                shutil.copyfileobj(source, out)
+            os.chmod(target, 0o700)
 
 
 def clear_abandoned(kept):
@@ -296,7 +339,12 @@ def tools(publication, root, software, environment, kept):
     node = (platform.node(), node_facts())
     known = hashlib.sha256(repr((publication, root, software, node)).encode("utf-8", "surrogatepass")).hexdigest()
     memory = os.path.join(kept, "{}.json".format(known))
-    found = remembered(memory)
+    folders = {each["folder"] for each in publication["targets"]}
+
+    def remembered_here(path):
+        return remembered(path, folders)
+
+    found = remembered_here(memory)
     if found is None:
         if file_system(environment["UV_CACHE_DIR"]) in SHARED_FILE_SYSTEMS:
             log.warning(
@@ -304,44 +352,73 @@ def tools(publication, root, software, environment, kept):
                 "administrator of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
                 environment["UV_CACHE_DIR"],
             )
-        with turn(memory, remembered):
-            found = remembered(memory) or looked_for(publication, root, software, environment, kept)
-            write_whole(memory, json.dumps(found))
+        with turn(memory, remembered_here):
+            found = remembered_here(memory) or looked_for(publication, root, software, environment, kept)
+            programs = {name: identity(found[name]) for name in ("uv", "python")}
+            write_whole(memory, json.dumps(dict(found, identities=programs)))
     target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
     return target, found["uv"], found["python"]
 
 
-def remembered(memory):
-    """Return what a job of this node found, or None where nobody did or it is gone since."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+def identity(program):
+    """Return what changes when the file that a path leads to is another one: an upgrade in place, for instance."""
+    real = os.path.realpath(program)
+    about = os.stat(real)
+    return [real, about.st_mtime_ns, about.st_size]
+
+
+def remembered(memory, folders):
+    """Return what a job of this node found for one of `folders`, None where nobody did or it is not the same since."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         with open(memory, encoding="utf-8") as source:
             found = json.load(source)
-        if os.path.isfile(found["uv"]) and os.path.isfile(found["python"]) and found["folder"]:
+        same = all(found["identities"][name] == identity(found[name]) for name in ("uv", "python"))
+        if same and found["folder"] in folders:
             return found
     return None
 
 
 @contextlib.contextmanager
 def turn(place, done):
-    """Let one job of this node into the block at once; others enter when `done(place)`, or after a while."""
-    taken = "{}.turn".format(place)
+    """Let one job of this node into the block at once; others enter when `done(place)`, or after a while.
+
+    The lock ends with the process that holds it, however that ends.
+    """
     until = time.monotonic() + PATIENCE
-    mine = False
-    while not mine and not done(place) and time.monotonic() < until:
-        try:
-            os.makedirs(os.path.dirname(taken), exist_ok=True)
-            os.close(os.open(taken, os.O_CREAT | os.O_EXCL))
-            mine = True
-        except FileExistsError:
-            time.sleep(0.02)
-        except OSError:
-            break  # no place to agree: each does it for itself
-    try:
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # no place to agree, or no locks there: each does it for itself
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            lock = held.enter_context(open("{}.turn".format(place), "a+b"))
+            while not lock_now(lock) and not done(place) and time.monotonic() < until:
+                time.sleep(0.02)
         yield
-    finally:
-        if mine or time.monotonic() >= until:  # a job that died in its turn leaves it to the first that lost patience
-            with contextlib.suppress(OSError):
-                os.remove(taken)
+
+
+def lock_now(lock):
+    """Lock the open file `lock` for this process; return whether nobody else holds it."""
+    try:
+        if fcntl is None:
+            lock.seek(0)
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        if fault.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
+
+
+def lacks_locks(folder):
+    """Return whether the file system of `folder` has no locks (flock), without which uv does not install there."""
+    if fcntl is None:
+        return False
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def looked_for(publication, root, software, environment, kept):
@@ -352,7 +429,7 @@ def looked_for(publication, root, software, environment, kept):
         uv = registered
         if uv is None and target["uv"]:
             folder = unpacked(root, target["uv"], kept)
-            uv = os.path.join(folder, os.listdir(folder)[0])
+            uv = os.path.join(folder, min(os.listdir(folder)))
         if uv is None:
             continue
         python = installed_python(uv, target["python"], environment)
@@ -369,9 +446,15 @@ def looked_for(publication, root, software, environment, kept):
 
 
 def own_python(folder):
-    """Return the interpreter in an unpacked archive of one, which holds it below `python/`."""
+    """Return the interpreter in an unpacked archive of one, which holds it below `python/`; raise if it does not."""
     names = ("python.exe",) if platform.system() == "Windows" else ("bin", "python3")
-    return os.path.join(folder, "python", *names)
+    python = os.path.join(folder, "python", *names)
+    if not os.path.isfile(python):
+        raise OfflineRunError(
+            "The Python that the publication carries has no {}. Bundle the script again with another Python, and "
+            "publish that.".format("/".join(("python",) + names))
+        )
+    return python
 
 
 def loader_path(python, environment):
@@ -392,7 +475,12 @@ def write_whole(path, text):
 
 
 def opened(path, meaning):
-    """Open a file of the share for reading; raise with what may be wrong where it cannot be."""
+    """Open a file of the share for reading; raise with what may be wrong where it cannot be.
+
+    What is no regular file was published by nobody, and might have no end.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise changed(path, meaning)
     try:
         return open(path, "rb")
     except OSError as fault:
@@ -409,33 +497,46 @@ def changed(path, meaning):
     )
 
 
-def check_file(path, sha256, meaning):
-    """Raise unless the file at `path` has the digest `sha256`."""
+def read_checked(path, sha256, meaning):
+    """Return the bytes of a file of the share; raise unless it has the digest `sha256`."""
     with opened(path, meaning) as source:
-        if hashlib.sha256(source.read()).hexdigest() != sha256:
-            raise changed(path, meaning)
+        data = source.read(LARGEST_SCRIPT)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise changed(path, meaning)
+    return data
 
 
 def cache_folder(environment):
-    """Return a folder for uv's cache on this node that belongs to this user alone.
+    """Return the uv cache of this node for this user, which jobs share; make it if need be.
 
     It is UV_CACHE_DIR if that is the user's own, a folder of the user's in it if it is for several users (a cache that
     others may write to could hold anything), else one in the temporary folder.
     """
     user = str(os.getuid()) if hasattr(os, "getuid") else ""
     registered = environment.get("UV_CACHE_DIR")
+    folder = registered_cache(registered, user) if registered else None
+    if folder is not None and not lacks_locks(folder):
+        return folder
     if registered:
-        with contextlib.suppress(OSError):
-            os.makedirs(registered, exist_ok=True)
-        if os.access(registered, os.W_OK | os.X_OK):
-            if not user or is_private(registered):
-                return registered
-            return private_folder(os.path.join(registered, "user-{}".format(user)))
-        own = os.path.join(registered, "user-{}".format(user))
-        if user and os.path.isdir(own) and is_private(own):
-            return own
-        log.warning("UV_CACHE_DIR %s cannot be written by this user; using a cache of the user's own.", registered)
+        reason = "has no locks (flock), which uv needs" if folder else "cannot be written by this user"
+        log.warning(
+            "UV_CACHE_DIR %s %s; using a cache in %s. The administrator of HPS sets UV_CACHE_DIR in the registration "
+            "of uv to a folder on a local disk that users can write.",
+            registered,
+            reason,
+            tempfile.gettempdir(),
+        )
     return private_folder(os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user)))
+
+
+def registered_cache(registered, user):
+    """Return the cache in the folder `registered` for `user`, None where this user cannot write there."""
+    with contextlib.suppress(OSError):
+        os.makedirs(registered, exist_ok=True)
+    own = os.path.join(registered, "user-{}".format(user))
+    if os.access(registered, os.W_OK | os.X_OK):
+        return registered if not user or is_private(registered) else private_folder(own)
+    return own if user and os.path.isdir(own) and is_private(own) else None
 
 
 def is_private(folder):
@@ -500,11 +601,11 @@ def run_environment(inherited, given):
     environment.setdefault("PYTHONUNBUFFERED", "1")
     # Packages of the user's own would come before those of a ready environment.
     environment["PYTHONNOUSERSITE"] = "1"
-    # Python writes bytecode beside what it imports, and what lies beside a published script is not to be written to.
+    # Python writes bytecode beside what it imports, and what lies beside a script is to stay as it was published.
     # Where it must not write any, it had better find the bytecode that is there.
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
         environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
-    # The script lies on the share, and may import what came with the job.
+    # The script lies elsewhere, and may import what came with the job.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
     return environment
 
@@ -541,22 +642,26 @@ def command_for(publication, root, name, software, environment):
     kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     if publication["strategy"] == "environment":
         target = fitting_targets(publication, node_facts())[0]
-        script = checked_script(publication, root, name, target)
+        scripts = local_scripts(publication, root, target, kept)
+        script = os.path.join(scripts, name)
         place = unpacked(root, target["archives"][name], kept)
         python = own_python(place)
         commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
         more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
-        return [python, script], more, [place]
+        return [python, script], more, [place, scripts]
     target, uv, python = tools(publication, root, software, environment, kept)
     # A filled cache knows its wheels by the place of the publication that it was filled from.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
-    script = checked_script(publication, base, name, target)
-    command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index"]
+    scripts = local_scripts(publication, base, target, kept)
+    script = os.path.join(scripts, name)
+    # uv takes a script's folder for that of its project, and wants no project in its cache.
+    command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]
     # As a URL, since uv takes a path for one and a "#" in it for a fragment.
     wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
     command += ["--find-links", wheels, "--python", python, "--script", script]
     more = loader_path(python, environment) if python.startswith(kept) else {}
-    holds = [
+    holds = [scripts]
+    holds += [
         os.path.join(kept, os.path.relpath(tool, kept).split(os.sep)[0])
         for tool in (uv, python)
         if tool.startswith(kept + os.sep)
@@ -585,22 +690,63 @@ def in_use(kept):
         yield
 
 
-def note_use(kept, root, command, environment, holds):
-    """Note for `cache_gc.py` that a script was run now; the first time also what it uses of the cache."""
+def use_of(kept, command):
+    """Return where it is noted for `cache_gc.py` that the script of `command` was run."""
+    python = command[command.index("--python") + 1] if "--python" in command else command[0]
     script = command[command.index("--script") + 1] if "--script" in command else command[1]
-    path = os.path.join(kept, "{}.use".format(hashlib.sha256(os.fsencode(script)).hexdigest()[:DIGITS]))
-    try:
-        os.utime(path)
-    except OSError:
+    # Another Python makes the environment anew.
+    known = repr((script, identity(python))).encode("utf-8", "surrogatepass")
+    return os.path.join(kept, "{}.use".format(hashlib.sha256(known).hexdigest()[:DIGITS]))
+
+
+def is_prepared(use):
+    """Return whether a job has noted in the file `use` that its script's environment is made, and that is there yet."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        with open(use, encoding="utf-8") as source:
+            noted = json.load(source)
+        return noted["prepared"] is True and all(os.path.isdir(folder) for folder in noted["holds"])
+    return False
+
+
+def prepare(kept, root, command, environment, holds):
+    """Make the environment of the script of `command`, and note for `cache_gc.py` what it uses of the cache.
+
+    uv locks it by a file in the temporary folder, which jobs of one node seldom share, and not beside its cache: jobs
+    that come at once take apart what others run in. So they take turns, and share a temporary folder for that.
+    """
+    use = use_of(kept, command)
+    with turn(use, is_prepared):
+        if is_prepared(use):
+            return
+        prepared = True
         if "--script" in command:
-            find = [command[0], "python", "find", "--offline", "--no-config", "--script", script]
-            with contextlib.suppress(OSError):
-                found = subprocess.run(
-                    find, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            script = command[command.index("--script") + 1]
+            if lacks_locks(tempfile.gettempdir()):
+                log.warning(
+                    "The file system of TMPDIR, %s, has no locks (flock), without which older uv fails. "
+                    "The administrator of HPS sets TMPDIR to a folder on a local disk.",
+                    tempfile.gettempdir(),
                 )
-                holds = [*holds, os.path.dirname(os.path.dirname(os.fsdecode(found.stdout.strip())))]
-        write_whole(path, json.dumps({"publication": os.path.normpath(root), "holds": holds}))
+            folder = os.path.join(kept, "locks")
+            with contextlib.suppress(OSError):
+                os.makedirs(folder, exist_ok=True)
+            own = dict(environment, TMPDIR=folder, TMP=folder, TEMP=folder)
+            # What goes wrong will go wrong again, and be told, when the script is run.
+            prepared, _ = quiet([command[0], "sync", "--quiet", *command[2:]], own)
+            found, place = quiet([command[0], "python", "find", "--offline", "--no-config", "--script", script], own)
+            holds = holds + [os.path.dirname(os.path.dirname(place))] * found
+        noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": prepared}
+        write_whole(use, json.dumps(noted))
         write_whole(os.path.join(kept, "gc-due"), "")
+
+
+def quiet(command, environment):
+    """Run `command`; return whether that went well, and what it wrote to its standard output."""
+    try:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError:
+        return False, ""
+    return done.returncode == 0, os.fsdecode(done.stdout).strip()
 
 
 def is_idle(kept):
@@ -636,12 +782,38 @@ def collect_garbage(publication, root, python, environment):
             log.warning("The cache was not cleaned: %s", fault)
 
 
-def checked_script(publication, root, name, target):
-    """Return the path of the script on the share, after a look whether it and its lock are as published."""
-    script = os.path.join(root, *(target["folder"].split("/") + [name]))
-    check_file(script, publication["scripts"][name], "the script")
-    check_file(script + ".lock", target["locks"][name], "the lock")
-    return script
+def local_scripts(publication, root, target, kept):
+    """Return a folder on this node with the scripts and the locks of `target`, just as published, and nothing else.
+
+    Python imports what lies beside a script. The locks lead to the wheels on the share, wherever that is mounted.
+    """
+    folder = os.path.join(root, *target["folder"].split("/"))
+    known = (os.path.abspath(folder), publication["scripts"], target["locks"], VERSION_OF_COPIES)
+    digest = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
+    place = os.path.join(kept, digest[:DIGITS])
+    if not os.path.isdir(place):
+        with building(kept, place) as contents:
+            for name in sorted(publication["scripts"]):
+                script = os.path.join(folder, name)
+                data = read_checked(script, publication["scripts"][name], "the script")
+                lock = read_checked(script + ".lock", target["locks"][name], "the lock")
+                for copy, text in ((name, data), (name + ".lock", with_places(lock, root, folder))):
+                    with open(os.path.join(contents, copy), "wb") as out:
+                        out.write(text)
+    return place
+
+
+def with_places(lock, root, folder):
+    """Return a lock of uv with the paths in it, which start from its place on the share, made absolute."""
+    text = lock.decode("utf-8")
+    places = {
+        'path = "../../../wheels/': os.path.join(os.path.abspath(root), "wheels", ""),
+        'registry = "simple': os.path.join(os.path.abspath(folder), "simple"),
+    }
+    for begin, place in places.items():
+        key = begin.partition('"')[0]
+        text = text.replace(begin, '{}"{}'.format(key, json.dumps(place.replace(os.sep, "/"))[1:-1]))
+    return text.encode("utf-8")
 
 
 def reporting(command, status):
@@ -698,10 +870,12 @@ class PublishedScript(ApplicationExecution):
                     command, more, holds = command_for(PUBLICATION, root, name, software, environment)
                     python = command[command.index("--python") + 1] if "--python" in command else command[0]
                     settings = dict(environment, **more)
+                    prepare(kept, root, command, settings, holds)
                     try:
                         self.run_script(command + more_arguments, settings)
                     finally:
-                        note_use(kept, root, command, settings, holds)
+                        with contextlib.suppress(OSError):
+                            os.utime(use_of(kept, command))
         finally:
             # Also after a failure, which may have been for want of space.
             if python is not None:

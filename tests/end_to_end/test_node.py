@@ -32,6 +32,33 @@ os.setgid(user)
 os.setuid(user)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+# A uv that runs no script before all jobs are ready to run theirs.
+GATHERING = """#!/bin/sh
+if [ "$1" = run ]; then
+    : > "{node}/ready/$$"
+    until [ "$(ls "{node}/ready" | wc -l)" -ge {jobs} ]; do sleep 0.05; done
+fi
+exec "{uv}" "$@"
+"""
+# Takes flock from files below a folder, as the file system of a cluster may.
+NO_FLOCK = """
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int flock(int file, int operation) {
+    const char *below = getenv("NO_FLOCK_BELOW");
+    char link[64], path[4096] = {0};
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    if (readlink(link, path, sizeof path - 1) > 0 && below && strncmp(path, below, strlen(below)) == 0) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return (int)syscall(SYS_flock, file, operation);
+}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +129,9 @@ def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled:
     done, _ = evaluate(bundled, publish(bundled, "index"))
     assert done.returncode == 0, done.stdout
     assert f"{str(BIN / 'uv')!r}, 'run'" in done.stdout
-    assert not list((bundled.folder / "node-cache" / "bundler").glob("?" * 16))
+    copies, *others = (bundled.folder / "node-cache" / "bundler").glob("?" * 16)
+    assert sorted(path.name for path in copies.iterdir()) == ["solve.py", "solve.py.lock"]
+    assert others == []
 
 
 def test_an_old_uv_of_the_site_gives_way_to_the_one_of_the_publication(bundled: Workplace) -> None:
@@ -155,6 +184,90 @@ def test_many_jobs_at_once_on_a_cold_node_all_succeed_in_one_environment(bundled
     assert len({line for job in jobs for line in job.stdout.splitlines() if line.startswith("got")}) == 1
     kept = bundled.folder / "node-cache" / "bundler"
     assert not [path.name for path in kept.iterdir() if path.name.startswith(".unpacking")]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("how", ["job", "rehearsal"])
+def test_what_no_digest_names_is_not_imported_and_not_read(bundled: Workplace, strategy: str, how: str) -> None:
+    publication = publish(bundled, strategy)
+    evil = "open('owned', 'w').write('1')\nversion = 'evil'\n"
+    for folder in (publication, *publication.glob("targets/*"), *publication.glob("targets/*/simple")):
+        for name in ("alpha.py", "beta.py", "sitecustomize.py", "usercustomize.py", "random.py"):
+            (folder / name).write_text(evil)
+        (folder / "uv.toml").write_text('index-url = "http://127.0.0.1:9/"\n')
+        (folder / "pyproject.toml").write_text("[tool.uv]\nfind-links = ['/nowhere']\n[project]\nbroken = [\n")
+        (folder / ".python-version").write_text("2.7\n")
+        (folder / "pyvenv.cfg").write_text("home = /nowhere\n")
+    if how == "job":
+        done, _ = evaluate(bare(bundled), publication, software=[])
+        said = done.stdout
+    else:
+        done = bundled.run("bundler", "rehearse", publication)
+        said = done.stderr
+    assert done.returncode == 0, said
+    assert "got 1.5" in said
+    assert not list(bundled.folder.rglob("owned"))
+
+
+@pytest.fixture(scope="session")
+def no_flock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that takes flock from the programs that load it, as a cluster's file system may."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler here")
+    folder = tmp_path_factory.mktemp("no-flock")
+    (folder / "no_flock.c").write_text(NO_FLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "no_flock.so", "no_flock.c"], cwd=folder, check=True)
+    return folder / "no_flock.so"
+
+
+def cold_starts(bundled: Workplace, publication: Path, jobs: int, uv: Path = BIN / "uv", **settings: str) -> list[str]:
+    """Start `jobs` jobs at once on a node that ran none, each with a TMPDIR of its own; return what they printed."""
+    node = bundled.folder / f"node-{uuid.uuid4().hex}"
+    places = [node / f"tmp-{number}" for number in range(jobs)]
+    for place in (*places, node / "ready"):
+        place.mkdir(parents=True)
+    gathering = node / "uv"
+    gathering.write_text(GATHERING.format(jobs=jobs, node=node, uv=uv))
+    gathering.chmod(0o755)
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [
+            pool.submit(
+                evaluate,
+                bundled,
+                publication,
+                software=[{"name": "uv", "executable": str(gathering)}],
+                environment={"UV_CACHE_DIR": str(node / "cache")},
+                prefix=["env", f"TMPDIR={place}", *(f"{name}={node}/{text}" for name, text in settings.items())],
+            )
+            for place in places
+        ]
+        return [job.result()[0].stdout for job in running]
+
+
+def test_cold_starts_with_a_tmpdir_each_leave_each_other_their_environment(bundled: Workplace, old_uv: Path) -> None:
+    publication = publish(bundled, "index")
+    for uv in (BIN / "uv", old_uv) * 3:
+        assert [said for said in cold_starts(bundled, publication, 16, uv) if "got 1.5" not in said] == []
+
+
+@pytest.mark.parametrize("place", ["cache", "tmp-"])
+def test_cold_starts_work_where_one_file_system_has_no_locks(bundled: Workplace, no_flock: Path, place: str) -> None:
+    publication = publish(bundled, "index")
+    bundled.environment["LD_PRELOAD"] = str(no_flock)
+    for _ in range(3):
+        all_said = cold_starts(bundled, publication, 8, NO_FLOCK_BELOW=place)
+        assert [said for said in all_said if "got 1.5" not in said] == []
+        assert [said for said in all_said if "has no locks (flock)" in said]
+
+
+def test_where_uv_fails_for_want_of_locks_the_cure_is_named(bundled: Workplace, no_flock: Path, old_uv: Path) -> None:
+    publication = publish(bundled, "index")
+    software = [{"name": "uv", "executable": str(old_uv)}]
+    (bundled.folder / "tmp").mkdir()
+    prefix = ["env", f"LD_PRELOAD={no_flock}", f"TMPDIR={bundled.folder}/tmp", f"NO_FLOCK_BELOW={bundled.folder}/tmp"]
+    done, _ = evaluate(bundled, publication, software=software, prefix=prefix)
+    assert done.returncode != 0
+    assert "The administrator of HPS sets TMPDIR to a folder on a local disk." in done.stdout
 
 
 def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) -> None:
@@ -345,7 +458,7 @@ def test_packages_of_the_user_and_bytecode_of_python_stay_out_of_it(
     (site / "beta.py").write_text("version = 'evil'\n")
     bundled.script("other.py", "alpha", body="import beta\nprint('other got', beta.version)\n")
     bundled.script("solve.py", "alpha", body="import other\n")
-    bundled.bundle("--include-uv", "--python-mirror", mirror, "solve.py", "other.py")
+    bundled.bundle("--include-uv", "--python-mirror", mirror, "--replace", "solve.py", "other.py")
     publication = publish(bundled, strategy)
     before = tree(bundled.folder / "share")
     bundled.environment["BUNDLER_SCRIPT"] = "solve.py"

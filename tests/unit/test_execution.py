@@ -27,6 +27,14 @@ from tests.conftest import started
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
 
 NOWHERE = {"UV_CACHE_DIR": "/nowhere"}
+# Holds the lock of its argument.
+HOLD = """
+import fcntl, sys, time
+with open(sys.argv[1], "a") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(60)
+"""
 TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py"
 
 
@@ -189,12 +197,12 @@ def test_of_several_pythons_the_first_that_is_here_is_taken(
     template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(template, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
-    here = {"3.11": "/python3.11"}
+    here = {"3.11": sys.executable}
     monkeypatch.setattr(template, "installed_python", lambda _uv, version, _environment: here.get(version))
     publication = {"targets": [target(python="3.13"), target(python="3.11"), target(python="3.10")]}
     software = uv_that_says(tmp_path, "uv 0.13.9")
     found = template.tools(publication, "/share", software, NOWHERE, str(tmp_path / "kept"))
-    assert (found[0]["python"], found[2]) == ("3.11", "/python3.11")
+    assert (found[0]["python"], found[2]) == ("3.11", sys.executable)
 
 
 def test_what_was_found_on_a_node_is_found_once(template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +234,41 @@ def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
         ]
     assert {job.result()[1] for job in jobs} == {sys.executable}
     assert len(looked) == 1
-    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".turn"]
+
+
+@pytest.mark.parametrize("change", ["upgraded in place", "another target"])
+def test_what_was_found_counts_as_long_as_it_is_the_same(
+    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text("3.11.1")
+    found = {"folder": target()["folder"], "uv": sys.executable, "python": str(python)}
+    looks = []
+
+    def look(*_: object) -> dict[str, str]:
+        looks.append(1)
+        return found
+
+    monkeypatch.setattr(template, "looked_for", look)
+    publication = {"targets": [target()]}
+    for _ in range(2):
+        template.tools(publication, "/share", [], NOWHERE, str(tmp_path / "kept"))
+    assert len(looks) == 1
+    if change == "upgraded in place":
+        python.write_text("3.11.10")
+    else:
+        memory = next((tmp_path / "kept").glob("*.json"))
+        memory.write_text(memory.read_text().replace(found["folder"], "targets/unknown"))
+    template.tools(publication, "/share", [], NOWHERE, str(tmp_path / "kept"))
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"folder": 1}', "[" * 100_000, '{"identities": {}}', "\0"])
+def test_a_memory_of_any_shape_is_as_none(template: Any, tmp_path: Path, text: str) -> None:
+    (tmp_path / "memory.json").write_text(text)
+    assert template.remembered(str(tmp_path / "memory.json"), {"1"}) is None
+    assert template.is_prepared(str(tmp_path / "memory.json")) is False
 
 
 def test_what_was_half_unpacked_by_a_killed_job_is_removed_after_a_day(template: Any, tmp_path: Path) -> None:
@@ -237,18 +279,18 @@ def test_what_was_half_unpacked_by_a_killed_job_is_removed_after_a_day(template:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".unpacking-new", "kept"]
 
 
-def test_a_job_that_died_in_its_turn_holds_nobody_for_long(
-    template: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(template, "PATIENCE", 0.1)
-    found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
-    monkeypatch.setattr(template, "looked_for", lambda *_: found)
-    publication = {"targets": [target()]}
-    template.tools(publication, "/share", [], NOWHERE, str(tmp_path))
-    memory = next(tmp_path.iterdir())
-    memory.rename(f"{memory}.turn")
-    assert template.tools(publication, "/share", [], NOWHERE, str(tmp_path))[1] == sys.executable
-    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+def test_a_job_that_died_in_its_turn_holds_nobody(template: Any, tmp_path: Path) -> None:
+    place = str(tmp_path / "place")
+    with started([sys.executable, "-c", HOLD, f"{place}.turn"]) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "held\n"
+        with Path(f"{place}.turn").open("a+b") as lock:
+            assert not template.lock_now(lock)
+        job.kill()
+        job.wait()
+        begun = time.monotonic()
+        with template.turn(place, os.path.exists):
+            assert time.monotonic() - begun < template.PATIENCE / 2
 
 
 def test_a_cache_on_a_shared_file_system_is_told_once_per_node(
@@ -481,6 +523,6 @@ def test_output_parameters_that_are_a_folder_or_bottomless_are_refused(
 def test_a_file_that_was_changed_or_is_gone_is_told(template: Any, tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("x")
     with pytest.raises(template.OfflineRunError, match="was changed since it was published"):
-        template.check_file(str(tmp_path / "s.py"), "0" * 64, "the script")
+        template.read_checked(str(tmp_path / "s.py"), "0" * 64, "the script")
     with pytest.raises(template.OfflineRunError, match="Is the share mounted"):
-        template.check_file(str(tmp_path / "gone" / "s.py"), "0" * 64, "the script")
+        template.read_checked(str(tmp_path / "gone" / "s.py"), "0" * 64, "the script")
