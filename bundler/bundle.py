@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from bundler import indexes, inputs
 from bundler.contents import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
-from bundler.origin import remember
+from bundler.origin import remember, sources_of
 from bundler.progress import Progress
 from bundler.quantity import counted
 from bundler.script import read_script
@@ -100,6 +100,8 @@ def build(
     Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
     """
     _refuse_foreign(output)
+    # The bundle may take the place of the working folder, after which nothing is relative to it.
+    place, sources = output.absolute(), sources_of(scripts)
     before = _before(output)
     differences = settings_changes(before, scripts, targets, uv=tools.uv, python=tools.python) if before else []
     if differences:
@@ -143,7 +145,7 @@ def build(
             for remote in those:
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, contents)
-    remember(output, scripts, cache)
+    remember(place, sources, cache)
     size = sum(file.size for file in manifest.files)
     wheels, fetched = counted(len(remotes["wheels"]), "wheel"), counted(len(downloads.fetched), "file")
     yield Progress(

@@ -39,13 +39,16 @@ def require_same_scripts(output: Path, scripts: Sequence[Script], cache: Path) -
     if {entry.name for entry in manifest.scripts} != {script.name for script in scripts}:
         raise OtherScripts(output, [entry.name for entry in manifest.scripts])
     found = _read(_record(output, cache))
-    if found.get("manifest") == _digest(output) and found["inputs"] != _inputs(scripts):
+    if found.get("manifest") == _digest(output) and found["inputs"] != sources_of(scripts):
         raise OtherScripts(output, found["inputs"])
 
 
-def remember(output: Path, scripts: Sequence[Script], cache: Path) -> None:
-    """Remember that `output` was made from `scripts`, and forget bundles that are gone; raise `FileFault`."""
-    record = {"output": str(output.absolute()), "manifest": _digest(output), "inputs": _inputs(scripts)}
+def remember(output: Path, sources: Sequence[str], cache: Path) -> None:
+    """Remember that the bundle at the absolute path `output` was made from `sources`, and forget bundles that are gone.
+
+    Raises `FileFault`.
+    """
+    record = {"output": str(output), "manifest": _digest(output), "inputs": list(sources)}
     folder = cache / _FOLDER
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,5 +77,6 @@ def _digest(output: Path) -> str:
     return files.sha256(output / manifests.NAME)
 
 
-def _inputs(scripts: Sequence[Script]) -> list[str]:
+def sources_of(scripts: Sequence[Script]) -> list[str]:
+    """Return the absolute paths of what `scripts` were read from."""
     return sorted(str((script.source or script.path).absolute()) for script in scripts)

@@ -23,7 +23,9 @@ def require_space(wanted: dict[Path, int]) -> None:
         first, others = disks.get(device, (here, 0))
         disks[device] = (first, others + size)
     for path, size in disks.values():
-        if size > shutil.disk_usage(path).free:
+        disk = shutil.disk_usage(path)
+        # A file system such as /proc has no size, and says itself what is wrong.
+        if disk.total and size > disk.free:
             raise DiskFull(path, size)
 
 

@@ -119,11 +119,11 @@ def _for_python(python: str) -> list[str]:
 
 def lock(script: Path) -> tuple[int, str, str]:
     """Lock `script` from the simple index `simple/` beside it, relative to its folder, without network."""
-    return call(
-        ["lock", "--quiet", "--script", f"./{script.name}", "--offline", "--no-config", "--default-index", "./simple"]
-        + ["--python", sys.executable],
-        cwd=script.parent,
-    )
+    # No setting of the user's: another index, of which uv remembers the pages, would be in the lock.
+    inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
+    options = ["--quiet", "--offline", "--no-config", "--default-index", "./simple", "--python", sys.executable]
+    command = [executable(), "lock", *options, "--script", f"./{script.name}"]
+    return process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
 
 
 def python_for(requires_python: str) -> tuple[int, str, str]:

@@ -7,9 +7,9 @@ import errno
 import os
 import signal
 import sys
-import tempfile
+import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ from bundler.cli.show import HELP, say
 from bundler.errors import BundlerError
 from wheelhouse.errors import DiskFull, WheelhouseError
 from wheelhouse.files import DISK_FULL
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _INTERRUPTED = 130
 _TERMINATED = 143
@@ -50,6 +53,7 @@ def _run(command: click.Command) -> None:
     """Run `command` and exit: 0 done, 1 explained failure, 2 usage, 130 interrupted; a bug keeps its traceback."""
     # As an exception, so that what was started is ended and what is half made removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    sys.unraisablehook = _raise_again
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as fault:
@@ -68,10 +72,28 @@ def _run(command: click.Command) -> None:
     except OSError as fault:
         if fault.errno not in _OF_THE_DISK:
             raise
+        import tempfile
+
         place = fault.filename or tempfile.gettempdir()
         say(f"error: {DiskFull(Path(place)) if fault.errno in DISK_FULL else f'{place}: {fault.strerror}'}")
         code = 1
     sys.exit(code)
+
+
+def _raise_again(dropped: UnraisableHookArgs) -> None:
+    """Send a signal to this process again, of which Python dropped the exception, as it does within a destructor."""
+    if isinstance(dropped.exc_value, KeyboardInterrupt):
+        number = signal.SIGINT
+    elif isinstance(dropped.exc_value, SystemExit) and dropped.exc_value.code == _TERMINATED:
+        number = signal.SIGTERM
+    else:
+        sys.__unraisablehook__(dropped)
+        return
+    # When the destructor is done; to the main thread, which else would sleep on.
+    if hasattr(signal, "pthread_kill"):
+        threading.Timer(0.01, signal.pthread_kill, [threading.main_thread().ident, number]).start()
+    else:  # Windows
+        threading.Timer(0.01, signal.raise_signal, [number]).start()
 
 
 def _leave(code: int) -> NoReturn:

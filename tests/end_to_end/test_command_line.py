@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,30 @@ def test_the_commands_of_the_far_side_start_without_http_and_uv(workplace: Workp
     lines += "assert not {'requests', 'urllib3', 'uv', 'ansys'} & set(sys.modules), sorted(sys.modules)\n"
     done = workplace.run("python", "-c", lines)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_comes_while_a_destructor_runs_ends_the_command(
+    workplace: Workplace, number: signal.Signals, code: int
+) -> None:
+    lines = f"""
+import os, time, click, bundler.cli
+class Thing:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(0.01)
+@click.command()
+def command():
+    thing = Thing()
+    del thing
+    time.sleep(60)
+bundler.cli._run(command)
+"""
+    with workplace.started("python", "-c", lines) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "")
+    assert "Traceback" not in err
+    assert "ignored" not in err
 
 
 def test_help_loads_nothing_heavy(workplace: Workplace) -> None:
