@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from wheelhouse.environment import complete
 from wheelhouse.errors import FileFault, UvFailed
 from wheelhouse.runtime import parse_runtime
 from wheelhouse.target import PLATFORMS, Target
+from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
 
 if TYPE_CHECKING:
     from bundler.manifest import TargetEntry
@@ -32,15 +32,10 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     """Write the interpreter of a target, with what `script` needs installed into it, to the archive `path`.
 
     Such a tree needs no virtual environment around it and runs from wherever it is unpacked.
-    Raises `FileFault`, `UvFailed`.
+    Raises `BadArchive`, `FileFault`, `UvFailed`.
     """
     assert entry.interpreter is not None  # noqa: S101 - `publish` has looked
-    with files.explained(path):
-        try:
-            with tarfile.open(bundle / entry.interpreter) as tar:
-                _extract(tar, scratch)
-        except (tarfile.TarError, EOFError) as fault:
-            raise FileFault(bundle / entry.interpreter, OSError(str(fault))) from fault
+    unpack(bundle / entry.interpreter, scratch, limit=LARGEST_INTERPRETER)
     version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
     runtime = parse_runtime(entry.python)
     runtime = replace(runtime, version=version[0]) if version else runtime
@@ -54,19 +49,6 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     if entry.system != "Windows":
         complete(scratch / _PYTHON, packages, [bundle / "wheels" / name for name in entry.wheels[script]])
     files.pack(scratch / _PYTHON, path, _PYTHON)
-
-
-def _extract(tar: tarfile.TarFile, folder: Path) -> None:
-    """Extract `tar` into `folder`, no name and no link leading out of it; raise `tarfile.TarError`."""
-    if hasattr(tarfile, "data_filter"):
-        tar.extractall(folder, filter="data")
-        return
-    # Python 3.11.2, which Debian 12 has, cannot filter yet: of links only those to a neighbour are sure to stay inside.
-    for member in tar.getmembers():
-        neighbour = member.issym() and "/" not in member.linkname and member.linkname.strip(".")
-        if not files.safe_path(member.name) or not (member.isfile() or member.isdir() or neighbour):
-            raise tarfile.ExtractError(f"{member.name!r} may lead out of it; a Python from 3.11.4 on can tell")
-    tar.extractall(folder)  # noqa: S202 - checked above
 
 
 def pack_cache(base: Path, script: str, entry: TargetEntry, scratch: Path, path: Path) -> None:

@@ -19,6 +19,7 @@ from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README, read_man
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
+from wheelhouse.unpack import require_interpreter
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
     base = None
-    if strategy == "environment":
-        for target in manifest.targets:
-            if target.interpreter is None:
-                raise NeedsInterpreter(bundle, target.name)
+    _require_interpreters(bundle, manifest, strategy)
     if strategy == "cache":
         if seen_at != str(destination.path):
             raise SeenElsewhere(destination.path, seen_at)
@@ -102,6 +100,16 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
             text=f"warning: {name} is closed to other users (your umask); evaluators may not be able to read it"
         )
     return place
+
+
+def _require_interpreters(bundle: Path, manifest: Manifest, strategy: str) -> None:
+    """Raise `BadArchive` for an interpreter that nodes could not unpack, `NeedsInterpreter` for one that is needed."""
+    for target in manifest.targets:
+        if strategy == "environment" and target.interpreter is None:
+            raise NeedsInterpreter(bundle, target.name)
+    for path, windows in {(target.interpreter, target.system == "Windows") for target in manifest.targets}:
+        if path is not None:
+            require_interpreter(bundle / path, windows=windows)
 
 
 def _pairs(manifest: Manifest) -> list[tuple[TargetEntry, str]]:

@@ -20,7 +20,7 @@ from wheelhouse.files import explained
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from bundler.submission import Submission
+    from bundler.submission import Step, Submission
 
 _CONTEXT = "context.json"
 # What the execution script writes before the script runs.
@@ -77,36 +77,50 @@ def rehearse(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
     given = submission.rows[0]
+    values: dict[str, object] = dict(given)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-        environment = {
-            "UV_CACHE_DIR": str(Path(scratch, "uv-cache")),
-            "BUNDLER_PUBLICATION": str(publication.absolute()),
-            "BUNDLER_SCRIPT": json.dumps([step.script for step in submission.steps]),
-        }
-        context = Path(scratch, _CONTEXT)
-        context.write_text(json.dumps(_context(environment, given)), encoding="utf-8")
-        with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
-            command: list[str | Path] = [
-                *how.prefix,
-                sys.executable,
-                evaluator,
-                publication.absolute() / EXEC_SCRIPT,
-                context,
-            ]
-            inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
-            code = yield from process.lines(command, cwd=folder, env=inherited)
-        values = Path(scratch, "parameter_values.json")
-        found = json.loads(values.read_bytes()) if values.is_file() else {}
-        left = {name: value for name, value in found.items() if name not in given or given[name] != value}
-        if left:
-            yield f"Output parameters: {json.dumps(left)}"
+        for step in submission.steps:
+            code = yield from _run(publication, step, values, folder, Path(scratch), how)
+            values = _values(Path(scratch))
+            if code:
+                break
+    left = {name: value for name, value in values.items() if name not in given or given[name] != value}
+    if left:
+        yield f"Output parameters: {json.dumps(left)}"
     if code:
         raise JobFailed(publication)
-    _require_results(publication, submission, folder, found)
+    _require_results(publication, submission, folder, values)
     kept = {_INPUT, *submission.files}
     return sorted(
         path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in kept
     )
+
+
+def _run(
+    publication: Path, step: Step, values: Mapping[str, object], folder: Path, scratch: Path, how: Isolation
+) -> Generator[str, None, int]:
+    """Run one step with the parameters `values`; yield its console output, return the exit code of the evaluator."""
+    temporary = scratch / "tmp"  # of its own, to go with all that a job leaves there
+    temporary.mkdir(exist_ok=True)
+    environment = {
+        **step.environment,
+        "UV_CACHE_DIR": str(scratch / "uv-cache"),
+        "BUNDLER_PUBLICATION": str(publication.absolute()),
+    }
+    context = scratch / _CONTEXT
+    context.write_text(json.dumps(_context(environment, values)), encoding="utf-8")
+    with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
+        exec_script = publication.absolute() / EXEC_SCRIPT
+        command: list[str | Path] = [*how.prefix, sys.executable, evaluator, exec_script, context]
+        inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
+        inherited |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))
+        return (yield from process.lines(command, cwd=folder, env=inherited))
+
+
+def _values(scratch: Path) -> dict[str, object]:
+    """Return the parameters as a step left them."""
+    found = scratch / "parameter_values.json"
+    return dict(json.loads(found.read_bytes())) if found.is_file() else {}
 
 
 def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:

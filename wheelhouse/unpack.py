@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Bytes of an unpacked interpreter, which has some 100 million, with debug symbols a billion.
+LARGEST_INTERPRETER = 4 << 30
+_CHUNK = 1 << 20
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, ValueError)
 
 
@@ -42,6 +45,19 @@ def members(path: Path, *, limit: int) -> Iterator[tarfile.TarInfo]:
         raise BadArchive(path, f"is damaged ({fault})") from fault
 
 
+def require_interpreter(path: Path, *, windows: bool) -> None:
+    """Raise `BadArchive` unless the tar file at `path` is whole and holds an interpreter where nodes look for it."""
+    wanted = "python/python.exe" if windows else "python/bin/python3"
+    names: set[str] = set()
+    for member in members(path, limit=LARGEST_INTERPRETER):
+        name = member.name.removeprefix("./").rstrip("/")
+        if name in names and not member.isdir():
+            raise BadArchive(path, f"holds {name} twice")
+        names.add(name)
+    if wanted not in names:
+        raise BadArchive(path, f"holds no {wanted}", "take an archive as uv's, the kind that is called install_only")
+
+
 def _within(path: Path, tar: tarfile.TarFile, limit: int) -> Iterator[tarfile.TarInfo]:
     total = 0
     for member in tar:
@@ -49,6 +65,11 @@ def _within(path: Path, tar: tarfile.TarFile, limit: int) -> Iterator[tarfile.Ta
         if total > limit:  # looked at before the bytes are, which a small file may stand for
             raise BadArchive(path, f"holds more than {limit / 1e9:.1f} GB")
         yield member
+    # To its very end, where a compressed file has its checksum.
+    while tar.fileobj and (rest := tar.fileobj.read(_CHUNK)):
+        total += len(rest)
+        if total > limit:
+            raise BadArchive(path, f"holds more than {limit / 1e9:.1f} GB")
 
 
 def _unpack_tar(path: Path, folder: Path, limit: int) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.show import HELP, say
+from bundler.cli.show import HELP, follow, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PATH = click.Path(path_type=Path)
 
@@ -128,7 +133,7 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)
-@click.argument("publication", type=_PATH)
+@click.argument("place", metavar="PUBLICATION", type=_PATH)
 @click.option(
     "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
 )
@@ -144,18 +149,19 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
     "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="An input file of the job. Repeatable."
 )
 def rehearse(
-    publication: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
+    place: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
 ) -> None:
-    """Run the job of PUBLICATION here, as an evaluator would, with no network.
+    """Run the job of PUBLICATION, or of a bundle, here, as an evaluator would, with no network.
 
     Shows its console output and prints the path of every file that it produced. Fails when the job does. The script
     takes its arguments from the environment variable BUNDLER_ARGUMENTS, here as there.
 
     \b
-    Example:
+    Examples:
+        bundler rehearse eval.bundle
         bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal --parameter frequency=2.5
     """
-    import tempfile
+    import shutil
 
     from bundler import rehearsal
     from bundler.submission import Options, compose
@@ -164,16 +170,57 @@ def rehearse(
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="--parameter") from fault
-    submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
-    how = rehearsal.isolation()
-    say(how.sentence)
-    folder = output or Path(tempfile.mkdtemp(prefix="rehearsal-"))
-    say(f"Task folder: {folder}")
-    job = rehearsal.rehearse(publication, submission, folder, how=how)
-    while True:
-        try:
-            say(next(job))
-        except StopIteration as stop:
-            for path in stop.value:
-                click.echo(path)
-            return
+    with _published(place) as publication, _task_folder(output) as folder:
+        submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
+        how = rehearsal.isolation()
+        say(how.sentence)
+        say(f"Task folder: {folder}")
+        with contextlib.closing(rehearsal.rehearse(publication, submission, folder, how=how)) as job:
+            while True:
+                try:
+                    say(next(job))
+                except StopIteration as stop:
+                    for path in stop.value:
+                        click.echo(path)
+                    if not (output or stop.value):
+                        shutil.rmtree(folder, ignore_errors=True)
+                    return
+
+
+@contextlib.contextmanager
+def _published(place: Path) -> Iterator[Path]:
+    """Yield the publication `place`; of a bundle, one in a store that goes when the block ends."""
+    import tempfile
+
+    from bundler.publication import publish
+    from bundler.verify import EXEC_SCRIPT, read_manifest
+    from wheelhouse.store import open_store
+
+    read_manifest(place)
+    if (place / EXEC_SCRIPT).exists():
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
+        store = open_store(Path(scratch).resolve() / "store")
+        yield follow(publish(place, store, str(store.path)))
+
+
+@contextlib.contextmanager
+def _task_folder(output: Path | None) -> Iterator[Path]:
+    """Yield the folder to run in: `output`, or a temporary one, which goes when the person interrupts what is run."""
+    import shutil
+    import tempfile
+
+    if output:
+        yield output
+        return
+    folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    try:
+        yield folder
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where it did not come to a job
+        raise

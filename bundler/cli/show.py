@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,22 +26,19 @@ def follow(work: Generator[Progress, None, _T]) -> _T:
     """Do `work` to its end and return its result; show how far it is in one line that changes, or plainly in a log."""
     lively = sys.stderr.isatty()
     shown = ""
-    while True:
+    with contextlib.closing(work):  # an interrupt may come between two steps of it
         try:
-            progress = next(work)
+            while True:
+                progress = next(work)
+                if not lively and progress.text != shown:
+                    say(progress.text)
+                elif lively:
+                    amount = f"  {progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB" if progress.total else ""
+                    end = "\n" if shown and progress.text != shown else ""
+                    click.echo(f"{end}\r{progress.text}{amount}\033[K", nl=False, err=True)
+                shown = progress.text
         except StopIteration as stop:
-            if lively and shown:
-                say("")
             return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
-        except BaseException:
-            work.close()  # an interrupt may have come between two steps of it
+        finally:
             if lively and shown:
                 say("")
-            raise
-        if not lively and progress.text != shown:
-            say(progress.text)
-        elif lively:
-            amount = f"  {progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB" if progress.total else ""
-            end = "\n" if shown and progress.text != shown else ""
-            click.echo(f"{end}\r{progress.text}{amount}\033[K", nl=False, err=True)
-        shown = progress.text

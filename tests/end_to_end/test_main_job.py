@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -108,6 +110,57 @@ def test_a_script_is_bundled_published_and_rehearsed(workplace: Workplace) -> No
     assert done.stdout == "task/plot.txt\n"
     assert (workplace.folder / "task" / "plot.txt").read_text() == "1.01.5"
     assert ("network namespace" if ISOLATED else "Weak isolation") in done.stderr
+
+
+def test_a_bundle_is_rehearsed_without_a_store_and_leaves_no_trace(workplace: Workplace, tmp_path: Path) -> None:
+    published(workplace, body="import alpha\nprint('got', alpha.version)\n")
+    shutil.rmtree(workplace.folder / "share")
+    before = tree(workplace.folder)
+    (tmp_path / "tmp").mkdir()
+    done = workplace.run("bundler", "rehearse", "solve.bundle", TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode == 0, done.stderr
+    assert "got 1.0" in done.stderr
+    assert tree(workplace.folder) == before
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rehearsal_that_is_interrupted_leaves_nothing_behind(
+    workplace: Workplace, tmp_path: Path, number: signal.Signals
+) -> None:
+    publication = published(workplace, body="import time\nprint('now', flush=True)\ntime.sleep(60)\n")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    workplace.environment["TMPDIR"] = str(temporary)
+    with workplace.started("bundler", "rehearse", publication) as process:
+        assert process.stderr is not None
+        while "now" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        process.wait(30)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_publication_of_an_earlier_version_can_be_rehearsed(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    for name in ("mesh.py", "solve.py"):
+        workplace.script(name, "alpha", body=f"import alpha\nprint({name!r}, 'runs')\n")
+    workplace.bundle("mesh.py", "solve.py")
+    publication = workplace.publish()
+    # Earlier ones knew no list of scripts.
+    script = publication / "exec_script.py"
+    text, changes = re.subn(
+        r"    if wanted and wanted not in names.*?\n(?=    if not chosen)", "", script.read_text(), flags=re.DOTALL
+    )
+    assert changes == 1
+    sums = publication / "SHA256SUMS"
+    known = hashlib.sha256(script.read_bytes()).hexdigest(), hashlib.sha256(text.encode()).hexdigest()
+    for path, words in ((script, text), (sums, sums.read_text().replace(*known))):
+        path.chmod(0o644)
+        path.write_text(words)
+    done = workplace.run("bundler", "rehearse", publication)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in ("mesh.py runs", "solve.py runs") if name not in done.stderr] == []
 
 
 def test_the_published_script_has_no_network(workplace: Workplace) -> None:
