@@ -30,7 +30,8 @@ lint: .venv/ready ## Check style, format, types and the direction of imports
 	"$(BIN)"/mypy
 	"$(BIN)"/lint-imports
 
-fuzz: .venv/ready ## Feed hostile input to all parsers
+fuzz: .venv/ready ## Feed 150,000 hostile inputs to all that reads files of others (five minutes)
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	"$(BIN)"/python -m tests.fuzz
 
 bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real package index

@@ -36,7 +36,15 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts["machine"] = MACHINES.get(facts["machine"].lower(), facts["machine"].lower())
         facts["pythons"] = dict(facts["pythons"])
         facts["uv"], facts["system"] = facts["uv"] and str(Version(facts["uv"])), str(facts["system"])
-    except (InvalidVersion, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as fault:
+    except (
+        InvalidVersion,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as fault:
         raise BadFacts(path) from fault
     return dict(facts)
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
-from wheelhouse.errors import BadWheel, NotAStore, StoreConflict
+from wheelhouse.errors import BadWheel, FileFault, NotAStore, StoreConflict
 from wheelhouse.index import Link, project_page, root_page
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+# Bytes of a record or store.json, which have a few hundred.
+_LIMIT = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
+# A normalized name (PEP 503).
+_PROJECT = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,7 @@ def open_store(path: Path) -> Store:
                 raise NotAStore(path, "holds other things and no store.json")
             files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
         try:
-            found = json.loads((path / "store.json").read_bytes())["format"]
+            found = json.loads(files.read_plain(path / "store.json", _LIMIT))["format"]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise NotAStore(path, "its store.json is not readable") from None
         for name in ("records", "publications"):
@@ -149,7 +155,7 @@ def write_pages(store: Store, projects: Collection[str]) -> None:
             files.write(store.path / "simple" / project / "index.html", project_page(project, links))
             written = names
     written = []
-    while (names := _names(store.path / "records")) != written:
+    while (names := list(filter(_PROJECT.fullmatch, _names(store.path / "records")))) != written:
         files.write(store.path / "simple" / "index.html", root_page(names))
         written = names
 
@@ -174,7 +180,23 @@ def _record_path(store: Store, record: Record) -> Path:
 
 
 def _read_record(path: Path) -> Record | None:
-    """Return the record at `path`, None where there is none or only what a crash left of one."""
-    with files.explained(path), contextlib.suppress(FileNotFoundError, ValueError, TypeError, RecursionError):
-        return Record(**json.loads(path.read_bytes()))
+    """Return the record at `path`, None where there is none or only what a crash left of one, or what is none."""
+    try:
+        with files.explained(path):
+            path.lstat()
+    except FileFault as fault:
+        if isinstance(fault.fault, FileNotFoundError):
+            return None
+        raise
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        record = Record(**json.loads(files.read_plain(path, _LIMIT)))
+        if f"{record.filename}.json" == path.name and record.project == path.parent.name and _is_sound(record):
+            return record
     return None
+
+
+def _is_sound(record: Record) -> bool:
+    """Return whether the values of `record`, which somebody may have written by hand, are what they should be."""
+    digests = all(isinstance(text, str) and _SHA256.fullmatch(text) for text in (record.sha256, record.metadata_sha256))
+    asked = record.requires_python
+    return digests and (asked is None or (isinstance(asked, str) and asked.isprintable()))

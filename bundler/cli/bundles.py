@@ -227,15 +227,17 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
         raise click.BadParameter("must be an absolute path, as evaluators see it", param_hint="--seen-at")
 
+    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
+    place = os.path.abspath(destination)  # noqa: PTH100 - see above
+    seen = seen_at.rstrip("/\\") if seen_at else place
+    if any("\ud800" <= character <= "\udfff" for character in seen):
+        raise click.BadParameter("its path is not UTF-8, and execution scripts can name no other", param_hint="DEST")
     found = list(bundles) or publication.bundles_in(Path())
     for path in found:
         publication.require_bundle(path)
-    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
-    store = open_store(Path(os.path.abspath(destination)))  # noqa: PTH100 - see above
+    store = open_store(Path(place))
     for path in found:
-        click.echo(
-            follow(publication.publish(path, store, seen_at.rstrip("/\\") if seen_at else str(store.path), strategy))
-        )
+        click.echo(follow(publication.publish(path, store, seen, strategy)))
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)

@@ -35,6 +35,8 @@ UNPACKED = re.compile(r"[0-9a-f]{16}")
 # to which the others point, come last.
 WHEELS = re.compile(r"(wheels|built-wheels|simple|sdists|archive)-v\d+")
 GOING = ".going"
+# Bytes of a record of a use, which has a few hundred.
+LARGEST_USE = 1 << 20
 
 
 def parse_size(text):
@@ -95,8 +97,8 @@ def read_uses(kept):
         if name.endswith(".use") and stat.S_ISREG(os.lstat(path).st_mode):
             try:
                 with open(path, encoding="utf-8") as source:
-                    use = json.load(source)
-                holds = [str(folder) for folder in use["holds"] if "\0" not in str(folder)]
+                    use = json.loads(source.read(LARGEST_USE))
+                holds = [str(folder) for folder in use["holds"] if b"\0" not in os.fsencode(str(folder))]
                 found.append((os.stat(path).st_mtime, path, str(use["publication"]), holds))
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 found.append((0.0, path, "", []))  # torn; the next job writes it again

@@ -89,9 +89,10 @@ PATIENCE = 30
 A_DAY = 24 * 3600
 # Seconds that cleaning the cache may take of a job's time.
 GC_TIME = 60
-# Bytes of what an archive unpacks to, and of a script or a lock; more is an attack on the node.
+# Bytes of what an archive unpacks to, of a script or a lock, and of what scripts leave; more is an attack on the node.
 LARGEST_ARCHIVE = 32 << 30
 LARGEST_SCRIPT = 64 << 20
+LARGEST_JSON = 256 << 20
 # To be raised when what is copied to nodes, beside what was published, changes.
 VERSION_OF_COPIES = 1
 # Of a digest in a path: enough to tell archives apart, short enough for Windows.
@@ -115,7 +116,7 @@ def choose_scripts(publication, environment):
     wanted = environment.get("BUNDLER_SCRIPT") or (names[0] if len(names) == 1 else None)
     chosen = [wanted]
     if wanted and wanted not in names and wanted.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             chosen = list(map(str, json.loads(wanted)))
     if not chosen or not set(chosen) <= set(names):
         raise OfflineRunError(
@@ -370,8 +371,7 @@ def identity(program):
 def remembered(memory, folders):
     """Return what a job of this node found for one of `folders`, None where nobody did or it is not the same since."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        with open(memory, encoding="utf-8") as source:
-            found = json.load(source)
+        found = read_json(memory)
         same = all(found["identities"][name] == identity(found[name]) for name in ("uv", "python"))
         if same and found["folder"] in folders:
             return found
@@ -463,6 +463,17 @@ def loader_path(python, environment):
     if not os.path.isdir(library) or not any(name.startswith("libpython") for name in os.listdir(library)):
         return {}
     return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [library, environment.get("LD_LIBRARY_PATH")]))}
+
+
+def read_json(path):
+    """Return what the file `path` holds as JSON; raise `OSError`, `ValueError`, `RecursionError`."""
+    with open(path, "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise ValueError("it is no plain file")
+        data = source.read(LARGEST_JSON + 1)
+    if len(data) > LARGEST_JSON:
+        raise ValueError("it is larger than {} MB".format(LARGEST_JSON >> 20))
+    return json.loads(data.decode("utf-8"))
 
 
 def write_whole(path, text):
@@ -616,15 +627,14 @@ def arguments(text):
         if text.lstrip().startswith("["):
             return [str(word) for word in json.loads(text)]
         return shlex.split(text)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise OfflineRunError("BUNDLER_ARGUMENTS cannot be taken apart: {} ({}).".format(text, fault)) from fault
 
 
 def read_output_parameters():
     """Return what the script left in output_parameters.json, nothing if it left none."""
     try:
-        with open("output_parameters.json", encoding="utf-8") as source:
-            parameters = json.load(source)
+        parameters = read_json("output_parameters.json")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as fault:
@@ -702,8 +712,7 @@ def use_of(kept, command):
 def is_prepared(use):
     """Return whether a job has noted in the file `use` that its script's environment is made, and that is there yet."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        with open(use, encoding="utf-8") as source:
-            noted = json.load(source)
+        noted = read_json(use)
         return noted["prepared"] is True and all(os.path.isdir(folder) for folder in noted["holds"])
     return False
 

@@ -541,6 +541,15 @@ def test_a_changed_bundle_is_not_published(workplace: Workplace) -> None:
     assert tree(workplace.folder / "share") == before
 
 
+def test_a_store_whose_path_no_job_could_name_is_refused(workplace: Workplace) -> None:
+    published(workplace)
+    place = os.fsdecode(b"sh\xffare")
+    done = workplace.run("publish-index", place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "its path is not UTF-8" in done.stderr
+    assert not (workplace.folder / place).exists()
+
+
 def test_a_destination_that_cannot_be_written_is_told(workplace: Workplace) -> None:
     published(workplace)
     (workplace.folder / "file").touch()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse import store
-from wheelhouse.errors import BadWheel, NotAStore, StoreConflict
+from wheelhouse.errors import BadWheel, FileFault, NotAStore, StoreConflict
 from wheelhouse.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -154,6 +154,38 @@ def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, 
     record.write_bytes(b"")
     add(share, wheel)
     assert record.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sha256", "../../../etc"),
+        ("sha256", 5),
+        ("metadata_sha256", None),
+        ("filename", "beta-1.0-py3-none-any.whl"),
+        ("project", "other"),
+        ("requires_python", ["3"]),
+        ("requires_python", "\ud800"),
+    ],
+)
+def test_a_record_that_somebody_wrote_by_hand_is_none(share: Store, tmp_path: Path, key: str, value: object) -> None:
+    add(share, put(tmp_path / "in", make_wheel("alpha")))
+    record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), key: value}))
+    (share.path / "records" / "..%").mkdir()
+    store.write_pages(share, {"alpha"})
+    assert "href" not in (share.path / "simple" / "alpha" / "index.html").read_text()
+    assert (share.path / "simple" / "index.html").read_text().count("href") == 1
+
+
+@pytest.mark.parametrize("name", ["store.json", "records/alpha/alpha-1.0-py3-none-any.whl.json"])
+def test_a_file_of_the_store_that_has_no_end_is_refused(share: Store, tmp_path: Path, name: str) -> None:
+    wheel = put(tmp_path / "in", make_wheel("alpha"))
+    add(share, wheel)
+    (share.path / name).unlink()
+    (share.path / name).symlink_to("/dev/zero")
+    with pytest.raises(FileFault, match="is no plain file"):
+        add(open_store(share.path), wheel)
 
 
 def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:

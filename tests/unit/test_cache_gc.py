@@ -117,7 +117,7 @@ def test_what_still_runs_without_its_job_stays(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize(
-    "holds", [["/etc"], ["../../outside"], ["\0"], [3], "text", None, ["environments-v2"], [""], ["."]]
+    "holds", [["/etc"], ["../../outside"], ["\0"], [3], "text", None, ["environments-v2"], [""], ["."], ["\ud800"]]
 )
 def test_records_lead_nowhere_else(cache: Cache, tmp_path: Path, holds: object) -> None:
     outside = tmp_path / "outside"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -69,7 +70,12 @@ def test_a_uv_that_only_a_registration_can_provide_is_told_apart(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "[" * 100_000, json.dumps({**NODE, "libc": ["glibc"]}), json.dumps({**NODE, "machine": 3})]
+    "text",
+    [
+        *("", "[]", "{}", "[" * 100_000),
+        *(json.dumps({**NODE, "libc": libc}) for libc in (["glibc"], ["glibc", math.inf, 28], ["glibc", math.nan, 28])),
+        json.dumps({**NODE, "machine": 3}),
+    ],
 )
 def test_what_are_no_facts_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "node.json"

@@ -1,0 +1,278 @@
+"""What is fuzzed: each target takes bytes, and whatever they are, nothing but an explained failure may come of them."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib.util
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from bundler import manifest as manifests
+from bundler.check import needs_uv, obstacles, read_facts
+from bundler.consistency import require_consistent
+from bundler.errors import BundlerError
+from bundler.hps.connection import explained
+from bundler.hps.outputs import latest, outputs_of, places_of, table_of
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
+from bundler.script import read_script
+from bundler.settings import settings_of
+from bundler.submission import Options, compose
+from bundler.verify import PUBLICATION, foreign_files, read_strategy, verify
+from wheelhouse import store, wheel
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.files import safe_path
+from wheelhouse.unpack import require_interpreter, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TEMPLATES = Path(__file__).parents[2] / "bundler" / "templates"
+_LIMIT = 1 << 20
+_WHEEL = "alpha-1.0-py3-none-any.whl"
+_SHA256 = "ab" * 32
+
+
+def _template(name: str) -> Any:
+    """Return a program for nodes as a module, without the evaluator that it needs there."""
+    log = mock.MagicMock()
+    provided: dict[str, dict[str, Any]] = {
+        "ansys.rep": {},
+        "ansys.rep.common": {},
+        "ansys.rep.common.logging": {"log": log},
+        "ansys.rep.evaluator": {},
+        "ansys.rep.evaluator.task_manager": {"ApplicationExecution": object},
+    }
+    stubs = {module: types.ModuleType(module) for module in provided}
+    for module, names in provided.items():
+        vars(stubs[module]).update(names)
+    with mock.patch.dict(sys.modules, stubs):
+        spec = importlib.util.spec_from_file_location(f"fuzzed_{name}", TEMPLATES / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module_ = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module_)
+    return module_
+
+
+NODE = _template("exec_script")
+COLLECTOR = _template("cache_gc")
+
+
+def a_manifest() -> Manifest:
+    """Return the manifest of a bundle of one script that needs one wheel."""
+    target = TargetEntry(
+        name="3.12-x86_64-manylinux_2_28",
+        python="3.12",
+        platform="x86_64-manylinux_2_28",
+        system="Linux",
+        machine="x86_64",
+        libc=("glibc", 2, 28),
+        wheels={"s.py": (_WHEEL,)},
+    )
+    places = [f"{target.folder()}/{name}" for name in target_files("s.py")]
+    places += [f"{target.folder()}/simple/index.html", f"{target.folder()}/simple/alpha/index.html"]
+    found = tuple(File(path=path, size=1, sha256=_SHA256) for path in sorted([*places, f"wheels/{_WHEEL}"]))
+    entry = ScriptEntry(name="s.py", sha256=_SHA256, requires_python=">=3.9", dependencies=("alpha",))
+    return Manifest(name="s", scripts=(entry,), targets=(target,), files=found)
+
+
+@contextlib.contextmanager
+def only(folder: Path) -> Iterator[None]:
+    """Fail where anything appears or disappears beside `folder`."""
+    before = {path.name for path in folder.parent.iterdir()}
+    yield
+    assert {path.name for path in folder.parent.iterdir()} == before, "something was written outside"
+
+
+def _manifest(data: bytes, folder: Path) -> None:
+    (folder / manifests.NAME).write_bytes(data)
+    found = manifests.load(folder)
+    for file in found.files:
+        assert safe_path(file.path)
+    for script in found.scripts:
+        assert "/" not in script.name
+    assert manifests.parse(found.to_json(), folder) == found
+    verify(folder)
+
+
+def _sums(data: bytes, folder: Path) -> None:
+    (folder / manifests.NAME).write_bytes(a_manifest().to_json())
+    (folder / manifests.SUMS).write_bytes(data)
+    foreign_files(folder)
+    verify(folder)
+
+
+def _publication(data: bytes, folder: Path) -> None:
+    (folder / manifests.NAME).write_bytes(a_manifest().to_json())
+    (folder / PUBLICATION).write_bytes(data)
+    read_strategy(folder)
+    compose(folder, [{}], Options())
+
+
+def _named_wheels(data: bytes, folder: Path) -> None:
+    """The first byte says which file of a target the rest is."""
+    manifest = a_manifest()
+    places = [file.path for file in manifest.files if file.path.startswith("targets/")]
+    for path in places:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"")
+    if data:
+        (folder / places[data[0] % len(places)]).write_bytes(data[1:])
+    require_consistent(folder, manifest)
+
+
+def _script(data: bytes, folder: Path) -> None:
+    (folder / "s.py").write_bytes(data)
+    settings_of(read_script(folder / "s.py"))
+
+
+def _wheel(data: bytes, folder: Path) -> None:
+    (folder / _WHEEL).write_bytes(data)
+    wheel.requires_python(wheel.read_metadata(folder / _WHEEL))
+
+
+def _wheel_name(data: bytes, _: Path) -> None:
+    with contextlib.suppress(ValueError):
+        name = data.decode(errors="surrogateescape")
+        wheel.parse_filename(name)
+        assert safe_path(name)
+        assert "/" not in name
+
+
+def _archive(data: bytes, folder: Path) -> None:
+    """The first byte says which kind of archive the rest is."""
+    path = folder / ("a.zip" if data[:1] == b"z" else "a.tar.gz")
+    path.write_bytes(data[1:])
+    inner = folder / "inner"
+    inner.mkdir()
+    with contextlib.suppress(WheelhouseError):
+        require_interpreter(path, windows=False)
+    with only(inner):
+        unpack(path, inner, limit=_LIMIT)
+    real = inner.resolve()
+    for each in inner.rglob("*"):
+        assert each.resolve().is_relative_to(real)
+
+
+def _store(data: bytes, folder: Path) -> None:
+    (folder / "store.json").write_bytes(data)
+    store.open_store(folder)
+
+
+def _record(data: bytes, folder: Path) -> None:
+    opened = store.open_store(folder)
+    (folder / "records" / "alpha").mkdir()
+    (folder / "records" / "alpha" / f"{_WHEEL}.json").write_bytes(data)
+    store.write_pages(opened, {"alpha"})
+    for page in folder.glob("simple/**/*.html"):
+        for link in re.findall(r'href="([^"#]*)', page.read_text()):
+            assert link in ("alpha/", f"../../files/{link[12:14]}/{link[15:79]}/{_WHEEL}")
+
+
+def _facts(data: bytes, folder: Path) -> None:
+    (folder / "node.json").write_bytes(data)
+    facts = read_facts(folder / "node.json")
+    obstacles(a_manifest(), facts)
+    needs_uv(a_manifest(), facts)
+
+
+def _memory(data: bytes, folder: Path) -> None:
+    path = folder / "0123456789abcdef.use"
+    path.write_bytes(data)
+    NODE.remembered(str(path), {"targets/a"})
+    NODE.is_prepared(str(path))
+    kept = folder / "cache" / "bundler"
+    (kept / "0123456789abcdef").mkdir(parents=True)
+    (kept / "a.use").write_bytes(data)
+    (folder / "mine").mkdir()
+    with only(folder / "cache"):
+        COLLECTOR.collect(str(folder / "cache"), 0)
+    assert (folder / "mine").is_dir()
+
+
+def _output_parameters(data: bytes, folder: Path) -> None:
+    (folder / "output_parameters.json").write_bytes(data)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert isinstance(NODE.read_output_parameters(), dict)
+    except NODE.OfflineRunError:
+        pass
+    finally:
+        os.chdir(before)
+
+
+def _arguments(data: bytes, _: Path) -> None:
+    text = data.decode(errors="surrogateescape")
+    publication = {"scripts": {"a.py": "", "b.py": ""}}
+    with contextlib.suppress(NODE.OfflineRunError):
+        assert all(isinstance(word, str) for word in NODE.arguments(text))
+    with contextlib.suppress(NODE.OfflineRunError):
+        assert set(NODE.choose_scripts(publication, {"BUNDLER_SCRIPT": text})) <= {"a.py", "b.py"}
+
+
+def _hps(data: bytes, folder: Path) -> None:
+    """What the client hands over: JSON that it has not checked, as `as_objects=False` gives it."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return  # the client says so
+    told = told if isinstance(told, list) else [told]
+    jobs, tasks, about, steps = (told + [[], [], [], []])[:4]
+    with explained("https://hps.test"):
+        places = places_of(jobs)
+        outputs, _ = outputs_of(
+            "p", places, latest(tasks), {file["id"]: file for file in about}, {each["id"]: str(each) for each in steps}
+        )
+        table = table_of(jobs, places)
+        for output in outputs:
+            assert safe_path(output.path), output.path
+        for row in csv.reader(io.StringIO(table.decode(), newline="")):
+            assert not [cell for cell in row if re.match(r"\s*[=+@]", cell)], row
+        for place in places.values():
+            assert safe_path(place)
+            assert "/" not in place
+        assert folder.is_dir()
+
+
+TARGETS: dict[str, Callable[[bytes, Path], None]] = {
+    "manifest": _manifest,
+    "sums": _sums,
+    "publication": _publication,
+    "named_wheels": _named_wheels,
+    "script": _script,
+    "wheel": _wheel,
+    "wheel_name": _wheel_name,
+    "archive": _archive,
+    "store": _store,
+    "record": _record,
+    "facts": _facts,
+    "memory": _memory,
+    "output_parameters": _output_parameters,
+    "arguments": _arguments,
+    "hps": _hps,
+}
+# Where files are made and removed fastest.
+_MEMORY = "/dev/shm"
+
+
+def check(target: str, data: bytes) -> None:
+    """Feed `data` to `target`; raise where anything but success or an explained failure comes of it."""
+    place = _MEMORY if Path(_MEMORY).is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as scratch:
+        folder = Path(scratch, "inner")
+        folder.mkdir()
+        with only(folder):
+            try:
+                TARGETS[target](data, folder)
+            except (BundlerError, WheelhouseError) as fault:
+                str(fault)
