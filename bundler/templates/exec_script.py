@@ -324,6 +324,8 @@ def copy_checked(source, copy, sha256):
     digest = hashlib.sha256()
     with opened(source, "the file") as share, open(copy, "wb") as out:
         for chunk in iter(lambda: share.read(1 << 20), b""):
+            if out.tell() > LARGEST_ARCHIVE:
+                raise changed(source, "the file")
             digest.update(chunk)
             out.write(chunk)
     if digest.hexdigest() != sha256:
@@ -488,17 +490,19 @@ def write_whole(path, text):
 def opened(path, meaning):
     """Open a file of the share for reading; raise with what may be wrong where it cannot be.
 
-    What is no regular file was published by nobody, and might have no end.
+    What is no regular file was published by nobody, and might have no end. No pipe is waited for.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise changed(path, meaning)
     try:
-        return open(path, "rb")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as fault:
         raise OfflineRunError(
             "Cannot read {} {} ({}). Is the share mounted on this node, at the same path, and readable for this "
             "user?".format(meaning, path, fault.strerror)
         ) from fault
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise changed(path, meaning)
+    return os.fdopen(descriptor, "rb")
 
 
 def changed(path, meaning):
@@ -736,6 +740,7 @@ def prepare(kept, root, command, environment, holds):
                     "The administrator of HPS sets TMPDIR to a folder on a local disk.",
                     tempfile.gettempdir(),
                 )
+            require_plain_wheels("{}.lock".format(script))
             folder = os.path.join(kept, "locks")
             with contextlib.suppress(OSError):
                 os.makedirs(folder, exist_ok=True)
@@ -747,6 +752,15 @@ def prepare(kept, root, command, environment, holds):
         noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": prepared}
         write_whole(use, json.dumps(noted))
         write_whole(os.path.join(kept, "gc-due"), "")
+
+
+def require_plain_wheels(lock):
+    """Raise for a wheel of the lock, a copy on this node, that is no regular file: uv would read it for ever."""
+    with open(lock, encoding="utf-8") as source:
+        for wheel in re.findall(r'path = ("(?:[^"\\]|\\.)*")', source.read()):
+            path = json.loads(wheel)
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise changed(path, "the wheel")
 
 
 def quiet(command, environment):

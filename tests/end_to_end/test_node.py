@@ -143,35 +143,15 @@ def test_an_old_uv_of_the_site_gives_way_to_the_one_of_the_publication(bundled: 
     assert "got 1.5" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("strategy", "pattern"),
-    [
-        ("index", "wheels/uv-*.whl"),
-        ("index", "pythons/*.tar.gz"),
-        ("index", "wheels/beta-*.whl"),
-        ("index", "targets/*/solve.py"),
-        ("index", "targets/*/solve.py.lock"),
-        ("cache", "archives/*/solve.py.tar.gz"),
-        ("environment", "archives/*/solve.py.tar.gz"),
-        ("environment", "targets/*/solve.py"),
-    ],
-)
-def test_one_flipped_bit_stops_the_job_and_is_named(bundled: Workplace, strategy: str, pattern: str) -> None:
-    publication = publish(bundled, strategy)
-    path = next(publication.glob(pattern))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+def test_a_job_after_one_that_met_a_damaged_file_works(bundled: Workplace) -> None:
+    publication = publish(bundled, "index")
+    path = next(publication.glob("pythons/*.tar.gz"))
+    good = path.read_bytes()
     path.unlink()
-    path.write_bytes(data)
-    done, _ = evaluate(bare(bundled), publication, software=[])
-    assert done.returncode != 0
-    assert path.name in done.stdout
-    assert "first line" not in done.stdout
-    path.write_bytes(
-        bytes(data[: len(data) // 2]) + bytes([data[len(data) // 2] ^ 1]) + bytes(data[len(data) // 2 + 1 :])
-    )
-    done, _ = evaluate(bare(bundled), publication, software=[])
-    assert done.returncode == 0, done.stdout
+    for data in (good[:-1], good):
+        path.write_bytes(data)
+        done, _ = evaluate(bare(bundled), publication, software=[])
+        assert ("got 1.5" in done.stdout) == (data is good)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
