@@ -102,7 +102,7 @@ def _json_rows(path: Path, text: str) -> list[Row]:
         rows = json.loads(text)
         return [dict(row) for row in rows] if isinstance(rows, list) else []
     except (ValueError, TypeError, RecursionError) as fault:
-        raise DesignFault(str(path), f"is no list of objects ({fault})", "Mend the file.") from fault
+        raise DesignFault(str(path), f"is no list of objects ({fault})", "Fix the file.") from fault
 
 
 def _csv_rows(path: Path, text: str) -> list[Row]:
@@ -110,14 +110,14 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
     try:
         lines = [(reader.line_num, line) for line in reader if line]
     except csv.Error as fault:
-        raise DesignFault(str(path), f"line {reader.line_num}: {fault}", "Mend the file.") from fault
+        raise DesignFault(str(path), f"line {reader.line_num}: {fault}", "Fix the file.") from fault
     names = [name.strip() for name in lines[0][1]] if lines else []
     bad = next((number for number, line in lines[1:] if len(line) != len(names)), None)
     if bad is not None:
-        raise DesignFault(str(path), f"line {bad} has not one value for each name", "Mend the file.")
+        raise DesignFault(str(path), f"line {bad} has not one value for each name", "Fix the file.")
     if len(set(names)) != len(names) or "" in names or (len(names) == 1 and re.search(r"[;\t]", names[0])):
         fact = "its first line names no parameters, or one twice, or without commas in between"
-        raise DesignFault(str(path), fact, "Mend the file.")
+        raise DesignFault(str(path), fact, "Fix the file.")
     return [dict(zip(names, map(_scalar, line), strict=True)) for _, line in lines[1:]]
 
 
@@ -148,7 +148,7 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
             faults.append(f"{name}: {len(rows) - len(values)} of the jobs have no value for it")
         found.append(parameter)
     if faults:
-        raise DesignFault("The parameters", "; ".join(faults), "Mend the values.")
+        raise DesignFault("The parameters", "; ".join(faults), "Fix the values.")
     return found
 
 

@@ -66,7 +66,7 @@ def _require_requirements(path: Path, texts: Sequence[str]) -> None:
         try:
             Requirement(text)
         except InvalidRequirement as fault:
-            raise ScriptFault(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "Mend it.") from fault
+            raise ScriptFault(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "Fix it.") from fault
 
 
 def read_inputs(paths: Sequence[Path], extras: Extras) -> list[Script]:
@@ -119,9 +119,9 @@ def _project(folder: Path) -> Script:
             tool = tables.get("tool", {})
             faults = uv_settings.faults_of(tool.get("uv", {}))
         except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as fault:
-            raise ScriptFault(path, f"is no project with a name ({fault})", "Mend it.") from fault
+            raise ScriptFault(path, f"is no project with a name ({fault})", "Fix it.") from fault
     if faults:
-        raise ScriptFault(path, "; ".join(faults), "Mend it.")
+        raise ScriptFault(path, "; ".join(faults), "Fix it.")
     if not (folder / "uv.lock").is_file():
         raise ScriptFault(path, "has no uv.lock beside it", "Make it with `uv lock`.")
     runner = _runner(folder, name, "project", folder / "uv.lock")

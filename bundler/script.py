@@ -161,7 +161,7 @@ def parse_block(path: Path, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:  # TOMLDecodeError, and numbers and nesting beyond Python's limits
         line = re.search(r"line (\d+)", str(fault))
         where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
-        raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Mend the block.") from fault
+        raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Fix the block.") from fault
 
 
 def _check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
@@ -185,5 +185,5 @@ def _check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[st
     else:
         faults += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
     if faults:
-        raise ScriptFault(path, "; ".join(faults), "Mend the block.")
+        raise ScriptFault(path, "; ".join(faults), "Fix the block.")
     return specifiers, tuple(dependencies)

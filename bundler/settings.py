@@ -60,7 +60,7 @@ def settings_of(script: Script) -> Settings:
     table = script.metadata.get("tool", {}).get("bundler", {})
     faults: list[str] = []
     if not isinstance(table, dict):
-        raise ScriptFault(script.path, "tool.bundler is not a table", "Mend the block.")
+        raise ScriptFault(script.path, "tool.bundler is not a table", "Fix the block.")
     faults += [f"unknown key tool.bundler.{key} ({_near(key)})" for key in sorted(set(table) - set(_KEYS))]
     found: dict[str, Any] = {}
     for key, (attribute, parse) in _KEYS.items():
@@ -70,7 +70,7 @@ def settings_of(script: Script) -> Settings:
             except (ValueError, TypeError, OverflowError) as fault:
                 faults.append(f"tool.bundler.{key}: {fault}")
     if faults:
-        raise ScriptFault(script.path, "; ".join(faults), "Mend the block.")
+        raise ScriptFault(script.path, "; ".join(faults), "Fix the block.")
     return Settings(**found)
 
 

@@ -272,7 +272,7 @@ class BadMirror(WheelhouseError):
         self.fact = fact
 
     def __str__(self) -> str:
-        return f"{redacted(self.place)}: {self.fact}. Mend the mirror, or choose another --python-mirror."
+        return f"{redacted(self.place)}: {self.fact}. Fix the mirror, or choose another --python-mirror."
 
 
 class NoInterpreter(WheelhouseError):
@@ -301,7 +301,7 @@ class BadCertificates(WheelhouseError):
     def __str__(self) -> str:
         return (
             f"{self.path}: cannot be read as certificates ({self.fault.strerror or self.fault}). "
-            "Mend or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT."
+            "Fix or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT."
         )
 
 

@@ -200,7 +200,7 @@ def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
     A folder that was at `path` stays until the new one is whole. With `replace` the new one then takes its place,
     without it the old one stays and the new one vanishes. Of several runs at once one wins, and none fails. What a
-    killed run left behind is mended or, after a day, removed.
+    killed run left behind is repaired or, after a day, removed.
     """
     path = path.absolute()
     with explained(path):
@@ -250,7 +250,7 @@ def _renamed(folder: Path, path: Path) -> bool:
 
 
 def _tidy(path: Path) -> None:
-    """Mend what runs for `path` left beside it: one killed between its two renames, or long abandoned."""
+    """Repair what runs for `path` left beside it: one killed between its two renames, or long abandoned."""
     with os.scandir(path.parent) as entries:
         left = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
     for old in (

@@ -104,7 +104,7 @@ EXTRACTION = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 
 
 class OfflineRunError(RuntimeError):
-    """What is wrong, and who can mend it."""
+    """What is wrong, and who can fix it."""
 
 
 def choose_scripts(publication, environment):
@@ -193,7 +193,7 @@ def registered_uv(software):
     uv = str(found[0].get("executable") or "").strip('"')
     if not os.path.isfile(uv):
         return None, (
-            "The registered uv does not exist on this node: {}. The administrator of HPS mends the registration or "
+            "The registered uv does not exist on this node: {}. The administrator of HPS fixes the registration or "
             "mounts its folder.".format(uv or "no executable is given")
         )
     try:
@@ -203,7 +203,7 @@ def registered_uv(software):
     except (OSError, subprocess.CalledProcessError, ValueError):
         version = None
     if version is None:
-        return None, "The registered uv {} does not run on this node; the administrator of HPS mends that.".format(uv)
+        return None, "The registered uv {} does not run on this node; the administrator of HPS fixes that.".format(uv)
     if version < OLDEST_UV:
         return None, "The registered uv is {}; the administrator of HPS updates it to {} or newer.".format(
             ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))

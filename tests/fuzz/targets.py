@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -22,11 +23,12 @@ from bundler.consistency import require_consistent
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
+from bundler.manifest import File
 from bundler.script import read_script
 from bundler.settings import settings_of
 from bundler.submission import Options, compose
 from bundler.verify import PUBLICATION, foreign_files, read_strategy, verify
+from tests.unit.test_manifest import manifest
 from wheelhouse import store, wheel
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import safe_path
@@ -34,6 +36,8 @@ from wheelhouse.unpack import require_interpreter, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from bundler.manifest import Manifest
 
 TEMPLATES = Path(__file__).parents[2] / "bundler" / "templates"
 _LIMIT = 1 << 20
@@ -68,21 +72,12 @@ COLLECTOR = _template("cache_gc")
 
 
 def a_manifest() -> Manifest:
-    """Return the manifest of a bundle of one script that needs one wheel."""
-    target = TargetEntry(
-        name="3.12-x86_64-manylinux_2_28",
-        python="3.12",
-        platform="x86_64-manylinux_2_28",
-        system="Linux",
-        machine="x86_64",
-        libc=("glibc", 2, 28),
-        wheels={"s.py": (_WHEEL,)},
-    )
-    places = [f"{target.folder()}/{name}" for name in target_files("s.py")]
-    places += [f"{target.folder()}/simple/index.html", f"{target.folder()}/simple/alpha/index.html"]
-    found = tuple(File(path=path, size=1, sha256=_SHA256) for path in sorted([*places, f"wheels/{_WHEEL}"]))
-    entry = ScriptEntry(name="s.py", sha256=_SHA256, requires_python=">=3.9", dependencies=("alpha",))
-    return Manifest(name="s", scripts=(entry,), targets=(target,), files=found)
+    """Return the manifest of a bundle of one script that needs one wheel, with an index."""
+    bare = manifest(script="s.py", wheel=_WHEEL)
+    pages = [f"{bare.targets[0].folder()}/simple/{name}" for name in ("index.html", "alpha/index.html")]
+    found = [*bare.files, *(File(path=path, size=1, sha256=_SHA256) for path in pages)]
+    whole = [replace(file, sha256=_SHA256) for file in sorted(found, key=lambda file: file.path)]
+    return replace(bare, files=tuple(whole), scripts=(replace(bare.scripts[0], sha256=_SHA256),))
 
 
 @contextlib.contextmanager
@@ -120,14 +115,14 @@ def _publication(data: bytes, folder: Path) -> None:
 
 def _named_wheels(data: bytes, folder: Path) -> None:
     """The first byte says which file of a target the rest is."""
-    manifest = a_manifest()
-    places = [file.path for file in manifest.files if file.path.startswith("targets/")]
+    whole = a_manifest()
+    places = [file.path for file in whole.files if file.path.startswith("targets/")]
     for path in places:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(b"")
     if data:
         (folder / places[data[0] % len(places)]).write_bytes(data[1:])
-    require_consistent(folder, manifest)
+    require_consistent(folder, whole)
 
 
 def _script(data: bytes, folder: Path) -> None:
