@@ -33,7 +33,9 @@ HERE_ONLY = {"sdist_needs_compiler"}
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command; one that takes ten minutes has failed."""
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    # Not pip's indexes, which uv knows nothing of: both sides are to ask the same ones.
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PIP_")}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "UV_PYTHON_DOWNLOADS": "never"}
     return subprocess.run(
         list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
