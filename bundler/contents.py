@@ -113,7 +113,7 @@ def _keep_evidence(script: Script, folder: Path) -> None:
     """
     assert script.lock is not None  # noqa: S101 - the caller looked
     with files.explained(script.lock):
-        data = script.lock.read_bytes()
+        data = files.read_input(script.lock)
     text = data.decode(errors="replace")
     if redacted(text) == text:
         files.write(folder / "locks" / f"{script.name}.{script.lock.name.removeprefix(f'{script.name}.')}", data)

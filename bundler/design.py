@@ -90,7 +90,7 @@ def _guess(cell: Cell) -> Any:
 def read_table(path: Path) -> list[Row]:
     """Return the rows of a CSV file with a line of names, or of a JSON list of objects; raise `DesignFault`."""
     with files.explained(path):
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text = files.read_input(path).decode("utf-8-sig", "replace")
     found = _json_rows(path, text) if path.suffix.casefold() == ".json" else _csv_rows(path, text)
     if not found:
         raise DesignFault(str(path), "holds no rows", "Give one row for each job.")

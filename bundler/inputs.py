@@ -55,7 +55,7 @@ class Extras:
 def requirement_lines(path: Path) -> tuple[str, ...]:
     """Return the requirements in a file of one a line; raise `ScriptFault` for anything else."""
     with files.explained(path):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = files.read_input(path).decode(errors="replace").splitlines()
     found = tuple(line for each in lines if (line := re.sub(r"(^|\s+)#.*", "", each).strip()))
     _require_requirements(path, found)
     return found
@@ -112,7 +112,7 @@ def _project(folder: Path) -> Script:
     path = folder / "pyproject.toml"
     with files.explained(path):
         try:
-            tables = toml.loads(path.read_text(encoding="utf-8"))
+            tables = toml.loads(files.read_input(path).decode())
             project = tables["project"]
             name, requires = str(project["name"]), SpecifierSet(project.get("requires-python", ""))
             dependencies = tuple(map(str, project.get("dependencies", [])))
@@ -131,7 +131,7 @@ def _project(folder: Path) -> Script:
 def _runner(path: Path, stem: str, kind: str, lock: Path) -> Script:
     """Return the script that stands for an input without one; `lock` decides what it installs."""
     with files.explained(path):
-        lock.read_bytes()
+        files.read_input(lock)
     text = resources("bundler").joinpath("templates/runner.py").read_text(encoding="utf-8")
     block = "# /// script\n# dependencies = []\n# ///\n"
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "inputs"
@@ -201,7 +201,7 @@ def includes_others(script: Script) -> bool:
     if script.kind != "requirements" or script.source is None:
         return False
     with files.explained(script.source):
-        return re.search(rb"(?m)^\s*(-[rc]|--(requirement|constraint))", script.source.read_bytes()) is not None
+        return re.search(rb"(?m)^\s*(-[rc]|--(requirement|constraint))", files.read_input(script.source)) is not None
 
 
 def resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolution:

@@ -15,7 +15,7 @@ from bundler.errors import SameName, ScriptFault
 from bundler.manifest import target_files
 from wheelhouse import toml, uv_settings
 from wheelhouse.errors import redacted
-from wheelhouse.files import safe_path
+from wheelhouse.files import read_input, safe_path
 from wheelhouse.lock import lock_path
 from wheelhouse.resolution import Wanted
 
@@ -112,7 +112,7 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
     """Read `path`, or `data` in its place, and its metadata block; raise `ScriptFault`."""
     given = data is not None
     try:
-        data = path.read_bytes() if data is None else data
+        data = read_input(path) if data is None else data
         text = data.decode()
     except OSError as fault:
         raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault

@@ -30,6 +30,8 @@ _PARTIAL = ".partial"
 _OLD = ".old"
 # What `beside` and `building` call things, whatever they are for.
 _LEFT = rf"\..+\.[0-9a-f]{{12}}({_PARTIAL}|{_OLD})"
+# Bytes of a script, a lock, a table and the like; more is a mistake, such as a device.
+LARGEST_INPUT = 64 << 20
 _ABANDONED_AFTER = 24 * 3600.0
 # Leaves room in the 255 bytes of a file name for what goes around it.
 _STEM_BYTES = 100
@@ -59,6 +61,15 @@ def safe_path(text: str) -> bool:
         and text != "."
         and ".." not in path.parts
     )
+
+
+def read_input(path: Path) -> bytes:
+    """Return the bytes of a file or a pipe that a person named; raise `OSError`, also for more than `LARGEST_INPUT`."""
+    with path.open("rb") as source:
+        data = source.read(LARGEST_INPUT + 1)
+    if len(data) > LARGEST_INPUT:
+        raise OSError(errno.EFBIG, f"is larger than {LARGEST_INPUT >> 20} MB", str(path))
+    return data
 
 
 def open_plain(path: Path) -> IO[bytes]:

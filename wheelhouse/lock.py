@@ -59,7 +59,7 @@ def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -
 def read_pylock(path: Path) -> Resolution:
     """Return what a pylock.toml says; raise `UnusableLock`, `FileFault`."""
     with files.explained(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = files.read_input(path).decode(errors="replace")
     return Resolution(subject=path.name, pylock=parse(text, path.name), locked=True, base=path.absolute().parent)
 
 

@@ -68,7 +68,7 @@ def included(path: Path) -> dict[Path, str]:
         if here in found or (found and not here.is_file()):
             continue
         with files.explained(here):
-            found[here] = re.sub(r"\\\r?\n", " ", here.read_text(encoding="utf-8", errors="replace"))
+            found[here] = re.sub(r"\\\r?\n", " ", files.read_input(here).decode(errors="replace"))
         names = re.findall(r"(?m)^\s*(?:-[rc]\s*|--(?:requirement|constraint)[= ]\s*)([^#\n]+)", found[here])
         left += [here.parent / name.strip() for name in names]
     return found

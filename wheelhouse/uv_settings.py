@@ -113,7 +113,7 @@ def system_settings() -> dict[str, Any]:
 def _read(path: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a table of a file, none where it is broken: uv says so itself."""
     with files.explained(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = files.read_input(path).decode(errors="replace")
     try:
         found: Any = toml.loads(text)
         for key in below:

@@ -241,6 +241,8 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
         (["solve.py", "--python", PYTHON, "-o", "taken"], "taken: exists and is no bundle"),
         (["solve.py", "--python", PYTHON, "-o", "plain.py"], "plain.py: exists and is no bundle"),
         (["solve.py", "--python", PYTHON, "-o", "/proc/x/y"], "/proc/x: No such file or directory"),
+        (["/dev/zero", "--python", PYTHON], "/dev/zero: is larger than 64 MB"),
+        (["solve.py", "--python", PYTHON, "--constraint", "/dev/zero"], "/dev/zero: is larger than 64 MB"),
         (["absent.py", "--python", PYTHON], "absent.py: uv could not resolve its dependencies"),
         (["absent.py", "--python", PYTHON], "nosuchthing was not found"),
         (["clash.py", "--python", PYTHON], "requirements are unsatisfiable"),
