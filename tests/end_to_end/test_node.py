@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -466,6 +468,27 @@ def test_an_environment_needs_an_interpreter_in_the_bundle(workplace: Workplace)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Bundle again with --include-python" in done.stderr
     assert list((workplace.folder / "share" / "publications").iterdir()) == []
+
+
+def test_an_interpreter_that_nodes_could_not_use_is_not_published(bundled: Workplace) -> None:
+    bundle = bundled.folder / "solve.bundle"
+    path = next(bundle.glob("pythons/*"))
+    known = {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    with tarfile.open(path, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("python/lib/nothing"))
+    changed = {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    # Somebody who makes bundles by hand has all digests fit.
+    manifest, sums = bundle / "manifest.json", bundle / "SHA256SUMS"
+    before = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    tables = json.loads(manifest.read_bytes())
+    tables["files"] = [{**file, **changed} if file["sha256"] == known["sha256"] else file for file in tables["files"]]
+    manifest.write_text(json.dumps(tables))
+    after = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    sums.write_text(sums.read_text().replace(str(known["sha256"]), str(changed["sha256"])).replace(before, after))
+    done = bundled.run("publish-index", "share")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path.name}: holds no python/bin/python3" in done.stderr
+    assert not list((bundled.folder / "share").rglob("*.whl"))
 
 
 def test_a_cache_is_not_published_for_another_place(workplace: Workplace) -> None:
