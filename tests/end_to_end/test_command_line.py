@@ -112,7 +112,7 @@ def test_inspect_shows_a_table_for_people_and_json_for_programs(workplace: Workp
 def test_a_bundle_is_not_submitted_before_it_is_published(workplace: Workplace) -> None:
     workplace.script("solve.py")
     bundle = workplace.bundle("solve.py")
-    done = workplace.run("submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token")
+    done = workplace.run("submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert done.returncode == 1
     assert "is a bundle and no publication yet" in done.stderr
 
