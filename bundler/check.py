@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from bundler.errors import BadFacts
-from bundler.templates.probe import MACHINES, misfit  # type: ignore[import-untyped, unused-ignore]
+from bundler.node.facts import MACHINES, misfit
 from wheelhouse import files
 from wheelhouse.errors import UnknownPython
 from wheelhouse.runtime import parse_runtime
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.manifest import Manifest, TargetEntry
+    from bundler.node.description import Fit
 
 # As in exec_script.py.
 OLDEST_UV = Version("0.6.14")
@@ -55,10 +56,10 @@ def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: str = "index"
 
 
 def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: str) -> list[str]:
-    wanted = {"system": target.system, "machine": target.machine, "libc": target.libc}
+    wanted: Fit = {"system": target.system, "machine": target.machine, "libc": target.libc}
     reason = misfit(wanted, (facts["system"], facts["machine"], facts["libc"]))
     if reason:
-        return [str(reason)]
+        return [reason]
     if strategy == "environment":
         return []  # brings its own Python and needs no uv
     found = []

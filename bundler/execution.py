@@ -1,4 +1,4 @@
-"""The execution script: a real Python file with one marked block, which is filled in here."""
+"""The execution script: the program for nodes, with what it must know of its publication filled in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 import pprint
 import re
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from bundler.joining import COLLECTOR, EXEC_SCRIPT, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def describe(
 
 def collector() -> bytes:
     """Return the program that cleans the cache of a node."""
-    return files("bundler").joinpath("templates/cache_gc.py").read_bytes()
+    return join(COLLECTOR).encode()
 
 
 def to_json(publication: Mapping[str, Any]) -> bytes:
@@ -71,11 +72,10 @@ def to_json(publication: Mapping[str, Any]) -> bytes:
 
 def render(publication: Mapping[str, Any]) -> bytes:
     """Return the execution script of the publication that `describe` described."""
-    template = files("bundler").joinpath("templates/exec_script.py").read_text(encoding="utf-8")
     block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
     # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
-    return _BLOCK.sub(lambda _: ascii_block, template, count=1).encode()
+    return _BLOCK.sub(lambda _: ascii_block, join(EXEC_SCRIPT), count=1).encode()
 
 
 def archive_path(script: str, target: TargetEntry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bundler.templates.cache_gc import parse_size as _parse_size
+from bundler.node.garbage import parse_size as _parse_size
 
 _SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 

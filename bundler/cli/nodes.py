@@ -29,12 +29,13 @@ def probe(script: bool) -> None:
     """
     import json
 
-    from bundler.templates import probe as facts
+    from bundler.joining import PROBE, join
+    from bundler.node import probing
 
     if script:
-        click.echo(Path(facts.__file__).read_text(encoding="utf-8"), nl=False)
+        click.echo(join(PROBE), nl=False)
     else:
-        click.echo(json.dumps(facts.probe(), indent=1))
+        click.echo(json.dumps(probing.probe(), indent=1))
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)
@@ -83,10 +84,10 @@ def gc(cache: Path, limit: str | None) -> None:
     Example, on the node, for the caches of all its users:
         bundler gc /tmp/scratch/uv_cache --limit "10 GB"
     """
-    from bundler.templates import cache_gc
+    from bundler.node import garbage
 
     try:
-        most = cache_gc.parse_size(limit or cache_gc.LIMIT)
+        most = garbage.parse_size(limit or garbage.LIMIT)
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="--limit") from fault
     for each in [cache, *sorted(cache.glob("user-*"))]:
@@ -94,7 +95,7 @@ def gc(cache: Path, limit: str | None) -> None:
             if each != cache or not list(cache.glob("user-*")):
                 say(f"{each}: no job of a publication has used this cache; nothing to do")
             continue
-        freed = cache_gc.collect_as_owner(str(each), most)
+        freed = garbage.collect_as_owner(str(each), most)
         if freed is None:
             say(f"{each}: jobs are running; nothing was removed")
         else:

@@ -48,10 +48,6 @@ def _changed(value: Any, chance: random.Random) -> Any:
 def main() -> None:
     """Fuzz the target of the first argument."""
     target, *options = sys.argv[1:]
-    for program in (targets.NODE, targets.COLLECTOR):
-        for name, value in list(vars(program).items()):
-            if getattr(value, "__module__", None) == program.__name__ and hasattr(value, "__code__"):
-                setattr(program, name, atheris.instrument_func(value))
     # libFuzzer starts this anew by its first argument to merge what it found.
     again = f"{sys.executable} -m tests.fuzz.one {target}"
     atheris.Setup([again, *options], lambda data: targets.check(target, data), custom_mutator=mutate)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import importlib.util
 import io
 import json
 import os
 import re
-import sys
 import tempfile
-import types
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from bundler import manifest as manifests
 from bundler.check import needs_uv, obstacles, read_facts
@@ -24,6 +20,8 @@ from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
 from bundler.manifest import File
+from bundler.node import garbage, preparing, scripts, task, tools
+from bundler.node.errors import OfflineRunError
 from bundler.script import read_script
 from bundler.settings import settings_of
 from bundler.submission import Options, compose
@@ -39,36 +37,9 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
 
-TEMPLATES = Path(__file__).parents[2] / "bundler" / "templates"
 _LIMIT = 1 << 20
 _WHEEL = "alpha-1.0-py3-none-any.whl"
 _SHA256 = "ab" * 32
-
-
-def _template(name: str) -> Any:
-    """Return a program for nodes as a module, without the evaluator that it needs there."""
-    log = mock.MagicMock()
-    provided: dict[str, dict[str, Any]] = {
-        "ansys.rep": {},
-        "ansys.rep.common": {},
-        "ansys.rep.common.logging": {"log": log},
-        "ansys.rep.evaluator": {},
-        "ansys.rep.evaluator.task_manager": {"ApplicationExecution": object},
-    }
-    stubs = {module: types.ModuleType(module) for module in provided}
-    for module, names in provided.items():
-        vars(stubs[module]).update(names)
-    with mock.patch.dict(sys.modules, stubs):
-        spec = importlib.util.spec_from_file_location(f"fuzzed_{name}", TEMPLATES / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module_ = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module_)
-    return module_
-
-
-NODE = _template("exec_script")
-COLLECTOR = _template("cache_gc")
 
 
 def a_manifest() -> Manifest:
@@ -183,14 +154,14 @@ def _facts(data: bytes, folder: Path) -> None:
 def _memory(data: bytes, folder: Path) -> None:
     path = folder / "0123456789abcdef.use"
     path.write_bytes(data)
-    NODE.remembered(str(path), {"targets/a"})
-    NODE.is_prepared(str(path))
+    tools.remembered(str(path), {"targets/a"})
+    preparing.is_prepared(str(path))
     kept = folder / "cache" / "bundler"
     (kept / "0123456789abcdef").mkdir(parents=True)
     (kept / "a.use").write_bytes(data)
     (folder / "mine").mkdir()
     with only(folder / "cache"):
-        COLLECTOR.collect(str(folder / "cache"), 0)
+        garbage.collect(str(folder / "cache"), 0)
     assert (folder / "mine").is_dir()
 
 
@@ -199,8 +170,8 @@ def _output_parameters(data: bytes, folder: Path) -> None:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        assert isinstance(NODE.read_output_parameters(), dict)
-    except NODE.OfflineRunError:
+        assert isinstance(task.read_output_parameters(), dict)
+    except OfflineRunError:
         pass
     finally:
         os.chdir(before)
@@ -208,11 +179,11 @@ def _output_parameters(data: bytes, folder: Path) -> None:
 
 def _arguments(data: bytes, _: Path) -> None:
     text = data.decode(errors="surrogateescape")
-    publication = {"scripts": {"a.py": "", "b.py": ""}}
-    with contextlib.suppress(NODE.OfflineRunError):
-        assert all(isinstance(word, str) for word in NODE.arguments(text))
-    with contextlib.suppress(NODE.OfflineRunError):
-        assert set(NODE.choose_scripts(publication, {"BUNDLER_SCRIPT": text})) <= {"a.py", "b.py"}
+    publication: Any = {"scripts": {"a.py": "", "b.py": ""}}
+    with contextlib.suppress(OfflineRunError):
+        assert all(isinstance(word, str) for word in task.arguments(text))
+    with contextlib.suppress(OfflineRunError):
+        assert set(scripts.choose_scripts(publication, {"BUNDLER_SCRIPT": text})) <= {"a.py", "b.py"}
 
 
 def _hps(data: bytes, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bundler.templates import cache_gc  # type: ignore[import-untyped, unused-ignore]
+from bundler.node import garbage
 from tests.conftest import started
 
 MONTH = 31 * 24 * 3600
@@ -39,7 +39,7 @@ class Cache:
         return environment
 
     def collect(self, limit: int = 10**9) -> int | None:
-        freed: int | None = cache_gc.collect(str(self.folder), limit)
+        freed: int | None = garbage.collect(str(self.folder), limit)
         return freed
 
 
@@ -149,14 +149,14 @@ def test_root_cleans_with_the_rights_of_the_owner(open_folder: Path) -> None:
     roots.mkdir()
     cache.kept.chmod(0o1777)
     os.chown(cache.kept, 0, 0)
-    assert cache_gc.collect_as_owner(str(cache.folder), 10**9) is not None
+    assert garbage.collect_as_owner(str(cache.folder), 10**9) is not None
     assert not old.exists()
     assert roots.exists()
 
 
 def test_a_limit_that_is_none_is_told_and_does_not_stop_it(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
     cache.add("old", age=MONTH)
-    cache_gc.main([str(cache.folder), "lots"])
+    garbage.main([str(cache.folder), "lots"])
     out = capsys.readouterr().out
     assert "'lots' is no size; write it like 512 MB; taking 20 GB" in out
     assert "that no publication needs" in out

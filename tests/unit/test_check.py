@@ -12,9 +12,9 @@ import pytest
 
 from bundler.check import needs_uv, obstacles, read_facts
 from bundler.errors import BadFacts, WouldNotRun
+from bundler.joining import PROBE, join
 from tests.unit.test_manifest import manifest
 
-TEMPLATES = Path(__file__).parents[2] / "bundler" / "templates"
 NODE: dict[str, Any] = {
     "system": "Linux",
     "machine": "x86_64",
@@ -85,19 +85,14 @@ def test_what_are_no_facts_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_probe_tells_what_check_reads(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-I", TEMPLATES / "probe.py"], capture_output=True, check=True)
+    program = tmp_path / "probe.py"
+    program.write_text(join(PROBE))
+    done = subprocess.run([sys.executable, "-I", program], capture_output=True, check=True)
     path = tmp_path / "node.json"
     path.write_bytes(done.stdout)
     found = read_facts(path)
     assert found["system"] == "Linux"
     assert found["temporary"]["free"] > 0
-
-
-def test_probe_and_execution_script_judge_a_node_in_the_same_words() -> None:
-    def block(name: str) -> str:
-        return (TEMPLATES / name).read_text().split("# <facts>")[1].split("# </facts>")[0].partition("\n")[2]
-
-    assert block("probe.py") == block("exec_script.py")
 
 
 def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:

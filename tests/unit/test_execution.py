@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.execution import archive_path, describe, render, to_json
+from bundler.joining import COLLECTOR, EXEC_SCRIPT, PROBE, join
 from bundler.manifest import File
 from tests.conftest import started
 from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
@@ -35,12 +36,14 @@ with open(sys.argv[1], "a") as lock:
     print("held", flush=True)
     time.sleep(60)
 """
-TEMPLATE = Path(__file__).parents[2] / "bundler" / "templates" / "exec_script.py"
+EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
 
 
 @pytest.fixture(scope="module")
-def template() -> Any:
-    """The template as a module, with stand-ins for what an evaluator provides."""
+def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The execution script as a module, with stand-ins for what an evaluator provides."""
+    program = tmp_path_factory.mktemp("program") / "exec_script.py"
+    program.write_text(join(EXEC_SCRIPT))
     provided: dict[str, dict[str, object]] = {
         "ansys.rep.common.logging": {"log": logging.getLogger("evaluator")},
         "ansys.rep.evaluator.task_manager": {"ApplicationExecution": object},
@@ -51,7 +54,7 @@ def template() -> Any:
         sys.modules[name] = types.ModuleType(name)
         vars(sys.modules[name]).update(provided.get(name, {}))
     try:
-        spec = importlib.util.spec_from_file_location("exec_script_template", TEMPLATE)
+        spec = importlib.util.spec_from_file_location("exec_script_template", program)
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
@@ -67,14 +70,12 @@ def template() -> Any:
 def block(script: bytes) -> dict[str, Any]:
     """Return the value of PUBLICATION in an execution script."""
     for node in ast.parse(script).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id == "PUBLICATION"
-        ):
-            found: dict[str, Any] = ast.literal_eval(node.value)
-            return found
-    raise AssertionError("no PUBLICATION")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            name = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(name, ast.Name) and name.id == "PUBLICATION":
+                found: dict[str, Any] = ast.literal_eval(node.value)
+                return found
+    raise AssertionError
 
 
 @given(_SCRIPT_NAMES, st.text(min_size=1))
@@ -89,13 +90,13 @@ def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(
 
 def test_only_the_marked_block_differs_from_the_template() -> None:
     begin, end = b"# <publication>\n", b"# </publication>\n"
-    rendered, template = render(describe(manifest(), "/share/x")), TEMPLATE.read_bytes()
+    rendered, template = render(describe(manifest(), "/share/x")), join(EXEC_SCRIPT).encode()
     assert rendered.split(begin)[0] == template.split(begin)[0]
     assert rendered.split(end)[1] == template.split(end)[1]
 
 
 def test_the_template_shows_the_shape_that_is_filled_in() -> None:
-    shown, filled = block(TEMPLATE.read_bytes()), block(render(describe(manifest(), "/share/x")))
+    shown, filled = block(join(EXEC_SCRIPT).encode()), block(render(describe(manifest(), "/share/x")))
     assert list(shown) == list(filled)
     assert list(shown["targets"][0]) == list(filled["targets"][0])
 
@@ -118,11 +119,11 @@ def test_tools_and_archives_come_with_their_digests() -> None:
 
 
 def test_an_execution_script_is_python_3_8() -> None:
-    for name in ("exec_script.py", "evaluator.py", "probe.py", "cache_gc.py"):
-        ast.parse(TEMPLATE.with_name(name).read_text(), feature_version=(3, 8))
+    for program in (EVALUATOR.read_text(), *map(join, (EXEC_SCRIPT, PROBE, COLLECTOR))):
+        ast.parse(program, feature_version=(3, 8))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
-        for node in ast.walk(ast.parse(TEMPLATE.read_text()))
+        for node in ast.walk(ast.parse(join(EXEC_SCRIPT)))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
@@ -133,9 +134,9 @@ def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
     found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     if not found:
         pytest.skip("there is no Python 3.8 here; the syntax is checked above")
-    for name in ("exec_script.py", "evaluator.py"):
-        copy = tmp_path / name
-        copy.write_bytes(TEMPLATE.with_name(name).read_bytes())
+    for number, program in enumerate((EVALUATOR.read_text(), *map(join, (EXEC_SCRIPT, PROBE, COLLECTOR)))):
+        copy = tmp_path / f"program{number}.py"
+        copy.write_text(program)
         subprocess.run([found[0], "-m", "py_compile", copy], check=True)
 
 

@@ -3,49 +3,24 @@
 It needs Python 3.8 and the standard library and runs by hand or as a job of its own: python probe.py > node.json
 """
 
+from __future__ import annotations
+
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
 import tempfile
+from typing import TYPE_CHECKING
 
-# <facts> the same as in exec_script.py
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x64": "x86_64"}
+from bundler.node.facts import node_facts
 
-
-def node_facts():
-    """Return system, machine and C library (name, major, minor) of this node, None for a library nobody can tell."""
-    machine = platform.machine().lower()
-    libc = None
-    if platform.system() == "Linux":
-        try:
-            name, _, version = os.confstr("CS_GNU_LIBC_VERSION").partition(" ")
-            libc = (name,) + tuple(int(part) for part in version.split(".")[:2])
-        except (ValueError, OSError, AttributeError):
-            musl = [name for name in os.listdir("/lib") if name.startswith("ld-musl-")] if os.path.isdir("/lib") else []
-            libc = ("musl", 1, 2) if musl else None
-    return platform.system(), MACHINES.get(machine, machine), libc
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 
-def misfit(target, facts):
-    """Return why `target` does not run on a node of `facts`, or None if it does."""
-    system, machine, libc = facts
-    wanted = MACHINES.get(target["machine"].lower(), target["machine"].lower())
-    if (target["system"], wanted) != (system, machine):
-        return "is for {} on {}".format(target["system"], wanted)
-    if target["libc"] and libc:
-        name, major, minor = target["libc"]
-        if name != libc[0] or (major, minor) > libc[1:]:
-            return "needs {} {}.{}".format(name, major, minor)
-    return None
-
-
-# </facts>
-
-
-def pythons(uv):
+def pythons(uv: str | None) -> dict[str, str]:
     """Return the Pythons that `uv` finds and those on the PATH, by version."""
     found = {}
     if uv:
@@ -70,7 +45,7 @@ def pythons(uv):
     return found
 
 
-def output_of(command):
+def output_of(command: Sequence[str]) -> str:
     """Return what `command` prints, nothing if it does not run."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
@@ -79,13 +54,13 @@ def output_of(command):
     return done.stdout.decode(errors="replace")
 
 
-def version_of(command):
+def version_of(command: Sequence[str]) -> str | None:
     """Return the version that `command` prints, None if it does not run."""
     found = re.search(r"\d+\.\d+(\.\d+)?", output_of(command))
     return found.group() if found else None
 
 
-def probe():
+def probe() -> dict[str, Any]:
     """Return the facts of this node."""
     system, machine, libc = node_facts()
     uv = shutil.which("uv")

@@ -12,6 +12,8 @@ What goes is first moved into one folder under the lock, which is quick, and del
 between leaves nothing half removed under its name, and the next one deletes what is left.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -20,11 +22,19 @@ import shutil
 import stat
 import sys
 import time
+from typing import TYPE_CHECKING
 
 try:
     import fcntl
 except ImportError:  # Windows: nobody can tell there whether jobs run, so execution scripts do not clean
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # as everybody does
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import List, Tuple
+
+    # When it last ran, the path of the record, the publication, and the folders in use.
+    Use = Tuple[float, str, str, List[str]]
 
 LIMIT = "20 GB"
 UNUSED = 30 * 24 * 3600
@@ -39,7 +49,7 @@ GOING = ".going"
 LARGEST_USE = 1 << 20
 
 
-def parse_size(text):
+def parse_size(text: object) -> int:
     """Return the bytes that `text` means, such as 512 MB or 1.5GiB; raise `ValueError`."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*((?:[KMGT]I?)?)B?\s*", str(text), re.IGNORECASE)
     if not found:
@@ -48,7 +58,7 @@ def parse_size(text):
 
 
 @contextlib.contextmanager
-def exclusively(path):
+def exclusively(path: str) -> Iterator[bool]:
     """Yield whether nobody else holds the lock `path`, and hold it meanwhile."""
     if fcntl is None:
         yield True
@@ -66,7 +76,7 @@ def exclusively(path):
         os.close(descriptor)
 
 
-def size_of(folder):
+def size_of(folder: str) -> int:
     """Return the bytes below `folder`, each file once however many links it has, without what is going already."""
     seen = {}
     for base, folders, names in os.walk(folder):
@@ -78,7 +88,7 @@ def size_of(folder):
     return sum(seen.values())
 
 
-def is_gone(publication):
+def is_gone(publication: str) -> bool:
     """Return whether `publication` was removed from its store; not when it, or the share, is out of reach."""
     try:
         os.stat(publication)
@@ -89,7 +99,7 @@ def is_gone(publication):
     return False
 
 
-def read_uses(kept):
+def read_uses(kept: str) -> list[Use]:
     """Return (last use, path of the record, publication, folders in use), the longest unused first."""
     found = []
     for name in os.listdir(kept):
@@ -105,13 +115,13 @@ def read_uses(kept):
     return sorted(found)
 
 
-def inside(folder, cache):
+def inside(folder: str, cache: str) -> bool:
     """Return whether `folder` is a folder in `cache` that may be removed: nothing but what jobs recorded there."""
     real, base = os.path.realpath(folder), os.path.realpath(cache)
     return os.path.dirname(os.path.dirname(real)) == base and os.path.isdir(real)
 
 
-def is_running(folder):
+def is_running(folder: str) -> bool:
     """Return whether a program of `folder` runs, as far as Linux tells; its job may have been killed before it."""
     prefix = os.fsencode(os.path.realpath(folder)) + b"/"
     for process in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
@@ -123,7 +133,7 @@ def is_running(folder):
     return False
 
 
-def remove(folder, kept):
+def remove(folder: str, kept: str) -> bool:
     """Move `folder` out of the way, to be deleted later; return whether that went well."""
     going = os.path.join(kept, GOING)
     with contextlib.suppress(OSError):
@@ -132,7 +142,7 @@ def remove(folder, kept):
     return not os.path.lexists(folder)
 
 
-def drop(use, uses, cache):
+def drop(use: Use, uses: list[Use], cache: str) -> list[Use]:
     """Remove the record `use` and the folders that no other of `uses` holds; return the uses that are left."""
     left = [other for other in uses if other is not use]
     held = {folder for other in left for folder in other[3]}
@@ -146,7 +156,7 @@ def drop(use, uses, cache):
     return left
 
 
-def collect(cache, limit=None, now=None):
+def collect(cache: str, limit: int | None = None, now: float | None = None) -> int | None:
     """Clean the cache in the folder `cache` down to `limit` bytes; return the bytes freed, None while jobs run."""
     kept = os.path.join(cache, "bundler")
     if os.path.islink(kept) or not os.path.isdir(kept):
@@ -174,7 +184,7 @@ def collect(cache, limit=None, now=None):
     return before - size
 
 
-def remove_leftovers(kept, uses, now):
+def remove_leftovers(kept: str, uses: list[Use], now: float) -> None:
     """Remove from the folder `kept` what nobody holds any more: nobody is at work, so what is half made is nobody's."""
     held = {os.path.basename(folder) for use in uses for folder in use[3]}
     for name in os.listdir(kept):
@@ -187,7 +197,7 @@ def remove_leftovers(kept, uses, now):
                 os.remove(path)
 
 
-def shrink(cache, uses, limit):
+def shrink(cache: str, uses: list[Use], limit: int) -> list[Use]:
     """Remove what costs least to lose first, until the cache has `limit` bytes at most; return the uses that are left.
 
     What was used last stays, since the next job would bring it again, and so does everything where removing it all
@@ -208,7 +218,7 @@ def shrink(cache, uses, limit):
     return uses
 
 
-def collect_as_owner(cache, limit=None):
+def collect_as_owner(cache: str, limit: int | None = None) -> int | None:
     """Do what `collect` does with the rights of the owner of `cache`, who may have put anything there."""
     found = os.lstat(cache)
     if not stat.S_ISDIR(found.st_mode):
@@ -229,10 +239,11 @@ def collect_as_owner(cache, limit=None):
     with open(reader, "rb") as source:
         told = source.read()
     os.waitpid(child, 0)
-    return json.loads(told or b"0")
+    freed: int | None = json.loads(told or b"0")
+    return freed
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Clean the cache that is named, to the limit that may be."""
     try:
         limit = parse_size((arguments[1:] or [LIMIT])[0])

@@ -1,0 +1,60 @@
+"""Programs for nodes, each one file: modules of `bundler.node`, joined."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# In the order in which they import each other; the last one gives the program its docstring.
+EXEC_SCRIPT = (
+    *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "task", "running"),
+    *("command", "preparing", "cleaning", "job"),
+)
+PROBE = ("facts", "probing")
+COLLECTOR = ("garbage",)
+
+
+@cache
+def join(modules: tuple[str, ...]) -> str:
+    """Return the source of the program that `modules` of `bundler.node` make, for Python 3.8 and the standard library.
+
+    Names stay as they are, so no two modules may define the same one.
+    """
+    imports: set[str] = set()
+    parts: list[str] = []
+    docstring = ""
+    for name in modules:
+        source = files("bundler").joinpath(f"node/{name}.py").read_text(encoding="utf-8")
+        tree = ast.parse(source)
+        docstring = ast.get_source_segment(source, tree.body[0]) or ""
+        imports.update(filter(None, (ast.get_source_segment(source, node) for node in tree.body if _is_import(node))))
+        parts += _definitions(source, tree)
+    plain = sorted(line for line in imports if line.startswith("import "))
+    named = sorted(imports - set(plain))
+    first = [docstring, "from __future__ import annotations", "\n".join(plain), *(["\n".join(named)] if named else [])]
+    return "\n\n".join(first) + "\n\n" + "\n\n\n".join(parts) + "\n"
+
+
+def _is_import(node: ast.stmt) -> bool:
+    """Return whether `node` imports what is there on nodes, too."""
+    if isinstance(node, ast.ImportFrom):
+        return not (node.module or "").startswith(("bundler.", "__future__", "typing"))
+    return isinstance(node, ast.Import)
+
+
+def _definitions(source: str, tree: ast.Module) -> Iterator[str]:
+    """Yield all of a module but its docstring, its imports and what is for types only, with the comments before it."""
+    lines = source.splitlines()
+    before = 0
+    for number, node in enumerate(tree.body):
+        segment = "\n".join(lines[before : node.end_lineno]).strip("\n")
+        before = node.end_lineno or before
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        exported = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        if number and not (isinstance(node, (ast.Import, ast.ImportFrom)) or for_types or exported):
+            yield segment
