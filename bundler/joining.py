@@ -32,7 +32,7 @@ def join(modules: tuple[str, ...]) -> str:
         source = files("bundler").joinpath(f"node/{name}.py").read_text(encoding="utf-8")
         tree = ast.parse(source)
         docstring = ast.get_source_segment(source, tree.body[0]) or ""
-        imports.update(filter(None, (ast.get_source_segment(source, node) for node in tree.body if _is_import(node))))
+        imports.update(_imports(tree))
         parts += _definitions(source, tree)
     plain = sorted(line for line in imports if line.startswith("import "))
     named = sorted(imports - set(plain))
@@ -40,11 +40,15 @@ def join(modules: tuple[str, ...]) -> str:
     return "\n\n".join(first) + "\n\n" + "\n\n\n".join(parts) + "\n"
 
 
-def _is_import(node: ast.stmt) -> bool:
-    """Return whether `node` imports what is there on nodes, too."""
-    if isinstance(node, ast.ImportFrom):
-        return not (node.module or "").startswith(("bundler.", "__future__", "typing"))
-    return isinstance(node, ast.Import)
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the statements of a module that import what is there on nodes, too."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(("bundler.", "__future__")):
+            names = [alias.name for alias in node.names if alias.name != "TYPE_CHECKING"]
+            if names:
+                yield f"from {node.module} import {', '.join(names)}"
 
 
 def _definitions(source: str, tree: ast.Module) -> Iterator[str]:

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.stand_ins.index import Index, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+# How long an example takes says nothing on a machine that is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

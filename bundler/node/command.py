@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.node.facts import node_facts
 from bundler.node.scripts import local_scripts
@@ -18,17 +18,29 @@ if TYPE_CHECKING:
     from bundler.node.description import Publication
 
 
+class Command(NamedTuple):
+    """How a script runs on this node.
+
+    `words` are the program and its arguments, `settings` the environment variables for it, `holds` the folders of the
+    cache that must stay for it. `uv` makes the environment first, or is None where that is ready.
+    """
+
+    words: list[str]
+    settings: dict[str, str]
+    holds: list[str]
+    python: str
+    script: str
+    uv: str | None
+
+
 def command_for(
     publication: Publication,
     root: str,
     name: str,
     software: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
-) -> tuple[list[str], dict[str, str], list[str]]:
-    """Return the command that runs the script `name` here, and what it needs.
-
-    That is: the environment variables on top of `environment`, and the folders of the cache that must stay.
-    """
+) -> Command:
+    """Return the command that runs the script `name` here, in `environment` and what it needs on top."""
     kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     if publication["strategy"] == "environment":
         target = fitting_targets(publication, node_facts())[0]
@@ -38,7 +50,7 @@ def command_for(
         python = own_python(place)
         commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
         more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
-        return [python, script], more, [place, scripts]
+        return Command([python, script], dict(environment, **more), [place, scripts], python, script, None)
     target, uv, python = tools(publication, root, software, environment, kept)
     # A filled cache knows its wheels by the place of the publication that it was filled from.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
@@ -60,4 +72,4 @@ def command_for(
         place = unpacked(root, target["archives"][name], kept)
         more["UV_CACHE_DIR"] = os.path.join(place, "cache")
         holds.append(place)
-    return command, more, holds
+    return Command(command, dict(environment, **more), holds, python, script, uv)

@@ -31,8 +31,7 @@ from bundler.node.scripts import choose_scripts
 from bundler.node.task import arguments, read_output_parameters, run_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from bundler.node.command import Command
     from bundler.node.description import Publication
 
 # <publication>
@@ -81,12 +80,11 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # it has no 
         try:
             with in_use(kept):
                 for name in names:
-                    command, more, holds = command_for(PUBLICATION, root, name, software, environment)
-                    python = command[command.index("--python") + 1] if "--python" in command else command[0]
-                    settings = dict(environment, **more)
-                    prepare(kept, root, command, settings, holds)
+                    command = command_for(PUBLICATION, root, name, software, environment)
+                    python = command.python
+                    prepare(kept, root, command)
                     try:
-                        self.run_script(command + more_arguments, settings)
+                        self.run_script(command, more_arguments)
                     finally:
                         with contextlib.suppress(OSError):
                             os.utime(use_of(kept, command))
@@ -95,16 +93,20 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # it has no 
             if python is not None:
                 collect_garbage(PUBLICATION, root, python, environment)
 
-    def run_script(self, command: list[str], environment: Mapping[str, str]) -> None:
-        """Run one command with the parameters of the job, and take back what it leaves in output_parameters.json."""
+    def run_script(self, command: Command, more_arguments: list[str]) -> None:
+        """Run one command, with `more_arguments` for the script, and the parameters of the job.
+
+        They are written before, and those that the script leaves in output_parameters.json are taken back.
+        """
         with open("input_parameters.json", "w", encoding="utf-8") as out:
             json.dump(dict(self.context.parameter_values), out, default=str)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # of an earlier trial in this folder
 
-        log.info("Running %s", command)
+        words = command.words + more_arguments
+        log.info("Running %s", words)
         try:
-            run(self.run_and_capture_output, command, environment)
+            run(self.run_and_capture_output, words, command.python, command.settings)
         except OfflineRunError:
             with contextlib.suppress(OfflineRunError):  # the failed run is the news, not what it left behind
                 self.context.parameter_values.update(read_output_parameters())

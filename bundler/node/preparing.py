@@ -21,8 +21,10 @@ from bundler.node.unpacking import DIGITS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bundler.node.command import Command
 
-def prepare(kept: str, root: str, command: list[str], environment: Mapping[str, str], holds: list[str]) -> None:
+
+def prepare(kept: str, root: str, command: Command) -> None:
     """Make the environment of the script of `command`, and note for `cache_gc.py` what it uses of the cache.
 
     uv locks it by a file in the temporary folder, which jobs of one node seldom share, and not beside its cache: jobs
@@ -32,35 +34,33 @@ def prepare(kept: str, root: str, command: list[str], environment: Mapping[str, 
     with turn(use, is_prepared):
         if is_prepared(use):
             return
-        prepared = True
-        if "--script" in command:
-            script = command[command.index("--script") + 1]
+        prepared, holds = True, command.holds
+        if command.uv is not None:
             if lacks_locks(tempfile.gettempdir()):
                 log.warning(
                     "The file system of TMPDIR, %s, has no locks (flock), without which older uv fails. "
                     "The administrator of HPS sets TMPDIR to a folder on a local disk.",
                     tempfile.gettempdir(),
                 )
-            require_plain_wheels("{}.lock".format(script))
+            require_plain_wheels("{}.lock".format(command.script))
             folder = os.path.join(kept, "locks")
             with contextlib.suppress(OSError):
                 os.makedirs(folder, exist_ok=True)
-            own = dict(environment, TMPDIR=folder, TMP=folder, TEMP=folder)
+            own = dict(command.settings, TMPDIR=folder, TMP=folder, TEMP=folder)
             # What goes wrong will go wrong again, and be told, when the script is run.
-            prepared, _ = quiet([command[0], "sync", "--quiet", *command[2:]], own)
-            found, place = quiet([command[0], "python", "find", "--offline", "--no-config", "--script", script], own)
+            prepared, _ = quiet([command.uv, "sync", "--quiet", *command.words[2:]], own)
+            find = [command.uv, "python", "find", "--offline", "--no-config", "--script", command.script]
+            found, place = quiet(find, own)
             holds = holds + [os.path.dirname(os.path.dirname(place))] * found
         noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": prepared}
         write_whole(use, json.dumps(noted))
         write_whole(os.path.join(kept, "gc-due"), "")
 
 
-def use_of(kept: str, command: Sequence[str]) -> str:
+def use_of(kept: str, command: Command) -> str:
     """Return where it is noted for `cache_gc.py` that the script of `command` was run."""
-    python = command[command.index("--python") + 1] if "--python" in command else command[0]
-    script = command[command.index("--script") + 1] if "--script" in command else command[1]
     # Another Python makes the environment anew.
-    known = repr((script, identity(python))).encode("utf-8", "surrogatepass")
+    known = repr((command.script, identity(command.python))).encode("utf-8", "surrogatepass")
     return os.path.join(kept, "{}.use".format(hashlib.sha256(known).hexdigest()[:DIGITS]))
 
 

@@ -30,24 +30,28 @@ sys.exit(code)
 """
 
 
-def reporting(command: Sequence[str], status: str) -> list[str]:
-    """Return `command` wrapped so that its exit code is left in the file `status`.
+def reporting(command: Sequence[str], python: str, status: str) -> list[str]:
+    """Return `command` wrapped so that its exit code is left in the file `status`, on Windows by the help of `python`.
 
     Nobody outside of HPS can know how an evaluator tells that a command failed, or whether it does.
     """
     if os.name != "nt":
         return ["/bin/sh", "-c", SHELL_REPORT, status, *command]
-    python = command[command.index("--python") + 1] if "--python" in command else command[0]
     return [python, "-I", "-S", "-c", PYTHON_REPORT, status, *command]
 
 
-def run(run_and_capture_output: Callable[..., object], command: Sequence[str], environment: Mapping[str, str]) -> None:
+def run(
+    run_and_capture_output: Callable[..., object],
+    command: Sequence[str],
+    python: str,
+    environment: Mapping[str, str],
+) -> None:
     """Run `command`, its output going to the task's console output; raise if it failed."""
     with tempfile.TemporaryDirectory(prefix="bundler-status-") as folder:
         status = os.path.join(folder, "status")
         fault = None
         try:
-            run_and_capture_output(reporting(command, status), shell=False, env=environment)
+            run_and_capture_output(reporting(command, python, status), shell=False, env=environment)
         except Exception as raised:
             fault = raised
         try:

@@ -47,7 +47,7 @@ def test_what_led_somewhere_once_does_no_harm(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_nobody_foresaw_does_no_harm(target: str) -> None:
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(changed(target))
     def feed(data: bytes) -> None:
         check(target, data)

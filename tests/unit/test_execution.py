@@ -464,7 +464,7 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
     for code in (0, 3):
         status = tmp_path / "status"
         monkeypatch.setattr(template.os, "name", system)
-        command = template.reporting([sys.executable, str(script), str(code), "a 'b' $c"], str(status))
+        command = template.reporting([sys.executable, str(script), str(code), "a 'b' $c"], sys.executable, str(status))
         monkeypatch.undo()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, status.read_text().strip()) == (code, str(code))
@@ -472,7 +472,7 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
 
 
 def test_a_command_that_is_ended_ends_what_it_runs(template: Any, tmp_path: Path) -> None:
-    command = template.reporting(["sleep", "60"], str(tmp_path / "status"))
+    command = template.reporting(["sleep", "60"], sys.executable, str(tmp_path / "status"))
     with started(command) as process:
         time.sleep(0.3)
         process.terminate()
