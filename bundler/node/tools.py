@@ -131,7 +131,7 @@ def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescri
     return fitting
 
 
-def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, str | None]:
+def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, str]:
     """Return the path of uv among the applications of the task (`context.software`), or None and why it will not do."""
     named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
     found = named or (software if len(software) == 1 else [])
@@ -159,7 +159,7 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, st
         return None, "The registered uv is {}; the administrator of HPS updates it to {} or newer.".format(
             ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))
         )
-    return uv, None
+    return uv, ""
 
 
 def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> str | None:

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.node import cache, tools
+from bundler.node.errors import OfflineRunError
+from tests.stand_ins.descriptions import NOWHERE, publication, target
+
+
+def uv_that_says(folder: Path, words: str, python: str = "") -> list[dict[str, str]]:
+    """Return an application list with a uv of our own, which finds `python`."""
+    uv = folder / "uv"
+    found = shlex.quote(python)
+    uv.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho {found}; [ -n {found} ]\n")
+    uv.chmod(0o755)
+    return [{"name": "uv", "executable": str(uv)}]
+
+
+def test_a_node_that_no_target_fits_is_told_all_reasons() -> None:
+    described = publication(target(), target("Windows", "AMD64", None))
+    with pytest.raises(
+        OfflineRunError, match=r"Linux on x86_64 with glibc 2\.17.*needs glibc 2\.28.*is for Windows"
+    ) as caught:
+        tools.fitting_targets(described, ("Linux", "x86_64", ("glibc", 2, 17)))
+    assert "--platform" in str(caught.value)
+
+
+def test_of_several_pythons_the_first_that_is_here_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    here = {"3.11": sys.executable}
+    monkeypatch.setattr(tools, "installed_python", lambda _uv, version, _environment: here.get(version))
+    described = publication(target(python="3.13"), target(python="3.11"), target(python="3.10"))
+    software = uv_that_says(tmp_path, "uv 0.13.9")
+    found = tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
+    assert (found[0]["python"], found[2]) == ("3.11", sys.executable)
+
+
+def test_what_was_found_on_a_node_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    described = publication(target())
+    software = uv_that_says(tmp_path, "uv 0.13.9", sys.executable)
+    first = tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
+    monkeypatch.setattr(tools, "registered_uv", lambda _software: (None, "asked"))
+    assert tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept")) == first
+    (tmp_path / "uv").unlink()
+    with pytest.raises(OfflineRunError, match="asked Or bundle the script with --include-uv"):
+        tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
+
+
+def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    def slow_look(*_: object) -> dict[str, str]:
+        looked.append(1)
+        time.sleep(0.2)
+        return {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
+
+    monkeypatch.setattr(tools, "looked_for", slow_look)
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(tools.tools, publication(target()), "/share", [], NOWHERE, str(tmp_path)) for _ in range(8)]
+    assert {job.result()[1] for job in jobs} == {sys.executable}
+    assert len(looked) == 1
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".turn"]
+
+
+@pytest.mark.parametrize("change", ["upgraded in place", "another target"])
+def test_what_was_found_counts_as_long_as_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text("3.11.1")
+    found = {"folder": target()["folder"], "uv": sys.executable, "python": str(python)}
+    looks = []
+
+    def look(*_: object) -> dict[str, str]:
+        looks.append(1)
+        return found
+
+    monkeypatch.setattr(tools, "looked_for", look)
+    described = publication(target())
+    for _ in range(2):
+        tools.tools(described, "/share", [], NOWHERE, str(tmp_path / "kept"))
+    assert len(looks) == 1
+    if change == "upgraded in place":
+        python.write_text("3.11.10")
+    else:
+        memory = next((tmp_path / "kept").glob("*.json"))
+        memory.write_text(memory.read_text().replace(found["folder"], "targets/unknown"))
+    tools.tools(described, "/share", [], NOWHERE, str(tmp_path / "kept"))
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"folder": 1}', "[" * 100_000, '{"identities": {}}', "\0"])
+def test_a_memory_of_any_shape_is_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "memory.json").write_text(text)
+    assert tools.remembered(str(tmp_path / "memory.json"), {"1"}) is None
+
+
+def test_a_cache_on_a_shared_file_system_is_told_once_per_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert cache.file_system("/proc/self") == "proc"
+    monkeypatch.setattr(tools, "file_system", lambda _folder: "nfs4")
+    found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
+    monkeypatch.setattr(tools, "looked_for", lambda *_: found)
+    for _ in range(2):
+        tools.tools(publication(target()), "/share", [], {"UV_CACHE_DIR": "/shared/cache"}, str(tmp_path))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "/shared/cache is not on a local disk" in caplog.text
+
+
+def test_a_disk_that_runs_no_programs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "uv").write_text("#!/bin/sh\n")
+    with pytest.raises(OfflineRunError, match="programs must not run from that disk"):
+        tools.installed_python(str(tmp_path / "uv"), "3.12", {})
+
+
+def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_taken(tmp_path: Path) -> None:
+    for name in ("python3.14", "python3.14t"):
+        (tmp_path / name).touch()
+        uv_that_says(tmp_path, "uv 0.13.9", str(tmp_path / name))
+        for wanted in ("3.14", "3.14t"):
+            found = tools.installed_python(str(tmp_path / "uv"), wanted, {})
+            assert (found is None) == (name == "python3.14t" and wanted == "3.14")
+
+
+def test_a_python_that_is_nowhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    described = publication(target(python="3.13"), target(python="3.12"))
+    with pytest.raises(OfflineRunError, match=r"finds no Python 3\.13 or 3\.12 on this node.*--include-python"):
+        tools.tools(described, "/share", uv_that_says(tmp_path, "uv 0.13.9"), NOWHERE, str(tmp_path / "kept"))
+
+
+@pytest.mark.parametrize("name", ["uv", "Uv", "UV"])
+def test_uv_is_found_whatever_the_case_of_its_name(name: str, tmp_path: Path) -> None:
+    (own,) = uv_that_says(tmp_path, "uv 0.6.14")
+    software = [
+        {"name": "Ansys Mechanical", "executable": "/x"},
+        {"name": name, "executable": f'"{own["executable"]}"'},
+    ]
+    assert tools.registered_uv(software) == (own["executable"], "")
+
+
+def test_the_only_application_is_taken_for_uv(tmp_path: Path) -> None:
+    (own,) = uv_that_says(tmp_path, "uv 0.13.9 (x86_64-unknown-linux-gnu)")
+    assert tools.registered_uv([{**own, "name": "Astral uv"}]) == (own["executable"], "")
+
+
+@pytest.mark.parametrize(
+    ("software", "words"),
+    [
+        ([], "there are none"),
+        ([{"name": "Fluent"}, {"name": "CFX"}], r"\(CFX, Fluent\).*administrator"),
+        ([{"name": "uv", "executable": "/nowhere/uv"}], "does not exist on this node: /nowhere/uv"),
+        ([{"name": "uv"}], "no executable is given"),
+        ([{"name": "uv", "executable": None}], "no executable is given"),
+    ],
+)
+def test_a_missing_uv_is_told_with_who_can_fix_it(software: Any, words: str) -> None:
+    uv, complaint = tools.registered_uv(software)
+    assert uv is None
+    assert re.search(words, complaint)
+
+
+def test_a_uv_that_is_too_old_or_does_not_run_is_told(tmp_path: Path) -> None:
+    assert "is 0.6.13; the administrator" in tools.registered_uv(uv_that_says(tmp_path, "uv 0.6.13"))[1]
+    for words in ("what?", "Python 3.11.7", "uv x.y"):
+        assert "does not run on this node" in tools.registered_uv(uv_that_says(tmp_path, words))[1]
+    (tmp_path / "uv").chmod(0o644)
+    assert "does not run on this node" in tools.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1]
