@@ -136,6 +136,15 @@ def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled:
     assert others == []
 
 
+def test_an_evaluator_may_be_of_python_3_8(bundled: Workplace) -> None:
+    found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
+    if not found:
+        pytest.skip("there is no Python 3.8 here; the syntax is checked elsewhere")
+    done, _ = evaluate(bundled, publish(bundled, "index"), evaluator=(found[0], EVALUATOR))
+    assert done.returncode == 0, done.stdout
+    assert "got 1.5" in done.stdout
+
+
 def test_an_old_uv_of_the_site_gives_way_to_the_one_of_the_publication(bundled: Workplace) -> None:
     old = bundled.folder / "old-uv"
     old.write_text("#!/bin/sh\necho uv 0.5.0\n")
