@@ -35,8 +35,7 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     step = submission.steps[0]
     with explained(client.url):
         jms = JmsApi(client)
-        known = jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # raises where too old
-        del known
+        jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # raises where HPS is too old
         bucket = jms.get_api_info()["settings"]["execution_script_bucket"]
     identity = f"{submission.publication}-{hashlib.sha256(submission.exec_script).hexdigest()[:12]}.py"
     with tempfile.TemporaryDirectory() as folder:
