@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bundler.node.garbage import parse_size as _parse_size
+from bundler.node.garbage import parse_size
+
+__all__ = ["counted", "parse_duration", "parse_size"]
 
 _SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
-
-
-def parse_size(value: object) -> int:
-    """Return the bytes that `value` means: a number of bytes, or a text such as `512 MB`. Raises `ValueError`."""
-    try:
-        return int(_parse_size(value))
-    except OverflowError:
-        raise ValueError(f"{str(value)[:60]!r} is more than there is") from None
 
 
 def parse_duration(value: object) -> float:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 LIMIT = "20 GB"
 UNUSED = 30 * 24 * 3600
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+# Bytes; no disk has as many.
+MOST = 2**63
 # What execution scripts unpack: a uv, a Python, a filled cache, an environment.
 UNPACKED = re.compile(r"[0-9a-f]{16}")
 # The folders of uv's cache that hold wheels, see `uv cache dir`; without them it unpacks wheels again. The archives,
@@ -54,7 +56,10 @@ def parse_size(text: object) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*((?:[KMGT]I?)?)B?\s*", str(text), re.IGNORECASE)
     if not found:
         raise ValueError("{!r} is no size; write it like 512 MB".format(text))
-    return int(float(found.group(1)) * UNITS[found.group(2).upper()])
+    size = float(found.group(1)) * UNITS[found.group(2).upper()]
+    if size >= MOST:
+        raise ValueError("{!r} is more than there is".format(str(text)[:60]))
+    return int(size)
 
 
 @contextlib.contextmanager

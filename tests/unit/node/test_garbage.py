@@ -154,6 +154,12 @@ def test_root_cleans_with_the_rights_of_the_owner(open_folder: Path) -> None:
     assert roots.exists()
 
 
+@pytest.mark.parametrize("text", ["lots", "", "-1", "9" * 400, "1e3"])
+def test_what_is_no_size_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size|is more than there is"):
+        garbage.parse_size(text)
+
+
 def test_a_limit_that_is_none_is_told_and_does_not_stop_it(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
     cache.add("old", age=MONTH)
     garbage.main([str(cache.folder), "lots"])
