@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import html
-import re
+import hashlib
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+
+from packaging.version import Version
 
 from bundler.errors import Inconsistent
 from bundler.manifest import target_files
 from wheelhouse import files, toml
+from wheelhouse.index import Link, project_page, root_page
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
     from bundler.manifest import Manifest
 
 # Where wheels are, as seen from the index beside a lock of uv, from a pylock.toml and from a page of the index.
 _FROM_LOCK, _FROM_PYLOCK, _FROM_PAGE = "../../../wheels/", "../../wheels/", "../../../../wheels/"
-_ANCHOR = re.compile(r"<a\b[^>]*>", re.IGNORECASE)
-_LINK = re.compile(r'href="([^"#]*)#sha256=([0-9a-f]{64})"')
-# Bytes of a lock or a page, which has a few hundred for each wheel.
-_LIMIT = 64 << 20
+# Bytes of a lock of one target, and of a line of it. The time that TOML takes grows with the square of both.
+_LIMIT, _LIMIT_PER_WHEEL, _LINE_LIMIT = 64 << 10, 8 << 10, 16 << 10
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def require_consistent(folder: Path, manifest: Manifest) -> None:
@@ -39,11 +40,11 @@ def require_consistent(folder: Path, manifest: Manifest) -> None:
     ) -> None:
         wanted = {(f"{prefix}{name}", sha256) for name, sha256 in wheels.items()}
         try:
-            found = set(read(files.read_plain(folder / path, _LIMIT).decode()))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+            stated = set(read(_text(folder / path, _LIMIT + _LIMIT_PER_WHEEL * len(wheels))))
+        except _UNREADABLE as fault:
             faults.append(f"{path}: cannot be read ({type(fault).__name__})")
             return
-        names = {place.rpartition("/")[2] for place, _ in wanted ^ found}
+        names = {place.rpartition("/")[2] for place, _ in wanted ^ stated}
         if names:
             faults.append(f"{path}: does not name the same wheels as the manifest: {', '.join(sorted(names))}")
 
@@ -56,39 +57,65 @@ def require_consistent(folder: Path, manifest: Manifest) -> None:
             compare(f"{target.folder()}/{lock}", _FROM_LOCK, wheels, _of_lock)
             compare(f"{target.folder()}/{pylock}", _FROM_PYLOCK, wheels, _of_pylock)
         simple = f"{target.folder()}/simple/"
-        for path in digests:
-            if path.startswith(simple) and path != f"{simple}index.html":
-                project = path.removeprefix(simple).partition("/")[0]
-                own = {name: sha256 for name, sha256 in every.items() if _project(name) == project}
-                compare(path, _FROM_PAGE, own, _of_page)
+        pages = {f"{simple}{path}": hashlib.sha256(page).hexdigest() for path, page in index_pages(every).items()}
+        faults += [
+            f"{path}: is not the page of the wheels in the manifest"
+            for path, sha256 in digests.items()
+            if path.startswith(simple) and pages.get(path) != sha256
+        ]
     if faults:
         raise Inconsistent(folder, faults)
 
 
-def _project(filename: str) -> str:
-    return parse_filename(filename)[0]
+def index_pages(wheels: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the pages of the simple index of one target by their paths; `wheels` are SHA-256 by file name."""
+    projects: dict[str, list[Link]] = {}
+    for name, sha256 in wheels.items():
+        link = Link(filename=name, path=f"{_FROM_PAGE}{name}", sha256=sha256)
+        projects.setdefault(parse_filename(name)[0], []).append(link)
+    pages = {f"{project}/index.html": project_page(project, links) for project, links in projects.items()}
+    return {"index.html": root_page(projects)} | pages
+
+
+def _text(path: Path, limit: int) -> str:
+    if path.stat().st_size > limit:
+        raise ValueError("is too large for a lock of so few wheels")
+    text = files.read_plain(path, limit).decode()
+    if any(len(line) > _LINE_LIMIT for line in text.splitlines()):
+        raise ValueError("a line is too long")
+    return text
 
 
 def _of_lock(text: str) -> Iterator[tuple[str, str]]:
     """Yield place and SHA-256 of every file that a lock of uv names, and anything that is no wheel of the index."""
     for package in toml.loads(text).get("package", []):
-        if package["source"] != {"registry": "simple"} or "sdist" in package or not package.get("wheels"):
-            yield f"the source of {package['name']}", ""
-        for wheel in package.get("wheels", []):
-            yield str(wheel.get("path") or wheel.get("url")), str(wheel["hash"]).removeprefix("sha256:")
+        wheels = package.get("wheels", [])
+        if package["source"] != {"registry": "simple"} or "sdist" in package or not _all_of(package, wheels):
+            yield f"the source of {package['name']!r}", ""
+        for wheel in wheels:
+            yield _place(wheel), str(wheel["hash"]).removeprefix("sha256:")
 
 
 def _of_pylock(text: str) -> Iterator[tuple[str, str]]:
     """Yield place and SHA-256 of every file that a pylock.toml (PEP 751) names; anything but a wheel too."""
     for package in toml.loads(text).get("packages", []):
-        if {"vcs", "directory", "archive", "sdist"} & set(package) or not package.get("wheels"):
-            yield f"the source of {package['name']}", ""
-        for wheel in package.get("wheels", []):
-            yield str(wheel.get("url") or wheel.get("path")), str(wheel["hashes"]["sha256"])
+        wheels = package.get("wheels", [])
+        if {"vcs", "directory", "archive", "sdist"} & set(package) or not _all_of(package, wheels):
+            yield f"the source of {package['name']!r}", ""
+        for wheel in wheels:
+            yield _place(wheel), str(wheel["hashes"]["sha256"])
 
 
-def _of_page(text: str) -> Iterator[tuple[str, str]]:
-    """Yield place and SHA-256 of every file to which a page of a simple index (PEP 503) links."""
-    for anchor in _ANCHOR.findall(text):
-        link = _LINK.search(anchor)
-        yield (unquote(html.unescape(link[1])), link[2]) if link else (anchor, "")
+def _all_of(package: Mapping[str, Any], wheels: list[Any]) -> bool:
+    """Return whether `package` has wheels, and they are its own by name and version."""
+    own = (package["name"], Version(package["version"]))
+    named = [parse_filename(_place(wheel).rpartition("/")[2]) for wheel in wheels]
+    return bool(wheels) and all(name == own for name in named)
+
+
+def _place(wheel: Mapping[str, Any]) -> str:
+    """Return where `wheel` is; raise `ValueError` where it is in two places, of which a reader takes either."""
+    places = [str(wheel[key]) for key in ("path", "url") if key in wheel]
+    if len(places) != 1:
+        raise ValueError("a wheel has just one place")
+    return places[0]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler import manifest as manifests
+from bundler.consistency import index_pages
 from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
 from bundler.readme import readme
 from wheelhouse import files, node_lock
 from wheelhouse.errors import UnusableLock, redacted
-from wheelhouse.index import Link, project_page, root_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,13 +65,9 @@ def write_target(folder: Path, target: Target, contents: Contents) -> None:
     """Write what `target` installs: the simple index, and each script with its lock."""
     place = folder / "targets" / target.name
     pins = {script.name: contents.installs[script.name, target.name] for script in contents.scripts}
-    pages: dict[str, list[Link]] = {}
-    for wheel in _distinct(pin.wheel for each in pins.values() for pin in each):
-        link = Link(filename=wheel.filename, path=f"../../../../wheels/{wheel.filename}", sha256=wheel.sha256)
-        pages.setdefault(wheel.project, []).append(link)
-    files.write(place / "simple" / "index.html", root_page(pages))
-    for project, links in pages.items():
-        files.write(place / "simple" / project / "index.html", project_page(project, links))
+    wheels = _distinct(pin.wheel for each in pins.values() for pin in each)
+    for path, page in index_pages({wheel.filename: wheel.sha256 for wheel in wheels}).items():
+        files.write(place / "simple" / path, page)
     for script in contents.scripts:
         name, _, pylock = target_files(script.name)
         node_lock.write_node_lock(place / name, pins[name], target)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler import manifest as manifests
+from bundler.consistency import index_pages
 from bundler.errors import Damaged, ManifestFault, NotABundle
 from bundler.manifest import File
 from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, verify
@@ -30,12 +31,13 @@ def contents(path: str, wheel: bytes = b"wheel") -> bytes:
         return wheel
     if path.endswith(".lock"):
         entry = f'path = "../../../wheels/{name}", hash = "sha256:{sha256}"'
-        return f'[[package]]\nname = "alpha"\nsource = {{ registry = "simple" }}\nwheels = [{{ {entry} }}]\n'.encode()
+        package = '[[package]]\nname = "alpha"\nversion = "1.0"\nsource = { registry = "simple" }'
+        return f"{package}\nwheels = [{{ {entry} }}]\n".encode()
     if path.endswith(".toml"):
         wheels = f'wheels = [{{ path = "../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
-        return f'[[packages]]\nname = "alpha"\n{wheels}\n'.encode()
-    if path.endswith("alpha/index.html"):
-        return f'<a href="../../../../wheels/{name}#sha256={sha256}">{name}</a>'.encode()
+        return f'[[packages]]\nname = "alpha"\nversion = "1.0"\n{wheels}\n'.encode()
+    if "/simple/" in path:
+        return index_pages({name: sha256})[path.partition("/simple/")[2]]
     return b"script" if path.endswith(".py") else path.encode()
 
 
