@@ -20,7 +20,7 @@ from wheelhouse import files
 from wheelhouse.backend import BackendFailed, build_wheel
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import BadArchive, BadWheel, BuildFailed, FileFault, redacted
-from wheelhouse.repository import checkout
+from wheelhouse.git import checkout
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel, parse_filename, read_metadata, url_filename
 
@@ -88,7 +88,7 @@ class Builder:
 
     def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:
         """Return the wheel of `source` for the Python of `target`, or for all, building it unless that was done."""
-        minor = str(target.runtime.series)
+        minor = str(target.request.series)
         found = self._kept(key, minor)
         if found is None:
             # With this Python first: most wheels turn out to be for all of them, and another may not be here.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from wheelhouse import files
 from wheelhouse.errors import DownloadsFailed
+from wheelhouse.fallback import mirrors
 from wheelhouse.http import Client, Fault, Resume
-from wheelhouse.mirrors import mirrors
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> A
     no digests), `BadMirror`, and what `fetch` raises.
     """
     place = _place(mirror) if mirror else "uv's own list"
-    if target.runtime.implementation != "cpython":
+    if target.request.implementation != "cpython":
         raise NoInterpreter(str(target), place)
     found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
     if not found:
@@ -89,7 +89,7 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
             if (
                 entry["name"] == "cpython"
                 and not variant
-                and entry.get("variant") == (_FREE_THREADED if target.runtime.free_threaded else None)
+                and entry.get("variant") == (_FREE_THREADED if target.request.free_threaded else None)
                 and _new_enough(target, entry.get("glibc"))
                 and _fits(target, version, entry["os"], arch, entry["libc"])
             ):
@@ -110,7 +110,7 @@ def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
     for entry in uv.known_pythons(target.python):
         if (
             entry["implementation"] == "cpython"
-            and (entry["variant"] == _FREE_THREADED) == target.runtime.free_threaded
+            and (entry["variant"] == _FREE_THREADED) == target.request.free_threaded
             and entry["variant"] in ("default", _FREE_THREADED)
             and _fits(
                 target,
@@ -139,7 +139,7 @@ def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bo
     return (
         (system, arch, libc) == (_SYSTEMS[platform.system], _MACHINES.get(platform.machine, platform.machine), wanted)
         and not release.is_prerelease
-        and f"{release}.".startswith(f"{target.runtime.version}.")
+        and f"{release}.".startswith(f"{target.request.version}.")
     )
 
 

@@ -27,7 +27,7 @@ def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
     none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The
     markers stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
     """
-    block = [f'requires-python = "=={target.runtime.minor}.*"', "dependencies = ["]
+    block = [f'requires-python = "=={target.request.minor}.*"', "dependencies = ["]
     block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
     block += ["]"]
     for pin in pins:

@@ -43,7 +43,7 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     nothing = Wanted(subject=path.name, dependencies=(), requires_python=SpecifierSet(), settings={})
     around = uv_settings.working_settings(path.absolute().parent)
     variables = write_project(nothing, project, environment_markers(targets, SpecifierSet()), around)
-    oldest = min((target.runtime.minor for target in targets), key=Version)
+    oldest = min((target.request.minor for target in targets), key=Version)
     lock = preferences(folder, keep)
     code, _, err = uv.compile_universal(path.absolute(), lock, python=oldest, settings=project, env=variables)
     out = "" if code else lock.read_text(encoding="utf-8")

@@ -121,7 +121,7 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[
 def _attempt(resolution: Resolution, target: Target, builder: Builder) -> _Attempt:
     environments = target.environments(resolution.requires_python)
     if not environments:
-        raise PythonRefused(resolution.subject, str(resolution.requires_python), [target.runtime.version])
+        raise PythonRefused(resolution.subject, str(resolution.requires_python), [target.request.version])
     packages = resolution.pylock.packages
     unusable = _undecidable(packages, target)
     tried = _representatives(packages, environments)
@@ -157,7 +157,7 @@ def _undecidable(packages: Iterable[Package], target: Target) -> list[str]:
         marker = str(package.marker or "")
         if _OF_THE_KERNEL.search(marker):
             faults.append(f"{package.name}: is needed or not depending on the node's kernel ({marker})")
-        if target.runtime.pypys() and "implementation_version" in marker:
+        if target.request.pypys() and "implementation_version" in marker:
             faults.append(f"{package.name}: is needed or not depending on the release of PyPy ({marker})")
     return faults
 
@@ -297,7 +297,7 @@ def _reason(tags: Sequence[Tag], target: Target) -> tuple[str, int | None]:
     """Say why none of the wheels with `tags` fits `target`, and the minor version of glibc that would do, if any."""
     if not tags:
         return "only a source distribution is published", None
-    if len(target.runtime.pypys()) > 1 and any(tag.abi.startswith("pypy") for tag in tags):
+    if len(target.request.pypys()) > 1 and any(tag.abi.startswith("pypy") for tag in tags):
         return "what is compiled fits some releases of this Python only: name one, such as pypy3.11.15", None
     pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
     platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging import tags
 
 from wheelhouse.errors import UnknownPlatform
-from wheelhouse.runtime import Runtime, parse_runtime
+from wheelhouse.python_request import PythonRequest, parse_python_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,7 +90,7 @@ PLATFORMS = {platform.name: platform for platform in _platforms()}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a wheel must fit: `python` is a `Runtime` as uv spells it (3.12, 3.13t), `platform` one of `PLATFORMS`."""
+    """What a wheel must fit: a `PythonRequest` as uv spells it (3.12, 3.13t), and one of `PLATFORMS`."""
 
     python: str
     platform: Platform
@@ -104,14 +104,14 @@ class Target:
         return f"Python {self.python} on {self.platform.name}"
 
     @property
-    def runtime(self) -> Runtime:
+    def request(self) -> PythonRequest:
         """What `python` means."""
-        return parse_runtime(self.python)
+        return parse_python_request(self.python)
 
     @cached_property
     def tags(self) -> tuple[tags.Tag, ...]:
         """The wheel tags that fit, best first."""
-        return tuple(self.runtime.tags(list(self.platform.wheel_platforms())))
+        return tuple(self.request.tags(list(self.platform.wheel_platforms())))
 
     def environments(self, requires_python: SpecifierSet) -> list[Environment]:
         """Return the marker environments of the patch releases that `requires_python` allows, oldest first.
@@ -119,14 +119,14 @@ class Target:
         A minor version stands for all its patch releases, and dependencies may hang on the patch
         (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
         """
-        version = self.runtime.version
+        version = self.request.version
         patches = [f"{version}.{patch}" for patch in _PATCHES] if version.count(".") == 1 else [version]
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
         return [self._environment(version) for version in allowed]
 
     def marker(self, requires_python: SpecifierSet) -> str:
         """Return the marker (PEP 508) that holds in the environments of the target that `requires_python` allows."""
-        version = self.runtime.version
+        version = self.request.version
         wanted = f"{version}.*" if version.count(".") == 1 else version
         bounds = [("==", wanted), *((each.operator, each.version) for each in requires_python)]
         environment = {**self._environment(version)}
@@ -137,17 +137,17 @@ class Target:
     def _environment(self, full_version: str) -> Environment:
         system = self.platform.system
         return {
-            "implementation_name": self.runtime.implementation,
-            "implementation_version": self.runtime.implementation_version(full_version),
+            "implementation_name": self.request.implementation,
+            "implementation_version": self.request.implementation_version(full_version),
             "os_name": "nt" if system == "Windows" else "posix",
             "platform_machine": self.platform.machine,
             # As uv does for a foreign platform: nobody can know the kernel of the node.
             "platform_release": "",
-            "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}[self.runtime.implementation],
+            "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}[self.request.implementation],
             "platform_system": system,
             "platform_version": "",
             "python_full_version": full_version,
-            "python_version": self.runtime.minor,
+            "python_version": self.request.minor,
             "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
         }
 
@@ -160,13 +160,13 @@ def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet
     """
     targets = list(targets)
     minors = {
-        (target.platform.system, target.platform.machine, str(target.runtime.series))
+        (target.platform.system, target.platform.machine, str(target.request.series))
         for target in targets
-        if target.runtime == target.runtime.series
+        if target.request == target.request.series
     }
     wide = (
-        replace(target, python=str(target.runtime.series))
-        if (target.platform.system, target.platform.machine, str(target.runtime.series)) in minors
+        replace(target, python=str(target.request.series))
+        if (target.platform.system, target.platform.machine, str(target.request.series)) in minors
         else target
         for target in targets
     )

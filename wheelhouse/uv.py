@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvFailed, UvMissing
-from wheelhouse.runtime import parse_runtime
+from wheelhouse.python_request import parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _for_python(python: str) -> list[str]:
     Any CPython stands for any other, but what is no plain CPython must be here.
     """
     stand_in = sys.executable if python[-1:].isdigit() and python[:1].isdigit() else python
-    return ["--python", stand_in, "--python-version", parse_runtime(python).version]
+    return ["--python", stand_in, "--python-version", parse_python_request(python).version]
 
 
 def lock(script: Path) -> tuple[int, str, str]:

@@ -15,7 +15,7 @@ from bundler.cli.show import HELP, follow, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
     from wheelhouse.target import Target
 
 _PATH = click.Path(path_type=Path)
@@ -121,12 +121,12 @@ def bundle(
     Example, for a cluster with glibc 2.28 and Python 3.12:
         bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
     """
-    from bundler import bundle as bundling
+    from bundler.bundle import create
+    from bundler.bundle.origin import require_same_scripts
+    from bundler.bundle.site import adopt
+    from bundler.bundle.upgrade import keeping
     from bundler.cache import cache_folder
-    from bundler.inputs import Extras, read_inputs, requirement_lines
-    from bundler.origin import require_same_scripts
-    from bundler.site import adopt
-    from bundler.upgrade import keeping
+    from bundler.sources.inputs import Extras, read_inputs, requirement_lines
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade is for all packages, --upgrade-package for some: give one of them.")
@@ -142,19 +142,19 @@ def bundle(
         for warning in script.warnings():
             say(f"warning: {warning}")
     targets = _targets(read, pythons, platforms, for_hps=for_hps, own_python=extras.pip_tools)
-    output = output or bundling.default_output(scripts)
-    tools = bundling.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    output = output or create.default_output(scripts)
+    tools = create.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
     if not replace:
         require_same_scripts(output, read, cache_folder())
     if upgraded:
         read = keeping(read, output, upgraded)
-    if not upgrade and not upgraded and bundling.up_to_date(output, read, targets, tools):
+    if not upgrade and not upgraded and create.up_to_date(output, read, targets, tools):
         say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
     else:
         for note in adopt(read, cache_folder()):
             say(note)
-        may_build = bundling.Builds(names=builds, everything=build_all)
-        changed = follow(bundling.build(read, targets, output, cache_folder(), tools, may_build))
+        may_build = create.Builds(names=builds, everything=build_all)
+        changed = follow(create.build(read, targets, output, cache_folder(), tools, may_build))
         if changed:
             say(f"Changed: {', '.join(changed)}")
         elif upgrade or upgraded:
@@ -171,9 +171,9 @@ def _targets(
     own_python: bool,
 ) -> list[Target]:
     """Return the targets that the options name, else those that the scripts name, else this machine."""
-    from bundler.inputs import require_own
-    from bundler.settings import settings_of
-    from bundler.targets import require_allowed, targets_for
+    from bundler.bundle.targets import require_allowed, targets_for
+    from bundler.sources.inputs import require_own
+    from bundler.sources.tool_table import settings_of
 
     said = [settings_of(script) for script in scripts]
     pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
@@ -221,7 +221,7 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
     Example:
         publish-index /shared/store eval.bundle
     """
-    from bundler import publication
+    from bundler.publish import publication
     from wheelhouse.store import open_store
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
@@ -249,7 +249,7 @@ def verify(path: Path) -> None:
     Example:
         bundler verify eval.bundle
     """
-    from bundler.verify import verify as check
+    from bundler.bundle.verify import verify as check
 
     manifest = check(path)
     say(f"{path}: {len(manifest.files)} files, all as the manifest says")
@@ -267,8 +267,10 @@ def inspect(path: Path, as_json: bool) -> None:
     """
     import json
 
-    from bundler.inspection import summary, table
-    from bundler.verify import EXEC_SCRIPT, read_manifest, read_strategy
+    from bundler.bundle.inspection import summary, table
+    from bundler.bundle.verify import read_strategy
+    from bundler.layout import EXEC_SCRIPT
+    from bundler.manifest_reader import read_manifest
 
     found = summary(read_manifest(path), read_strategy(path) if (path / EXEC_SCRIPT).is_file() else None)
     click.echo(json.dumps(found, indent=2) if as_json else table(found))

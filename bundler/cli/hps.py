@@ -39,7 +39,7 @@ def check_hps(publication: Path, options: Any, account: Account) -> None:
     Example:
         bundler hps check /shared/store/publications/eval-0123456789ab
     """
-    from bundler.submission import compose
+    from bundler.jobs.submission import compose
 
     submission = compose(publication, [{}], options, values=False)
 
@@ -190,7 +190,7 @@ def template(publication: Path, options: Any, name: str | None, for_anyone: bool
     Example:
         bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine, offline"
     """
-    from bundler.submission import compose
+    from bundler.jobs.submission import compose
 
     submission = compose(publication, [{}], options, values=False)
     if len(submission.steps) > 1:

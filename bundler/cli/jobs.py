@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.hps.connection import Account
     from bundler.hps.watch import Status
-    from bundler.submission import Submission
+    from bundler.jobs.submission import Submission
 
 _PATH = click.Path(path_type=Path)
 # Seconds without any change after which pending jobs are worth a word.
@@ -62,8 +62,8 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     )
     @functools.wraps(command)
     def with_options(*args: Any, **given: Any) -> None:
-        from bundler.quantity import parse_duration, parse_size
-        from bundler.submission import Options
+        from bundler.jobs.submission import Options
+        from bundler.units import parse_duration, parse_size
 
         own = {
             name: given.pop(name)
@@ -130,12 +130,12 @@ def submit(
     """
     from datetime import datetime, timezone
 
-    from bundler import design
-    from bundler.submission import compose
+    from bundler.jobs import sweep
+    from bundler.jobs.submission import compose
 
     if sum(map(bool, (num_jobs, table, sweeps))) > 1:
         raise click.UsageError("Give one of --num-jobs, --params and --sweep.")
-    rows = design.read_table(table) if table else design.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
+    rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
     submission = compose(publication, rows, options)
 
     from bundler.hps.connection import connected

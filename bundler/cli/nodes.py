@@ -29,8 +29,8 @@ def probe(script: bool) -> None:
     """
     import json
 
-    from bundler.joining import PROBE, join
     from bundler.node import probing
+    from bundler.publish.joining import PROBE, join
 
     if script:
         click.echo(join(PROBE), nl=False)
@@ -52,9 +52,10 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     Example:
         bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
     """
-    from bundler.check import needs_uv, obstacles, read_facts
+    from bundler.bundle.verify import read_strategy
     from bundler.errors import WouldNotRun
-    from bundler.verify import read_manifest, read_strategy
+    from bundler.manifest_reader import read_manifest
+    from bundler.publish.check import needs_uv, obstacles, read_facts
 
     manifest, strategy = read_manifest(publication), read_strategy(publication)
     failing = {}
@@ -110,7 +111,7 @@ def targets() -> None:
     Example:
         bundler targets
     """
-    from bundler.targets import table
+    from bundler.bundle.targets import table
 
     click.echo(table())
 
@@ -164,8 +165,8 @@ def rehearse(
     """
     import shutil
 
-    from bundler import rehearsal
-    from bundler.submission import Options, compose
+    from bundler.jobs import rehearsal
+    from bundler.jobs.submission import Options, compose
 
     try:
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
@@ -193,8 +194,9 @@ def _published(place: Path) -> Iterator[Path]:
     """Yield the publication `place`; of a bundle, one in a store that goes when the block ends."""
     import tempfile
 
-    from bundler.publication import publish
-    from bundler.verify import EXEC_SCRIPT, read_manifest
+    from bundler.layout import EXEC_SCRIPT
+    from bundler.manifest_reader import read_manifest
+    from bundler.publish.publication import publish
     from wheelhouse.store import open_store
 
     read_manifest(place)

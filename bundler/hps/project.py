@@ -28,6 +28,7 @@ from ansys.hps.client.jms import (
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsFault, SameProject
+from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
     from ansys.hps.client import Client
 
-    from bundler.settings import Parameter
-    from bundler.submission import Step, Submission
+    from bundler.jobs.submission import Step, Submission
+    from bundler.sources.tool_table import Parameter
 
 # Jobs of one request: a few hundred kB, and a second or so for the server.
 BATCH = 1000
@@ -46,7 +47,6 @@ _TYPES = {
     "bool": BoolParameterDefinition,
     "string": StringParameterDefinition,
 }
-_EXEC_SCRIPT = "exec_script.py"
 
 
 def page(client: Client, project: str) -> str:
@@ -139,11 +139,11 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
 def _create_files(client: Client, api: ProjectApi, submission: Submission) -> dict[str, str]:
     """Upload the execution script and input files, declare outputs; return ids by name, compared with what was sent."""
     uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
-    names = {_EXEC_SCRIPT: _EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
+    names = {EXEC_SCRIPT: EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
     outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
     with tempfile.TemporaryDirectory() as folder:
-        uploads[_EXEC_SCRIPT] = Path(folder, _EXEC_SCRIPT)
-        uploads[_EXEC_SCRIPT].write_bytes(submission.exec_script)
+        uploads[EXEC_SCRIPT] = Path(folder, EXEC_SCRIPT)
+        uploads[EXEC_SCRIPT].write_bytes(submission.exec_script)
         wanted = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
         for name in outputs:
             wanted[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
@@ -182,7 +182,7 @@ def _task(submission: Submission, step: Step, level: int, files: dict[str, str])
     return TaskDefinition(
         name=step.script,
         execution_level=level,
-        execution_script_id=files[_EXEC_SCRIPT],
+        execution_script_id=files[EXEC_SCRIPT],
         use_execution_script=True,
         # The client fails without a command, although none is run.
         execution_command="uv run",

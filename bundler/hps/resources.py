@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ansys.hps.client import Client
 
-    from bundler.submission import Step, Submission
+    from bundler.jobs.submission import Step, Submission
 
 # RMS tells of ten unless asked for more.
 _MANY = 1000

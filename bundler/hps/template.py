@@ -20,11 +20,12 @@ from ansys.hps.client.jms import (
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsFault
+from bundler.layout import EXEC_SCRIPT
 
 if TYPE_CHECKING:
     from ansys.hps.client import Client
 
-    from bundler.submission import Submission
+    from bundler.jobs.submission import Submission
 
 
 def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
@@ -39,7 +40,7 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
         bucket = jms.get_api_info()["settings"]["execution_script_bucket"]
     identity = f"{submission.publication}-{hashlib.sha256(submission.exec_script).hexdigest()[:12]}.py"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "exec_script.py")
+        path = Path(folder, EXEC_SCRIPT)
         path.write_bytes(submission.exec_script)
         transfer.upload(client, {f"{bucket}/{identity}": path})
     resources: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tests.conftest import BIN, Workplace
 from tests.end_to_end.test_main_job import evaluate
 from tests.stand_ins.sources import source_sdist
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.runtime import Runtime, parse_runtime
+from wheelhouse.python_request import PythonRequest, parse_python_request
 from wheelhouse.target import Target, this_platform
 
 _ASK = """
@@ -24,21 +24,21 @@ print("pypy" * (sys.implementation.name == "pypy") + platform.python_version()
 """
 
 
-def found(name: str) -> Runtime:
+def found(name: str) -> PythonRequest:
     """Return the runtime of the interpreter on the PATH that `name` means, or skip."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"there is no {name} here")
     done = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, text=True, check=True)
-    return parse_runtime(done.stdout.strip())
+    return parse_python_request(done.stdout.strip())
 
 
 @pytest.fixture(params=["python3.13t", "python3.14t", "pypy3"])
-def runtime(request: pytest.FixtureRequest) -> Runtime:
+def runtime(request: pytest.FixtureRequest) -> PythonRequest:
     return found(request.param)
 
 
-def test_a_job_gets_the_wheels_of_its_runtime_and_no_others(workplace: Workplace, runtime: Runtime) -> None:
+def test_a_job_gets_the_wheels_of_its_runtime_and_no_others(workplace: Workplace, runtime: PythonRequest) -> None:
     tags = list(map(str, Target(python=str(runtime), platform=this_platform()).tags))
     compiled = [tag for tag in tags if tag.split("-")[1] not in ("none", "abi3t")]
     minor = runtime.minor.replace(".", "")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from bundler.bundle.verify import verify
 from bundler.errors import BundlerError
-from bundler.verify import verify
 from tests.conftest import BIN, Workplace, workplace_in
 from tests.end_to_end.test_main_job import evaluate
 from tests.end_to_end.test_node import STRATEGIES, bare, mirror, publish, with_bundle

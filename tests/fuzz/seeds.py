@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from bundler import manifest as manifests
+from bundler.layout import MANIFEST, sums
 from tests.fuzz.targets import a_manifest
 from wheelhouse.index import root_page
 
@@ -94,11 +94,11 @@ def _json(*values: object) -> list[bytes]:
 
 def _examples() -> dict[str, list[bytes]]:
     manifest = a_manifest()
-    digests = {file.path: file.sha256 for file in manifest.files} | {manifests.NAME: _SHA256}
+    digests = {file.path: file.sha256 for file in manifest.files} | {MANIFEST: _SHA256}
     pages = [root_page(["alpha"]).decode(), _PAGE]
     return {
         "manifest": [manifest.to_json()],
-        "sums": [manifests.sums(digests)],
+        "sums": [sums(digests)],
         "publication": _json({"strategy": "index", "scripts": {}}, {"strategy": "environment"}),
         "named_wheels": [bytes([number]) + text.encode() for number, text in enumerate([_PYLOCK, "", _LOCK, *pages])],
         "script": [_SCRIPT.encode()],

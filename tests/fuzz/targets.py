@@ -13,20 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler import manifest as manifests
-from bundler.check import needs_uv, obstacles, read_facts
-from bundler.consistency import require_consistent
+from bundler.bundle.consistency import require_consistent
+from bundler.bundle.verify import foreign_files, read_strategy, verify
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
+from bundler.jobs.submission import Options, compose
+from bundler.layout import MANIFEST, PUBLICATION, SUMS
 from bundler.manifest import File
+from bundler.manifest_reader import parse, read_manifest
 from bundler.node import garbage, preparing, scripts, task, tools
 from bundler.node.errors import OfflineRunError
-from bundler.script import read_script
-from bundler.settings import settings_of
-from bundler.submission import Options, compose
-from bundler.verify import PUBLICATION, foreign_files, read_strategy, verify
-from tests.unit.test_manifest import manifest
+from bundler.publish.check import needs_uv, obstacles, read_facts
+from bundler.sources.script import read_script
+from bundler.sources.tool_table import settings_of
+from tests.stand_ins.manifests import manifest
 from wheelhouse import store, wheel
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import safe_path
@@ -60,25 +61,25 @@ def only(folder: Path) -> Iterator[None]:
 
 
 def _manifest(data: bytes, folder: Path) -> None:
-    (folder / manifests.NAME).write_bytes(data)
-    found = manifests.load(folder)
+    (folder / MANIFEST).write_bytes(data)
+    found = read_manifest(folder)
     for file in found.files:
         assert safe_path(file.path)
     for script in found.scripts:
         assert "/" not in script.name
-    assert manifests.parse(found.to_json(), folder) == found
+    assert parse(found.to_json(), folder) == found
     verify(folder)
 
 
 def _sums(data: bytes, folder: Path) -> None:
-    (folder / manifests.NAME).write_bytes(a_manifest().to_json())
-    (folder / manifests.SUMS).write_bytes(data)
+    (folder / MANIFEST).write_bytes(a_manifest().to_json())
+    (folder / SUMS).write_bytes(data)
     foreign_files(folder)
     verify(folder)
 
 
 def _publication(data: bytes, folder: Path) -> None:
-    (folder / manifests.NAME).write_bytes(a_manifest().to_json())
+    (folder / MANIFEST).write_bytes(a_manifest().to_json())
     (folder / PUBLICATION).write_bytes(data)
     read_strategy(folder)
     compose(folder, [{}], Options())

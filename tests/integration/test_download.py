@@ -13,7 +13,7 @@ from wheelhouse import http
 from wheelhouse.credentials import Credentials
 from wheelhouse.download import Downloads
 from wheelhouse.errors import DownloadsFailed, FileFault
-from wheelhouse.mirrors import mirrors
+from wheelhouse.fallback import mirrors
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bundler.check import needs_uv, obstacles, read_facts
 from bundler.errors import BadFacts, WouldNotRun
-from bundler.joining import PROBE, join
-from tests.unit.test_manifest import manifest
+from bundler.publish.check import needs_uv, obstacles, read_facts
+from bundler.publish.joining import PROBE, join
+from tests.stand_ins.manifests import manifest
 
 NODE: dict[str, Any] = {
     "system": "Linux",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bundler.consistency import index_pages, require_consistent
+from bundler.bundle.consistency import index_pages, require_consistent
 from bundler.errors import Inconsistent
-from bundler.manifest import File, Manifest, target_files
-from tests.unit.test_manifest import manifest
+from bundler.layout import target_files
+from bundler.manifest import File, Manifest
+from tests.stand_ins.manifests import manifest
 from wheelhouse import node_lock
 from wheelhouse.selection import Pin
 from wheelhouse.target import Target, parse_platform

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.execution import archive_path, describe, render, to_json
-from bundler.joining import COLLECTOR, EXEC_SCRIPT, PROBE, join
 from bundler.manifest import File
-from tests.unit.test_manifest import _SCRIPT_NAMES, manifest
+from bundler.publish.execution import archive_path, describe, render, to_json
+from bundler.publish.joining import COLLECTOR, JOB, PROBE, join
+from tests.stand_ins.manifests import SCRIPT_NAMES, manifest
 
 EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
 
@@ -31,7 +31,7 @@ def block(script: bytes) -> dict[str, Any]:
     raise AssertionError
 
 
-@given(_SCRIPT_NAMES, st.text(min_size=1))
+@given(SCRIPT_NAMES, st.text(min_size=1))
 def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(name: str, path: str) -> None:
     script = render(describe(manifest(script=name), path.encode("utf-8", "replace").decode()))
     assert script.isascii()
@@ -43,13 +43,13 @@ def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(
 
 def test_only_the_marked_block_differs_from_the_template() -> None:
     begin, end = b"# <publication>\n", b"# </publication>\n"
-    rendered, template = render(describe(manifest(), "/share/x")), join(EXEC_SCRIPT).encode()
+    rendered, template = render(describe(manifest(), "/share/x")), join(JOB).encode()
     assert rendered.split(begin)[0] == template.split(begin)[0]
     assert rendered.split(end)[1] == template.split(end)[1]
 
 
 def test_the_template_shows_the_shape_that_is_filled_in() -> None:
-    shown, filled = block(join(EXEC_SCRIPT).encode()), block(render(describe(manifest(), "/share/x")))
+    shown, filled = block(join(JOB).encode()), block(render(describe(manifest(), "/share/x")))
     assert list(shown) == list(filled)
     assert list(shown["targets"][0]) == list(filled["targets"][0])
 
@@ -72,11 +72,11 @@ def test_tools_and_archives_come_with_their_digests() -> None:
 
 
 def test_an_execution_script_is_python_3_8() -> None:
-    for program in (EVALUATOR.read_text(), *map(join, (EXEC_SCRIPT, PROBE, COLLECTOR))):
+    for program in (EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR))):
         ast.parse(program, feature_version=(3, 8))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
-        for node in ast.walk(ast.parse(join(EXEC_SCRIPT)))
+        for node in ast.walk(ast.parse(join(JOB)))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
@@ -87,7 +87,7 @@ def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
     found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     if not found:
         pytest.skip("there is no Python 3.8 here; the syntax is checked above")
-    for number, program in enumerate((EVALUATOR.read_text(), *map(join, (EXEC_SCRIPT, PROBE, COLLECTOR)))):
+    for number, program in enumerate((EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR)))):
         copy = tmp_path / f"program{number}.py"
         copy.write_text(program)
         subprocess.run([found[0], "-m", "py_compile", copy], check=True)

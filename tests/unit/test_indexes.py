@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bundler import indexes
-from bundler.script import Script, read_script
+from bundler.bundle import indexes
+from bundler.sources.script import Script, read_script
 from wheelhouse import toml
 
 

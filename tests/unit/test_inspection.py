@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 
-from bundler.inspection import summary, table
-from bundler.readme import readme
-from tests.unit.test_manifest import manifest
+from bundler.bundle.inspection import summary, table
+from bundler.bundle.readme import readme
+from tests.stand_ins.manifests import manifest
 
 
 def test_the_table_names_versions_and_sizes_per_target() -> None:

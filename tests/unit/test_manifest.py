@@ -11,32 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import ManifestFault, NewerFormat
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, load, parse, sums, target_files
+from bundler.layout import sums
+from bundler.manifest import Manifest
+from bundler.manifest_reader import parse, read_manifest
+from tests.stand_ins.manifests import SCRIPT_NAMES, manifest
 
 _A, _B = "a" * 64, "b" * 64
 _WHERE = Path("x.bundle/manifest.json")
-
-
-def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl") -> Manifest:
-    target = TargetEntry(
-        name="3.12-x86_64-manylinux_2_28",
-        python="3.12",
-        platform="x86_64-manylinux_2_28",
-        system="Linux",
-        machine="x86_64",
-        libc=("glibc", 2, 28),
-        wheels={script: (wheel,)},
-    )
-    files = (
-        File(path=f"targets/{target.name}/{script}", size=1, sha256=_A),
-        File(path=f"targets/{target.name}/{script}.lock", size=1, sha256=_B),
-        File(path=f"targets/{target.name}/{target_files(script)[2]}", size=1, sha256=_B),
-        File(path=f"wheels/{wheel}", size=1, sha256=_B, origin="https://x.test/a.whl"),
-    )
-    entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))
-    return Manifest(
-        name="solve", scripts=(entry,), targets=(target,), files=tuple(sorted(files, key=lambda file: file.path))
-    )
 
 
 def tables() -> dict[str, Any]:
@@ -44,12 +25,7 @@ def tables() -> dict[str, Any]:
     return found
 
 
-_SCRIPT_NAMES = st.text(
-    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1
-).filter(lambda name: name not in (".", "..") and not re.match("[A-Za-z]:", name))
-
-
-@given(_SCRIPT_NAMES)
+@given(SCRIPT_NAMES)
 def test_a_manifest_is_read_as_it_was_written_whatever_the_script_is_called(name: str) -> None:
     written = manifest(script=name)
     assert parse(written.to_json(), _WHERE) == written
@@ -143,10 +119,10 @@ def test_no_json_in_any_place_of_a_manifest_makes_the_parser_fail_in_another_way
 
 
 def test_a_manifest_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundler.manifest._LIMIT", 10)
+    monkeypatch.setattr("bundler.manifest_reader._LIMIT", 10)
     (tmp_path / "manifest.json").write_bytes(manifest().to_json())
     with pytest.raises(ManifestFault, match="larger than 10 bytes"):
-        load(tmp_path)
+        read_manifest(tmp_path)
 
 
 def test_sums_are_what_sha256sum_reads() -> None:

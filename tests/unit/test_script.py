@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import Faults, ScriptFault
-from bundler.inputs import Extras, read_inputs
-from bundler.script import parse_block, read_script
+from bundler.sources.inputs import Extras, read_inputs
+from bundler.sources.script import parse_block, read_script
 from wheelhouse import toml
 
 # The reference implementation of the specification, which decides what a block is.

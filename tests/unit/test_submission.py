@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bundler.errors import Damaged, DesignFault, Faults, JobFault, NotPublished
-from bundler.execution import describe, render
+from bundler.jobs.submission import Options, compose
 from bundler.manifest import File, Manifest, ScriptEntry
-from bundler.submission import Options, compose
-from tests.unit.test_manifest import manifest
+from bundler.publish.execution import describe, render
+from tests.stand_ins.manifests import manifest
 
 
 def publication(folder: Path, **blocks: str) -> Path:

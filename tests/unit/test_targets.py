@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from bundler.bundle.targets import released_pythons, table, targets_for
 from bundler.errors import Faults
-from bundler.targets import released_pythons, table, targets_for
 
 
 def test_a_range_of_pythons_means_every_released_minor_in_it() -> None:

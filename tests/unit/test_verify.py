@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler import manifest as manifests
-from bundler.consistency import index_pages
+from bundler.bundle.consistency import index_pages
+from bundler.bundle.verify import verify
 from bundler.errors import Damaged, ManifestFault, NotABundle
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, SUMS, sums
 from bundler.manifest import File
-from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, verify
-from tests.unit.test_manifest import manifest
+from tests.stand_ins.manifests import manifest
 from wheelhouse.errors import FileFault
 
 if TYPE_CHECKING:
@@ -54,15 +54,15 @@ def bundle(tmp_path: Path) -> Path:
         files.append(File(path=file.path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
     digest = hashlib.sha256(b"script").hexdigest()
     whole = replace(found, files=tuple(files), scripts=(replace(found.scripts[0], sha256=digest),))
-    (folder / manifests.NAME).write_bytes(whole.to_json())
+    (folder / MANIFEST).write_bytes(whole.to_json())
     write_sums(folder)
     return folder
 
 
 def write_sums(folder: Path) -> None:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != manifests.SUMS]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != SUMS]
     digests = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (folder / manifests.SUMS).write_bytes(manifests.sums(digests))
+    (folder / SUMS).write_bytes(sums(digests))
 
 
 def rows(folder: Path) -> list[tuple[str, str]]:
@@ -88,7 +88,7 @@ def test_missing_changed_and_foreign_files_are_all_told(bundle: Path) -> None:
 
 
 def test_one_flipped_bit_in_any_file_is_found(bundle: Path) -> None:
-    for path in [path for path in bundle.rglob("*") if path.is_file() and path.name != manifests.NAME]:
+    for path in [path for path in bundle.rglob("*") if path.is_file() and path.name != MANIFEST]:
         good = path.read_bytes()
         path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
         assert path.relative_to(bundle).as_posix() in [name for _, name in rows(bundle)]
@@ -97,9 +97,9 @@ def test_one_flipped_bit_in_any_file_is_found(bundle: Path) -> None:
 
 
 def test_a_changed_manifest_is_found_by_the_sums(bundle: Path) -> None:
-    path = bundle / manifests.NAME
+    path = bundle / MANIFEST
     path.write_bytes(path.read_bytes().replace(b'"alpha"', b'"omega"'))
-    assert rows(bundle) == [("changed", manifests.NAME)]
+    assert rows(bundle) == [("changed", MANIFEST)]
 
 
 def test_a_link_in_place_of_a_file_is_a_changed_file(bundle: Path, tmp_path: Path) -> None:
@@ -140,12 +140,12 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"random", b"0" * 64 + b"  no-such-file\n"])
 def test_sums_that_do_not_name_all_files_and_no_other_are_damaged(bundle: Path, damage: bytes) -> None:
-    path = bundle / manifests.SUMS
+    path = bundle / SUMS
     path.write_bytes(damage if not damage.startswith(b"0") else path.read_bytes() + damage)
-    assert ("changed", manifests.SUMS) in rows(bundle)
+    assert ("changed", SUMS) in rows(bundle)
 
 
-@pytest.mark.parametrize("name", [manifests.SUMS, manifests.NAME])
+@pytest.mark.parametrize("name", [SUMS, MANIFEST])
 def test_links_and_pipes_in_place_of_manifest_or_sums_are_neither_followed_nor_waited_for(
     bundle: Path, name: str
 ) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wheelhouse.errors import UnknownPython
-from wheelhouse.runtime import Runtime, parse_runtime
+from wheelhouse.python_request import PythonRequest, parse_python_request
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from wheelhouse.runtime import Runtime, parse_runtime
 def test_a_runtime_is_spelled_as_uv_spells_it(
     text: str, canonical: str, implementation: str, version: str, free_threaded: bool
 ) -> None:
-    runtime = parse_runtime(text)
-    assert runtime == Runtime(implementation=implementation, version=version, free_threaded=free_threaded)
+    runtime = parse_python_request(text)
+    assert runtime == PythonRequest(implementation=implementation, version=version, free_threaded=free_threaded)
     assert str(runtime) == canonical
-    assert parse_runtime(canonical) == runtime
+    assert parse_python_request(canonical) == runtime
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_a_runtime_is_spelled_as_uv_spells_it(
 )
 def test_what_is_no_python_that_a_target_can_have_is_refused(text: str) -> None:
     with pytest.raises(UnknownPython):
-        parse_runtime(text)
+        parse_python_request(text)
 
 
 def tags(python: str) -> set[str]:
-    return {str(tag) for tag in parse_runtime(python).tags(["win_amd64"])}
+    return {str(tag) for tag in parse_python_request(python).tags(["win_amd64"])}
 
 
 def test_a_free_threaded_python_takes_no_wheels_of_the_stable_abi_nor_those_for_a_global_lock() -> None:
@@ -69,5 +69,5 @@ def test_a_version_of_pypy_takes_what_is_compiled_only_where_all_its_releases_wo
 
 
 def test_the_series_of_a_runtime_has_no_patch_release() -> None:
-    assert str(parse_runtime("3.13.2t").series) == "3.13t"
-    assert str(parse_runtime("pypy3.10.16").series) == "pypy3.10"
+    assert str(parse_python_request("3.13.2t").series) == "3.13t"
+    assert str(parse_python_request("pypy3.10.16").series) == "pypy3.10"

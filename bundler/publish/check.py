@@ -12,7 +12,7 @@ from bundler.errors import BadFacts
 from bundler.node.facts import MACHINES, misfit
 from wheelhouse import files
 from wheelhouse.errors import UnknownPython
-from wheelhouse.runtime import parse_runtime
+from wheelhouse.python_request import parse_python_request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: str) -> lis
 def _is(found: str, wanted: str) -> bool:
     """Return whether a node's Python `found`, such as 3.13.1t, is one that `wanted`, such as 3.13t, means."""
     try:
-        here, target = parse_runtime(found), parse_runtime(wanted)
+        here, target = parse_python_request(found), parse_python_request(wanted)
     except UnknownPython:
         return False
     same = replace(here, version=target.version) == target

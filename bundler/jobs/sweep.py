@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import DesignFault
-from bundler.settings import Parameter, check_value, type_of
+from bundler.sources.tool_table import Parameter, check_value, type_of
 from wheelhouse import files
 
 if TYPE_CHECKING:

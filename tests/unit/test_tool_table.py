@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bundler.errors import ScriptFault
-from bundler.script import read_script
-from bundler.settings import Parameter, Settings, settings_of
+from bundler.sources.script import read_script
+from bundler.sources.tool_table import Parameter, Settings, settings_of
 
 FULL = """
 [tool.bundler]

@@ -14,10 +14,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import Faults, ScriptFault, attempt_all
-from bundler.script import Script, read_script, require_distinct
-from bundler.settings import settings_of
+from bundler.sources.script import Script, read_script, require_distinct
+from bundler.sources.tool_table import settings_of
 from bundler.suggestions import meant
-from wheelhouse import files, lock, pip_tools, requirements, resolution, toml, uv_settings
+from wheelhouse import files, locks, pip_tools, requirements, resolution, toml, uv_settings
 from wheelhouse.errors import UvFailed
 from wheelhouse.target import this_platform
 
@@ -191,7 +191,7 @@ def require_own(scripts: Sequence[Script], targets: Sequence[Target]) -> None:
     for script in scripts:
         for target in targets if PIP_TOOLS in script.resolved_with else ():
             foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
-            if foreign or str(target.runtime.series) != own:
+            if foreign or str(target.request.series) != own:
                 fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
                 raise ScriptFault(script.path, fact, "Let uv resolve it, or bundle with that Python there.")
 
@@ -232,10 +232,10 @@ def _resolve(script: Script, targets: Sequence[Target], folder: Path) -> Resolut
 
 def _follow_lock(script: Script, source: Path) -> Resolution:
     if script.kind == "pylock":
-        return lock.read_pylock(source)
+        return locks.read_pylock(source)
     if script.kind == "project":
-        return lock.read_project_lock(source, script.name, script.dependencies)
-    return lock.read_script_lock(source, script.dependencies, script.requires_python)
+        return locks.read_project_lock(source, script.name, script.dependencies)
+    return locks.read_script_lock(source, script.dependencies, script.requires_python)
 
 
 def resolve_for(script: Script, folder: Path) -> Callable[[Target, bool], Resolution]:

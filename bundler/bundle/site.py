@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
 
 
 def adopt(scripts: Sequence[Script], cache: Path) -> list[str]:

@@ -8,10 +8,10 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bundler import manifest as manifests
-from bundler.consistency import index_pages
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry, target_files
-from bundler.readme import readme
+from bundler.bundle.consistency import index_pages
+from bundler.bundle.readme import readme
+from bundler.layout import MANIFEST, README, SUMS, sums, target_files
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 from wheelhouse import files, node_lock
 from wheelhouse.errors import UnusableLock, redacted
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
     from wheelhouse.interpreter import Archive
     from wheelhouse.selection import Pin
     from wheelhouse.target import Target
@@ -83,7 +83,7 @@ def write_manifest(folder: Path, contents: Contents) -> Manifest:
         targets=tuple(_target_entry(target, contents) for target in contents.targets),
         files=(),
     )
-    files.write(folder / "README.txt", readme(manifest))
+    files.write(folder / README, readme(manifest))
     for script in contents.scripts:
         if script.lock is not None:
             _keep_evidence(script, folder)
@@ -91,14 +91,14 @@ def write_manifest(folder: Path, contents: Contents) -> Manifest:
     entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in contents.archives()]
     entries += [
         File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=files.sha256(path))
-        for path in [folder / "README.txt", *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
+        for path in [folder / README, *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
         if path.is_file()
     ]
     manifest = replace(manifest, files=tuple(sorted(entries, key=lambda file: file.path)))
     data = manifest.to_json()
-    files.write(folder / manifests.NAME, data)
-    digests = {file.path: file.sha256 for file in entries} | {manifests.NAME: hashlib.sha256(data).hexdigest()}
-    files.write(folder / manifests.SUMS, manifests.sums(digests))
+    files.write(folder / MANIFEST, data)
+    digests = {file.path: file.sha256 for file in entries} | {MANIFEST: hashlib.sha256(data).hexdigest()}
+    files.write(folder / SUMS, sums(digests))
     return manifest
 
 

@@ -8,7 +8,8 @@ import pprint
 import re
 from typing import TYPE_CHECKING, Any
 
-from bundler.joining import COLLECTOR, EXEC_SCRIPT, join
+from bundler.layout import ARCHIVES
+from bundler.publish.joining import COLLECTOR, JOB, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +76,9 @@ def render(publication: Mapping[str, Any]) -> bytes:
     block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
     # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
-    return _BLOCK.sub(lambda _: ascii_block, join(EXEC_SCRIPT), count=1).encode()
+    return _BLOCK.sub(lambda _: ascii_block, join(JOB), count=1).encode()
 
 
 def archive_path(script: str, target: TargetEntry) -> str:
     """Return where a publication holds the cache or the environment of `script` on `target`."""
-    return f"archives/{target.name}/{script}.tar.gz"
+    return f"{ARCHIVES}{target.name}/{script}.tar.gz"

@@ -24,7 +24,7 @@ _PYPY_7 = (7, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class PythonRequest:
     """An implementation of Python, "cpython" or "pypy", of a minor or patch `version`."""
 
     implementation: str
@@ -41,7 +41,7 @@ class Runtime:
         return ".".join(self.version.split(".")[:2])
 
     @property
-    def series(self) -> Runtime:
+    def series(self) -> PythonRequest:
         """The same for all patch releases."""
         return replace(self, version=self.minor)
 
@@ -75,12 +75,12 @@ class Runtime:
 
 
 @cache
-def parse_runtime(text: str) -> Runtime:
-    """Return the runtime that uv calls `text`; raise `UnknownPython`."""
+def parse_python_request(text: str) -> PythonRequest:
+    """Return the request that uv calls `text`; raise `UnknownPython`."""
     found = _SPELLED.fullmatch(text)
     if not found:
         raise UnknownPython(text, "not a Python version that a target can have")
     implementation, version, threads = found.groups()
     if threads and (implementation == "pypy" or int(version.split(".")[1]) < _FIRST_FREE_THREADED):
         raise UnknownPython(text, "there is no free-threaded build of it")
-    return Runtime(implementation=implementation or "cpython", version=version, free_threaded=bool(threads))
+    return PythonRequest(implementation=implementation or "cpython", version=version, free_threaded=bool(threads))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from wheelhouse.runtime import parse_runtime
+from wheelhouse.python_request import parse_python_request
 
 if TYPE_CHECKING:
     from bundler.manifest import Manifest, TargetEntry
@@ -72,17 +72,17 @@ A Python for this target is in {python}; give it to uv as --python python/bin/py
 def readme(manifest: Manifest, *, published: bool = False) -> bytes:
     """Return README.txt for the bundle of `manifest` (whose `files` may be incomplete), or for its publication."""
     target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
-    runtime = str(parse_runtime(target.python).series)
+    request = str(parse_python_request(target.python).series)
     scripts = "".join(f"    {entry.name}\n" for entry in manifest.scripts)
     text = (_PUBLICATION if published else _BUNDLE).format(name=manifest.name, scripts=scripts)
     text += _TEXT.format(
         targets="".join(f"    {entry.folder()}\n" for entry in manifest.targets),
         folder=target.folder(),
         uv_lines="".join(
-            f"    {_UV.format(python=runtime, script=shlex.quote(entry.name))}\n" for entry in manifest.scripts
+            f"    {_UV.format(python=request, script=shlex.quote(entry.name))}\n" for entry in manifest.scripts
         ),
         carried=_carried(target),
-        executable=runtime if runtime.startswith("pypy") else f"python{runtime}",
+        executable=request if request.startswith("pypy") else f"python{request}",
         pip_lines="".join(_pip_lines(target, entry.name) for entry in manifest.scripts),
     )
     return text.encode()

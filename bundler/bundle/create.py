@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from bundler import indexes, inputs
-from bundler.contents import Contents, script_entry, write_manifest, write_target
+from bundler.bundle import indexes
+from bundler.bundle.origin import remember, sources_of
+from bundler.bundle.upgrade import changes, settings_changes
+from bundler.bundle.verify import foreign_files, verify
+from bundler.bundle.writer import Contents, script_entry, write_manifest, write_target
 from bundler.errors import BundlerError, Faults, OutputTaken, attempt_all
-from bundler.origin import remember, sources_of
+from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.quantity import counted
-from bundler.script import read_script
-from bundler.upgrade import changes, settings_changes
-from bundler.verify import foreign_files, read_manifest, verify
+from bundler.sources import inputs
+from bundler.sources.script import read_script
+from bundler.units import counted
 from wheelhouse import files, interpreter, selection, toml, uv
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from bundler.manifest import Manifest
-    from bundler.script import Script
+    from bundler.sources.script import Script
     from wheelhouse.download import Remote
     from wheelhouse.resolution import Resolution
     from wheelhouse.selection import Selection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from bundler.inputs import PIP_TOOLS
+from bundler.sources.inputs import PIP_TOOLS
 from wheelhouse import pip_tools
 from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
 from wheelhouse.requirements import included
@@ -16,7 +16,7 @@ from wheelhouse.uv_settings import user_settings, working_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
 
 
 def variables(scripts: Sequence[Script]) -> dict[str, str]:

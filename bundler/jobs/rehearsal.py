@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import JobFailed, NothingLeft, TaskFolderTaken
-from bundler.verify import EXEC_SCRIPT
+from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from bundler.submission import Step, Submission
+    from bundler.jobs.submission import Step, Submission
 
 _CONTEXT = "context.json"
 # What the execution script writes before the script runs.

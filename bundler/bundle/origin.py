@@ -11,16 +11,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler import manifest as manifests
 from bundler.errors import BundlerError, OtherScripts
-from bundler.verify import read_manifest
+from bundler.layout import MANIFEST
+from bundler.manifest_reader import read_manifest
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
 
 _FOLDER = "origins"
 # Of one record; more is none of ours.
@@ -54,7 +54,7 @@ def remember(output: Path, sources: Sequence[str], cache: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.json"):
             other = _read(path).get("output")
-            if not isinstance(other, str) or not Path(other, manifests.NAME).exists():
+            if not isinstance(other, str) or not Path(other, MANIFEST).exists():
                 path.unlink(missing_ok=True)
     files.write(_record(output, cache), json.dumps(record).encode())
 
@@ -74,7 +74,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _digest(output: Path) -> str:
-    return files.sha256(output / manifests.NAME)
+    return files.sha256(output / MANIFEST)
 
 
 def sources_of(scripts: Sequence[Script]) -> list[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # In the order in which they import each other; the last one gives the program its docstring.
-EXEC_SCRIPT = (
+JOB = (
     *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "task", "running"),
     *("command", "preparing", "cleaning", "job"),
 )

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bundler.errors import ScriptFault
-from bundler.quantity import parse_duration, parse_size
+from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
 
 # The types of parameters that HPS knows, and what their values are in Python.
 TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}

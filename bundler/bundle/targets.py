@@ -11,13 +11,13 @@ from packaging.version import Version
 from bundler.errors import Faults, attempt_all
 from wheelhouse import uv
 from wheelhouse.errors import PythonRefused, UnknownPython, UvFailed
-from wheelhouse.runtime import parse_runtime
+from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.script import Script
+    from bundler.sources.script import Script
 
 
 # For questions to which the platform does not matter.
@@ -49,7 +49,7 @@ def require_allowed(scripts: Sequence[Script], targets: Sequence[Target]) -> Non
     """Raise `Faults` with every script whose requires-python leaves out the Python of a target."""
     faults = []
     for script in scripts:
-        refused = {target.runtime.version for target in targets if not target.environments(script.requires_python)}
+        refused = {target.request.version for target in targets if not target.environments(script.requires_python)}
         if refused:
             allowed = _allowed_python(script.requires_python)
             faults.append(PythonRefused(script.name, str(script.requires_python), refused, allowed))
@@ -68,7 +68,7 @@ def _allowed_python(requires_python: SpecifierSet) -> str | None:
 
 
 def _age(target: Target) -> tuple[tuple[str, int, int], Version, str]:
-    return target.platform.libc or ("", 0, 0), Version(target.runtime.version), target.python
+    return target.platform.libc or ("", 0, 0), Version(target.request.version), target.python
 
 
 def _known_pythons(text: str) -> list[str]:
@@ -83,7 +83,7 @@ def _known_pythons(text: str) -> list[str]:
         if not found:
             raise UnknownPython(text, "uv knows no released Python in this range")
         return found
-    python = str(parse_runtime(text))
+    python = str(parse_python_request(text))
     if not uv.known_pythons(python):
         raise UnknownPython(text, "uv knows no such Python")
     return [python]

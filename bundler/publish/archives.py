@@ -12,11 +12,11 @@ from packaging.pylock import Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from bundler.manifest import target_files
+from bundler.layout import target_files
 from wheelhouse import files, toml, uv
 from wheelhouse.environment import complete
 from wheelhouse.errors import FileFault, UvFailed
-from wheelhouse.runtime import parse_runtime
+from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Target
 from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
 
@@ -37,15 +37,15 @@ def pack_environment(bundle: Path, script: str, entry: TargetEntry, scratch: Pat
     assert entry.interpreter is not None  # noqa: S101 - `publish` has looked
     unpack(bundle / entry.interpreter, scratch, limit=LARGEST_INTERPRETER)
     version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
-    runtime = parse_runtime(entry.python)
-    runtime = replace(runtime, version=version[0]) if version else runtime
+    request = parse_python_request(entry.python)
+    request = replace(request, version=version[0]) if version else request
     packages = next(scratch.glob(f"{_PYTHON}/**/site-packages"), None)
     if packages is None:
-        lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{runtime.series}")
+        lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{request.series}")
         packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
     if not packages.resolve().is_relative_to(scratch.resolve()):
         raise FileFault(bundle / entry.interpreter, OSError("leads out of itself"))
-    _install(bundle, script, entry, str(runtime), packages, scratch / "uv-cache", wheels=bundle / "wheels")
+    _install(bundle, script, entry, str(request), packages, scratch / "uv-cache", wheels=bundle / "wheels")
     if entry.system != "Windows":
         complete(scratch / _PYTHON, packages, [bundle / "wheels" / name for name in entry.wheels[script]])
     files.pack(scratch / _PYTHON, path, _PYTHON)

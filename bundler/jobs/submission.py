@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bundler import design
+from bundler.bundle.verify import read_strategy
 from bundler.errors import Damaged, Faults, JobFault, NotPublished, ScriptFault, attempt_all
-from bundler.manifest import SUMS
-from bundler.script import read_script
-from bundler.settings import Parameter, Settings, settings_of
-from bundler.verify import EXEC_SCRIPT, read_manifest, read_strategy
+from bundler.jobs import sweep
+from bundler.layout import EXEC_SCRIPT, SUMS
+from bundler.manifest_reader import read_manifest
+from bundler.sources.script import read_script
+from bundler.sources.tool_table import Parameter, Settings, settings_of
 from wheelhouse import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.design import Row
+    from bundler.jobs.sweep import Row
     from bundler.manifest import Manifest
 
 APPLICATION = "uv"
@@ -117,7 +118,7 @@ def compose(publication: Path, rows: Sequence[Row], options: Options, *, values:
         for name, about in zip(names, said, strict=True)
     )
     declared = _merged([parameter for about in said for parameter in about.parameters])
-    defined = design.parameters(rows, declared) if values else []
+    defined = sweep.parameters(rows, declared) if values else []
     return Submission(
         publication=publication.name,
         exec_script=_exec_script(publication),
@@ -127,7 +128,7 @@ def compose(publication: Path, rows: Sequence[Row], options: Options, *, values:
         files=_files(steps, given) if values else {},
         parameters=tuple(defined),
         output_parameters=_merged([parameter for about in said for parameter in about.output_parameters]),
-        rows=design.complete(rows, {parameter.name: parameter for parameter in defined}),
+        rows=sweep.complete(rows, {parameter.name: parameter for parameter in defined}),
     )
 
 

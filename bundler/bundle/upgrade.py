@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bundler.errors import Faults, NothingToUpgrade, NotInBundle, ScriptFault
-from bundler.verify import read_manifest
+from bundler.manifest_reader import read_manifest
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.manifest import Manifest
-    from bundler.script import Script
+    from bundler.sources.script import Script
     from wheelhouse.target import Target
 
 

@@ -7,9 +7,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from bundler import manifest as manifests
-from bundler.consistency import require_consistent
-from bundler.errors import Damaged, ManifestFault, NotABundle
+from bundler.bundle.consistency import require_consistent
+from bundler.errors import Damaged, ManifestFault
+from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
+from bundler.manifest_reader import read_manifest
 from wheelhouse import files
 from wheelhouse.errors import FileFault
 from wheelhouse.files import safe_path
@@ -20,28 +21,12 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
 
-EXEC_SCRIPT = "exec_script.py"
-PUBLICATION = "publication.json"
-COLLECTOR = "cache_gc.py"
-# That of a publication describes a publication, so its SHA256SUMS vouches for it and not the manifest.
-README = "README.txt"
 _NOT_PLAIN = -1
 # What a publication has on top and its manifest, which is the bundle's, does not know of.
 _ON_TOP = (EXEC_SCRIPT, PUBLICATION, COLLECTOR)
-# Where a publication keeps caches and environments.
-ARCHIVES = "archives/"
 _THREADS = 4
 # As for the manifest: more is an attack on memory.
 _SUMS_LIMIT = 64 << 20
-
-
-def read_manifest(folder: Path, expected: str = "bundle or publication") -> Manifest:
-    """Return the manifest in `folder`; raise `NotABundle`, `ManifestFault`, `NewerFormat`."""
-    with files.explained(folder):
-        try:
-            return manifests.load(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotABundle(folder, expected) from None
 
 
 def verify(folder: Path) -> Manifest:
@@ -54,20 +39,20 @@ def verify(folder: Path) -> Manifest:
     listed = {file.path: file for file in manifest.files}
     with files.explained(folder):
         present = dict(_walk(folder))
-    vouched = _sums(folder / manifests.SUMS) if present.get(manifests.SUMS, _NOT_PLAIN) != _NOT_PLAIN else {}
+    vouched = _sums(folder / SUMS) if present.get(SUMS, _NOT_PLAIN) != _NOT_PLAIN else {}
     digests = {path: file.sha256 for path, file in listed.items()}
-    digests |= {path: digest for path, digest in vouched.items() if path == manifests.NAME}
+    digests |= {path: digest for path, digest in vouched.items() if path == MANIFEST}
     if EXEC_SCRIPT in vouched:
         digests |= {path: vouched.get(path, "") for path in (*_ON_TOP, *({README} & vouched.keys()))}
         digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
-    missing = {path for path in (*digests, manifests.SUMS) if path not in present}
-    foreign = set(present) - set(digests) - {manifests.NAME, manifests.SUMS}
+    missing = {path for path in (*digests, SUMS) if path not in present}
+    foreign = set(present) - set(digests) - {MANIFEST, SUMS}
     readme = {README} if EXEC_SCRIPT in vouched else set()
     changed = {path for path, file in listed.items() if present.get(path, file.size) != file.size} - readme
-    changed |= {path for path in (*digests, manifests.SUMS) if present.get(path) == _NOT_PLAIN}
+    changed |= {path for path in (*digests, SUMS) if present.get(path) == _NOT_PLAIN}
     # SHA256SUMS must name all files and no other, and only it vouches for the manifest.
-    if manifests.SUMS in present and (vouched != digests or manifests.NAME not in vouched):
-        changed.add(manifests.SUMS)
+    if SUMS in present and (vouched != digests or MANIFEST not in vouched):
+        changed.add(SUMS)
     whole = [path for path in digests if path in present and path not in changed]
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
@@ -92,7 +77,7 @@ def foreign_files(folder: Path) -> set[str]:
     """Return the files in `folder` that no bundle of ours holds; raise what `read_manifest` raises."""
     ours = {file.path for file in read_manifest(folder).files}
     with files.explained(folder):
-        return {path for path, _ in _walk(folder)} - ours - {manifests.NAME, manifests.SUMS}
+        return {path for path, _ in _walk(folder)} - ours - {MANIFEST, SUMS}
 
 
 def _sums(path: Path) -> dict[str, str]:
@@ -100,7 +85,7 @@ def _sums(path: Path) -> dict[str, str]:
     data = files.read_plain(path, _SUMS_LIMIT)
     lines = data.decode(errors="replace").split("\n")[:-1]
     found = {line[66:]: line[:64] for line in lines}
-    return found if manifests.sums(found) == data else {}
+    return found if sums(found) == data else {}
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.quantity import counted, parse_duration, parse_size
+from bundler.units import counted, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

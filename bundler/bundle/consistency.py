@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.errors import Inconsistent
-from bundler.manifest import target_files
+from bundler.layout import target_files
 from wheelhouse import files, toml
 from wheelhouse.index import Link, project_page, root_page
 from wheelhouse.wheel import parse_filename

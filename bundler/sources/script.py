@@ -12,11 +12,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import SameName, ScriptFault
-from bundler.manifest import target_files
+from bundler.layout import target_files
 from wheelhouse import toml, uv_settings
 from wheelhouse.errors import redacted
 from wheelhouse.files import read_input, safe_path
-from wheelhouse.lock import lock_path
+from wheelhouse.locks import lock_path
 from wheelhouse.resolution import Wanted
 
 if TYPE_CHECKING:

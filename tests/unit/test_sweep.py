@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.design import complete, parameters, read_table, sweep
 from bundler.errors import DesignFault
-from bundler.settings import Parameter
+from bundler.jobs.sweep import complete, parameters, read_table, sweep
+from bundler.sources.tool_table import Parameter
 
 
 def test_a_sweep_has_both_ends_and_no_rounding_dust() -> None:

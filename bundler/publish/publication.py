@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from bundler import manifest as manifests
+from bundler.bundle.readme import readme
+from bundler.bundle.verify import verify
 from bundler.errors import BundlerError, Damaged, NeedsInterpreter, NoBundle, SeenElsewhere
-from bundler.execution import archive_path, collector, describe, render, to_json
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
+from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.readme import readme
-from bundler.verify import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README, read_manifest, verify
+from bundler.publish.execution import archive_path, collector, describe, render, to_json
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
@@ -37,7 +38,7 @@ _BASE = "base"
 def bundles_in(folder: Path) -> list[Path]:
     """Return the one bundle in `folder`; raise `NoBundle` where there is none or more."""
     with files.explained(folder):
-        found = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / manifests.NAME).is_file()]
+        found = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / MANIFEST).is_file()]
     if len(found) != 1:
         raise NoBundle(folder.absolute(), found)
     return found
@@ -63,7 +64,7 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
             raise SeenElsewhere(destination.path, seen_at)
         base = yield from publish(bundle, destination, seen_at, _BASE)
     # The execution script holds the path, so the same bundle seen at two places makes two publications.
-    identity = (bundle / manifests.NAME).read_bytes() + render(describe(manifest, seen_at, strategy))
+    identity = (bundle / MANIFEST).read_bytes() + render(describe(manifest, seen_at, strategy))
     kind = "-base" if strategy == _BASE else ""
     name = f"{manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
     place = destination.publications / name
@@ -123,7 +124,7 @@ def _copy(
     (folder / "wheels").mkdir()
     for wheel in wheels:
         put(wheel, folder / "wheels" / wheel.name)
-    for path in [*(file.path for file in manifest.files if not file.path.startswith("wheels/")), manifests.NAME]:
+    for path in [*(file.path for file in manifest.files if not file.path.startswith("wheels/")), MANIFEST]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle / path, folder / path)
 
@@ -131,9 +132,9 @@ def _copy(
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
     """Write SHA256SUMS, check all that was copied, in case the bundle changed under our hands, and forbid writing."""
     digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
-    on_top = (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, manifests.NAME)
+    on_top = (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, MANIFEST)
     digests |= {name: files.sha256(folder / name) for name in on_top}
-    files.write(folder / manifests.SUMS, manifests.sums(digests))
+    files.write(folder / SUMS, sums(digests))
     verify(folder)
     for file in folder.rglob("*"):
         if file.is_file():
@@ -142,7 +143,7 @@ def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None
 
 def _archive(base: Path, folder: Path, script: str, target: TargetEntry, strategy: str) -> dict[str, str]:
     """Make the archive of `script` on `target` in the publication `folder`; return its digest by its path."""
-    from bundler.archives import pack_cache, pack_environment  # these need uv, which the far side may not have
+    from bundler.publish.archives import pack_cache, pack_environment  # these need uv, which the far side may not have
 
     path = archive_path(script, target)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,188 @@
+"""Reading a manifest, which is hostile until parsed."""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+import stat
+import unicodedata
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bundler.errors import ManifestFault, NewerFormat, NotABundle
+from bundler.layout import MANIFEST, README, target_files
+from bundler.manifest import FORMAT, File, Manifest, ScriptEntry, TargetEntry
+from wheelhouse import files
+from wheelhouse.files import safe_path
+from wheelhouse.target import PLATFORMS
+from wheelhouse.wheel import parse_filename
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# More than any file system holds.
+_SIZE_LIMIT = 1 << 63
+# A manifest has about 300 bytes a file; more than this is an attack on memory.
+_LIMIT = 64 << 20
+_T = TypeVar("_T")
+
+
+def read_manifest(folder: Path, expected: str = "bundle or publication") -> Manifest:
+    """Return the manifest of the bundle or publication in `folder`; `expected` is for messages.
+
+    Raises `NotABundle`, `ManifestFault`, `NewerFormat`, `FileFault`.
+    """
+    path = folder / MANIFEST
+    with files.explained(folder):
+        try:
+            status = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotABundle(folder, expected) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise ManifestFault(path, "is no plain file")
+        if status.st_size > _LIMIT:
+            raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+        return parse(files.read_plain(path, _LIMIT), path)
+
+
+def parse(data: bytes, path: Path) -> Manifest:
+    """Parse manifest.json, trusting nothing in it; `path` is for messages. Raises `ManifestFault`, `NewerFormat`."""
+    if len(data) > _LIMIT:
+        raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+    try:
+        tables = json.loads(data)
+        found = tables["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ManifestFault(path, "is no manifest") from None
+    if found != FORMAT:
+        if isinstance(found, int) and found > FORMAT:
+            raise NewerFormat(path, found, FORMAT)
+        raise ManifestFault(path, f"names the unknown format {found!r}")
+    try:
+        manifest = Manifest(
+            name=_matching(_PLAIN, tables["name"]),
+            scripts=tuple(_script(table) for table in _typed(list, tables["scripts"])),
+            targets=tuple(_target(table) for table in _typed(list, tables["targets"])),
+            files=tuple(_file(table) for table in _typed(list, tables["files"])),
+        )
+        _check(manifest)
+    except KeyError as fault:
+        raise ManifestFault(path, f"lacks {fault}") from None
+    except (TypeError, ValueError) as fault:
+        raise ManifestFault(path, str(fault)) from None
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Check what holds between the parts; raise `KeyError`, `ValueError`."""
+    folded = [unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files]
+    if len(set(folded)) != len(folded):
+        raise ValueError("names the same file twice")
+    paths = {file.path for file in manifest.files}
+    scripts = [script.name for script in manifest.scripts]
+    if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
+        raise ValueError("names no script, no target, or a script twice")
+    if len({target.name for target in manifest.targets}) != len(manifest.targets):
+        raise ValueError("names a target twice")
+    used: set[str] = set()
+    for target in manifest.targets:
+        used |= _check_target(manifest, target, paths)
+    unused = {path for path in paths - used if not path.startswith("locks/") and path != README}
+    if unused:
+        raise ValueError(f"lists {min(unused)!r}, which no target needs")
+
+
+def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> set[str]:
+    """Check that the bundle holds what `target` needs, under the digests given elsewhere; return all that is for it.
+
+    Raises `ValueError`.
+    """
+    scripts = {script.name: script.sha256 for script in manifest.scripts}
+    if target.platform not in PLATFORMS:
+        raise ValueError(f"names the platform {target.platform!r}, which this bundler does not know")
+    if set(target.wheels) != set(scripts):
+        raise ValueError(f"does not say what each script installs on {target.name}")
+    needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
+    needed |= {f"{target.folder()}/{made}" for name in scripts for made in target_files(name)}
+    needed |= {path for path in (target.uv, target.interpreter) if path}
+    if needed - paths:
+        raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
+    for name, sha256 in scripts.items():
+        if manifest.file(f"{target.folder()}/{name}").sha256 != sha256:
+            raise ValueError(f"gives two digests for {name!r}")
+    simple = f"{target.folder()}/simple/"
+    projects = {parse_filename(name)[0] for names in target.wheels.values() for name in names}
+    return needed | {f"{simple}index.html", *(f"{simple}{project}/index.html" for project in projects)}
+
+
+def _script(table: Any) -> ScriptEntry:
+    name = _typed(str, table["name"])
+    if not safe_path(name) or "/" in name:
+        raise ValueError(f"names the script {name!r}, which is no plain file name")
+    return ScriptEntry(
+        name=name,
+        sha256=_matching(_SHA256, table["sha256"]),
+        requires_python=_typed(str, table["requires-python"]),
+        dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
+        lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
+        resolved_with=tuple(_typed(str, each) for each in _typed(list, table.get("resolved-with", []))),
+    )
+
+
+def _target(table: Any) -> TargetEntry:
+    libc = table["libc"]
+    if libc is not None:
+        name, major, minor = _typed(list, libc)
+        libc = (_typed(str, name), _typed(int, major), _typed(int, minor))
+    return TargetEntry(
+        name=_matching(_PLAIN, table["name"]),
+        python=_matching(re.compile(r"(pypy)?3\.[0-9]{1,2}(\.[0-9]{1,2})?t?"), table["python"]),
+        platform=_matching(_PLAIN, table["platform"]),
+        system=_matching(re.compile("Linux|Windows|Darwin"), table["system"]),
+        machine=_typed(str, table["machine"]),
+        libc=libc,
+        wheels={
+            _typed(str, script): tuple(_wheel_name(name) for name in _typed(list, names))
+            for script, names in _typed(dict, table["wheels"]).items()
+        },
+        uv=None if table["uv"] is None else _typed(str, table["uv"]),
+        interpreter=None if table["interpreter"] is None else _typed(str, table["interpreter"]),
+    )
+
+
+def _wheel_name(value: Any) -> str:
+    parse_filename(_typed(str, value))
+    return str(value)
+
+
+def _file(table: Any) -> File:
+    path = _typed(str, table["path"])
+    folder, _, filename = path.partition("/")
+    if not safe_path(path) or (path != README and folder not in ("targets", "wheels", "pythons", "locks")):
+        raise ValueError(f"names the file {path!r}, which has no place in a bundle")
+    if folder == "wheels":
+        parse_filename(filename)
+    size = _typed(int, table["size"])
+    if not 0 <= size < _SIZE_LIMIT:
+        raise ValueError(f"gives {path!r} the size {size}")
+    origin = table["origin"]
+    return File(
+        path=path,
+        size=size,
+        sha256=_matching(_SHA256, table["sha256"]),
+        origin=None if origin is None else _typed(str, origin),
+    )
+
+
+def _typed(kind: type[_T], value: Any) -> _T:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"holds {reprlib.repr(value)} where a {kind.__name__} belongs")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
+    if not pattern.fullmatch(_typed(str, value)):
+        raise ValueError(f"holds the malformed value {reprlib.repr(value)}")
+    return str(value)

@@ -1,0 +1,39 @@
+"""Manifests of small bundles."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import strategies as st
+
+from bundler.layout import target_files
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
+
+_A, _B = "a" * 64, "b" * 64
+
+# What a script may be called on any system.
+SCRIPT_NAMES = st.text(
+    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1
+).filter(lambda name: name not in (".", "..") and not re.match("[A-Za-z]:", name))
+
+
+def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl") -> Manifest:
+    target = TargetEntry(
+        name="3.12-x86_64-manylinux_2_28",
+        python="3.12",
+        platform="x86_64-manylinux_2_28",
+        system="Linux",
+        machine="x86_64",
+        libc=("glibc", 2, 28),
+        wheels={script: (wheel,)},
+    )
+    files = (
+        File(path=f"targets/{target.name}/{script}", size=1, sha256=_A),
+        File(path=f"targets/{target.name}/{script}.lock", size=1, sha256=_B),
+        File(path=f"targets/{target.name}/{target_files(script)[2]}", size=1, sha256=_B),
+        File(path=f"wheels/{wheel}", size=1, sha256=_B, origin="https://x.test/a.whl"),
+    )
+    entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))
+    return Manifest(
+        name="solve", scripts=(entry,), targets=(target,), files=tuple(sorted(files, key=lambda file: file.path))
+    )
