@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import process, uv
+from wheelhouse.errors import UvFailed
 from wheelhouse.process import CalledProcessError
 from wheelhouse.secrets import build_environment, hidden, secret_values
 from wheelhouse.unpack import unpack
@@ -57,7 +58,7 @@ def _unpacked(sdist: Path, folder: Path) -> Path:
 
 def _made(folder: Path, python: str) -> Path:
     """Return the interpreter of a new environment."""
-    _require(uv.make_environment(folder, python))
+    uv.make_environment(folder, python)
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
@@ -77,13 +78,7 @@ def _built(
 
 def _install(interpreter: Path, requirements: Collection[str], indexes: Mapping[str, str]) -> None:
     if requirements:
-        _require(uv.install_into(interpreter, sorted(requirements), interpreter.parent, indexes))
-
-
-def _require(done: tuple[int, str, str]) -> None:
-    code, _, err = done
-    if code:
-        raise BackendFailed(err)
+        uv.install_into(interpreter, sorted(requirements), interpreter.parent, indexes)
 
 
 @contextlib.contextmanager
@@ -97,5 +92,7 @@ def _explained(secrets: set[str]) -> Iterator[None]:
         inner = getattr(fault, "exception", None)
         printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(fault)
         raise BackendFailed(hidden(printed, secrets)) from None
+    except UvFailed as fault:
+        raise BackendFailed(hidden(fault.words, secrets)) from None
     except BackendFailed as fault:
         raise BackendFailed(hidden(str(fault), secrets)) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
@@ -191,15 +191,25 @@ class Misfit:
 
 
 class NoWheels(WheelhouseError):
-    """Packages of which no wheel fits a target; `can_build` says whether what is compiled here would."""
+    """Packages of which no wheel fits a target; `can_build` says whether what is compiled here would.
+
+    `versions` are those of all that the target needs, by project; `words` are what a resolver says of it.
+    """
 
     def __init__(
-        self, subject: str, target: str, misfits: Sequence[Misfit], words: str = "", *, can_build: bool = False
+        self,
+        subject: str,
+        target: str,
+        misfits: Sequence[Misfit],
+        versions: Mapping[str, str],
+        *,
+        can_build: bool = False,
     ) -> None:
         self.subject = subject
         self.target = target
         self.misfits = sorted(misfits, key=lambda misfit: (misfit.project, misfit.version))
-        self.words = words.strip()
+        self.versions = versions
+        self.words = ""
         self.can_build = can_build
 
     def __str__(self) -> str:
@@ -208,7 +218,7 @@ class NoWheels(WheelhouseError):
         count = "1 package" if len(names) == 1 else f"{len(names)} packages"
         lines = [f"{self.subject}: no wheel of {count} fits {self.target}:"]
         lines += [f"  {name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)]
-        lines += _quoted(self.words)
+        lines += _quoted(self.words.strip())
         return "\n".join([*lines, *(f"hint: {hint}" for hint in self.hints())])
 
     def hints(self) -> list[str]:

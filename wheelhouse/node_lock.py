@@ -10,7 +10,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import toml, uv
-from wheelhouse.errors import UvFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +36,7 @@ def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
             f'version = "{pin.wheel.version}"',
         ]
     script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
-    code, _, err = uv.lock(script)
-    if code:
-        raise UvFailed(f"{script.name}: uv could not lock it for {target}.", err)
+    uv.lock(script, f"{script.name}: uv could not lock it for {target}.")
 
 
 def requirement(pin: Pin) -> str:

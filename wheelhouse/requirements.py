@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import files, uv, uv_settings
-from wheelhouse.errors import UnusableLock
-from wheelhouse.resolution import Wanted, compiled, from_uv, preferences, write_project
+from wheelhouse.errors import UnusableLock, UvFailed
+from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_project
 from wheelhouse.target import environment_markers
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from packaging.pylock import Pylock
 
-    from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
 # A name, an option, a URL, a path, a comment or nothing, as far as the first characters tell.
@@ -45,11 +44,12 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     variables = write_project(nothing, project, environment_markers(targets, SpecifierSet()), around)
     oldest = min((target.request.minor for target in targets), key=Version)
     lock = preferences(folder, keep)
-    code, _, err = uv.compile_universal(path.absolute(), lock, python=oldest, settings=project, env=variables)
-    out = "" if code else lock.read_text(encoding="utf-8")
-    found = from_uv(path.name, code, out, err, targets, base=folder)
-    pylock = replace(found.pylock, requires_python=None, environments=None)
-    return replace(found, pylock=only_hashed(path.name, pylock, hashes(path)))
+    try:
+        pylock = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=variables)
+    except UvFailed as fault:
+        raise plainly(fault, path.name, targets) from None
+    pylock = only_hashed(path.name, replace(pylock, requires_python=None, environments=None), hashes(path))
+    return Resolution(subject=path.name, pylock=pylock, locked=False, base=folder)
 
 
 def resolve_for(path: Path, target: Target, folder: Path, keep: Sequence[str] = ()) -> Resolution:

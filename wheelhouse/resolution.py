@@ -6,20 +6,20 @@ import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from packaging.pylock import Pylock, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse import toml, uv, uv_settings
-from wheelhouse.errors import UnusableLock, UvFailed
+from wheelhouse.errors import UvFailed
 from wheelhouse.target import environment_markers
 from wheelhouse.uv_words import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from packaging.pylock import Pylock
 
     from wheelhouse.target import Target
 
@@ -71,36 +71,40 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
     if keep:
         lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": _pins(keep, source={"registry": "none"})}
         (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
-    code, out, err = uv.export(folder, env=variables)
-    if code and len(environments) > 1:
-        raise _failure_of_each(wanted, targets, folder, environments, err)
-    found = from_uv(wanted.subject, code, out, err, targets, base=folder)
-    return replace(found, pylock=replace(found.pylock, requires_python=wanted.requires_python, environments=None))
+    try:
+        pylock = uv.export(wanted.subject, folder, env=variables)
+    except UvFailed as fault:
+        if len(environments) > 1:
+            raise _failure_of_each(wanted, targets, folder, environments, fault) from None
+        raise plainly(fault, wanted.subject, targets) from None
+    pylock = replace(pylock, requires_python=wanted.requires_python, environments=None)
+    return Resolution(subject=wanted.subject, pylock=pylock, locked=False, base=folder)
 
 
 def _failure_of_each(
-    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], err: str
+    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], first: UvFailed
 ) -> UvFailed:
-    """Return why each of `environments` cannot be resolved on its own: uv stops at the first, with `err`."""
+    """Return why each of `environments` cannot be resolved on its own: uv stops at the `first`."""
     names: dict[str, list[str]] = {}
     for number, environment in enumerate(environments):
         alone = folder / f"alone-{number}"
         alone.mkdir()
-        code, _, words = uv.export(
-            alone, env=write_project(wanted, alone, [environment], uv_settings.working_settings())
-        )
-        if code:
+        variables = write_project(wanted, alone, [environment], uv_settings.working_settings())
+        try:
+            uv.export(wanted.subject, alone, env=variables)
+        except UvFailed as fault:
             here = [
                 target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
             ]
             name = " and ".join(map(str, here))
-            names.setdefault(plain_words(words, _NAME, wanted.subject, here).replace(name, "{}"), []).append(name)
+            names.setdefault(plainly(fault, wanted.subject, here).words.replace(name, "{}"), []).append(name)
     told = [text.replace("{}", ", ".join(those)) for text, those in names.items()]
-    return _unresolved(wanted.subject, "\n".join(told) or plain_words(err, _NAME, wanted.subject, targets))
+    return UvFailed(first.headline, "\n".join(told)) if told else plainly(first, wanted.subject, targets)
 
 
-def _unresolved(subject: str, words: str) -> UvFailed:
-    return UvFailed(f"{subject}: uv could not resolve its dependencies", words)
+def plainly(fault: UvFailed, subject: str, targets: Sequence[Target]) -> UvFailed:
+    """Return `fault` of uv with `subject` in terms of `targets` and without invented names."""
+    return UvFailed(fault.headline, plain_words(fault.words, _NAME, subject, targets), fault.hint)
 
 
 def resolve_for(
@@ -121,9 +125,10 @@ def _check_settings(wanted: Wanted, folder: Path) -> None:
     """Raise `UvFailed` where uv refuses the settings in a script, which may hold less than those of a project."""
     script = folder / "settings.py"
     script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.settings)}}), encoding="utf-8")
-    code, _, err = uv.export_script(script, offline=True)
-    if code:
-        raise UvFailed(f"{wanted.subject}: uv refuses its [tool.uv].", err)
+    try:
+        uv.export_script(script, offline=True)
+    except UvFailed as fault:
+        raise UvFailed(f"{wanted.subject}: uv refuses its [tool.uv].", fault.words) from None
 
 
 def write_project(
@@ -173,12 +178,14 @@ def compiled(
     variables: Mapping[str, str],
 ) -> Resolution:
     """Resolve `source`, a pyproject.toml or a requirements file, for `target` alone, wheels only; raise `UvFailed`."""
-    lock = preferences(folder, keep)
-    code, _, err = uv.compile_for(
-        source, lock, python=target.python, platform=target.platform.name, prerelease=prerelease, env=variables
-    )
-    out = "" if code else lock.read_text(encoding="utf-8")
-    return from_uv(subject, code, out, err, [target], base=folder)
+    lock, platform = preferences(folder, keep), target.platform.name
+    try:
+        pylock = uv.compile_for(
+            subject, source, lock, python=target.python, platform=platform, prerelease=prerelease, env=variables
+        )
+    except UvFailed as fault:
+        raise plainly(fault, subject, [target]) from None
+    return Resolution(subject=subject, pylock=pylock, locked=False, base=folder)
 
 
 def preferences(folder: Path, keep: Sequence[str]) -> Path:
@@ -188,41 +195,3 @@ def preferences(folder: Path, keep: Sequence[str]) -> Path:
         lock = {"lock-version": "1.0", "created-by": "wheelhouse", "packages": _pins(keep)}
         path.write_text(toml.dumps(lock), encoding="utf-8")
     return path
-
-
-def from_uv(subject: str, code: int, out: str, err: str, targets: Sequence[Target], *, base: Path) -> Resolution:
-    """Return what uv found for `subject`; raise `UvFailed` in terms of `targets`, `UnusableLock`."""
-    if code:
-        raise _unresolved(subject, plain_words(err, _NAME, subject, targets))
-    return Resolution(subject=subject, pylock=parse(out, subject), locked=False, base=base)
-
-
-def parse(text: str, subject: str) -> Pylock:
-    """Parse a pylock.toml; what an index calls its files may break the rules of PEP 751. Raises `UnusableLock`."""
-    try:
-        tables = toml.loads(text)
-        _check_places(tables)
-        pylock = Pylock.from_dict(tables)
-    except (PylockValidationError, ValueError) as fault:
-        raise UnusableLock(subject, [str(fault)]) from fault
-    local = [
-        f"{package.name}: its index {package.index} names a file of this machine"
-        for package in pylock.packages
-        for url in [*(wheel.url for wheel in package.wheels or ()), package.sdist.url if package.sdist else None]
-        if (package.index or "").startswith(("http:", "https:")) and (url or "").startswith("file:")
-    ]
-    if local:
-        raise UnusableLock(subject, local)
-    return pylock
-
-
-def _check_places(value: object) -> None:
-    """Raise `ValueError` for what no system takes in a path, and for a URL that is none, anywhere in `value`."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError(f"{value!r} holds a null character")
-        if "://" in value:
-            urlsplit(value)
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            _check_places(each)

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.errors import UvFailed, UvMissing
+from wheelhouse.pylock import parse
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from packaging.pylock import Pylock
 
 # Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
 # Run from the folder of what is compiled: uv reads [tool.uv] of a pyproject.toml only from there.
@@ -39,7 +42,7 @@ def executable() -> str:
         return found
 
 
-def call(
+def _call(
     arguments: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
     """Run uv with `arguments`; return exit code, standard output and error, without known secrets.
@@ -55,57 +58,91 @@ def call(
     return code, out, hidden(err, secret_values({**os.environ, **more}))
 
 
-def export(folder: Path, *, env: Mapping[str, str]) -> tuple[int, str, str]:
-    """Resolve the project in `folder` and print its lock as pylock.toml (PEP 751); its uv.lock is written there."""
-    return call(_EXPORT, cwd=folder, env=env)
+def _output(
+    failure: str,
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Return what uv prints; raise `UvFailed` with the sentence `failure` and uv's words."""
+    code, out, err = _call(arguments, cwd=cwd, env=env)
+    if code:
+        raise UvFailed(failure, err)
+    return out
 
 
-def export_script(
-    script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False
-) -> tuple[int, str, str]:
-    """Print the lock of `script` as pylock.toml (PEP 751).
+def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
+    """Resolve the project in `folder`, which stands for `subject`; its uv.lock is written there.
+
+    Raises `UvFailed`, `UnusableLock`.
+    """
+    return parse(_output(unresolved(subject), _EXPORT, cwd=folder, env=env), subject)
+
+
+def export_script(script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False) -> Pylock:
+    """Return the lock of `script`; raise `UvFailed`, `UnusableLock`.
 
     `locked` fails unless the lock beside the script fits it, `frozen` does not look whether it does; without both it is
     resolved, for all platforms, and nothing is written.
     """
     # Absolute, so that a name with a leading dash is no option.
     flags = [f"--{name}" for name, given in (("locked", locked), ("frozen", frozen), ("offline", offline)) if given]
-    return call([*_EXPORT, "--script", script.absolute(), *flags])
+    return parse(_output(unresolved(script.name), [*_EXPORT, "--script", script.absolute(), *flags]), script.name)
+
+
+def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Pylock:
+    """Return the uv.lock of the project in `folder`, without its development groups; raise `UvFailed`, `UnusableLock`.
+
+    Fails unless the lock fits the project; with `frozen` uv does not look whether it does.
+    """
+    arguments = [*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"]
+    return parse(_output(unresolved(subject), arguments, cwd=folder), subject)
+
+
+def unresolved(subject: str) -> str:
+    """Return the sentence for a failure of uv to resolve `subject`."""
+    return f"{subject}: uv could not resolve its dependencies"
 
 
 def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
     """Return what `uv lock` would change in a lock that no longer fits, in uv's words; nothing is written."""
-    _, _, err = call(["lock", "--dry-run", "--python", sys.executable, *where], cwd=cwd)
+    _, _, err = _call(["lock", "--dry-run", "--python", sys.executable, *where], cwd=cwd)
     return "\n".join(line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update ")))
 
 
-def export_project(folder: Path, *, frozen: bool = False) -> tuple[int, str, str]:
-    """Print the uv.lock of the project in `folder`, without its development groups, as pylock.toml.
-
-    Fails unless the lock fits the project; with `frozen` uv does not look whether it does.
-    """
-    return call([*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"], cwd=folder)
-
-
 def compile_universal(
-    source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
-) -> tuple[int, str, str]:
-    """Resolve a requirements.txt for Python `python` or newer into `pylock`, a pylock.toml.
+    subject: str, source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
+) -> Pylock:
+    """Resolve a requirements.txt for Python `python` or newer, by way of the file `pylock`.
 
     The environments and other settings are those of the project in the folder `settings`. The versions of a lock that
-    is there already are kept as far as they can be.
+    is in `pylock` already are kept as far as they can be. Raises `UvFailed`, `UnusableLock`.
     """
     options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
-    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent, env=env)
+    return _compile(subject, source, pylock, options, env)
 
 
 def compile_for(
-    source: Path, pylock: Path, *, python: str, platform: str, prerelease: str | None, env: Mapping[str, str]
-) -> tuple[int, str, str]:
+    subject: str,
+    source: Path,
+    pylock: Path,
+    *,
+    python: str,
+    platform: str,
+    prerelease: str | None,
+    env: Mapping[str, str],
+) -> Pylock:
     """Do as `compile_universal` does for one target, wheels only; `prerelease` is uv's option of that name."""
     options: list[str | Path] = [*_for_python(python), "--python-platform", platform, "--only-binary", ":all:"]
     options += ["--prerelease", prerelease] if prerelease else []
-    return call([*_COMPILE, source.name, *options, "--output-file", pylock.absolute()], cwd=source.parent, env=env)
+    return _compile(subject, source, pylock, options, env)
+
+
+def _compile(subject: str, source: Path, pylock: Path, options: Sequence[str | Path], env: Mapping[str, str]) -> Pylock:
+    arguments = [*_COMPILE, source.name, *options, "--output-file", pylock.absolute()]
+    _output(unresolved(subject), arguments, cwd=source.parent, env=env)
+    return parse(pylock.read_text(encoding="utf-8"), subject)
 
 
 def _for_python(python: str) -> list[str]:
@@ -117,64 +154,62 @@ def _for_python(python: str) -> list[str]:
     return ["--python", stand_in, "--python-version", parse_python_request(python).version]
 
 
-def lock(script: Path) -> tuple[int, str, str]:
-    """Lock `script` from the simple index `simple/` beside it, relative to its folder, without network."""
+def lock(script: Path, failure: str) -> None:
+    """Lock `script` from the simple index `simple/` beside it, relative to its folder, without network.
+
+    Raises `UvFailed` with the sentence `failure`.
+    """
     # No setting of the user's: another index, of which uv remembers the pages, would be in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
     options = ["--quiet", "--offline", "--no-config", "--default-index", "./simple", "--python", sys.executable]
     command = [executable(), "lock", *options, "--script", f"./{script.name}"]
-    return process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
+    code, _, err = process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
+    if code:
+        raise UvFailed(failure, err)
 
 
-def python_for(requires_python: str) -> tuple[int, str, str]:
-    """Print the version of the interpreter that uv would choose on this machine for `requires_python`."""
-    return call(
-        [
-            "python",
-            "find",
-            "--system",
-            "--no-project",
-            "--show-version",
-            *([requires_python] if requires_python else []),
-        ]
-    )
+def python_for(requires_python: str, failure: str) -> str:
+    """Return the version of the interpreter that uv would choose on this machine for `requires_python`.
+
+    Raises `UvFailed` with the sentence `failure`.
+    """
+    wanted = [requires_python] if requires_python else []
+    return _output(failure, ["python", "find", "--system", "--no-project", "--show-version", *wanted]).strip()
 
 
 def known_pythons(version: str) -> list[dict[str, Any]]:
-    """Return what uv knows of archives of this Python version, for all platforms."""
+    """Return what uv knows of archives of this Python version, for all platforms; raise `UvFailed`."""
     everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
-    code, out, err = call(["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version])
-    if code:
-        raise UvFailed(f"{version}: uv could not say whether it knows this Python.", err)
-    found: list[dict[str, Any]] = json.loads(out)
+    arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version]
+    found: list[dict[str, Any]] = json.loads(
+        _output(f"{version}: uv could not say whether it knows this Python.", arguments)
+    )
     return found
 
 
 def version() -> str:
     """Return the version of uv."""
-    _, out, _ = call(["--version"])
-    return out.split()[1]
+    return _output("uv could not tell its version", ["--version"]).split()[1]
 
 
-def make_environment(folder: Path, python: str) -> tuple[int, str, str]:
-    """Make a virtual environment of the interpreter or version `python` in `folder`."""
-    return call(["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
+def make_environment(folder: Path, python: str) -> None:
+    """Make a virtual environment of the interpreter or version `python` in `folder`; raise `UvFailed`."""
+    failure = f"uv could not make an environment of Python {python}"
+    _output(failure, ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
 
 
-def install_into(
-    environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]
-) -> tuple[int, str, str]:
-    """Install `requirements`, wheels only, into the environment of the interpreter `environment`."""
+def install_into(environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
+    """Install `requirements`, wheels only, into the environment of the interpreter `environment`; raise `UvFailed`."""
     # From an empty place, since uv would read the settings of a project around it.
     options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment, "--"]
-    return call(["pip", "install", *options, *requirements], cwd=cwd, env=env)
+    _output("uv could not install what a build requires", ["pip", "install", *options, *requirements], cwd=cwd, env=env)
 
 
-def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path) -> tuple[int, str, str]:
+def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:
     """Install what is `wanted`, wheels or requirements with options, into `folder` for a target of any platform.
 
-    Nothing else is installed with it, and `cache` is uv's cache.
+    Nothing else is installed with it, and `cache` is uv's cache. Raises `UvFailed` with the sentence `failure`.
     """
     arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     arguments += [*_for_python(python), "--python-platform", platform]
-    return call([*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *wanted])
+    _output(failure, [*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *wanted])

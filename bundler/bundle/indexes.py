@@ -1,4 +1,4 @@
-"""The indexes of scripts: as builds are told of them, and who may read them."""
+"""The indexes of sources: as builds are told of them, and who may read them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from bundler.sources.inputs import PIP_TOOLS
-from wheelhouse import pip_tools
 from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
-from wheelhouse.requirements import included
 from wheelhouse.uv_settings import user_settings, working_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
 
 
-def variables(scripts: Sequence[Script]) -> dict[str, str]:
-    """Return the variables that tell uv of the indexes of `scripts`, beside those that the environment has."""
+def variables(sources: Sequence[Source]) -> dict[str, str]:
+    """Return the variables that tell uv of the indexes of `sources`, beside those that the environment has."""
     words: dict[str, list[str]] = {}
-    for settings in _tables(scripts):
+    for settings in _tables(sources):
         flat = [index["url"] for index in settings.get("index", []) if index.get("format") == "flat"]
         for index in filter(_is_common, settings.get("index", [])):
             named = f"{index['name']}={index['url']}" if index.get("name") else index["url"]
@@ -40,12 +37,12 @@ def variables(scripts: Sequence[Script]) -> dict[str, str]:
     }
 
 
-def elsewhere(scripts: Sequence[Script]) -> Callable[[str], list[str]]:
+def elsewhere(sources: Sequence[Source]) -> Callable[[str], list[str]]:
     """Return what gives the indexes in which a project may be looked for, as simple indexes.
 
-    That is none for a project that a script takes from an index of its choice: others need not know that it exists.
+    That is none for a project that a source takes from an index of its choice: others need not know that it exists.
     """
-    tables = [*_tables(scripts), user_settings()]
+    tables = [*_tables(sources), user_settings()]
     found = [
         *(index["url"] for table in tables for index in filter(_is_common, table.get("index", []))),
         *(table["index-url"] for table in tables if "index-url" in table),
@@ -57,21 +54,15 @@ def elsewhere(scripts: Sequence[Script]) -> Callable[[str], list[str]]:
     return lambda project: [] if project in reserved else urls
 
 
-def credentials(scripts: Sequence[Script]) -> Credentials:
-    """Return user and password of whatever `scripts` come from."""
-    texts: list[str] = []
-    for script in scripts:
-        texts += script.dependencies
-        if script.kind == "requirements" and script.source is not None:
-            texts += included(script.source).values()
-        if PIP_TOOLS in script.resolved_with:
-            texts.append(pip_tools.settings())
-    return find_credentials([*_tables(scripts), user_settings()], texts)
+def credentials(sources: Sequence[Source]) -> Credentials:
+    """Return user and password of whatever `sources` come from."""
+    texts = [text for source in sources for text in source.texts()]
+    return find_credentials([*_tables(sources), user_settings()], texts)
 
 
-def _tables(scripts: Sequence[Script]) -> list[dict[str, Any]]:
-    """Return the settings of uv that hold for `scripts`, beside those of the user."""
-    return [*(script.uv_settings() for script in scripts), working_settings()]
+def _tables(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Return the settings of uv that hold for `sources`, beside those of the user."""
+    return [*(source.uv_settings() for source in sources), working_settings()]
 
 
 def _is_common(index: Mapping[str, Any]) -> bool:

@@ -20,15 +20,15 @@ from wheelhouse.errors import WheelhouseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
 
 _FOLDER = "origins"
 # Of one record; more is none of ours.
 _LIMIT = 1 << 20
 
 
-def require_same_scripts(output: Path, scripts: Sequence[Script], cache: Path) -> None:
-    """Raise `OtherScripts` where `output` is a bundle of other scripts than `scripts`.
+def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -> None:
+    """Raise `OtherScripts` where `output` is a bundle of other scripts than `sources`.
 
     Scripts of the same names are others if the bundle was made here, from files in other places.
     """
@@ -36,19 +36,19 @@ def require_same_scripts(output: Path, scripts: Sequence[Script], cache: Path) -
         manifest = read_manifest(output)
     except (BundlerError, WheelhouseError):
         return
-    if {entry.name for entry in manifest.scripts} != {script.name for script in scripts}:
+    if {entry.name for entry in manifest.scripts} != {source.name for source in sources}:
         raise OtherScripts(output, [entry.name for entry in manifest.scripts])
     found = _read(_record(output, cache))
-    if found.get("manifest") == _digest(output) and found["inputs"] != sources_of(scripts):
+    if found.get("manifest") == _digest(output) and found["inputs"] != paths_of(sources):
         raise OtherScripts(output, found["inputs"])
 
 
-def remember(output: Path, sources: Sequence[str], cache: Path) -> None:
-    """Remember that the bundle at the absolute path `output` was made from `sources`, and forget bundles that are gone.
+def remember(output: Path, paths: Sequence[str], cache: Path) -> None:
+    """Remember that the bundle at the absolute path `output` was made from `paths`, and forget bundles that are gone.
 
     Raises `FileFault`.
     """
-    record = {"output": str(output), "manifest": _digest(output), "inputs": list(sources)}
+    record = {"output": str(output), "manifest": _digest(output), "inputs": list(paths)}
     folder = cache / _FOLDER
     with files.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +77,6 @@ def _digest(output: Path) -> str:
     return files.sha256(output / MANIFEST)
 
 
-def sources_of(scripts: Sequence[Script]) -> list[str]:
-    """Return the absolute paths of what `scripts` were read from."""
-    return sorted(str((script.source or script.path).absolute()) for script in scripts)
+def paths_of(sources: Sequence[Source]) -> list[str]:
+    """Return the absolute paths of what `sources` were read from."""
+    return sorted(str(source.path.absolute()) for source in sources)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
 
 
-def adopt(scripts: Sequence[Script], cache: Path) -> list[str]:
+def adopt(sources: Sequence[Source], cache: Path) -> list[str]:
     """Set the environment variables that let uv reach what pip reaches; return what is worth saying of it.
 
     What uv is configured to counts more: pip's indexes are taken only where uv has none, neither in general nor, as the
-    default one, for one of `scripts`. Files that this takes lie in `cache`.
+    default one, for one of `sources`. Files that this takes lie in `cache`.
     """
     pip = read_pip_settings()
     os.environ.update(network_variables(pip))
     os.environ.update(trust_variables(cache))
     general = [working_settings(), user_settings(), system_settings()]
-    own = [script.uv_settings() for script in scripts]
+    own = [source.uv_settings() for source in sources]
     chosen = any("index-url" in each or "no-index" in each for each in own)
     chosen = chosen or any(index.get("default") for each in own for index in each.get("index", []))
     if chosen or names_index(general):

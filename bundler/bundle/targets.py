@@ -17,24 +17,24 @@ from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_pla
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
 
 
 # For questions to which the platform does not matter.
 _ANY = PLATFORMS["x86_64-manylinux_2_28"]
 
 
-def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Sequence[str]) -> list[Target]:
+def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str]) -> list[Target]:
     """Return the targets that every Python of `pythons` and every platform of `platforms` make together.
 
-    Without `platforms` it is this machine, without `pythons` the Python that uv would choose here for `scripts`.
+    Without `platforms` it is this machine, without `pythons` the Python that uv would choose here for `sources`.
     Raises `Faults` with all unknown names, `UvFailed` when this machine has no Python that the scripts allow.
     """
     known_platforms, faults = attempt_all(parse_platform, platforms)
     known_pythons, more = attempt_all(_known_pythons, pythons)
     if faults + more:
         raise Faults(faults + more)
-    chosen = [python for those in known_pythons for python in those] or [_default_python(scripts)]
+    chosen = [python for those in known_pythons for python in those] or [_default_python(sources)]
     targets = {
         Target(python=python, platform=platform)
         for platform in known_platforms or [this_platform()]
@@ -45,14 +45,14 @@ def targets_for(scripts: Sequence[Script], pythons: Sequence[str], platforms: Se
     return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
 
 
-def require_allowed(scripts: Sequence[Script], targets: Sequence[Target]) -> None:
+def require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> None:
     """Raise `Faults` with every script whose requires-python leaves out the Python of a target."""
     faults = []
-    for script in scripts:
-        refused = {target.request.version for target in targets if not target.environments(script.requires_python)}
+    for source in sources:
+        refused = {target.request.version for target in targets if not target.environments(source.requires_python)}
         if refused:
-            allowed = _allowed_python(script.requires_python)
-            faults.append(PythonRefused(script.name, str(script.requires_python), refused, allowed))
+            allowed = _allowed_python(source.requires_python)
+            faults.append(PythonRefused(source.name, str(source.requires_python), refused, allowed))
     if faults:
         raise Faults(faults)
 
@@ -125,17 +125,19 @@ def _meaning(platform: Platform) -> str:
     return f"Linux with {name} {major}.{minor} or newer, {platform.machine}"
 
 
-def _default_python(scripts: Sequence[Script]) -> str:
+def _default_python(sources: Sequence[Source]) -> str:
     # `==3.12` is meant as `==3.12.*`, see Script.warnings; uv would look for 3.12.0.
     specifiers = [
         re.sub(r"^==\s*(\d+\.\d+)$", r"==\1.*", part)
-        for script in scripts
-        for part in str(script.requires_python).split(",")
+        for source in sources
+        for part in str(source.requires_python).split(",")
     ]
-    code, out, err = uv.python_for(",".join(filter(None, specifiers)))
-    if code:
-        both = SpecifierSet(",".join(str(script.requires_python) for script in scripts if str(script.requires_python)))
+    both = SpecifierSet(",".join(str(source.requires_python) for source in sources if str(source.requires_python)))
+    names = ", ".join(source.name for source in sources)
+    try:
+        version = uv.python_for(",".join(filter(None, specifiers)), f"{names}: this machine has no Python {both}")
+    except UvFailed as fault:
         allowed = _allowed_python(both)
-        hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons one by one"
-        raise UvFailed(f"{', '.join(script.name for script in scripts)}: this machine has no Python {both}", err, hint)
-    return ".".join(out.strip().split(".")[:2])
+        fault.hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons one by one"
+        raise
+    return ".".join(version.split(".")[:2])

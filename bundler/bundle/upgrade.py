@@ -9,19 +9,18 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bundler.errors import Faults, NothingToUpgrade, NotInBundle, ScriptFault
 from bundler.manifest_reader import read_manifest
-from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.manifest import Manifest
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
     from wheelhouse.target import Target
 
 
-def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) -> list[Script]:
-    """Return `scripts` with the versions that they have in the bundle at `output`, but for those of `packages`.
+def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) -> list[Source]:
+    """Return `sources` with the versions that they have in the bundle at `output`, but for those of `packages`.
 
     Raises `NothingToUpgrade` where there is none, `Faults` with the packages that it does not hold and the
     scripts whose versions are a lock's.
@@ -29,14 +28,14 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
     if not output.exists():
         raise NothingToUpgrade(output)
     manifest = read_manifest(output)
-    found = {script.name: _versions(manifest, script.name) for script in scripts}
+    found = {source.name: _versions(manifest, source.name) for source in sources}
     upgraded = {canonicalize_name(name) for name in packages}
     held = {project for versions in found.values() for project in versions}
     faults: list[Exception] = [NotInBundle(name, output) for name in sorted(upgraded - held)]
     faults += [
-        ScriptFault(script.source or script.path, "has the versions of its lock", f"Upgrade that: {_command(script)}.")
-        for script in scripts
-        if script.lock is not None and script.kind != "requirements"
+        ScriptFault(source.path, "has the versions of its lock", f"Upgrade that: {source.upgrade_command()}.")
+        for source in sources
+        if source.locked
     ]
     if faults:
         raise Faults(faults)
@@ -44,7 +43,7 @@ def keeping(scripts: Sequence[Script], output: Path, packages: Sequence[str]) ->
         name: [f"{project}=={at}" for project in sorted(versions.keys() - upgraded) for at in sorted(versions[project])]
         for name, versions in found.items()
     }
-    return [replace(script, keep=tuple(pins[script.name])) for script in scripts]
+    return [replace(source, keep=tuple(pins[source.name])) for source in sources]
 
 
 def changes(before: Manifest, after: Manifest) -> list[str]:
@@ -58,23 +57,23 @@ def changes(before: Manifest, after: Manifest) -> list[str]:
 
 
 def settings_changes(
-    before: Manifest, scripts: Sequence[Script], targets: Sequence[Target], *, uv: bool, python: bool
+    before: Manifest, sources: Sequence[Source], targets: Sequence[Target], *, uv: bool, python: bool
 ) -> list[str]:
-    """Return, in words, how a bundle was made otherwise than one of `scripts` for `targets` is to be made now.
+    """Return, in words, how a bundle was made otherwise than one of `sources` for `targets` is to be made now.
 
     `uv` and `python` say whether it is to carry those.
     """
     found: list[str] = []
     made = {entry.name: entry for entry in before.scripts}
-    for script in scripts:
-        entry = made.get(script.name)
+    for source in sources:
+        entry = made.get(source.name)
         if entry is None:
             continue
-        now = [redacted(each) for each in script.resolved_with]
+        now = source.resolved_with
         found += [f"without {each}" for each in entry.resolved_with if each not in now]
         found += [f"with {each}" for each in now if each not in entry.resolved_with]
-        if (entry.lock_sha256 is None) != (script.lock is None):
-            found.append(f"{script.name} {'no longer follows' if script.lock is None else 'now follows'} a lock")
+        if (entry.lock_sha256 is None) != (source.lock is None):
+            found.append(f"{source.name} {'no longer follows' if source.lock is None else 'now follows'} a lock")
     old, new = [entry.name for entry in before.targets], [target.name for target in targets]
     found += [f"no longer for {name}" for name in old if name not in new]
     found += [f"now also for {name}" for name in new if name not in old]
@@ -95,8 +94,3 @@ def _versions(manifest: Manifest, script: str | None = None) -> dict[str, set[st
             for project, version, *_ in map(parse_wheel_filename, filenames if script in (None, name) else ()):
                 found.setdefault(project, set()).add(str(version))
     return found
-
-
-def _command(script: Script) -> str:
-    where = f" --script {script.name}" if script.kind == "script" else ""
-    return "make it anew" if script.kind == "pylock" else f"uv lock{where} --upgrade-package NAME"

@@ -5,23 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.consistency import index_pages
+from bundler.bundle.plan import distinct
 from bundler.bundle.readme import readme
 from bundler.layout import MANIFEST, README, SUMS, sums, target_files
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
+from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import files, node_lock
-from wheelhouse.errors import UnusableLock, redacted
+from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.sources.script import Script
+    from bundler.bundle.plan import Plan
     from wheelhouse.interpreter import Archive
-    from wheelhouse.selection import Pin
     from wheelhouse.target import Target
     from wheelhouse.wheel import Wheel
 
@@ -29,66 +27,34 @@ if TYPE_CHECKING:
 _NAME_LENGTH = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """Scripts, targets, what each script installs on each target (by the names of both), and the tools of targets."""
-
-    scripts: Sequence[Script]
-    targets: Sequence[Target]
-    installs: Mapping[tuple[str, str], Sequence[Pin]]
-    uvs: Mapping[str, Wheel] = field(default_factory=dict)
-    interpreters: Mapping[str, Archive] = field(default_factory=dict)
-
-    def wheels(self) -> list[Wheel]:
-        """Return each wheel once; raise `UnusableLock` when one name stands for different bytes."""
-        pins = (pin.wheel for pins in self.installs.values() for pin in pins)
-        return _distinct([*pins, *self.uvs.values()])
-
-    def archives(self) -> list[Archive]:
-        """Return each archive of an interpreter once."""
-        return list({archive.filename: archive for archive in self.interpreters.values()}.values())
-
-
-def _distinct(wheels: Iterable[Wheel]) -> list[Wheel]:
-    """Return each wheel once, by file name; raise `UnusableLock` when one name stands for different bytes."""
-    found: dict[str, Wheel] = {}
-    clashes = set()
-    for wheel in wheels:
-        if found.setdefault(wheel.filename, wheel).sha256 != wheel.sha256:
-            clashes.add(f"{wheel.filename} comes from two places with different bytes")
-    if clashes:
-        raise UnusableLock("The scripts together", clashes)
-    return [found[filename] for filename in sorted(found)]
-
-
-def write_target(folder: Path, target: Target, contents: Contents) -> None:
+def write_target(folder: Path, target: Target, plan: Plan) -> None:
     """Write what `target` installs: the simple index, and each script with its lock."""
     place = folder / "targets" / target.name
-    pins = {script.name: contents.installs[script.name, target.name] for script in contents.scripts}
-    wheels = _distinct(pin.wheel for each in pins.values() for pin in each)
+    pins = {source.name: plan.installs[source.name, target.name] for source in plan.sources}
+    wheels = distinct(pin.wheel for each in pins.values() for pin in each)
     for path, page in index_pages({wheel.filename: wheel.sha256 for wheel in wheels}).items():
         files.write(place / "simple" / path, page)
-    for script in contents.scripts:
-        name, _, pylock = target_files(script.name)
+    for source in plan.sources:
+        name, _, pylock = target_files(source.name)
         node_lock.write_node_lock(place / name, pins[name], target)
-        files.write(place / name, script.data)
+        files.write(place / name, source.data)
         files.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
 
 
-def write_manifest(folder: Path, contents: Contents) -> Manifest:
+def write_manifest(folder: Path, plan: Plan) -> Manifest:
     """Write README.txt, manifest.json and SHA256SUMS of the bundle whose other files lie in `folder`."""
     manifest = Manifest(
-        name=_plain(contents.scripts[0].path.stem),
-        scripts=tuple(script_entry(script) for script in contents.scripts),
-        targets=tuple(_target_entry(target, contents) for target in contents.targets),
+        name=_plain(Path(plan.sources[0].name).stem),
+        scripts=tuple(source.entry() for source in plan.sources),
+        targets=tuple(_target_entry(target, plan) for target in plan.targets),
         files=(),
     )
     files.write(folder / README, readme(manifest))
-    for script in contents.scripts:
-        if script.lock is not None:
-            _keep_evidence(script, folder)
-    entries = [_fetched(folder, f"wheels/{wheel.filename}", wheel) for wheel in contents.wheels()]
-    entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in contents.archives()]
+    for source in plan.sources:
+        if source.lock is not None:
+            _keep_evidence(source.name, source.lock, folder)
+    entries = [_fetched(folder, f"wheels/{wheel.filename}", wheel) for wheel in plan.wheels()]
+    entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in plan.archives()]
     entries += [
         File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=files.sha256(path))
         for path in [folder / README, *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
@@ -102,17 +68,16 @@ def write_manifest(folder: Path, contents: Contents) -> Manifest:
     return manifest
 
 
-def _keep_evidence(script: Script, folder: Path) -> None:
-    """Write the lock that dictated `script` into the bundle, byte for byte, unless it holds a secret.
+def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
+    """Write the lock that dictated the source `name` into the bundle, byte for byte, unless it holds a secret.
 
     Not beside the script: there uv would follow the URLs in it, and fail without network.
     """
-    assert script.lock is not None  # noqa: S101 - the caller looked
-    with files.explained(script.lock):
-        data = files.read_input(script.lock)
+    with files.explained(lock):
+        data = files.read_input(lock)
     text = data.decode(errors="replace")
     if redacted(text) == text:
-        files.write(folder / "locks" / f"{script.name}.{script.lock.name.removeprefix(f'{script.name}.')}", data)
+        files.write(folder / "locks" / f"{name}.{lock.name.removeprefix(f'{name}.')}", data)
 
 
 def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:
@@ -122,20 +87,8 @@ def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:
     return File(path=path, size=(folder / path).stat().st_size, sha256=remote.sha256, origin=origin)
 
 
-def script_entry(script: Script) -> ScriptEntry:
-    """Return what the manifest says of `script`."""
-    return ScriptEntry(
-        name=script.name,
-        sha256=script.sha256,
-        requires_python=str(script.requires_python),
-        dependencies=tuple(redacted(dependency) for dependency in script.dependencies),
-        lock_sha256=files.sha256(script.lock) if script.lock else None,
-        resolved_with=tuple(map(redacted, script.resolved_with)),
-    )
-
-
-def _target_entry(target: Target, contents: Contents) -> TargetEntry:
-    uv, interpreter = contents.uvs.get(target.name), contents.interpreters.get(target.name)
+def _target_entry(target: Target, plan: Plan) -> TargetEntry:
+    uv, interpreter = plan.uvs.get(target.name), plan.interpreters.get(target.name)
     return TargetEntry(
         name=target.name,
         python=target.python,
@@ -144,8 +97,8 @@ def _target_entry(target: Target, contents: Contents) -> TargetEntry:
         machine=target.platform.machine,
         libc=target.platform.libc,
         wheels={
-            script.name: tuple(pin.wheel.filename for pin in contents.installs[script.name, target.name])
-            for script in contents.scripts
+            source.name: tuple(pin.wheel.filename for pin in plan.installs[source.name, target.name])
+            for source in plan.sources
         },
         uv=f"wheels/{uv.filename}" if uv else None,
         interpreter=f"pythons/{interpreter.filename}" if interpreter else None,

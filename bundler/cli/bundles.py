@@ -15,7 +15,7 @@ from bundler.cli.show import HELP, follow, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
     from wheelhouse.target import Target
 
 _PATH = click.Path(path_type=Path)
@@ -123,27 +123,29 @@ def bundle(
     """
     from bundler.bundle import create
     from bundler.bundle.origin import require_same_scripts
+    from bundler.bundle.plan import Tools
     from bundler.bundle.site import adopt
     from bundler.bundle.upgrade import keeping
     from bundler.cache import cache_folder
-    from bundler.sources.inputs import Extras, read_inputs, requirement_lines
+    from bundler.sources.additions import Additions, Resolver, requirement_lines
+    from bundler.sources.reader import read_sources
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade is for all packages, --upgrade-package for some: give one of them.")
-    extras = Extras(
+    additions = Additions(
         requirements=requirements,
         constraints=tuple(line for path in constraints for line in requirement_lines(path)),
         overrides=tuple(line for path in overrides for line in requirement_lines(path)),
-        pip_tools=resolver == "pip-tools",
+        resolver=Resolver(resolver),
         locked=locked,
     )
-    read = read_inputs(scripts, extras)
-    for script in read:
-        for warning in script.warnings():
+    read = read_sources(scripts, additions)
+    for source in read:
+        for warning in source.warnings():
             say(f"warning: {warning}")
-    targets = _targets(read, pythons, platforms, for_hps=for_hps, own_python=extras.pip_tools)
+    targets = _targets(read, pythons, platforms, for_hps=for_hps, own_python=additions.pip_tools)
     output = output or create.default_output(scripts)
-    tools = create.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    tools = Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
     if not replace:
         require_same_scripts(output, read, cache_folder())
     if upgraded:
@@ -163,7 +165,7 @@ def bundle(
 
 
 def _targets(
-    scripts: Sequence[Script],
+    sources: Sequence[Source],
     pythons: tuple[str, ...],
     platforms: tuple[str, ...],
     *,
@@ -172,19 +174,19 @@ def _targets(
 ) -> list[Target]:
     """Return the targets that the options name, else those that the scripts name, else this machine."""
     from bundler.bundle.targets import require_allowed, targets_for
-    from bundler.sources.inputs import require_own
+    from bundler.sources.reader import require_own
     from bundler.sources.tool_table import settings_of
 
-    said = [settings_of(script) for script in scripts]
+    said = [settings_of(source) for source in sources]
     pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
     if not platforms and for_hps:
         platforms = _platforms_of_hps()
     platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
     if own_python and not pythons:
         pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
-    targets = targets_for(scripts, pythons, platforms)
-    require_own(scripts, targets)
-    require_allowed(scripts, targets)
+    targets = targets_for(sources, pythons, platforms)
+    require_own(sources, targets)
+    require_allowed(sources, targets)
     return targets
 
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 from bundler.layout import target_files
 from wheelhouse import files, toml, uv
 from wheelhouse.environment import complete
-from wheelhouse.errors import FileFault, UvFailed
+from wheelhouse.errors import FileFault
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Target
 from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
@@ -82,7 +82,6 @@ def _install(
         if wheels
         else [f"{package.name}=={package.version or Version('0')}" for package in chosen]
     )
-    code, _, err = uv.install([*source, *requirements], folder, python=python, platform=entry.platform, cache=cache)
-    if code:
-        hint = "" if python.replace(".", "").isdigit() else f" (it can where a Python {python} is on the PATH)"
-        raise UvFailed(f"{script}: uv could not install it for {entry.name}{hint}.", err)
+    hint = "" if python.replace(".", "").isdigit() else f" (it can where a Python {python} is on the PATH)"
+    failure = f"{script}: uv could not install it for {entry.name}{hint}."
+    uv.install([*source, *requirements], folder, python=python, platform=entry.platform, cache=cache, failure=failure)

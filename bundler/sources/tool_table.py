@@ -14,7 +14,7 @@ from wheelhouse.files import safe_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bundler.sources.script import Script
+    from bundler.sources.source import Source
 
 # The types of parameters that HPS knows, and what their values are in Python.
 TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
@@ -55,12 +55,12 @@ class Settings:
     trials: int | None = None
 
 
-def settings_of(script: Script) -> Settings:
-    """Return `[tool.bundler]` of `script`; raise `ScriptFault` with all that is wrong in it."""
-    table = script.metadata.get("tool", {}).get("bundler", {})
+def settings_of(source: Source) -> Settings:
+    """Return `[tool.bundler]` of `source`; raise `ScriptFault` with all that is wrong in it."""
+    table = source.tool.get("bundler", {})
     faults: list[str] = []
     if not isinstance(table, dict):
-        raise ScriptFault(script.path, "tool.bundler is not a table", "Fix the block.")
+        raise ScriptFault(source.path, "tool.bundler is not a table", "Fix the block.")
     faults += [f"unknown key tool.bundler.{key} ({_near(key)})" for key in sorted(set(table) - set(_KEYS))]
     found: dict[str, Any] = {}
     for key, (attribute, parse) in _KEYS.items():
@@ -70,7 +70,7 @@ def settings_of(script: Script) -> Settings:
             except (ValueError, TypeError, OverflowError) as fault:
                 faults.append(f"tool.bundler.{key}: {fault}")
     if faults:
-        raise ScriptFault(script.path, "; ".join(faults), "Fix the block.")
+        raise ScriptFault(source.path, "; ".join(faults), "Fix the block.")
     return Settings(**found)
 
 

@@ -8,11 +8,13 @@ from wheelhouse.errors import DownloadsFailed, Misfit, NoWheels, StoreConflict, 
 
 def test_credentials_never_reach_a_sentence() -> None:
     url = "https://me:secret@x.test/simple"
+    refused = NoWheels("s.py", "3.12", [Misfit(project="a", version="1", reason="none")], {"a": "1"})
+    refused.words = f"tried {url}"
     sentences = [
         redacted(f"see {url} and http://token@y.test/"),
         str(UvFailed("uv said no.", f"failed to fetch {url}")),
         str(DownloadsFailed([("a.whl", url, f"cannot reach {url}")])),
-        str(NoWheels("s.py", "3.12", [Misfit(project="a", version="1", reason="none")], f"tried {url}")),
+        str(refused),
     ]
     for sentence in sentences:
         assert "secret" not in sentence

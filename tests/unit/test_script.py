@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import Faults, ScriptFault
-from bundler.sources.inputs import Extras, read_inputs
-from bundler.sources.script import parse_block, read_script
+from bundler.sources.additions import Additions
+from bundler.sources.metadata import parse_block
+from bundler.sources.reader import read_sources
+from bundler.sources.script import read_script
 from wheelhouse import toml
 
 # The reference implementation of the specification, which decides what a block is.
@@ -111,7 +113,7 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
     good = block("dependencies = []")
     paths = [write(tmp_path, "no block\n"), tmp_path / "nowhere.py", write(tmp_path / "sub", good)]
     with pytest.raises(Faults) as caught:
-        read_inputs(paths, Extras())
+        read_sources(paths, Additions())
     assert len(caught.value.faults) == 2
 
 
@@ -119,12 +121,12 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
 def test_scripts_that_would_make_the_same_file_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     paths = [write(tmp_path, block("dependencies = []"), name) for name in names]
     with pytest.raises(Faults, match="too much alike"):
-        read_inputs(paths, Extras())
+        read_sources(paths, Additions())
 
 
 def test_one_script_spelled_in_two_ways_is_one_script(tmp_path: Path) -> None:
     path = write(tmp_path, block("dependencies = []"))
-    assert len(read_inputs([path, tmp_path / ".." / tmp_path.name / path.name], Extras())) == 1
+    assert len(read_sources([path, tmp_path / ".." / tmp_path.name / path.name], Additions())) == 1
 
 
 def test_a_secret_in_a_url_is_warned_of(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_secret_in_a_url_is_warned_of(tmp_path: Path) -> None:
 
 def test_the_same_script_twice_is_one_script(tmp_path: Path) -> None:
     path = write(tmp_path, block("dependencies = []"))
-    assert len(read_inputs([path, path], Extras())) == 1
+    assert len(read_sources([path, path], Additions())) == 1
 
 
 @pytest.mark.parametrize(

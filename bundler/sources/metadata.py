@@ -1,0 +1,72 @@
+"""The metadata block of a script (PEP 723)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from bundler.errors import ScriptFault
+from wheelhouse import toml, uv_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The expression that the specification of inline script metadata gives.
+_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+_OPENED = re.compile(r"(?m)^# /// script\s*$")
+_HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
+
+
+def parse_block(path: Path, text: str) -> dict[str, Any]:
+    """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptFault`."""
+    blocks = [match for match in _BLOCK.finditer(text) if match["type"] == "script"]
+    if len(blocks) > 1:
+        raise ScriptFault(path, f"has {len(blocks)} script metadata blocks", "Keep one.")
+    if not blocks:
+        if _OPENED.search(text):
+            raise ScriptFault(
+                path,
+                "its script metadata block does not end",
+                'Every line of it starts with "#", and the last one is "# ///".',
+            )
+        raise ScriptFault(path, "no inline script metadata", _HINT)
+    first = text[: blocks[0].start("content")].count("\n") + 1
+    # As the specification's reference implementation strips it.
+    content = "".join(
+        line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True)
+    )
+    try:
+        return toml.loads(content)
+    except (ValueError, RecursionError) as fault:  # TOMLDecodeError, and numbers and nesting beyond Python's limits
+        line = re.search(r"line (\d+)", str(fault))
+        where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
+        raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Fix the block.") from fault
+
+
+def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
+    """Return requires-python and dependencies of `metadata`; raise `ScriptFault` with all that is wrong in it."""
+    faults = []
+    requires_python, dependencies = metadata.get("requires-python", ""), metadata.get("dependencies", [])
+    specifiers = SpecifierSet()
+    try:
+        specifiers = SpecifierSet(requires_python)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        faults.append(f"requires-python {requires_python!r} is no version specifier")
+    if not isinstance(dependencies, list):
+        faults.append(f"dependencies is {dependencies!r}, not a list")
+        dependencies = []
+    for dependency in dependencies:
+        try:
+            Requirement(dependency)
+        except (InvalidRequirement, TypeError) as fault:
+            faults.append(f"dependency {dependency!r} is no dependency specifier ({str(fault).splitlines()[0]})")
+    if not isinstance(metadata.get("tool", {}), dict) or not isinstance(metadata.get("tool", {}).get("uv", {}), dict):
+        faults.append("tool or tool.uv is not a table")
+    else:
+        faults += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
+    if faults:
+        raise ScriptFault(path, "; ".join(faults), "Fix the block.")
+    return specifiers, tuple(dependencies)

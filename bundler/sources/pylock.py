@@ -1,0 +1,48 @@
+"""A pylock.toml (PEP 751) as a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from packaging.specifiers import SpecifierSet
+
+from bundler.sources.additions import require_nothing_added
+from bundler.sources.source import Source, runner
+from wheelhouse import files, locks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.sources.additions import Additions
+    from wheelhouse.resolution import Resolution
+    from wheelhouse.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PylockFile(Source):
+    """A pylock.toml, which is followed as it is."""
+
+    locked: ClassVar[bool] = True
+
+    def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
+        """Return what it says."""
+        return locks.read_pylock(self.path)
+
+    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
+        """Return what it says."""
+        return self.resolve([target], folder)
+
+    def upgrade_command(self) -> str:
+        """Return what upgrades a package in it: nobody knows what made it."""
+        return "make it anew"
+
+
+def read_pylock(path: Path, additions: Additions) -> PylockFile:
+    """Return the pylock.toml at `path`; raise `ScriptFault`, `FileFault`."""
+    with files.explained(path):
+        files.read_input(path)
+    require_nothing_added(path, path, additions)
+    name, data = runner(path, path.stem.replace(".", "-"))
+    return PylockFile(path=path, name=name, data=data, requires_python=SpecifierSet(), lock=path, additions=additions)

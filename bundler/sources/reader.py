@@ -1,0 +1,87 @@
+"""Reading sources of every kind: the one entry point of `bundler.sources`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.errors import Faults, SameName, ScriptFault, attempt_all
+from bundler.layout import target_files
+from bundler.sources.additions import require_requirements
+from bundler.sources.project import read_project
+from bundler.sources.pylock import read_pylock
+from bundler.sources.requirements import read_requirements
+from bundler.sources.script import locked_script, read_script, script_with
+from bundler.sources.tool_table import settings_of
+from wheelhouse import pip_tools
+from wheelhouse.target import this_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.sources.additions import Additions
+    from bundler.sources.source import Source
+    from wheelhouse.target import Target
+
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
+_STDIN = Path("-")
+
+
+def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
+    """Read the sources of one bundle, `-` being a script on standard input; raise `Faults` with all that is wrong."""
+    require_requirements(Path("--with"), additions.requirements)
+    # Not Path.resolve, which fails for a link to itself; reading it will, with a sentence.
+    distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
+    sources, faults = attempt_all(lambda path: _checked(_read(path, additions)), distinct)
+    faults += _same_names(sources)
+    if faults:
+        raise Faults(faults)
+    return sources
+
+
+def _checked(source: Source) -> Source:
+    """Return `source`; raise `ScriptFault` unless its `[tool.bundler]` can be read."""
+    settings_of(source)
+    return source
+
+
+def _read(path: Path, additions: Additions) -> Source:
+    if path == _STDIN:
+        if sys.stdin is None:
+            raise ScriptFault(path, "there is no standard input", "Name a script.")
+        return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
+    if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
+        return read_project(path.parent if path.name == "pyproject.toml" else path, additions)
+    if _PYLOCK.fullmatch(path.name):
+        return read_pylock(path, additions)
+    if path.is_dir():
+        raise ScriptFault(path, "is a folder without a pyproject.toml", "Name a script, or the folder of a project.")
+    if path.name == "uv.lock":
+        raise ScriptFault(path, "is the lock of a project", "Name the folder of the project.")
+    if path.suffix in (".txt", ".in"):
+        return read_requirements(path, additions)
+    return locked_script(read_script(path), additions)
+
+
+def _same_names(sources: Sequence[Source]) -> list[Exception]:
+    """Return a `SameName` for all of `sources` that would make the same file of a bundle."""
+    makers: dict[str, list[Path]] = {}
+    for source in sources:
+        for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(source.name)}:
+            makers.setdefault(name, []).append(source.path)
+    return [SameName(paths) for paths in makers.values() if len(paths) > 1]
+
+
+def require_own(sources: Sequence[Source], targets: Sequence[Target]) -> None:
+    """Raise `ScriptFault` where pip-tools is to resolve for another machine or Python than those it runs on."""
+    here, own = this_platform(), pip_tools.PYTHON
+    for source in sources:
+        for target in targets if source.additions.pip_tools else ():
+            foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
+            if foreign or str(target.request.series) != own:
+                fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
+                raise ScriptFault(source.path, fact, "Let uv resolve it, or bundle with that Python there.")
