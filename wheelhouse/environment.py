@@ -1,105 +1,145 @@
-"""Commands and data files of wheels in an environment that runs from wherever it is unpacked.
+"""Installs wheels into a Python that runs from wherever it is unpacked, for any platform.
 
-uv installs packages for any platform into a folder (`--target`), with commands that name the Python of this machine
-and with data files among the packages. Here both get the place that the binary distribution format gives them.
+pypa/installer puts every file where the binary distribution format says, and writes RECORD. Commands differ from its
+own in one way: they start the Python of their own tree, wherever that is.
 """
 
 from __future__ import annotations
 
-import configparser
+import io
+import os
 import re
+import warnings
 import zipfile
-from typing import TYPE_CHECKING
+from configparser import Error as ConfigError
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from installer import install as install_wheel
+from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
+from installer.records import InvalidRecordEntry
+from installer.scripts import Script
+from installer.sources import WheelFile
+from installer.utils import Scheme, construct_record_file
 
 from wheelhouse import files
+from wheelhouse.errors import BadWheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
-# Starts the Python beside it on the file that has a dot before its name and .py behind.
-_LAUNCHER = """#!/bin/sh
+    from installer.records import RecordEntry
+    from installer.scripts import LauncherKind, ScriptSection
+
+    from wheelhouse.target import Platform
+
+_SCRIPTS = Scheme("scripts")
+# Starts the Python beside it on the file that has a dot before its name and .py behind. One file would not do: what
+# the shell reads would come before the docstring and the `__future__` imports of a script.
+_STARTER = """#!/bin/sh
 here=$(dirname "$(realpath "$0")")
 exec "$here/python3" "$here/.{name}.py" "$@"
 """
-_ENTRY = """import sys
-from {module} import {name}
-sys.exit({attribute}())
-"""
-_GROUPS = ("console_scripts", "gui_scripts")
-_REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?")
-_DATA = re.compile(r"[^/]+\.data/(scripts|data)/(.+)")
-_PURE = re.compile(r"[^/]+\.data/(?:purelib|platlib)/(.+)")
-# The interpreter's own.
-_TAKEN = re.compile(r"bin/\.?python[^/]*")
+# The launchers of distlib, which installer carries, put their own folder for this word.
+_WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"
+_LAUNCHERS: dict[str, LauncherKind] = {"AMD64": "win-amd64", "ARM64": "win-arm64", "x86": "win-ia32"}
+_INTERPRETER = re.compile(r"(bin/|Scripts/|)\.?pythonw?[\d.]*t?(\.exe|\.py)?", re.IGNORECASE)
+_DEFECTS = (
+    *(InstallerError, InvalidRecordEntry, zipfile.BadZipFile, ConfigError),
+    *(ValueError, LookupError, AssertionError, NotImplementedError, EOFError, RuntimeError),
+)
 
 
-def complete(prefix: Path, packages: Path, wheels: Iterable[Path]) -> None:
-    """Give the Python in `prefix` the commands and data files of `wheels`, which uv installed into `packages`.
+def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Platform) -> None:
+    """Install `wheels` into the Python for `platform` in `prefix`, whose site-packages are `packages`.
 
-    For POSIX systems; Windows wants a program for each command. Raises `FileFault`.
+    Follows the binary distribution format. Raises `BadWheel` and `FileFault`.
     """
-    wheels = list(wheels)
-    members: dict[str, tuple[Path, str]] = {}
+    scripts, include = ("Scripts", "Include") if platform.system == "Windows" else ("bin", "include")
     for wheel in wheels:
-        with files.explained(wheel), zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                found = _PURE.fullmatch(name)
-                members.setdefault(found[1] if found else name, (wheel, name))
-    for wheel in wheels:
-        with files.explained(wheel), zipfile.ZipFile(wheel) as archive:
-            for path, data, executable in _extras(archive):
-                if files.safe_path(path) and not _TAKEN.fullmatch(path):  # uv has refused what is not safe
-                    _restore(packages / path, members.get(path))
-                    _put(prefix / path, data, executable=executable)
+        destination = _Relocatable(
+            {
+                "purelib": str(packages),
+                "platlib": str(packages),
+                "headers": str(prefix / include / "site" / wheel.name.partition("-")[0]),
+                "scripts": str(prefix / scripts),
+                "data": str(prefix),
+            },
+            interpreter=_WINDOWS_PYTHON if platform.system == "Windows" else "python3",
+            script_kind=_LAUNCHERS[platform.machine] if platform.system == "Windows" else "posix",
+            overwrite_existing=True,
+        )
+        try:
+            with files.explained(wheel), WheelFile.open(wheel) as source, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # installer warns of compiled files, which it leaves out
+                install_wheel(source, destination, {"INSTALLER": b"hps-bundler\n"})
+        except _DEFECTS as fault:
+            raise BadWheel(wheel, f"cannot be installed ({fault or type(fault).__name__})") from fault
 
 
-def _restore(path: Path, member: tuple[Path, str] | None) -> None:
-    """Take away a data file that uv put among the packages, and bring back the package's own that it lies upon."""
-    path.unlink(missing_ok=True)
-    if member is not None:
-        with zipfile.ZipFile(member[0]) as archive:
-            path.write_bytes(archive.read(member[1]))
+@dataclass
+class _Relocatable(SchemeDictionaryDestination):
+    """Writes below a prefix that will be moved, so no file may name that prefix."""
+
+    # Files on top of the one that installer expects of a command.
+    started: list[tuple[Scheme, RecordEntry]] = field(default_factory=list)
+
+    def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
+        """Write the command of an entry point."""
+        name, data = Script(name, module, attr, section).generate(self.interpreter, self.script_kind)
+        if self.script_kind == "posix":
+            return self._write_started(name, data)
+        return self.write_to_fs(_SCRIPTS, name, io.BytesIO(_undated(data)), is_executable=True)
+
+    def write_file(
+        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
+    ) -> RecordEntry:
+        """Write a file of the wheel; a script that asks for Python gets the one in its tree."""
+        path = os.fspath(path)
+        if scheme == _SCRIPTS and self.script_kind == "posix":
+            data = stream.read()
+            if re.match(rb"#!pythonw?\b", data) and "/" not in path:
+                return self._write_started(path, data)
+            return self.write_to_fs(scheme, path, io.BytesIO(data), is_executable=True)
+        return super().write_file(scheme, path, stream, is_executable)
+
+    def write_to_fs(self, scheme: Scheme, path: str, stream: BinaryIO, is_executable: bool) -> RecordEntry:
+        """Write below the folder of `scheme`; raise `ValueError` for what would take the place of the interpreter."""
+        place = self._path_with_destdir(scheme, path)
+        if _INTERPRETER.fullmatch(place.relative_to(os.path.abspath(self.scheme_dict["data"])).as_posix()):  # noqa: PTH100 - as installer
+            raise ValueError(f"{path} would take the place of the interpreter")
+        if place.is_symlink() or place.is_file():
+            place.unlink()  # a link would be followed
+        return super().write_to_fs(scheme, path, stream, is_executable)
+
+    def finalize_installation(
+        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+    ) -> None:
+        """Write RECORD, with relative paths on any system."""
+
+        def prefix(other: Scheme) -> str | None:
+            if self.scheme_dict[other] == self.scheme_dict[scheme]:
+                return None
+            return Path(os.path.relpath(self.scheme_dict[other], self.scheme_dict[scheme])).as_posix() + "/"
+
+        with construct_record_file([*records, *self.started], prefix) as stream:
+            self.write_to_fs(scheme, record_file_path, stream, is_executable=False)
+
+    def _write_started(self, name: str, source: bytes) -> RecordEntry:
+        hidden = self.write_to_fs(_SCRIPTS, f".{name}.py", io.BytesIO(source), is_executable=False)
+        self.started.append((_SCRIPTS, hidden))
+        starter = _STARTER.replace("{name}", name).encode()
+        return self.write_to_fs(_SCRIPTS, name, io.BytesIO(starter), is_executable=True)
 
 
-def _put(path: Path, data: bytes, *, executable: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # a link would be followed
-    path.write_bytes(data)
-    path.chmod(0o755 if executable else 0o644)
-
-
-def _extras(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes, bool]]:
-    """Yield path below the prefix, bytes, and whether it can be run, of what does not belong among the packages."""
-    for info in archive.infolist():
-        found = _DATA.fullmatch(info.filename)
-        if found and not info.is_dir():
-            data = archive.read(info)
-            if found[1] == "data":
-                yield found[2], data, bool(info.external_attr >> 16 & 0o111)
-            elif re.match(rb"#!pythonw?\b", data) and "/" not in found[2]:
-                yield from _command(found[2], data)
-            else:
-                yield f"bin/{found[2]}", data, True
-        elif re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", info.filename):
-            yield from _entry_points(archive.read(info).decode(errors="replace"))
-
-
-def _command(name: str, source: bytes) -> Iterator[tuple[str, bytes, bool]]:
-    yield f"bin/.{name}.py", source, False
-    yield f"bin/{name}", _LAUNCHER.replace("{name}", name).encode(), True
-
-
-def _entry_points(text: str) -> Iterator[tuple[str, bytes, bool]]:
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names of commands have a case
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return  # uv has refused it
-    for group in _GROUPS:
-        for command, reference in parser.items(group) if parser.has_section(group) else ():
-            found = _REFERENCE.fullmatch(reference)
-            if found and re.fullmatch(r"[\w.-]+", command):
-                entry = _ENTRY.format(module=found[1], name=found[2].partition(".")[0], attribute=found[2])
-                yield from _command(command, entry.encode())
+def _undated(launcher: bytes) -> bytes:
+    """Return a Windows launcher with the zip file at its end written anew, without the time of today."""
+    with zipfile.ZipFile(io.BytesIO(launcher)) as archive:
+        (info,) = archive.infolist()
+        source, start = archive.read(info), info.header_offset
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(info.filename), source)
+    return launcher[:start] + out.getvalue()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bundler.bundle.consistency import require_consistent
-from bundler.errors import Damaged, ManifestFault
+from bundler.errors import Damaged
 from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from wheelhouse import files
-from wheelhouse.errors import FileFault
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
@@ -61,16 +59,6 @@ def verify(folder: Path) -> Manifest:
         raise Damaged(folder, missing, changed, foreign)
     require_consistent(folder, manifest)
     return manifest
-
-
-def read_strategy(folder: Path) -> str:
-    """Return the strategy of the publication in `folder`; that of a bundle, which has none yet, is `index`."""
-    try:
-        if not (folder / PUBLICATION).exists():
-            return "index"
-        return str(json.loads(files.read_plain(folder / PUBLICATION, _SUMS_LIMIT))["strategy"])
-    except (FileFault, ValueError, KeyError, TypeError, RecursionError):
-        raise ManifestFault(folder / PUBLICATION, "is no description of a publication") from None
 
 
 def foreign_files(folder: Path) -> set[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.show import HELP, follow, say
+from bundler.publish.strategy import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +208,7 @@ def _platforms_of_hps() -> tuple[str, ...]:
 @click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
 @click.option(
     "--strategy",
-    type=click.Choice(["index", "cache", "environment"]),
+    type=click.Choice(list(STRATEGIES)),
     default="index",
     show_default=True,
     help="How an environment comes about on a node: from the wheels on the share, from a filled uv cache, or ready. "
@@ -239,7 +240,7 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
         publication.require_bundle(path)
     store = open_store(Path(place))
     for path in found:
-        click.echo(follow(publication.publish(path, store, seen, strategy)))
+        click.echo(follow(publication.publish(path, store, seen, STRATEGIES[strategy])))
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)
@@ -270,9 +271,9 @@ def inspect(path: Path, as_json: bool) -> None:
     import json
 
     from bundler.bundle.inspection import summary, table
-    from bundler.bundle.verify import read_strategy
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
+    from bundler.publish.strategy import read_strategy
 
-    found = summary(read_manifest(path), read_strategy(path) if (path / EXEC_SCRIPT).is_file() else None)
+    found = summary(read_manifest(path), read_strategy(path).name if (path / EXEC_SCRIPT).is_file() else None)
     click.echo(json.dumps(found, indent=2) if as_json else table(found))

@@ -52,10 +52,10 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     Example:
         bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
     """
-    from bundler.bundle.verify import read_strategy
     from bundler.errors import WouldNotRun
     from bundler.manifest_reader import read_manifest
     from bundler.publish.check import needs_uv, obstacles, read_facts
+    from bundler.publish.strategy import read_strategy
 
     manifest, strategy = read_manifest(publication), read_strategy(publication)
     failing = {}

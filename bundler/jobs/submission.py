@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.verify import read_strategy
 from bundler.errors import Damaged, Faults, JobFault, NotPublished, ScriptFault, attempt_all
 from bundler.jobs import sweep
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
+from bundler.publish.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import Parameter, Settings, settings_of
 from wheelhouse import files
@@ -91,7 +91,7 @@ class Submission:
 
 def needed_application(publication: Path, manifest: Manifest) -> str | None:
     """Return the application that nodes must have: uv, or none where the publication brings all that it needs."""
-    carried = read_strategy(publication) == "environment" or all(target.uv for target in manifest.targets)
+    carried = read_strategy(publication).self_contained or all(target.uv for target in manifest.targets)
     return None if carried else APPLICATION
 
 

@@ -41,16 +41,33 @@ def command_for(
     environment: Mapping[str, str],
 ) -> Command:
     """Return the command that runs the script `name` here, in `environment` and what it needs on top."""
-    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     if publication["strategy"] == "environment":
-        target = fitting_targets(publication, node_facts())[0]
-        scripts = local_scripts(publication, root, target, kept)
-        script = os.path.join(scripts, name)
-        place = unpacked(root, target["archives"][name], kept)
-        python = own_python(place)
-        commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
-        more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
-        return Command([python, script], dict(environment, **more), [place, scripts], python, script, None)
+        return command_without_uv(publication, root, name, environment)
+    return command_with_uv(publication, root, name, software, environment)
+
+
+def command_without_uv(publication: Publication, root: str, name: str, environment: Mapping[str, str]) -> Command:
+    """Return the command for a publication whose archives hold a Python with everything installed."""
+    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+    target = fitting_targets(publication, node_facts())[0]
+    scripts = local_scripts(publication, root, target, kept)
+    script = os.path.join(scripts, name)
+    place = unpacked(root, target["archives"][name], kept)
+    python = own_python(place)
+    commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
+    more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
+    return Command([python, script], dict(environment, **more), [place, scripts], python, script, None)
+
+
+def command_with_uv(
+    publication: Publication,
+    root: str,
+    name: str,
+    software: Sequence[Mapping[str, Any]],
+    environment: Mapping[str, str],
+) -> Command:
+    """Return the command for a publication whose environments uv makes, with a filled cache where there is one."""
+    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target, uv, python = tools(publication, root, software, environment, kept)
     # A filled cache knows its wheels by the place of the publication that it was filled from.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
@@ -68,8 +85,9 @@ def command_for(
         for tool in (uv, python)
         if tool.startswith(kept + os.sep)
     ]
-    if publication["strategy"] == "cache":
-        place = unpacked(root, target["archives"][name], kept)
+    archive = target["archives"].get(name)
+    if archive:
+        place = unpacked(root, archive, kept)
         more["UV_CACHE_DIR"] = os.path.join(place, "cache")
         holds.append(place)
     return Command(command, dict(environment, **more), holds, python, script, uv)

@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from bundler.errors import BadFacts
 from bundler.node.facts import MACHINES, misfit
+from bundler.publish.strategy import INDEX
 from wheelhouse import files
 from wheelhouse.errors import UnknownPython
 from wheelhouse.python_request import parse_python_request
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest, TargetEntry
     from bundler.node.description import Fit
+    from bundler.publish.strategy import Strategy
 
 # As in exec_script.py.
 OLDEST_UV = Version("0.6.14")
@@ -50,18 +52,18 @@ def read_facts(path: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: str = "index") -> dict[str, list[str]]:
+def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> dict[str, list[str]]:
     """Return, by target, what keeps it from running on a node of `facts`; a target with none runs there."""
     return {target.name: _obstacles(target, facts, strategy) for target in manifest.targets}
 
 
-def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: str) -> list[str]:
+def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: Strategy) -> list[str]:
     wanted: Fit = {"system": target.system, "machine": target.machine, "libc": target.libc}
     reason = misfit(wanted, (facts["system"], facts["machine"], facts["libc"]))
     if reason:
         return [reason]
-    if strategy == "environment":
-        return []  # brings its own Python and needs no uv
+    if strategy.self_contained:
+        return []
     found = []
     if facts["uv"] and Version(facts["uv"]) < OLDEST_UV and not target.uv:
         found.append(f"its uv is {facts['uv']}: update it to {OLDEST_UV} or newer, or bundle with --include-uv")
@@ -80,6 +82,6 @@ def _is(found: str, wanted: str) -> bool:
     return same and f"{here.version}.".startswith(f"{target.version}.")
 
 
-def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: str = "index") -> bool:
+def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> bool:
     """Return whether the node must have uv registered as an application, which no probe can see."""
-    return strategy != "environment" and not facts["uv"] and not all(target.uv for target in manifest.targets)
+    return not strategy.self_contained and not facts["uv"] and not all(target.uv for target in manifest.targets)

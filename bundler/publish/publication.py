@@ -6,17 +6,17 @@ import hashlib
 import re
 import shutil
 import stat
-import tempfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from bundler.bundle.readme import readme
 from bundler.bundle.verify import verify
-from bundler.errors import BundlerError, Damaged, NeedsInterpreter, NoBundle, SeenElsewhere
+from bundler.errors import BundlerError, Damaged, NoBundle
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.publish.execution import archive_path, collector, describe, render, to_json
+from bundler.publish.strategy import INDEX, Draft
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from bundler.manifest import Manifest, TargetEntry
+    from bundler.publish.strategy import Strategy
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12
-# The publication that a filled cache is filled from. Its wheels are copies, since uv tells by the time of the last
-# change of a file whether its cache still holds, and every further link to a file changes that time.
-_BASE = "base"
 
 
 def bundles_in(folder: Path) -> list[Path]:
@@ -49,48 +47,51 @@ def require_bundle(path: Path) -> None:
     read_manifest(path, "bundle")
 
 
-def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "index") -> Generator[Progress, None, Path]:
+def publish(
+    bundle: Path, destination: Store, seen_at: str, strategy: Strategy = INDEX
+) -> Generator[Progress, None, Path]:
     """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
 
-    `seen_at` is the folder of the store as evaluators see it, `strategy` index, cache or environment. Publishing what
-    is published changes nothing. Raises what `verify`, `store.add` and the making of archives raise, and `FileFault`.
+    `seen_at` is the folder of the store as evaluators see it. Publishing what is published changes nothing.
+    Raises what `verify`, `store.add`, and `require` and `pack` of the strategy raise, `BadArchive` and `FileFault`.
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
-    base = None
-    _require_interpreters(bundle, manifest, strategy)
-    if strategy == "cache":
-        if seen_at != str(destination.path):
-            raise SeenElsewhere(destination.path, seen_at)
-        base = yield from publish(bundle, destination, seen_at, _BASE)
-    # The execution script holds the path, so the same bundle seen at two places makes two publications.
-    identity = (bundle / MANIFEST).read_bytes() + render(describe(manifest, seen_at, strategy))
-    kind = "-base" if strategy == _BASE else ""
-    name = f"{manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
-    place = destination.publications / name
-    wheels = [file for file in manifest.files if file.path.startswith("wheels/")]
+    draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at)
+    strategy.require(draft)
+    _require_interpreters(bundle, manifest)
+    if not strategy.has_base:
+        return (yield from _publish(draft, strategy))
+    base = yield from _publish(draft, INDEX, is_base=True)
+    return (yield from _publish(draft, strategy, base))
+
+
+def _publish(
+    draft: Draft, strategy: Strategy, base: Path | None = None, *, is_base: bool = False
+) -> Generator[Progress, None, Path]:
+    """Publish by `strategy`, with archives made from the publication `base`, or as such a base."""
+    manifest = draft.manifest
+    place = draft.store.publications / _name(draft, strategy, is_base=is_base)
     if _is_whole(place):
         # A page of the index that got lost comes back.
-        store.write_pages(destination, {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in wheels})
-        yield Progress(text=f"{name} is published already; nothing to do")
+        projects = {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in draft.wheels}
+        store.write_pages(draft.store, projects)
+        yield Progress(text=f"{place.name} is published already; nothing to do")
         return place
-    absent = [file for file in wheels if not destination.file(file.path.partition("/")[2], file.sha256).exists()]
-    others = [file for file in manifest.files if not file.path.startswith("wheels/")]
-    require_space({destination.path: sum(file.size for file in [*absent, *others])})
-    stored: list[Path] = []
-    total, done = sum(wheel.size for wheel in wheels), 0
-    for wheel in store.add(destination, [(bundle / file.path, file.sha256) for file in wheels]):
-        done += wheels[len(stored)].size
-        stored.append(wheel)
-        yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
+    stored = yield from _store_wheels(draft)
     with files.building(place, replace=place.exists()) as folder, files.explained(place):
-        _copy(bundle, manifest, stored, folder, files.copy if strategy == _BASE else files.link)
+        # uv tells by the time of the last change of a wheel whether its cache still holds, and every further link to a
+        # file changes that time.
+        _copy(draft.bundle, manifest, stored, folder, files.copy if is_base else files.link)
         archives: dict[str, str] = {}
-        for target, script in _pairs(manifest) if strategy in ("cache", "environment") else []:
-            yield Progress(text=f"Making the {strategy} of {script} for {target.name}")
-            archives |= _archive(base or folder, folder, script, target, strategy)
-        seen = _join(seen_at, "publications", name)
-        described = describe(manifest, seen, strategy, archives, str(base or seen))
+        for target, script in _pairs(manifest) if strategy.has_archives else []:
+            yield Progress(text=f"Making the {strategy.name} of {script} for {target.name}")
+            path = archive_path(script, target)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            strategy.pack(base or folder, script, target, folder / path)
+            archives[path] = files.sha256(folder / path)
+        seen = _join(draft.seen_at, "publications", place.name)
+        described = describe(manifest, seen, strategy.name, archives, str(base or seen))
         files.write(folder / README, readme(manifest, published=True))
         files.write(folder / EXEC_SCRIPT, render(described))
         files.write(folder / PUBLICATION, to_json(described))
@@ -98,16 +99,37 @@ def publish(bundle: Path, destination: Store, seen_at: str, strategy: str = "ind
         _seal(folder, manifest, archives)
     if not place.stat().st_mode & stat.S_IXOTH:
         yield Progress(
-            text=f"warning: {name} is closed to other users (your umask); evaluators may not be able to read it"
+            text=f"warning: {place.name} is closed to other users (your umask); evaluators may not be able to read it"
         )
     return place
 
 
-def _require_interpreters(bundle: Path, manifest: Manifest, strategy: str) -> None:
-    """Raise `BadArchive` for an interpreter that nodes could not unpack, `NeedsInterpreter` for one that is needed."""
-    for target in manifest.targets:
-        if strategy == "environment" and target.interpreter is None:
-            raise NeedsInterpreter(bundle, target.name)
+def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
+    """Return the name of a publication, which its content makes."""
+    # The execution script holds the path, so the same bundle seen at two places makes two publications.
+    identity = (draft.bundle / MANIFEST).read_bytes()
+    identity += render(describe(draft.manifest, draft.seen_at, strategy.name))
+    kind = "-base" if is_base else ""
+    return f"{draft.manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
+
+
+def _store_wheels(draft: Draft) -> Generator[Progress, None, list[Path]]:
+    """Add the wheels of the bundle to the store; return where they are there. Raises what `store.add` raises."""
+    wheels = draft.wheels
+    absent = [file for file in wheels if not draft.store.file(file.path.partition("/")[2], file.sha256).exists()]
+    others = [file for file in draft.manifest.files if not file.path.startswith("wheels/")]
+    require_space({draft.store.path: sum(file.size for file in [*absent, *others])})
+    stored: list[Path] = []
+    total, done = sum(wheel.size for wheel in wheels), 0
+    for wheel in store.add(draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels]):
+        done += wheels[len(stored)].size
+        stored.append(wheel)
+        yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
+    return stored
+
+
+def _require_interpreters(bundle: Path, manifest: Manifest) -> None:
+    """Raise `BadArchive` for an interpreter that nodes could not unpack."""
     for path, windows in {(target.interpreter, target.system == "Windows") for target in manifest.targets}:
         if path is not None:
             require_interpreter(bundle / path, windows=windows)
@@ -139,18 +161,6 @@ def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None
     for file in folder.rglob("*"):
         if file.is_file():
             file.chmod(file.stat().st_mode & ~0o222)
-
-
-def _archive(base: Path, folder: Path, script: str, target: TargetEntry, strategy: str) -> dict[str, str]:
-    """Make the archive of `script` on `target` in the publication `folder`; return its digest by its path."""
-    from bundler.publish.archives import pack_cache, pack_environment  # these need uv, which the far side may not have
-
-    path = archive_path(script, target)
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        pack = pack_cache if strategy == "cache" else pack_environment
-        pack(base, script, target, Path(scratch), folder / path)
-    return {path: files.sha256(folder / path)}
 
 
 def _join(folder: str, *names: str) -> str:

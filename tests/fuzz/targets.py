@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.consistency import require_consistent
-from bundler.bundle.verify import foreign_files, read_strategy, verify
+from bundler.bundle.verify import foreign_files, verify
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
@@ -25,6 +25,7 @@ from bundler.manifest_reader import parse, read_manifest
 from bundler.node import garbage, preparing, scripts, task, tools
 from bundler.node.errors import OfflineRunError
 from bundler.publish.check import needs_uv, obstacles, read_facts
+from bundler.publish.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import settings_of
 from tests.stand_ins.manifests import manifest
