@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.show import HELP, follow, say
-from bundler.publish.strategy import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,7 +207,7 @@ def _platforms_of_hps() -> tuple[str, ...]:
 @click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
 @click.option(
     "--strategy",
-    type=click.Choice(list(STRATEGIES)),
+    type=click.Choice(["index", "cache", "environment"]),
     default="index",
     show_default=True,
     help="How an environment comes about on a node: from the wheels on the share, from a filled uv cache, or ready. "
@@ -225,6 +224,7 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
         publish-index /shared/store eval.bundle
     """
     from bundler.publish import publication
+    from bundler.publish.strategy import STRATEGIES
     from wheelhouse.store import open_store
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
