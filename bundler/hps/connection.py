@@ -6,18 +6,18 @@ import contextlib
 import logging
 import os
 import re
-import threading
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import requests
 from ansys.hps.client import Client
-from requests.adapters import HTTPAdapter
 
 from bundler.errors import BundlerError
 from bundler.hps.errors import HpsFault, NoAccount
-from bundler.hps.guard import BUSY, CHECK_URL, guarded, silence
+from bundler.hps.guard import BUSY, CHECK_URL, silence
 from bundler.hps.redaction import hide, plain
+from bundler.hps.session import guard_logins, guard_session
 from bundler.hps.worker import stop_worker
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def connected(account: Account) -> Iterator[Client]:
 
 def connect(account: Account) -> Client:
     """Log in and return the client; raise `HpsFault`, `NoAccount`."""
-    guard_requests()
+    silence()  # a bad HPS_TIMEOUT is told now
+    # The package has a function of the same name.
+    guard_logins(import_module("ansys.hps.client.authenticate"))
     trust(account)
     for name in ("ansys", "httpx"):
         # Both log what we say ourselves, and to nobody in particular.
@@ -72,9 +74,7 @@ def connect(account: Account) -> Client:
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
         client = Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
-        for adapter in client.session.adapters.values():
-            # What is not answered once is not asked five times more. The guard waits for busy servers.
-            adapter.max_retries = adapter.max_retries.new(read=1, status_forcelist=(), respect_retry_after_header=False)
+        guard_session(client.session)
         return client
 
 
@@ -147,26 +147,3 @@ def trust(account: Account) -> None:
         if not os.path.exists(account.ca_bundle):  # noqa: PTH110 - a text until here
             raise HpsFault(account.ca_bundle, "does not exist", "give the site's certificates with --ca-bundle FILE")
         os.environ[_CERTIFICATES[0]] = account.ca_bundle
-
-
-_patching = threading.Lock()
-
-
-def guard_requests() -> None:
-    """Put the bounds of `bundler.hps.guard` around every request of this process.
-
-    The client logs in and looks for its services with sessions of its own making, so nothing smaller covers them all.
-    """
-    with _patching:
-        if getattr(HTTPAdapter.send, "guarded", False):
-            return
-        silence()  # a bad HPS_TIMEOUT is told now
-        sent = guarded(HTTPAdapter.send, _next_url)
-        sent.guarded = True  # type: ignore[attr-defined]
-        HTTPAdapter.send = sent  # type: ignore[method-assign]
-
-
-def _next_url(response: requests.Response) -> str:
-    """Return where requests itself would go from a redirect."""
-    steps = requests.Session().resolve_redirects(response, response.request, yield_requests=True)
-    return str(next(steps).url)

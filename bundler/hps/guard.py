@@ -1,6 +1,6 @@
 """Bounds around every request of the HPS client: time, size, redirects, and what is no answer of HPS at all.
 
-Requests and responses are those of the requests library, which only `bundler.hps.connection` imports.
+Requests and responses are those of the requests library, which `bundler.hps.session` imports.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bundler.hps.errors import HpsFault
 from bundler.hps.redaction import hide_secrets_of, hide_tokens_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Seconds to connect, and without a byte unless HPS_TIMEOUT says otherwise. The client itself would wait for ever.
 _CONNECT, _SILENCE = 10.0, 60.0
@@ -97,34 +97,28 @@ def too_slow(url: str) -> HpsFault:
     )
 
 
-def guarded(send: Callable[..., Any], next_url: Callable[[Any], str]) -> Callable[..., Any]:
-    """Return `send` of an adapter of requests within bounds; `next_url` says where a response redirects to.
+def exchange(send: Callable[..., Any], request: Any, options: Mapping[str, Any], next_url: Callable[[Any], str]) -> Any:
+    """Return the response to `request` of requests that `send` gets with the `options` of an adapter, within bounds.
 
-    Requests whose answers are streamed are left alone: those are downloads of wheels, which have limits of their own
-    and may be redirected. The client of HPS streams none.
+    `next_url` says where a response redirects to.
+    Raises `HpsFault` for an answer that is too large, too slow or not of the API, or that leads to another server.
     """
+    bounds = {**options, "timeout": _timeout(options.get("timeout"))}
+    hide_secrets_of(request)
+    deadline = time.monotonic() + limit()
 
-    def sent(adapter: Any, request: Any, **options: Any) -> Any:
-        if options.get("stream"):
-            return send(adapter, request, **options)
-        options["timeout"] = _timeout(options.get("timeout"))
-        hide_secrets_of(request)
-        deadline = time.monotonic() + limit()
-
-        def exchange() -> Any:
-            response = _answer(lambda: send(adapter, request, **options), request, deadline)
-            _read(response, deadline)
-            return response
-
-        response = _within(limit(), exchange, request.url)
-        if response.is_redirect:
-            require_same_origin(request.url, next_url(response))
-        else:
-            _require_api(response)
-        hide_tokens_in(response)
+    def answer() -> Any:
+        response = _answer(lambda: send(**bounds), request, deadline)
+        _read(response, deadline)
         return response
 
-    return sent
+    response = _within(limit(), answer, request.url)
+    if response.is_redirect:
+        require_same_origin(request.url, next_url(response))
+    else:
+        _require_api(response)
+    hide_tokens_in(response)
+    return response
 
 
 def _timeout(given: Any) -> Any:

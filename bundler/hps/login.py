@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bundler.hps.connection import explained, guard_requests, trust
+from bundler.hps.connection import explained, trust
+from bundler.hps.guard import silence
+from bundler.hps.session import guard_logins
 
 if TYPE_CHECKING:
     from bundler.hps.connection import Account
@@ -13,13 +16,15 @@ if TYPE_CHECKING:
 
 def log_in(account: Account, storage: str) -> None:
     """Log in with the browser and keep the tokens in `storage` (keyring or disk); raise `HpsFault`."""
-    from ansys.hps.client.auth.api.oidc_login import browser_login, save_tokens
+    from ansys.hps.client.auth.api import oidc_login
 
-    guard_requests()
+    silence()  # a bad HPS_TIMEOUT is told now
+    for module in (oidc_login, import_module("ansys.hps.client.authenticate")):
+        guard_logins(module)
     trust(account)
     with explained(account.url):
-        tokens = browser_login(account.url, verify_ssl=account.ca_bundle or not account.insecure)
-        save_tokens(tokens, account.url, storage=storage)
+        tokens = oidc_login.browser_login(account.url, verify_ssl=account.ca_bundle or not account.insecure)
+        oidc_login.save_tokens(tokens, account.url, storage=storage)
 
 
 def kept_tokens(url: str) -> dict[str, str]:
