@@ -4,7 +4,7 @@
     files/<2 hex>/<sha256>/<file>                each file once, with its METADATA beside it (PEP 658)
     records/<project>/<file>.json                claims the name of the file for its digest
     simple/<project>/index.html                  PEP 503 pages, a function of the records
-    publications/<name>/                         see `bundler.publish.publication`
+    publications/<name>/                         see `bundler.publications.publication`
 
 Nothing is locked, so that it holds over NFS. A record is created only where there is none, which makes a name and a
 digest belong together for ever. Whoever adds a record writes the page afterwards and looks again whether the records

@@ -121,11 +121,11 @@ def bundle(
     Example, for a cluster with glibc 2.28 and Python 3.12:
         bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
     """
-    from bundler.bundle import create
-    from bundler.bundle.origin import require_same_scripts
-    from bundler.bundle.plan import Tools
-    from bundler.bundle.site import adopt
-    from bundler.bundle.upgrade import keeping
+    from bundler.bundles import create
+    from bundler.bundles.origin import require_same_scripts
+    from bundler.bundles.plan import Tools
+    from bundler.bundles.site import adopt
+    from bundler.bundles.upgrade import keeping
     from bundler.cache import cache_folder
     from bundler.sources.additions import Additions, Resolver, requirement_lines
     from bundler.sources.reader import read_sources
@@ -173,7 +173,7 @@ def _targets(
     own_python: bool,
 ) -> list[Target]:
     """Return the targets that the options name, else those that the scripts name, else this machine."""
-    from bundler.bundle.targets import require_allowed, targets_for
+    from bundler.bundles.targets import require_allowed, targets_for
     from bundler.sources.reader import require_own
     from bundler.sources.tool_table import settings_of
 
@@ -223,8 +223,8 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
     Example:
         publish-index /shared/store eval.bundle
     """
-    from bundler.publish import publication
-    from bundler.publish.strategy import STRATEGIES
+    from bundler.publications import publication
+    from bundler.publications.strategy import STRATEGIES
     from wheelhouse.store import open_store
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
@@ -252,7 +252,7 @@ def verify(path: Path) -> None:
     Example:
         bundler verify eval.bundle
     """
-    from bundler.bundle.verify import verify as check
+    from bundler.bundles.verify import verify as check
 
     manifest = check(path)
     say(f"{path}: {len(manifest.files)} files, all as the manifest says")
@@ -270,10 +270,10 @@ def inspect(path: Path, as_json: bool) -> None:
     """
     import json
 
-    from bundler.bundle.inspection import summary, table
+    from bundler.bundles.inspection import summary, table
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
-    from bundler.publish.strategy import read_strategy
+    from bundler.publications.strategy import read_strategy
 
     found = summary(read_manifest(path), read_strategy(path).name if (path / EXEC_SCRIPT).is_file() else None)
     click.echo(json.dumps(found, indent=2) if as_json else table(found))

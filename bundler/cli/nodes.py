@@ -30,7 +30,7 @@ def probe(script: bool) -> None:
     import json
 
     from bundler.node import probing
-    from bundler.publish.joining import PROBE, join
+    from bundler.publications.joining import PROBE, join
 
     if script:
         click.echo(join(PROBE), nl=False)
@@ -54,8 +54,8 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     """
     from bundler.errors import WouldNotRun
     from bundler.manifest_reader import read_manifest
-    from bundler.publish.check import needs_uv, obstacles, read_facts
-    from bundler.publish.strategy import read_strategy
+    from bundler.publications.check import needs_uv, obstacles, read_facts
+    from bundler.publications.strategy import read_strategy
 
     manifest, strategy = read_manifest(publication), read_strategy(publication)
     failing = {}
@@ -111,7 +111,7 @@ def targets() -> None:
     Example:
         bundler targets
     """
-    from bundler.bundle.targets import table
+    from bundler.bundles.targets import table
 
     click.echo(table())
 
@@ -196,7 +196,7 @@ def _published(place: Path) -> Iterator[Path]:
 
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
-    from bundler.publish.publication import publish
+    from bundler.publications.publication import publish
     from wheelhouse.store import open_store
 
     read_manifest(place)

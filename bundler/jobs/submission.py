@@ -11,7 +11,7 @@ from bundler.errors import Damaged, Faults, JobFault, NotPublished, ScriptFault,
 from bundler.jobs import sweep
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
-from bundler.publish.strategy import read_strategy
+from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import Parameter, Settings, settings_of
 from wheelhouse import files

@@ -63,8 +63,8 @@ def test_a_module_is_a_command_too(workplace: Workplace) -> None:
 
 def test_the_commands_of_the_far_side_start_without_http_and_uv(workplace: Workplace) -> None:
     """The far side may have nothing: importing what verifies, publishes and inspects needs neither."""
-    lines = "import sys, bundler.cli, bundler.bundle.verify, bundler.bundle.inspection\n"
-    lines += "import bundler.publish.publication, bundler.publish.check\n"
+    lines = "import sys, bundler.cli, bundler.bundles.verify, bundler.bundles.inspection\n"
+    lines += "import bundler.publications.publication, bundler.publications.check\n"
     lines += "assert not {'requests', 'urllib3', 'uv', 'ansys'} & set(sys.modules), sorted(sys.modules)\n"
     done = workplace.run("python", "-c", lines)
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.verify import verify
+from bundler.bundles.verify import verify
 from bundler.errors import BundlerError
 from tests.conftest import BIN, Workplace, workplace_in
 from tests.end_to_end.test_main_job import evaluate

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.consistency import require_consistent
-from bundler.bundle.verify import foreign_files, verify
+from bundler.bundles.consistency import require_consistent
+from bundler.bundles.verify import foreign_files, verify
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
@@ -24,8 +24,8 @@ from bundler.manifest import File
 from bundler.manifest_reader import parse, read_manifest
 from bundler.node import garbage, preparing, scripts, task, tools
 from bundler.node.errors import OfflineRunError
-from bundler.publish.check import needs_uv, obstacles, read_facts
-from bundler.publish.strategy import read_strategy
+from bundler.publications.check import needs_uv, obstacles, read_facts
+from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import settings_of
 from tests.stand_ins.manifests import manifest

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bundler.errors import BadFacts, WouldNotRun
-from bundler.publish.check import needs_uv, obstacles, read_facts
-from bundler.publish.joining import PROBE, join
+from bundler.publications.check import needs_uv, obstacles, read_facts
+from bundler.publications.joining import PROBE, join
 from tests.stand_ins.manifests import manifest
 
 NODE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.consistency import index_pages, require_consistent
+from bundler.bundles.consistency import index_pages, require_consistent
 from bundler.errors import Inconsistent
 from bundler.layout import target_files
 from bundler.manifest import File, Manifest

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle import indexes
+from bundler.bundles.indexes import read_indexes
 from bundler.sources.script import Script, read_script
 from wheelhouse import toml
 
@@ -40,7 +40,7 @@ def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
         "extra-index-url": ["https://c.test/simple"],
         "find-links": ["wheels", "https://flat.test/"],
     }
-    assert indexes.variables([script(tmp_path, settings)]) == {
+    assert read_indexes([script(tmp_path, settings)]).variables == {
         "UV_INDEX": "a=https://a.test/simple https://c.test/simple https://env.test/simple",
         "UV_DEFAULT_INDEX": "https://b.test/simple",
         "UV_FIND_LINKS": f"{tmp_path / 'wheels'},https://flat.test/,here",
@@ -59,14 +59,14 @@ def test_a_project_is_looked_for_in_every_index_but_those_of_one_choice(
         ],
         "sources": {"My.Own": {"index": "ours"}},
     }
-    elsewhere = indexes.elsewhere([script(tmp_path, settings, "my-own", "numpy")])
+    elsewhere = read_indexes([script(tmp_path, settings, "my-own", "numpy")]).elsewhere
     assert elsewhere("numpy") == ["https://b.test/simple", "https://env.test/simple"]
     assert elsewhere("my-own") == []
 
 
 def test_whatever_a_script_comes_from_may_have_a_password(tmp_path: Path) -> None:
     found = script(tmp_path, {"index-url": "https://a:b@x.test/simple"}, "alpha @ https://c:d@y.test/alpha-1.0.tar.gz")
-    assert indexes.credentials([found]).indexes == {
+    assert read_indexes([found]).credentials.indexes == {
         "https://x.test/simple": ("a", "b"),
         "https://y.test/alpha-1.0.tar.gz": ("c", "d"),
     }

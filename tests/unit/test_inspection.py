@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from bundler.bundle.inspection import summary, table
-from bundler.bundle.readme import readme
+from bundler.bundles.inspection import summary, table
+from bundler.bundles.readme import readme
 from tests.stand_ins.manifests import manifest
 
 

@@ -10,7 +10,7 @@ import pytest
 from bundler.errors import Damaged, DesignFault, Faults, JobFault, NotPublished
 from bundler.jobs.submission import Options, compose
 from bundler.manifest import File, Manifest, ScriptEntry
-from bundler.publish.execution import describe, render
+from bundler.publications.execution import describe, render
 from tests.stand_ins.manifests import manifest
 
 

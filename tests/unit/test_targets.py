@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.targets import released_pythons, table, targets_for
+from bundler.bundles.targets import released_pythons, table, targets_for
 from bundler.errors import Faults
 
 

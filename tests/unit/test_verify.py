@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.consistency import index_pages
-from bundler.bundle.verify import verify
+from bundler.bundles.consistency import index_pages
+from bundler.bundles.verify import verify
 from bundler.errors import Damaged, ManifestFault, NotABundle
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, SUMS, sums
 from bundler.manifest import File

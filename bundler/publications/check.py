@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from bundler.errors import BadFacts
 from bundler.node.facts import MACHINES, misfit
-from bundler.publish.strategy import INDEX
+from bundler.publications.strategy import INDEX
 from wheelhouse import files
 from wheelhouse.errors import UnknownPython
 from wheelhouse.python_request import parse_python_request
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest, TargetEntry
     from bundler.node.description import Fit
-    from bundler.publish.strategy import Strategy
+    from bundler.publications.strategy import Strategy
 
 # As in exec_script.py.
 OLDEST_UV = Version("0.6.14")

@@ -9,16 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.bundle.consistency import index_pages
-from bundler.bundle.plan import distinct
-from bundler.bundle.readme import readme
+from bundler.bundles.consistency import index_pages
+from bundler.bundles.plan import distinct
+from bundler.bundles.readme import readme
 from bundler.layout import MANIFEST, README, SUMS, sums, target_files
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import files, node_lock
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from bundler.bundle.plan import Plan
+    from bundler.bundles.plan import Plan
     from wheelhouse.interpreter import Archive
     from wheelhouse.target import Target
     from wheelhouse.wheel import Wheel

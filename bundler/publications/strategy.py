@@ -87,7 +87,7 @@ class Cache(Strategy):
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
         """Write a uv cache; raise `FileFault`, `UvFailed`."""
-        from bundler.publish.archives import pack_cache  # calls uv, which the far side may not have
+        from bundler.publications.archives import pack_cache  # calls uv, which the far side may not have
 
         pack_cache(root, script, target, path)
 
@@ -106,7 +106,7 @@ class Environment(Strategy):
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
         """Write a Python with the wheels installed; raise `BadArchive`, `BadWheel`, `FileFault`."""
-        from bundler.publish.archives import pack_environment  # starts slowly
+        from bundler.publications.archives import pack_environment  # starts slowly
 
         pack_environment(root, script, target, path)
 

@@ -9,14 +9,14 @@ import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from bundler.bundle.readme import readme
-from bundler.bundle.verify import verify
+from bundler.bundles.readme import readme
+from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, Damaged, NoBundle
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.publish.execution import archive_path, collector, describe, render, to_json
-from bundler.publish.strategy import INDEX, Draft
+from bundler.publications.execution import archive_path, collector, describe, render, to_json
+from bundler.publications.strategy import INDEX, Draft
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from bundler.manifest import Manifest, TargetEntry
-    from bundler.publish.strategy import Strategy
+    from bundler.publications.strategy import Strategy
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12

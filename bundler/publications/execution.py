@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bundler.layout import ARCHIVES
-from bundler.publish.joining import COLLECTOR, JOB, join
+from bundler.publications.joining import COLLECTOR, JOB, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

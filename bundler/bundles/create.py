@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from bundler.bundle import indexes
-from bundler.bundle.origin import paths_of, remember
-from bundler.bundle.plan import make_plan
-from bundler.bundle.upgrade import changes, settings_changes
-from bundler.bundle.verify import foreign_files, verify
-from bundler.bundle.writer import write_manifest, write_target
+from bundler.bundles.indexes import read_indexes
+from bundler.bundles.origin import paths_of, remember
+from bundler.bundles.plan import make_plan
+from bundler.bundles.upgrade import changes, settings_changes
+from bundler.bundles.verify import foreign_files, verify
+from bundler.bundles.writer import write_manifest, write_target
 from bundler.errors import BundlerError, OutputTaken
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
@@ -29,7 +29,7 @@ from wheelhouse.space import require_space, same_disk
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from bundler.bundle.plan import Tools
+    from bundler.bundles.plan import Tools
     from bundler.manifest import Manifest
     from bundler.sources.source import Source
     from wheelhouse.download import Remote
@@ -96,13 +96,13 @@ def build(
     if differences:
         yield Progress(text=f"Changing how {output} is made: {'; '.join(differences)}")
     yield Progress(text=f"Resolving {', '.join(source.path.name or '.' for source in sources)}")
-    credentials = indexes.credentials(sources)
+    indexes = read_indexes(sources)
     builder = Builder(
         cache=cache,
         names=frozenset(canonicalize_name(name) for name in builds.names),
         everything=builds.everything,
-        indexes=indexes.variables(sources),
-        credentials=credentials,
+        indexes=indexes.variables,
+        credentials=indexes.credentials,
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         # Resolved, since uv counts ".." in paths by their names.
@@ -113,7 +113,7 @@ def build(
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
     wanted = [*remotes["wheels"], *remotes["pythons"]]
-    downloads = Downloads(wanted, cache, credentials, indexes.elsewhere(sources))
+    downloads = Downloads(wanted, cache, indexes.credentials, indexes.elsewhere)
     # A bundle on the disk of the cache is made of links.
     copied = 0 if same_disk(cache, output) else downloads.total
     require_space({cache: downloads.absent_bytes, output.absolute().parent: copied + _TARGET_BYTES * len(targets)})
