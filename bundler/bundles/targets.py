@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from bundler.errors import Faults, attempt_all
+from bundler.sources.reader import require_own
+from bundler.sources.tool_table import settings_of
 from wheelhouse import uv
 from wheelhouse.errors import PythonRefused, UnknownPython, UvFailed
 from wheelhouse.python_request import parse_python_request
@@ -22,6 +25,25 @@ if TYPE_CHECKING:
 
 # For questions to which the platform does not matter.
 _ANY = PLATFORMS["x86_64-manylinux_2_28"]
+
+
+def requested_targets(
+    sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str], *, own_python: bool
+) -> list[Target]:
+    """Return the targets of `pythons` and `platforms`, else those that `sources` name, else this machine.
+
+    With `own_python` the Python is the one that runs this, unless one is named. Raises what `targets_for`,
+    `require_own` and `require_allowed` raise.
+    """
+    said = [settings_of(source) for source in sources]
+    pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
+    platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
+    if own_python and not pythons:
+        pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
+    targets = targets_for(sources, pythons, platforms)
+    require_own(sources, targets)
+    require_allowed(sources, targets)
+    return targets
 
 
 def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str]) -> list[Target]:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.show import HELP, follow, say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.sources.source import Source
-    from wheelhouse.target import Target
+from bundler.cli.show import HELP, say, shown
 
 _PATH = click.Path(path_type=Path)
 
@@ -121,73 +113,32 @@ def bundle(
     Example, for a cluster with glibc 2.28 and Python 3.12:
         bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
     """
-    from bundler.bundles import create
-    from bundler.bundles.origin import require_same_scripts
-    from bundler.bundles.plan import Tools
-    from bundler.bundles.site import adopt
-    from bundler.bundles.upgrade import keeping
-    from bundler.cache import cache_folder
-    from bundler.sources.additions import Additions, Resolver, requirement_lines
-    from bundler.sources.reader import read_sources
+    from bundler import api
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade is for all packages, --upgrade-package for some: give one of them.")
-    additions = Additions(
-        requirements=requirements,
-        constraints=tuple(line for path in constraints for line in requirement_lines(path)),
-        overrides=tuple(line for path in overrides for line in requirement_lines(path)),
-        resolver=Resolver(resolver),
-        locked=locked,
-    )
-    read = read_sources(scripts, additions)
-    for source in read:
-        for warning in source.warnings():
-            say(f"warning: {warning}")
-    targets = _targets(read, pythons, platforms, for_hps=for_hps, own_python=additions.pip_tools)
-    output = output or create.default_output(scripts)
-    tools = Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
-    if not replace:
-        require_same_scripts(output, read, cache_folder())
-    if upgraded:
-        read = keeping(read, output, upgraded)
-    if not upgrade and not upgraded and create.up_to_date(output, read, targets, tools):
-        say(f"{output} is up to date; nothing to do (--upgrade looks for newer versions)")
-    else:
-        for note in adopt(read, cache_folder()):
-            say(note)
-        may_build = create.Builds(names=builds, everything=build_all)
-        changed = follow(create.build(read, targets, output, cache_folder(), tools, may_build))
-        if changed:
-            say(f"Changed: {', '.join(changed)}")
-        elif upgrade or upgraded:
-            say(f"No newer version of {', '.join(upgraded) or 'any package'}: all versions in {output} stay")
-    click.echo(output)
-
-
-def _targets(
-    sources: Sequence[Source],
-    pythons: tuple[str, ...],
-    platforms: tuple[str, ...],
-    *,
-    for_hps: bool,
-    own_python: bool,
-) -> list[Target]:
-    """Return the targets that the options name, else those that the scripts name, else this machine."""
-    from bundler.bundles.targets import require_allowed, targets_for
-    from bundler.sources.reader import require_own
-    from bundler.sources.tool_table import settings_of
-
-    said = [settings_of(source) for source in sources]
-    pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
-    if not platforms and for_hps:
-        platforms = _platforms_of_hps()
-    platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
-    if own_python and not pythons:
-        pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
-    targets = targets_for(sources, pythons, platforms)
-    require_own(sources, targets)
-    require_allowed(sources, targets)
-    return targets
+    with shown() as report:
+        made = api.bundle(
+            scripts,
+            output=output,
+            pythons=pythons,
+            platforms=platforms or (_platforms_of_hps() if for_hps else ()),
+            include_uv=include_uv,
+            include_python=include_python,
+            python_mirror=python_mirror,
+            builds=builds,
+            build_all=build_all,
+            requirements=requirements,
+            constraints=constraints,
+            overrides=overrides,
+            locked=locked,
+            resolver=resolver,
+            replace=replace,
+            upgrade=upgrade,
+            upgrade_packages=upgraded,
+            report=report,
+        )
+    click.echo(made)
 
 
 def _platforms_of_hps() -> tuple[str, ...]:
@@ -223,24 +174,21 @@ def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | N
     Example:
         publish-index /shared/store eval.bundle
     """
-    from bundler.publications import publication
-    from bundler.publications.strategy import STRATEGIES
-    from wheelhouse.store import open_store
+    from bundler import api
+    from bundler.publications.publication import bundles_in, require_bundle
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
         raise click.BadParameter("must be an absolute path, as evaluators see it", param_hint="--seen-at")
-
-    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
-    place = os.path.abspath(destination)  # noqa: PTH100 - see above
-    seen = seen_at.rstrip("/\\") if seen_at else place
-    if any("\ud800" <= character <= "\udfff" for character in seen):
+    seen = seen_at.rstrip("/\\") if seen_at else None
+    if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(destination)):  # noqa: PTH100 - as `publish` does
         raise click.BadParameter("its path is not UTF-8, and execution scripts can name no other", param_hint="DEST")
-    found = list(bundles) or publication.bundles_in(Path())
+    found = list(bundles) or bundles_in(Path())
     for path in found:
-        publication.require_bundle(path)
-    store = open_store(Path(place))
+        require_bundle(path)
     for path in found:
-        click.echo(follow(publication.publish(path, store, seen, STRATEGIES[strategy])))
+        with shown() as report:
+            made = api.publish(path, destination, seen_at=seen, strategy=strategy, report=report)
+        click.echo(made)
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)
@@ -252,9 +200,9 @@ def verify(path: Path) -> None:
     Example:
         bundler verify eval.bundle
     """
-    from bundler.bundles.verify import verify as check
+    from bundler import api
 
-    manifest = check(path)
+    manifest = api.verify(path)
     say(f"{path}: {len(manifest.files)} files, all as the manifest says")
 
 
@@ -270,10 +218,8 @@ def inspect(path: Path, as_json: bool) -> None:
     """
     import json
 
-    from bundler.bundles.inspection import summary, table
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.manifest_reader import read_manifest
-    from bundler.publications.strategy import read_strategy
+    from bundler import api
+    from bundler.bundles.inspection import table
 
-    found = summary(read_manifest(path), read_strategy(path).name if (path / EXEC_SCRIPT).is_file() else None)
+    found = api.inspect(path)
     click.echo(json.dumps(found, indent=2) if as_json else table(found))

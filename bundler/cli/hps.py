@@ -10,7 +10,7 @@ import click
 
 from bundler.cli.account import identified, with_account
 from bundler.cli.jobs import require_somewhere_to_run, show_jobs, with_submission_options
-from bundler.cli.show import HELP, follow, say
+from bundler.cli.show import HELP, say, shown
 
 if TYPE_CHECKING:
     from bundler.hps.connection import Account
@@ -87,11 +87,11 @@ def fetch_results(project: str, output: Path | None, account: Account) -> None:
     Example:
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results
     """
+    from bundler import api
     from bundler.hps.connection import connected
-    from bundler.hps.results import fetch
 
-    with connected(identified(account)) as client:
-        count, table = follow(fetch(client, project, output or Path(project)))
+    with connected(identified(account)) as client, shown() as report:
+        count, table = api.fetch(client, project, output or Path(project), report=report)
     say(f"{count} files")
     click.echo(table)
 

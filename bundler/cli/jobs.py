@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.account import identified, with_account
-from bundler.cli.show import HELP, follow, say
+from bundler.cli.show import HELP, say, shown
 from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
@@ -128,8 +127,6 @@ def submit(
     Example:
         submit-jobs /shared/store/publications/eval-0123456789ab --sweep frequency=0.5:5:0.5 --wait
     """
-    from datetime import datetime, timezone
-
     from bundler.jobs import sweep
     from bundler.jobs.submission import compose
 
@@ -138,20 +135,12 @@ def submit(
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
     submission = compose(publication, rows, options)
 
+    from bundler import api
     from bundler.hps.connection import connected
-    from bundler.hps.project import page
-    from bundler.hps.project import submit as create
 
-    name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
     with connected(identified(account)) as client:
-        try:
-            require_somewhere_to_run(client, submission)
-        except BundlerError as fault:
-            if not force:
-                raise
-            say(f"warning: {fault}")
-        project = follow(create(client, submission, name, replace=replace))
-        say(f"HPS project {name!r}, {len(rows)} jobs: {page(client, project)}")
+        with shown() as report:
+            project = api.submit(client, submission, name=name, replace=replace, force=force, report=report)
         click.echo(project)
         if wait:
             sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.show import HELP, follow, say
+from bundler.cli.show import HELP, say, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,18 +194,18 @@ def _published(place: Path) -> Iterator[Path]:
     """Yield the publication `place`; of a bundle, one in a store that goes when the block ends."""
     import tempfile
 
+    from bundler import api
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
-    from bundler.publications.publication import publish
-    from wheelhouse.store import open_store
 
     read_manifest(place)
     if (place / EXEC_SCRIPT).exists():
         yield place
         return
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-        store = open_store(Path(scratch).resolve() / "store")
-        yield follow(publish(place, store, str(store.path)))
+        with shown() as report:
+            publication = api.publish(place, Path(scratch).resolve() / "store", report=report)
+        yield publication
 
 
 @contextlib.contextmanager

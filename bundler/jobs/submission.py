@@ -49,6 +49,9 @@ class Options:
     trials: int | None = None
 
 
+_NO_OPTIONS = Options()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One task of each job: a script with what it needs and leaves; `memory` and `disk` in bytes, `timeout` in seconds.
@@ -95,7 +98,9 @@ def needed_application(publication: Path, manifest: Manifest) -> str | None:
     return None if carried else APPLICATION
 
 
-def compose(publication: Path, rows: Sequence[Row], options: Options, *, values: bool = True) -> Submission:
+def compose(
+    publication: Path, rows: Sequence[Row], options: Options = _NO_OPTIONS, *, values: bool = True
+) -> Submission:
     """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, what they need.
 
     Raises `NotABundle`, `NotPublished`, `Damaged`, `ScriptFault`, `JobFault`, `DesignFault`, `Faults`.
