@@ -131,7 +131,7 @@ def publish(
 def verify(path: str | Path) -> Manifest:
     """Check every file of the bundle or publication `path` by its digest; return its manifest.
 
-    Raises `Damaged` with all faults at once, other `BundlerError`, `WheelhouseError`.
+    Raises `DamagedError` with all faults at once, other `BundlerError`, `WheelhouseError`.
     """
     from bundler.bundles.verify import verify
 

@@ -9,7 +9,7 @@ import stat
 import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bundler.errors import ManifestFault, NewerFormat, NotABundle
+from bundler.errors import BundlerError, ManifestError
 from bundler.layout import MANIFEST, README, target_files
 from bundler.manifest import FORMAT, File, Manifest, ScriptEntry, TargetEntry
 from wheelhouse import files
@@ -32,34 +32,39 @@ _T = TypeVar("_T")
 def read_manifest(folder: Path, expected: str = "bundle or publication") -> Manifest:
     """Return the manifest of the bundle or publication in `folder`; `expected` is for messages.
 
-    Raises `NotABundle`, `ManifestFault`, `NewerFormat`, `FileFault`.
+    Raises `BundlerError`, `ManifestError`, `FileError`.
     """
     path = folder / MANIFEST
     with files.explained(folder):
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            raise NotABundle(folder, expected) from None
+            raise BundlerError(
+                f"{folder}: is not a {expected} (it has no manifest.json)",
+                hint="name the folder that `bundle` or `publish-index` printed",
+            ) from None
         if not stat.S_ISREG(status.st_mode):
-            raise ManifestFault(path, "is no plain file")
+            raise ManifestError(path, "is no plain file")
         if status.st_size > _LIMIT:
-            raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+            raise ManifestError(path, f"is larger than {_LIMIT} bytes")
         return parse(files.read_plain(path, _LIMIT), path)
 
 
 def parse(data: bytes, path: Path) -> Manifest:
-    """Parse manifest.json, trusting nothing in it; `path` is for messages. Raises `ManifestFault`, `NewerFormat`."""
+    """Parse manifest.json, trusting nothing in it; `path` is for messages. Raises `ManifestError`."""
     if len(data) > _LIMIT:
-        raise ManifestFault(path, f"is larger than {_LIMIT} bytes")
+        raise ManifestError(path, f"is larger than {_LIMIT} bytes")
     try:
         tables = json.loads(data)
         found = tables["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ManifestFault(path, "is no manifest") from None
+        raise ManifestError(path, "is no manifest") from None
     if found != FORMAT:
         if isinstance(found, int) and found > FORMAT:
-            raise NewerFormat(path, found, FORMAT)
-        raise ManifestFault(path, f"names the unknown format {found!r}")
+            raise ManifestError(
+                path, f"is of format {found}, and this bundler knows format {FORMAT}", "use a newer bundler"
+            )
+        raise ManifestError(path, f"names the unknown format {found!r}")
     try:
         manifest = Manifest(
             name=_matching(_PLAIN, tables["name"]),
@@ -69,9 +74,9 @@ def parse(data: bytes, path: Path) -> Manifest:
         )
         _check(manifest)
     except KeyError as fault:
-        raise ManifestFault(path, f"lacks {fault}") from None
+        raise ManifestError(path, f"lacks {fault}") from None
     except (TypeError, ValueError) as fault:
-        raise ManifestFault(path, str(fault)) from None
+        raise ManifestError(path, str(fault)) from None
     return manifest
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import process, uv
-from wheelhouse.errors import UvFailed
+from wheelhouse.errors import UvError
 from wheelhouse.process import CalledProcessError
 from wheelhouse.secrets import build_environment, hidden, secret_values
 from wheelhouse.unpack import unpack
@@ -24,7 +24,7 @@ _EPOCH = "315532800"
 _LARGEST_SOURCE = 8 << 30
 
 
-class BackendFailed(Exception):
+class BackendError(Exception):
     """A build failed; its message is what was printed, without secrets."""
 
 
@@ -33,7 +33,7 @@ def build_wheel(source: Path, out: Path, python: str, indexes: Mapping[str, str]
 
     `python` is an interpreter or a version. What the build requires comes from `indexes` (variables for uv), as wheels,
     into an environment of its own; the backend learns of neither, has a HOME of its own, and only those variables that
-    builds use. Raises `BackendFailed`, without `secrets`, and `BadArchive`.
+    builds use. Raises `BackendError`, without `secrets`, and `ArchiveError`.
     """
     with tempfile.TemporaryDirectory(prefix="build-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
@@ -52,7 +52,7 @@ def _unpacked(sdist: Path, folder: Path) -> Path:
     unpack(sdist, folder, limit=_LARGEST_SOURCE)
     tops = [path for path in folder.iterdir() if path.is_dir()]
     if len(tops) != 1:
-        raise BackendFailed(f"{sdist.name} holds {len(tops)} folders, not one")
+        raise BackendError(f"{sdist.name} holds {len(tops)} folders, not one")
     return tops[0]
 
 
@@ -83,7 +83,7 @@ def _install(interpreter: Path, requirements: Collection[str], indexes: Mapping[
 
 @contextlib.contextmanager
 def _explained(secrets: set[str]) -> Iterator[None]:
-    """Turn what goes wrong with a backend in the block into a `BackendFailed`."""
+    """Turn what goes wrong with a backend in the block into a `BackendError`."""
     import build
 
     try:
@@ -91,8 +91,8 @@ def _explained(secrets: set[str]) -> Iterator[None]:
     except (build.BuildBackendException, build.BuildException, build.FailedProcessError) as fault:
         inner = getattr(fault, "exception", None)
         printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(fault)
-        raise BackendFailed(hidden(printed, secrets)) from None
-    except UvFailed as fault:
-        raise BackendFailed(hidden(fault.words, secrets)) from None
-    except BackendFailed as fault:
-        raise BackendFailed(hidden(str(fault), secrets)) from None
+        raise BackendError(hidden(printed, secrets)) from None
+    except UvError as fault:
+        raise BackendError(hidden(fault.words, secrets)) from None
+    except BackendError as fault:
+        raise BackendError(hidden(str(fault), secrets)) from None

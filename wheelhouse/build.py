@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from wheelhouse import files
-from wheelhouse.backend import BackendFailed, build_wheel
+from wheelhouse.backend import BackendError, build_wheel
 from wheelhouse.credentials import Credentials
-from wheelhouse.errors import BadArchive, BadWheel, BuildFailed, FileFault, redacted
+from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel, parse_filename, read_metadata, url_filename
@@ -66,7 +66,7 @@ class Builder:
     def build(self, package: Package, target: Target, base: Path) -> Wheel:
         """Return a wheel of `package` that fits `target`; paths in `package` are relative to `base`.
 
-        Raises `BuildFailed`, also where what comes out does not fit.
+        Raises `BuildError`, also where what comes out does not fit.
         """
         with tempfile.TemporaryDirectory(prefix="source-") as scratch:
             source, key, origin = self._source(package, base, Path(scratch))
@@ -76,7 +76,7 @@ class Builder:
                 wheel = self._kept(key, "any") or self._made(package, target, key, source, Path(scratch))
         reason = misfit(wheel, target)
         if reason:
-            raise BuildFailed(str(package.name), reason)
+            raise BuildError(str(package.name), reason)
         data = files.sha256(wheel)
         return Wheel(
             filename=wheel.name,
@@ -98,7 +98,7 @@ class Builder:
                 here = this_platform()
                 if (target.platform.system, target.platform.machine) != (here.system, here.machine):
                     reason = f"it is built for this machine ({here.name}) only, and {target} is another"
-                    raise BuildFailed(str(package.name), f"{reason}; bundle on such a machine")
+                    raise BuildError(str(package.name), f"{reason}; bundle on such a machine")
                 if own != minor:
                     wheel = self._run(package, source, scratch / "second", minor)
             # What only some Pythons make pure is not for all of them.
@@ -114,20 +114,20 @@ class Builder:
         secrets = self.credentials.values()
         try:
             wheel = build_wheel(source, out, python, self.indexes, secrets)
-        except BackendFailed as fault:
+        except BackendError as fault:
             where = "" if python == sys.executable else f" for Python {python}, which must be here for that,"
-            raise BuildFailed(str(package.name), f"its build{where} failed", str(fault)) from fault
-        except BadArchive as fault:
-            raise BuildFailed(str(package.name), f"its source {fault.fact}") from fault
+            raise BuildError(str(package.name), f"its build{where} failed", str(fault)) from fault
+        except ArchiveError as fault:
+            raise BuildError(str(package.name), f"its source {fault.fact}") from fault
         try:
             if not stat.S_ISREG(wheel.lstat().st_mode):
-                raise BuildFailed(str(package.name), f"its build left {wheel.name}, which is no plain file")
+                raise BuildError(str(package.name), f"its build left {wheel.name}, which is no plain file")
             read_metadata(wheel)
-        except (BadWheel, FileFault, OSError) as fault:
-            raise BuildFailed(str(package.name), "its build left no wheel that can be read", str(fault)) from fault
+        except (WheelError, FileError, OSError) as fault:
+            raise BuildError(str(package.name), "its build left no wheel that can be read", str(fault)) from fault
         project = parse_filename(wheel.name)[0]
         if project != canonicalize_name(package.name):
-            raise BuildFailed(str(package.name), f"its source makes a wheel of {project}")
+            raise BuildError(str(package.name), f"its source makes a wheel of {project}")
         return wheel
 
     def _folder(self, key: str, python: str) -> Path:
@@ -151,14 +151,14 @@ class Builder:
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
         sha256 = sdist.hashes.get("sha256")
         if not _SDIST.fullmatch(name) or "/" in name:
-            raise BuildFailed(str(package.name), f"{name!r} is no source distribution")
+            raise BuildError(str(package.name), f"{name!r} is no source distribution")
         from wheelhouse.http import fetch  # takes a tenth of a second, which most bundles need not wait for here
 
         url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
         data = fetch(url, self.credentials, limit=_LARGEST_SOURCE)
         digest = hashlib.sha256(data).hexdigest()
         if sha256 is not None and digest != sha256:
-            raise BuildFailed(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")
+            raise BuildError(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")
         source = scratch / name
         files.write(source, data)
         return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]

@@ -10,9 +10,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
 from wheelhouse import files
-from wheelhouse.errors import DownloadsFailed
+from wheelhouse.errors import DownloadError
 from wheelhouse.fallback import mirrors
-from wheelhouse.http import Client, Fault, Resume
+from wheelhouse.http import Client, FetchError, Resume
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Downloads:
         """Bring every file into the cache, whole and verified; yield the bytes received so far, some times a second.
 
         What the cache holds already is hashed again, since bundles are links to it that somebody may have written to.
-        After the first fault no new download starts. Raises `DownloadsFailed` with every fault.
+        After the first fault no new download starts. Raises `DownloadError` with every fault.
         """
         # The largest first: a big one that starts last would leave the other threads idle.
         order = sorted(self.remotes, key=lambda remote: -(remote.size or 0))
@@ -104,11 +104,11 @@ class Downloads:
                     break
             faults = [(futures[future], future.exception()) for future in futures if not future.cancelled()]
             for _, fault in faults:
-                if fault is not None and not isinstance(fault, Fault):
+                if fault is not None and not isinstance(fault, FetchError):
                     raise fault
             named = [(remote, str(fault)) for remote, fault in faults if fault is not None and str(fault)]
             if named:
-                raise DownloadsFailed((remote.filename, remote.url, reason) for remote, reason in named)
+                raise DownloadError((remote.filename, remote.url, reason) for remote, reason in named)
         finally:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -131,15 +131,15 @@ class Downloads:
             partial.unlink(missing_ok=True)
 
     def _arrive(self, remote: Remote, partial: Path) -> None:
-        """Bring the file into `partial` from the first place that has it; raise the `Fault` of where it should be."""
+        """Bring the file into `partial` from the first place that has it; raise `FetchError`."""
         try:
             self._try(remote, remote.url, partial)
-        except Fault as first:
+        except FetchError as first:
             if not isinstance(remote, Wheel) or self._stop.is_set():
                 raise
             for url in mirrors(remote.project, remote.sha256, self._elsewhere(remote.project), self._client.read):
                 if url != remote.url:
-                    with contextlib.suppress(Fault):
+                    with contextlib.suppress(FetchError):
                         self._try(remote, url, partial)
                         return
             raise first from None
@@ -150,7 +150,7 @@ class Downloads:
         for attempt in range(self._client.retries + 1):
             try:
                 return self._stream(remote, url, partial, arriving)
-            except Fault as fault:
+            except FetchError as fault:
                 if not fault.again or attempt == self._client.retries or self._stop.is_set():
                     raise
             # Many that broke off at once should not come back at once.
@@ -165,7 +165,7 @@ class Downloads:
             with partial.open("r+b") as out:
                 for number, chunk in enumerate(chunks):
                     if self._stop.is_set():
-                        raise Fault("")  # another one failed; this one has nothing to say
+                        raise FetchError("")  # another one failed; this one has nothing to say
                     if number == 0 and resume.start == 0:
                         arriving.digest = hashlib.sha256()
                     out.seek(resume.start)
@@ -174,12 +174,12 @@ class Downloads:
                     resume.start += len(chunk)
                     self._received[remote.sha256] = resume.start
                     if remote.size is not None and resume.start > remote.size:
-                        raise Fault(f"is longer than the {remote.size} bytes that the lock says")
+                        raise FetchError(f"is longer than the {remote.size} bytes that the lock says")
                 out.truncate(resume.start)
         if remote.size is not None and resume.start < remote.size:
-            raise Fault(f"ended after {resume.start} of {remote.size} bytes", again=True)
+            raise FetchError(f"ended after {resume.start} of {remote.size} bytes", again=True)
         if arriving.digest.hexdigest() != remote.sha256:
-            raise Fault(f"has sha256 {arriving.digest.hexdigest()}, the lock says {remote.sha256}")
+            raise FetchError(f"has sha256 {arriving.digest.hexdigest()}, the lock says {remote.sha256}")
 
 
 class _Arriving:

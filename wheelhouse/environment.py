@@ -25,7 +25,7 @@ from installer.sources import WheelFile
 from installer.utils import Scheme, construct_record_file
 
 from wheelhouse import files
-from wheelhouse.errors import BadWheel
+from wheelhouse.errors import WheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ _DEFECTS = (
 def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Platform) -> None:
     """Install `wheels` into the Python for `platform` in `prefix`, whose site-packages are `packages`.
 
-    Follows the binary distribution format. Raises `BadWheel` and `FileFault`.
+    Follows the binary distribution format. Raises `WheelError` and `FileError`.
     """
     scripts, include = ("Scripts", "Include") if platform.system == "Windows" else ("bin", "include")
     for wheel in wheels:
@@ -76,7 +76,7 @@ def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Plat
                 warnings.simplefilter("ignore")  # installer warns of compiled files, which it leaves out
                 install_wheel(source, destination, {"INSTALLER": b"hps-bundler\n"})
         except _DEFECTS as fault:
-            raise BadWheel(wheel, f"cannot be installed ({fault or type(fault).__name__})") from fault
+            raise WheelError(wheel, f"cannot be installed ({fault or type(fault).__name__})") from fault
 
 
 @dataclass

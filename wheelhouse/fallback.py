@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urljoin
 
-from wheelhouse.http import Fault
+from wheelhouse.http import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def mirrors(project: str, sha256: str, indexes: Iterable[str], read: Callable[[str], bytes]) -> Iterator[str]:
     """Yield the URLs at which `indexes`, in turn, list a file of `project` with the digest `sha256`.
 
-    `read` returns the bytes at a URL or raises `Fault`; an index that cannot be read lists nothing.
+    `read` returns the bytes at a URL or raises `FetchError`; an index that cannot be read lists nothing.
     """
     for index in indexes:
         # A folder on disk is no page.
@@ -24,7 +24,7 @@ def mirrors(project: str, sha256: str, indexes: Iterable[str], read: Callable[[s
         try:
             links.feed(read(page).decode(errors="replace"))
             places = [urldefrag(urljoin(page, link)) for link in links.found]
-        except (Fault, ValueError, AssertionError):  # of HTTP, of a URL, of HTML
+        except (FetchError, ValueError, AssertionError):  # of HTTP, of a URL, of HTML
             continue
         for url, fragment in places:
             # What lies on this machine is for an index on this machine to offer.

@@ -17,7 +17,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from wheelhouse.errors import DiskFull, FileFault
+from wheelhouse.errors import FileError, disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,13 @@ _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `FileFault` that names `path`, or a `DiskFull`."""
+    """Turn an `OSError` of the block into a `FileError` that names `path`, or the one of a full disk."""
     try:
         yield
     except OSError as fault:
         if fault.errno in DISK_FULL:
-            raise DiskFull(path) from fault
-        raise FileFault(Path(fault.filename) if isinstance(fault.filename, str) else path, fault) from fault
+            raise disk_full(path) from fault
+        raise FileError(Path(fault.filename) if isinstance(fault.filename, str) else path, fault) from fault
 
 
 def safe_path(text: str) -> bool:
@@ -91,7 +91,7 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def read_plain(path: Path, limit: int) -> bytes:
-    """Return the bytes of the regular file at `path`; raise `FileFault`, also where it has more than `limit` bytes."""
+    """Return the bytes of the regular file at `path`; raise `FileError`, also where it has more than `limit` bytes."""
     with explained(path), open_plain(path) as source:
         data = bytearray()
         while len(data) <= limit and (chunk := source.read(limit + 1 - len(data))):
@@ -104,7 +104,7 @@ def read_plain(path: Path, limit: int) -> bytes:
 def plain_sha256(path: Path, size: int) -> str:
     """Return the SHA-256 in hex of the first `size` bytes of the regular file at `path`, "" if it has more or fewer.
 
-    Raises `FileFault`.
+    Raises `FileError`.
     """
     digest = hashlib.sha256()
     left = size

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wheelhouse import process
 from wheelhouse.credentials import Credentials, split_user
-from wheelhouse.errors import BuildFailed, redacted
+from wheelhouse.errors import BuildError, redacted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def checkout(package: Package, base: Path, scratch: Path, credentials: Credentials) -> tuple[Path, str, str]:
     """Check out what `package` names of a repository, below `scratch`; paths in it are relative to `base`.
 
-    Returns where the source lies, what identifies it, and what people call it. Raises `BuildFailed`.
+    Returns where the source lies, what identifies it, and what people call it. Raises `BuildError`.
     """
     vcs = package.vcs
     assert vcs is not None  # noqa: S101 - the caller looked
     url, secrets = _without_secrets(vcs.url or (base / str(vcs.path)).resolve().as_uri(), credentials)
     if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", vcs.commit_id) or url.startswith("-"):
-        raise BuildFailed(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
+        raise BuildError(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
     if not re.match(r"(https?|ssh|file|git)://", url):
-        raise BuildFailed(str(package.name), "it comes from a place that is no git repository by https, ssh or file")
+        raise BuildError(str(package.name), "it comes from a place that is no git repository by https, ssh or file")
     tree = scratch / "checkout"
     variables = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", **secrets}
     for command in (
@@ -39,12 +39,12 @@ def checkout(package: Package, base: Path, scratch: Path, credentials: Credentia
         try:
             code, _, err = process.run(command, env=variables)
         except FileNotFoundError:
-            raise BuildFailed(str(package.name), "it comes from git, and there is no git here") from None
+            raise BuildError(str(package.name), "it comes from git, and there is no git here") from None
         if code:
-            raise BuildFailed(str(package.name), f"git cannot get {vcs.commit_id}", err)
+            raise BuildError(str(package.name), f"git cannot get {vcs.commit_id}", err)
     place = (tree / (vcs.subdirectory or "")).resolve()
     if not place.is_relative_to(tree.resolve()) or not place.is_dir():
-        raise BuildFailed(str(package.name), f"its folder {vcs.subdirectory} is not in the repository")
+        raise BuildError(str(package.name), f"its folder {vcs.subdirectory} is not in the repository")
     key = hashlib.sha256(f"{url}@{vcs.commit_id}#{vcs.subdirectory}".encode()).hexdigest()
     return place, key, f"git+{redacted(url)}@{vcs.commit_id}"
 

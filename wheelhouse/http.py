@@ -21,7 +21,7 @@ from urllib3.util import Retry
 
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.credentials import Credentials, split_user
-from wheelhouse.errors import BadCertificates, DownloadsFailed
+from wheelhouse.errors import DownloadError, WheelhouseError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -38,7 +38,7 @@ _SLOWEST = 1000
 _FETCH_LIMIT = 64 << 20
 
 
-class Fault(Exception):
+class FetchError(Exception):
     """Why bytes did not come; `again` when another try may help."""
 
     def __init__(self, reason: str, *, again: bool = False) -> None:
@@ -120,16 +120,16 @@ class Client:
         return HTTPBasicAuth(found[0].encode(), found[1].encode()) if found else None
 
     def read(self, url: str, limit: int = _FETCH_LIMIT) -> bytes:
-        """Return the bytes at `url`, at most `limit` of them; raise `Fault`."""
+        """Return the bytes at `url`, at most `limit` of them; raise `FetchError`."""
         data = bytearray()
         for chunk in self.chunks(url):
             data += chunk
             if len(data) > limit:
-                raise Fault(f"is longer than {limit} bytes")
+                raise FetchError(f"is longer than {limit} bytes")
         return bytes(data)
 
     def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
-        """Yield the bytes at a http, https or file URL as they come; raise `Fault`.
+        """Yield the bytes at a http, https or file URL as they come; raise `FetchError`.
 
         With `resume`, whose `start` bytes are there already, yield the rest if the server still has the same file, else
         set `start` to 0 and yield all of it. `resume` learns how to recognize the file.
@@ -142,19 +142,19 @@ class Client:
             headers = resume.headers() if resume else {}
             with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
                 if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                    raise Fault(f"the server says {response.status_code} {_printable(response.reason)}")
+                    raise FetchError(f"the server says {response.status_code} {_printable(response.reason)}")
                 if resume:
                     resume.learn(response)
                 yield from self._body(response)
         except requests.Timeout as fault:
-            raise Fault(f"no answer within {self._timeout:g} s") from fault
+            raise FetchError(f"no answer within {self._timeout:g} s") from fault
         except (requests.RequestException, ValueError) as fault:  # the latter for URLs that are none
-            raise Fault(_plain(fault)) from fault
+            raise FetchError(_plain(fault)) from fault
         except (HTTPError, OSError) as fault:  # the body broke off or stalled
-            raise Fault(_plain(fault), again=True) from fault
+            raise FetchError(_plain(fault), again=True) from fault
 
     def _body(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body as it comes; raise `Fault` where it comes too slowly to ever end, or has no end."""
+        """Yield the body as it comes; raise `FetchError` where it comes too slowly to ever end, or has no end."""
         since, received, total = time.monotonic(), 0, 0
         length = response.headers.get("Content-Length", "")
         limit = int(length) if length.isdigit() else _UNANNOUNCED_LIMIT
@@ -163,16 +163,23 @@ class Client:
             yield chunk
             received, total = received + len(chunk), total + len(chunk)
             if total > limit:
-                raise Fault(f"does not end: the server announced no size and sent more than {limit / 1e9:.0f} GB")
+                raise FetchError(f"does not end: the server announced no size and sent more than {limit / 1e9:.0f} GB")
             passed = time.monotonic() - since
             if passed > self._timeout:
                 if received < _SLOWEST * passed:
-                    raise Fault(f"comes at less than {_SLOWEST / 1000:g} kB/s", again=True)
+                    raise FetchError(f"comes at less than {_SLOWEST / 1000:g} kB/s", again=True)
                 since, received = time.monotonic(), 0
 
 
+def _bad_certificates(path: str, fault: OSError) -> WheelhouseError:
+    return WheelhouseError(
+        f"{path}: cannot be read as certificates ({fault.strerror or fault})",
+        hint="fix or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT",
+    )
+
+
 def _context() -> ssl.SSLContext:
-    """Return the TLS context of the site; raise `BadCertificates`."""
+    """Return the TLS context of the site; raise `WheelhouseError`."""
     bundle = ca_bundle()
     certificate = os.environ.get("SSL_CLIENT_CERT")
     try:
@@ -186,12 +193,12 @@ def _context() -> ssl.SSLContext:
             folder = Path(path).is_dir()
             context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
     except OSError as fault:  # ssl.SSLError is one
-        raise BadCertificates(bundle or certifi.where(), fault) from fault
+        raise _bad_certificates(bundle or certifi.where(), fault) from fault
     try:
         if certificate:
             context.load_cert_chain(certificate)
     except OSError as fault:
-        raise BadCertificates(certificate or "", fault) from fault
+        raise _bad_certificates(certificate or "", fault) from fault
     return context
 
 
@@ -210,11 +217,11 @@ class Resume:
         return {"Range": f"bytes={self.start}-", "If-Range": self.validator}
 
     def learn(self, response: requests.Response) -> None:
-        """Take note of what the server sends; raise `Fault` for a part that was not asked for."""
+        """Take note of what the server sends; raise `FetchError` for a part that was not asked for."""
         if response.status_code == requests.codes.partial_content:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {self.start}-") or not self.start:
                 self.start, self.validator = 0, ""
-                raise Fault("the server sends another part than it was asked for", again=True)
+                raise FetchError("the server sends another part than it was asked for", again=True)
             return
         self.start = 0
         etag = response.headers.get("ETag", "")
@@ -226,24 +233,24 @@ def _of_disk(url: str) -> Iterator[bytes]:
     try:
         path = Path(url2pathname(urlsplit(url).path))
         if path.exists() and not path.is_file():
-            raise Fault("is no file")
+            raise FetchError("is no file")
         with path.open("rb") as source:
             while chunk := source.read(_CHUNK):
                 yield chunk
     except OSError as fault:
-        raise Fault(str(fault.strerror)) from fault
+        raise FetchError(str(fault.strerror)) from fault
     except ValueError as fault:
-        raise Fault(str(fault)) from fault
+        raise FetchError(str(fault)) from fault
 
 
 def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_LIMIT) -> bytes:
-    """Return the bytes at `url`, at most `limit` of them; raise `DownloadsFailed`."""
+    """Return the bytes at `url`, at most `limit` of them; raise `DownloadError`."""
     client = Client(credentials=credentials)
     try:
         return client.read(url, limit)
-    except Fault as fault:
+    except FetchError as fault:
         name = url.partition("?")[0].rpartition("/")[2]
-        raise DownloadsFailed([(name, url, str(fault))]) from fault
+        raise DownloadError([(name, url, str(fault))]) from fault
     finally:
         client.close()
 

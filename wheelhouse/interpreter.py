@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse import files, process, uv
-from wheelhouse.errors import BadMirror, NoInterpreter, UvFailed
+from wheelhouse.errors import MirrorError, UvError, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,25 +50,31 @@ def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> A
 
     `mirror` is a folder or URL that holds archives and a downloads.json in the form of uv's download-metadata.json;
     without it the list that uv itself carries is asked, and the digests that are published beside its archives.
-    `fetch` returns the bytes at a URL. Raises `NoInterpreter` (always for PyPy, whose archives look otherwise and have
-    no digests), `BadMirror`, and what `fetch` raises.
+    `fetch` returns the bytes at a URL. Raises `MirrorError` (always for PyPy, whose archives look otherwise and have
+    no digests), and what `fetch` raises.
     """
     place = _place(mirror) if mirror else "uv's own list"
     if target.request.implementation != "cpython":
-        raise NoInterpreter(str(target), place)
+        raise MirrorError(
+            str(target), "a bundle cannot carry PyPy", "leave out --include-python; the nodes must have PyPy"
+        )
     found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
     if not found:
-        raise NoInterpreter(str(target), place)
+        raise MirrorError(
+            str(target),
+            f"there is no archive of it in {redacted(place)}, or only of one that needs a newer glibc",
+            "choose another --python, --platform or --python-mirror; `bundler pack-python` makes a mirror",
+        )
     version, url, digest = max(found, key=lambda entry: Version(entry[0]))
     filename = url.rpartition("/")[2].replace("%2B", "+")
     if not _SAFE.fullmatch(filename):
-        raise BadMirror(place, f"names the archive {filename!r}")
+        raise MirrorError(place, f"names the archive {filename!r}")
     if digest is None:
         sums = fetch(urljoin(url, "SHA256SUMS")).decode(errors="replace")
         named = (line.split() for line in sums.splitlines())
         digest = next((words[0] for words in named if words[1:] in ([filename], [f"*{filename}"])), "")
     if not _SHA256.fullmatch(digest):
-        raise BadMirror(place, f"gives no SHA-256 for {filename}")
+        raise MirrorError(place, f"gives no SHA-256 for {filename}")
     return Archive(filename=filename, url=url, sha256=digest, version=version)
 
 
@@ -79,7 +85,7 @@ def _place(mirror: str) -> str:
 def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iterator[tuple[str, str, str | None]]:
     listed = urlsplit(urljoin(place, LIST))
     if listed.scheme == "file" and not Path(url2pathname(listed.path)).is_file():
-        raise BadMirror(place, f"has no {LIST}; `bundler pack-python INTERPRETER... MIRROR` makes one")
+        raise MirrorError(place, f"has no {LIST}", "make one with `bundler pack-python INTERPRETER... MIRROR`")
     try:
         entries = json.loads(fetch(urljoin(place, LIST))).values()
         for entry in entries:
@@ -95,7 +101,7 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
             ):
                 yield version, _inside(place, entry["url"]), str(entry.get("sha256") or "")
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as fault:
-        raise BadMirror(place, f"its {LIST} is not in the form of uv's download-metadata.json ({fault!r})") from fault
+        raise MirrorError(place, f"its {LIST} is not in the form of uv's download-metadata.json ({fault!r})") from fault
 
 
 def _inside(place: str, url: str) -> str:
@@ -146,7 +152,7 @@ def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bo
 def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
     """Pack each of `interpreters` into an archive in `folder`, which becomes a mirror; yield the archives.
 
-    Same interpreter, same bytes. Raises `UvFailed` for what is no Python, `FileFault`.
+    Same interpreter, same bytes. Raises `UvError` for what is no Python, `FileError`.
     """
     entries: dict[str, Any] = {}
     for interpreter in interpreters:
@@ -210,15 +216,15 @@ def _facts(interpreter: Path) -> dict[str, Any]:
     with files.explained(interpreter):
         code, out, err = process.run([interpreter, "-I", "-c", _ASK])
     if code:
-        raise UvFailed(f"{interpreter}: is no Python 3.", err.strip().rpartition("\n")[2])
+        raise UvError(f"{interpreter}: is no Python 3.", err.strip().rpartition("\n")[2])
     try:
         facts: dict[str, Any] = json.loads(out)
     except ValueError:
-        raise UvFailed(f"{interpreter}: is no Python 3.", out.strip().rpartition("\n")[2]) from None
+        raise UvError(f"{interpreter}: is no Python 3.", out.strip().rpartition("\n")[2]) from None
     if facts["implementation"] != "cpython":
-        raise UvFailed(f"{interpreter}: is {facts['implementation']}.", "Only CPython can be packed.")
+        raise UvError(f"{interpreter}: is {facts['implementation']}.", "Only CPython can be packed.")
     if facts["packages"] != "site-packages":
-        raise UvFailed(
+        raise UvError(
             f"{interpreter}: belongs to the system, which changed where it looks for packages.",
             "Pack one from python.org, pyenv or uv instead.",
         )

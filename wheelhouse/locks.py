@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from wheelhouse import files, uv
-from wheelhouse.errors import StaleLock, UvFailed
+from wheelhouse.errors import LockError, UvError, quoted
 from wheelhouse.pylock import parse
 from wheelhouse.resolution import Resolution
 
@@ -26,14 +26,19 @@ def lock_path(script: Path) -> Path:
     return script.with_name(f"{script.name}.lock")
 
 
+def _out_of_date(lock: Path, command: str, changes: str = "") -> LockError:
+    hint = f"run `{command}`, or delete the lock"
+    return LockError(f"{lock}: is out of date", facts=quoted(changes), hint=hint)
+
+
 def read_script_lock(script: Path, dependencies: Sequence[str], requires_python: SpecifierSet) -> Resolution:
     """Return what the lock beside `script` says.
 
-    Raises `StaleLock` where the script asks for something else, `UvFailed`.
+    Raises `LockError` where the script asks for something else, `UvError`.
     """
     try:
         return _locked(script.name, uv.export_script(script, locked=True), Path.cwd())
-    except UvFailed as fault:
+    except UvError as fault:
         if "needs to be updated" not in fault.words:
             raise
     if not str(requires_python):
@@ -42,27 +47,27 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
         if _satisfies(pylock, dependencies):
             return _locked(script.name, pylock, Path.cwd())
     changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
-    raise StaleLock(lock_path(script), f"uv lock --script {script.name}", changes)
+    raise _out_of_date(lock_path(script), f"uv lock --script {script.name}", changes)
 
 
 def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -> Resolution:
-    """Return what the uv.lock of the project in `folder` says; raise `StaleLock`, `UvFailed`."""
+    """Return what the uv.lock of the project in `folder` says; raise `LockError`, `UvError`."""
     try:
         pylock = uv.export_project(subject, folder)
-    except UvFailed as fault:
+    except UvError as fault:
         if "needs to be updated" in fault.words:
-            raise StaleLock(folder / "uv.lock", "uv lock", uv.lock_changes([], folder)) from None
+            raise _out_of_date(folder / "uv.lock", "uv lock", uv.lock_changes([], folder)) from None
         if "incompatible with the project's Python requirement" not in fault.words:
             raise
         # uv compares a lock with its project only with a Python that the project is for.
         pylock = uv.export_project(subject, folder, frozen=True)
         if not _satisfies(pylock, dependencies):
-            raise StaleLock(folder / "uv.lock", "uv lock") from None
+            raise _out_of_date(folder / "uv.lock", "uv lock") from None
     return _locked(subject, pylock, folder.absolute())
 
 
 def read_pylock(path: Path) -> Resolution:
-    """Return what a pylock.toml says; raise `UnusableLock`, `FileFault`."""
+    """Return what a pylock.toml says; raise `LockError`, `FileError`."""
     with files.explained(path):
         text = files.read_input(path).decode(errors="replace")
     return _locked(path.name, parse(text, path.name), path.absolute().parent)

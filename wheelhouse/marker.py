@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 
-from wheelhouse.errors import UnusableLock
+from wheelhouse.errors import not_as_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +61,7 @@ def _holds(package: Package, environment: Environment) -> bool:
             cast("dict[str, str]", environment), context="lock_file"
         )
     except (UndefinedComparison, UndefinedEnvironmentName) as fault:
-        raise UnusableLock(str(package.name), [f"its marker means nothing: {package.marker}"]) from fault
+        raise not_as_locked(str(package.name), [f"its marker means nothing: {package.marker}"]) from fault
 
 
 def ambiguous(packages: Iterable[Package], holding: Mapping[int, Sequence[Environment]]) -> list[str]:

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import process
-from wheelhouse.errors import ResolverFailed, UnusableLock
+from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.pip_settings import read_pip_settings
 from wheelhouse.requirements import hashes, included, only_hashed, require_requirements
 from wheelhouse.resolution import Resolution
@@ -44,7 +44,7 @@ def resolve(
     """Resolve `dependencies` as pip is configured to, for this Python and platform; `folder` is an empty one.
 
     The versions in `keep` ("name==version") stand as far as they can.
-    Raises `ResolverFailed`, `UnusableLock`.
+    Raises `UvError`, `LockError`.
     """
     return _resolve(subject, dependencies, constraints, folder, keep, [])
 
@@ -57,7 +57,7 @@ def resolve_requirements(path: Path, subject: str, folder: Path, keep: Sequence[
     allowed = hashes(path)
     other = [f"{name}: has hashes and none of SHA-256" for name, digests in allowed.items() if not digests]
     if other:
-        raise UnusableLock(subject, other)
+        raise not_as_locked(subject, other)
     return replace(found, pylock=only_hashed(path.name, found.pylock, allowed))
 
 
@@ -89,7 +89,7 @@ def _resolve(
         found = json.loads(report.read_bytes())["install"] if report.is_file() else []
         packages = [_package(subject, item, known) for item in found]
     except (KeyError, TypeError, ValueError) as fault:
-        raise ResolverFailed(f"{subject}: pip's report of what it would install cannot be read", repr(fault)) from fault
+        raise UvError(f"{subject}: pip's report of what it would install cannot be read", repr(fault)) from fault
     pylock = Pylock(
         lock_version=Version("1.0"),
         created_by="pip-tools",
@@ -120,7 +120,7 @@ def _run(subject: str, command: Sequence[str], folder: Path, secrets: Collection
     hint = "give the user and the password of the index in pip.conf, netrc or a keyring" if refused else ""
     if refused:
         words = f"{words}\nThe index answers: {refused[0]}"
-    raise ResolverFailed(f"{subject}: {command[0]} could not resolve its dependencies", words, hint)
+    raise UvError(f"{subject}: {command[0]} could not resolve its dependencies", words, hint)
 
 
 def _last_words(text: str) -> str:
@@ -141,7 +141,7 @@ def _package(subject: str, item: dict[str, Any], known: set[str]) -> Package:
     url = str(info["url"])
     sha256 = str(info.get("archive_info", {}).get("hashes", {}).get("sha256", ""))
     if sha256 not in known:
-        raise UnusableLock(
+        raise not_as_locked(
             subject, [f"{about['name']}: pip would install a file whose digest pip-compile did not name"]
         )
     name, version = canonicalize_name(about["name"]), Version(about["version"])

@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 from packaging.pylock import Pylock, PylockValidationError
 
 from wheelhouse import toml
-from wheelhouse.errors import UnusableLock
+from wheelhouse.errors import not_as_locked
 
 
 def parse(text: str, subject: str) -> Pylock:
-    """Parse a pylock.toml; what an index calls its files may break the rules of PEP 751. Raises `UnusableLock`."""
+    """Parse a pylock.toml; what an index calls its files may break the rules of PEP 751. Raises `LockError`."""
     try:
         tables = toml.loads(text)
         _check_places(tables)
         pylock = Pylock.from_dict(tables)
     except (PylockValidationError, ValueError) as fault:
-        raise UnusableLock(subject, [str(fault)]) from fault
+        raise not_as_locked(subject, [str(fault)]) from fault
     local = [
         f"{package.name}: its index {package.index} names a file of this machine"
         for package in pylock.packages
@@ -25,7 +25,7 @@ def parse(text: str, subject: str) -> Pylock:
         if (package.index or "").startswith(("http:", "https:")) and (url or "").startswith("file:")
     ]
     if local:
-        raise UnusableLock(subject, local)
+        raise not_as_locked(subject, local)
     return pylock
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging import tags
 
-from wheelhouse.errors import UnknownPython
+from wheelhouse.errors import PythonRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,11 +76,11 @@ class PythonRequest:
 
 @cache
 def parse_python_request(text: str) -> PythonRequest:
-    """Return the request that uv calls `text`; raise `UnknownPython`."""
+    """Return the request that uv calls `text`; raise `PythonRequestError`."""
     found = _SPELLED.fullmatch(text)
     if not found:
-        raise UnknownPython(text, "not a Python version that a target can have")
+        raise PythonRequestError(text, "not a Python version that a target can have")
     implementation, version, threads = found.groups()
     if threads and (implementation == "pypy" or int(version.split(".")[1]) < _FIRST_FREE_THREADED):
-        raise UnknownPython(text, "there is no free-threaded build of it")
+        raise PythonRequestError(text, "there is no free-threaded build of it")
     return PythonRequest(implementation=implementation or "cpython", version=version, free_threaded=bool(threads))

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import files, uv, uv_settings
-from wheelhouse.errors import UnusableLock, UvFailed
+from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_project
 from wheelhouse.target import environment_markers
 
@@ -34,7 +34,7 @@ _PRERELEASE = re.compile(r"(?m)^\s*--pre\b|[=<>~]\s*\d[\d.]*(?:a|b|c|rc|\.dev)\d
 def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Resolve the requirements file at `path` for all `targets` at once, in the empty `folder`.
 
-    The versions in `keep` ("name==version") stand as far as they can. Raises `UvFailed`, and `UnusableLock` where an
+    The versions in `keep` ("name==version") stand as far as they can. Raises `UvError`, and `LockError` where an
     index has no file with one of the hashes.
     """
     project = folder / "settings"
@@ -46,7 +46,7 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     lock = preferences(folder, keep)
     try:
         pylock = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=variables)
-    except UvFailed as fault:
+    except UvError as fault:
         raise plainly(fault, path.name, targets) from None
     pylock = only_hashed(path.name, replace(pylock, requires_python=None, environments=None), hashes(path))
     return Resolution(subject=path.name, pylock=pylock, locked=False, base=folder)
@@ -75,14 +75,14 @@ def included(path: Path) -> dict[Path, str]:
 
 
 def require_requirements(texts: Mapping[Path, str]) -> None:
-    """Raise `UnusableLock` for lines of requirements files, by path, that are none; what they say stays untold.
+    """Raise `LockError` for lines of requirements files, by path, that are none; what they say stays untold.
 
     A file that includes another one by its path may include one that is nobody's business.
     """
     for path, text in texts.items():
         for number, line in enumerate(text.splitlines(), 1):
             if not _REQUIREMENT.match(line.strip()):
-                raise UnusableLock(path.name, [f"line {number} is no requirement"])
+                raise not_as_locked(path.name, [f"line {number} is no requirement"])
 
 
 def hashes(path: Path) -> dict[str, set[str]]:
@@ -102,7 +102,7 @@ def hashes_in(lines: Iterable[str]) -> dict[str, set[str]]:
 
 
 def only_hashed(subject: str, pylock: Pylock, allowed_by_project: Mapping[str, set[str]]) -> Pylock:
-    """Return `pylock` with only those files of each package whose SHA-256 is allowed; raise `UnusableLock`."""
+    """Return `pylock` with only those files of each package whose SHA-256 is allowed; raise `LockError`."""
     packages, faults = [], []
     for package in pylock.packages:
         allowed = allowed_by_project.get(package.name)
@@ -115,5 +115,5 @@ def only_hashed(subject: str, pylock: Pylock, allowed_by_project: Mapping[str, s
             package = replace(package, wheels=wheels, sdist=sdist)  # noqa: PLW2901 - the same, with less
         packages.append(package)
     if faults:
-        raise UnusableLock(subject, faults)
+        raise not_as_locked(subject, faults)
     return replace(pylock, packages=packages)

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse import toml, uv, uv_settings
-from wheelhouse.errors import UvFailed
+from wheelhouse.errors import UvError
 from wheelhouse.target import environment_markers
 from wheelhouse.uv_words import plain_words
 
@@ -62,7 +62,7 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
     """Resolve `wanted` for all `targets` at once and for nothing else, in the empty `folder`.
 
     The Python that runs uv does not count. The versions in `keep` ("name==version") stand as far as they can: uv keeps
-    those of a lock that does not fit. Raises `UvFailed`.
+    those of a lock that does not fit. Raises `UvError`.
     """
     if wanted.settings:
         _check_settings(wanted, folder)
@@ -73,7 +73,7 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
         (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
     try:
         pylock = uv.export(wanted.subject, folder, env=variables)
-    except UvFailed as fault:
+    except UvError as fault:
         if len(environments) > 1:
             raise _failure_of_each(wanted, targets, folder, environments, fault) from None
         raise plainly(fault, wanted.subject, targets) from None
@@ -82,8 +82,8 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
 
 
 def _failure_of_each(
-    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], first: UvFailed
-) -> UvFailed:
+    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], first: UvError
+) -> UvError:
     """Return why each of `environments` cannot be resolved on its own: uv stops at the `first`."""
     names: dict[str, list[str]] = {}
     for number, environment in enumerate(environments):
@@ -92,25 +92,25 @@ def _failure_of_each(
         variables = write_project(wanted, alone, [environment], uv_settings.working_settings())
         try:
             uv.export(wanted.subject, alone, env=variables)
-        except UvFailed as fault:
+        except UvError as fault:
             here = [
                 target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
             ]
             name = " and ".join(map(str, here))
             names.setdefault(plainly(fault, wanted.subject, here).words.replace(name, "{}"), []).append(name)
     told = [text.replace("{}", ", ".join(those)) for text, those in names.items()]
-    return UvFailed(first.headline, "\n".join(told)) if told else plainly(first, wanted.subject, targets)
+    return UvError(first.message, "\n".join(told)) if told else plainly(first, wanted.subject, targets)
 
 
-def plainly(fault: UvFailed, subject: str, targets: Sequence[Target]) -> UvFailed:
+def plainly(fault: UvError, subject: str, targets: Sequence[Target]) -> UvError:
     """Return `fault` of uv with `subject` in terms of `targets` and without invented names."""
-    return UvFailed(fault.headline, plain_words(fault.words, _NAME, subject, targets), fault.hint)
+    return UvError(fault.message, plain_words(fault.words, _NAME, subject, targets), fault.hint)
 
 
 def resolve_for(
     wanted: Wanted, target: Target, folder: Path, keep: Sequence[str] = (), *, prereleases: bool = False
 ) -> Resolution:
-    """Resolve `wanted` for `target` alone, wheels only, in the empty `folder`; raise `UvFailed`.
+    """Resolve `wanted` for `target` alone, wheels only, in the empty `folder`; raise `UvError`.
 
     Without `prereleases`, pre-releases are taken only where a requirement or a setting asks for them.
     """
@@ -122,13 +122,13 @@ def resolve_for(
 
 
 def _check_settings(wanted: Wanted, folder: Path) -> None:
-    """Raise `UvFailed` where uv refuses the settings in a script, which may hold less than those of a project."""
+    """Raise `UvError` where uv refuses the settings in a script, which may hold less than those of a project."""
     script = folder / "settings.py"
     script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.settings)}}), encoding="utf-8")
     try:
         uv.export_script(script, offline=True)
-    except UvFailed as fault:
-        raise UvFailed(f"{wanted.subject}: uv refuses its [tool.uv].", fault.words) from None
+    except UvError as fault:
+        raise UvError(f"{wanted.subject}: uv refuses its [tool.uv].", fault.words) from None
 
 
 def write_project(
@@ -177,13 +177,13 @@ def compiled(
     prerelease: str | None,
     variables: Mapping[str, str],
 ) -> Resolution:
-    """Resolve `source`, a pyproject.toml or a requirements file, for `target` alone, wheels only; raise `UvFailed`."""
+    """Resolve `source`, a pyproject.toml or a requirements file, for `target` alone, wheels only; raise `UvError`."""
     lock, platform = preferences(folder, keep), target.platform.name
     try:
         pylock = uv.compile_for(
             subject, source, lock, python=target.python, platform=platform, prerelease=prerelease, env=variables
         )
-    except UvFailed as fault:
+    except UvError as fault:
         raise plainly(fault, subject, [target]) from None
     return Resolution(subject=subject, pylock=pylock, locked=False, base=folder)
 

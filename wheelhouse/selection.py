@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from wheelhouse import marker
 from wheelhouse.build import is_direct
-from wheelhouse.errors import BuildFailed, DownloadsFailed, FileFault, NoWheels, PythonRefused, UnusableLock
+from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
 from wheelhouse.misfit import archive_filename, misfits
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel
@@ -54,13 +54,14 @@ class Selection:
 def select(resolution: Resolution, target: Target, builder: Builder) -> Selection:
     """Return what `target` installs, built by `builder` where it wants to.
 
-    Raises `PythonRefused`, `UnusableLock`, and `NoWheels` with all packages that have neither wheel nor builder.
+    Raises `WheelhouseError` for a Python that is not allowed, `LockError`, and `NoWheelsError` with all packages that
+    have neither wheel nor builder.
     """
     packages = resolution.pylock.packages
     # "requires-python" of the lock, and "environments", which a lock of ours does not have.
     environments = target.environments(resolution.requires_python)
     if not environments:
-        raise PythonRefused(resolution.subject, str(resolution.requires_python), [target.request.version])
+        raise python_refused(resolution.subject, str(resolution.requires_python), [target.request.version])
     tried = marker.representatives(packages, environments)
     # Packages whose marker does not hold are passed over; two packages of one project are ambiguous.
     holding = marker.holding_environments(packages, tried)
@@ -78,11 +79,11 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     found, most = _wheels(groups, target.tags, resolution.base)
     faults += more + most
     if faults:
-        raise UnusableLock(resolution.subject, faults)
+        raise not_as_locked(resolution.subject, faults)
     versions = {str(package.name): str(package.version) for package in needed if package.version is not None}
     missing = [misfit for package, misfit in bad.items() if package not in {id(each) for each in to_build}]
     if missing:
-        raise NoWheels(resolution.subject, str(target), missing, versions, can_build=_is_here(target))
+        raise NoWheelsError(resolution.subject, str(target), missing, versions, can_build=_is_here(target))
     pins = [
         Pin(wheel=wheel, marker=None if len(holding[id(package)]) == len(tried) else str(package.marker))
         for package, wheel in built + found
@@ -147,6 +148,6 @@ def _built(
     for package in packages:
         try:
             found.append((package, builder.build(package, target, base)))
-        except (BuildFailed, DownloadsFailed, FileFault) as fault:
+        except (BuildError, DownloadError, FileError) as fault:
             faults.append(str(fault))
     return found, faults

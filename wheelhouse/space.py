@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from wheelhouse.errors import DiskFull
+from wheelhouse.errors import disk_full
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def require_space(wanted: dict[Path, int]) -> None:
-    """Raise `DiskFull` unless the disk of each path has room for so many more bytes.
+    """Raise `WheelhouseError` unless the disk of each path has room for so many more bytes.
 
     Paths on one disk count together.
     """
@@ -26,7 +26,7 @@ def require_space(wanted: dict[Path, int]) -> None:
         disk = shutil.disk_usage(path)
         # A file system such as /proc has no size, and says itself what is wrong.
         if disk.total and size > disk.free:
-            raise DiskFull(path, size)
+            raise disk_full(path, size)
 
 
 def existing(path: Path) -> Path:

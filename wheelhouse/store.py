@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
-from wheelhouse.errors import BadWheel, FileFault, NotAStore, StoreConflict
+from wheelhouse.errors import FileError, StoreError, WheelError
 from wheelhouse.index import Link, project_page, root_page
 
 if TYPE_CHECKING:
@@ -63,24 +63,28 @@ class Store:
         return self.path / "files" / sha256[:2] / sha256 / filename
 
 
+def _no_store(path: Path, fact: str) -> StoreError:
+    return StoreError(f"{path}: {fact}", hint="name a store, an empty folder, or one that does not exist yet")
+
+
 def open_store(path: Path) -> Store:
-    """Return the store at `path`, making it where there is nothing yet; raise `NotAStore`, `FileFault`."""
+    """Return the store at `path`, making it where there is nothing yet; raise `StoreError`, `FileError`."""
     with files.explained(path):
         path.mkdir(parents=True, exist_ok=True)
         foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
         # Looked for after the listing: whoever makes the store at this moment writes store.json first.
         if not (path / "store.json").exists():
             if foreign:
-                raise NotAStore(path, "holds other things and no store.json")
+                raise _no_store(path, "holds other things and no store.json")
             files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
         try:
             found = json.loads(files.read_plain(path / "store.json", _LIMIT))["format"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise NotAStore(path, "its store.json is not readable") from None
+            raise _no_store(path, "its store.json is not readable") from None
         for name in ("records", "publications"):
             (path / name).mkdir(exist_ok=True)
     if found != FORMAT:
-        raise NotAStore(path, f"is a store of format {found}, and this bundler knows format {FORMAT}")
+        raise _no_store(path, f"is a store of format {found}, and this bundler knows format {FORMAT}")
     return Store(path)
 
 
@@ -88,7 +92,7 @@ def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
     """Put wheels, (path, SHA-256), into the store and its index; yield the path of each in the store, in their order.
 
     Bytes are verified as they are copied, and those that the store holds already are verified again.
-    Raises `StoreConflict` and `BadWheel` before anything is written.
+    Raises `StoreError` and `WheelError` before anything is written.
     """
     metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
     records = {path: _describe(path, sha256, metadata[path]) for path, sha256 in wheels}
@@ -120,7 +124,7 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
     partial = files.beside(path)
     try:
         if files.copy_hashed(source, partial) != record.sha256:
-            raise BadWheel(source, "changed while it was copied")
+            raise WheelError(source, "changed while it was copied")
         with files.explained(path):
             partial.chmod(partial.stat().st_mode & ~0o222)
             partial.replace(path)
@@ -142,7 +146,13 @@ def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
         if there is not None and there.sha256 != record.sha256:
             conflicts.append((record.filename, there.sha256, record.sha256))
     if conflicts:
-        raise StoreConflict(store.path, conflicts)
+        raise StoreError(
+            f"{store.path}: holds other bytes under the same name, which uv and pip would mix up:",
+            facts=[
+                f"{name}   there sha256 {there[:16]}..., here {here[:16]}..." for name, there, here in sorted(conflicts)
+            ],
+            hint="nothing was published; find out which is genuine, or publish into another store",
+        )
 
 
 def write_pages(store: Store, projects: Collection[str]) -> None:
@@ -184,7 +194,7 @@ def _read_record(path: Path) -> Record | None:
     try:
         with files.explained(path):
             path.lstat()
-    except FileFault as fault:
+    except FileError as fault:
         if isinstance(fault.fault, FileNotFoundError):
             return None
         raise

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging import tags
 
-from wheelhouse.errors import UnknownPlatform
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.python_request import PythonRequest, parse_python_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.markers import Environment
     from packaging.specifiers import SpecifierSet
@@ -173,13 +174,19 @@ def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet
     return list(dict.fromkeys(target.marker(requires_python) for target in wide))
 
 
+def _unknown_platform(name: str, known: Sequence[str]) -> WheelhouseError:
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return WheelhouseError(f"{name}: no such platform", hint=f"{meant}`bundler targets` lists the platforms")
+
+
 @cache
 def parse_platform(name: str) -> Platform:
-    """Return the platform that uv calls `name`; raise `UnknownPlatform`."""
+    """Return the platform that uv calls `name`; raise `WheelhouseError`."""
     try:
         return PLATFORMS[_ALIASES.get(name, name)]
     except KeyError:
-        raise UnknownPlatform(name, [*sorted(_ALIASES), *PLATFORMS]) from None
+        raise _unknown_platform(name, [*sorted(_ALIASES), *PLATFORMS]) from None
 
 
 def aliases_of(name: str) -> list[str]:
@@ -202,5 +209,5 @@ def this_platform() -> Platform:
         minor = int(version.split(".")[1])
         fitting = [known for known in fitting if known.libc and known.libc[0] == kind and known.libc[2] <= minor]
     if not fitting:
-        raise UnknownPlatform(f"{system} on {machine}", [*PLATFORMS])
+        raise _unknown_platform(f"{system} on {machine}", [*PLATFORMS])
     return fitting[-1]

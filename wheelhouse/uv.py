@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
-from wheelhouse.errors import UvFailed, UvMissing
+from wheelhouse.errors import UvError, WheelhouseError
 from wheelhouse.pylock import parse
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
@@ -30,7 +30,7 @@ _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
 
 
 def executable() -> str:
-    """Return the path of uv: the one installed beside this Python, else the one on the PATH; raise `UvMissing`."""
+    """Return the path of uv: beside this Python, else on the PATH; raise `WheelhouseError`."""
     try:
         from uv import find_uv_bin
 
@@ -38,7 +38,8 @@ def executable() -> str:
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
         if found is None:
-            raise UvMissing from None
+            message = "uv: not found beside this Python or on the PATH"
+            raise WheelhouseError(message, hint="install it: pip install uv") from None
         return found
 
 
@@ -65,23 +66,23 @@ def _output(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what uv prints; raise `UvFailed` with the sentence `failure` and uv's words."""
+    """Return what uv prints; raise `UvError` with the sentence `failure` and uv's words."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
     if code:
-        raise UvFailed(failure, err)
+        raise UvError(failure, err)
     return out
 
 
 def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
     """Resolve the project in `folder`, which stands for `subject`; its uv.lock is written there.
 
-    Raises `UvFailed`, `UnusableLock`.
+    Raises `UvError`, `LockError`.
     """
     return parse(_output(unresolved(subject), _EXPORT, cwd=folder, env=env), subject)
 
 
 def export_script(script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False) -> Pylock:
-    """Return the lock of `script`; raise `UvFailed`, `UnusableLock`.
+    """Return the lock of `script`; raise `UvError`, `LockError`.
 
     `locked` fails unless the lock beside the script fits it, `frozen` does not look whether it does; without both it is
     resolved, for all platforms, and nothing is written.
@@ -92,7 +93,7 @@ def export_script(script: Path, *, locked: bool = False, frozen: bool = False, o
 
 
 def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Pylock:
-    """Return the uv.lock of the project in `folder`, without its development groups; raise `UvFailed`, `UnusableLock`.
+    """Return the uv.lock of the project in `folder`, without its development groups; raise `UvError`, `LockError`.
 
     Fails unless the lock fits the project; with `frozen` uv does not look whether it does.
     """
@@ -117,7 +118,7 @@ def compile_universal(
     """Resolve a requirements.txt for Python `python` or newer, by way of the file `pylock`.
 
     The environments and other settings are those of the project in the folder `settings`. The versions of a lock that
-    is in `pylock` already are kept as far as they can be. Raises `UvFailed`, `UnusableLock`.
+    is in `pylock` already are kept as far as they can be. Raises `UvError`, `LockError`.
     """
     options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
     return _compile(subject, source, pylock, options, env)
@@ -157,7 +158,7 @@ def _for_python(python: str) -> list[str]:
 def lock(script: Path, failure: str) -> None:
     """Lock `script` from the simple index `simple/` beside it, relative to its folder, without network.
 
-    Raises `UvFailed` with the sentence `failure`.
+    Raises `UvError` with the sentence `failure`.
     """
     # No setting of the user's: another index, of which uv remembers the pages, would be in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
@@ -165,20 +166,20 @@ def lock(script: Path, failure: str) -> None:
     command = [executable(), "lock", *options, "--script", f"./{script.name}"]
     code, _, err = process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
     if code:
-        raise UvFailed(failure, err)
+        raise UvError(failure, err)
 
 
 def python_for(requires_python: str, failure: str) -> str:
     """Return the version of the interpreter that uv would choose on this machine for `requires_python`.
 
-    Raises `UvFailed` with the sentence `failure`.
+    Raises `UvError` with the sentence `failure`.
     """
     wanted = [requires_python] if requires_python else []
     return _output(failure, ["python", "find", "--system", "--no-project", "--show-version", *wanted]).strip()
 
 
 def known_pythons(version: str) -> list[dict[str, Any]]:
-    """Return what uv knows of archives of this Python version, for all platforms; raise `UvFailed`."""
+    """Return what uv knows of archives of this Python version, for all platforms; raise `UvError`."""
     everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
     arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version]
     found: list[dict[str, Any]] = json.loads(
@@ -193,13 +194,13 @@ def version() -> str:
 
 
 def make_environment(folder: Path, python: str) -> None:
-    """Make a virtual environment of the interpreter or version `python` in `folder`; raise `UvFailed`."""
+    """Make a virtual environment of the interpreter or version `python` in `folder`; raise `UvError`."""
     failure = f"uv could not make an environment of Python {python}"
     _output(failure, ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
 
 
 def install_into(environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
-    """Install `requirements`, wheels only, into the environment of the interpreter `environment`; raise `UvFailed`."""
+    """Install `requirements`, wheels only, into the environment of the interpreter `environment`; raise `UvError`."""
     # From an empty place, since uv would read the settings of a project around it.
     options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment, "--"]
     _output("uv could not install what a build requires", ["pip", "install", *options, *requirements], cwd=cwd, env=env)
@@ -208,7 +209,7 @@ def install_into(environment: Path, requirements: Sequence[str], cwd: Path, env:
 def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:
     """Install what is `wanted`, wheels or requirements with options, into `folder` for a target of any platform.
 
-    Nothing else is installed with it, and `cache` is uv's cache. Raises `UvFailed` with the sentence `failure`.
+    Nothing else is installed with it, and `cache` is uv's cache. Raises `UvError` with the sentence `failure`.
     """
     arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     arguments += [*_for_python(python), "--python-platform", platform]

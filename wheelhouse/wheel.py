@@ -16,7 +16,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse import files
-from wheelhouse.errors import BadWheel
+from wheelhouse.errors import WheelError
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -75,18 +75,18 @@ def url_filename(url: str) -> str:
 
 
 def read_metadata(path: Path) -> bytes:
-    """Return the METADATA file of the wheel at `path`; raise `BadWheel` if it is no wheel or lies about its name."""
+    """Return the METADATA file of the wheel at `path`; raise `WheelError` if it is no wheel or lies about its name."""
     try:
         project, version = parse_filename(path.name)
         data = _member(path)
         raw, _ = parse_email(data)
         told = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
     except (ValueError, InvalidVersion) as fault:
-        raise BadWheel(path, str(fault)) from fault
+        raise WheelError(path, str(fault)) from fault
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as fault:
-        raise BadWheel(path, f"is not readable ({fault})") from fault
+        raise WheelError(path, f"is not readable ({fault})") from fault
     if told != (project, version):
-        raise BadWheel(path, f"its METADATA is of {told[0]} {told[1]}")
+        raise WheelError(path, f"its METADATA is of {told[0]} {told[1]}")
     return data
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from bundler.errors import Inconsistent
+from bundler.errors import ContradictionError
 from bundler.layout import target_files
 from wheelhouse import files, toml
 from wheelhouse.index import Link, project_page, root_page
@@ -28,9 +28,9 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def require_consistent(folder: Path, manifest: Manifest) -> None:
-    """Raise `Inconsistent` with all files of the bundle in `folder` that name other wheels than `manifest` does.
+    """Raise `DamagedError` with all files of the bundle in `folder` that name other wheels than `manifest` does.
 
-    Their own bytes must have been verified. Raises `FileFault`.
+    Their own bytes must have been verified. Raises `FileError`.
     """
     digests = {file.path: file.sha256 for file in manifest.files}
     faults: list[str] = []
@@ -64,7 +64,7 @@ def require_consistent(folder: Path, manifest: Manifest) -> None:
             if path.startswith(simple) and pages.get(path) != sha256
         ]
     if faults:
-        raise Inconsistent(folder, faults)
+        raise ContradictionError(folder, faults)
 
 
 def index_pages(wheels: Mapping[str, str]) -> dict[str, bytes]:

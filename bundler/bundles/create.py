@@ -16,7 +16,7 @@ from bundler.bundles.plan import make_plan
 from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_manifest, write_target
-from bundler.errors import BundlerError, OutputTaken
+from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.units import counted
@@ -63,7 +63,7 @@ def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target
     """
     try:
         found = verify(output)
-    except (BundlerError, WheelhouseError):
+    except WheelhouseError:
         return False
     if any((file.origin or "").startswith("built from the folder") for file in found.files):
         return False  # nothing tells whether the folder has changed since
@@ -86,7 +86,7 @@ def build(
     """Resolve `sources` for `targets`, download what they need through `cache` and write the bundle to `output`.
 
     Returns, in words, the packages of which the bundle that was there held other versions.
-    Raises `OutputTaken`, `Faults` with what each script or target lacks, `DownloadsFailed`, `FileFault`, `UvFailed`.
+    Raises `BundlerError`, `CombinedError` with all that is missing, `DownloadError`, `FileError`, `UvError`.
     """
     _refuse_foreign(output)
     # The bundle may take the place of the working folder, after which nothing is relative to it.
@@ -147,12 +147,16 @@ def _before(output: Path) -> Manifest | None:
     """Return the manifest of the bundle at `output`, None where there is none."""
     try:
         return read_manifest(output)
-    except (BundlerError, WheelhouseError):
+    except WheelhouseError:
         return None
 
 
+def _taken(output: Path) -> BundlerError:
+    return BundlerError(f"{output}: exists and is not a bundle", hint="move it away, or choose another --output")
+
+
 def _refuse_foreign(output: Path) -> None:
-    """Raise `OutputTaken` unless `output` is free, empty or a bundle and nothing else: these are ours to replace."""
+    """Raise `BundlerError` unless `output` is free, empty or a bundle and nothing else: these are ours to replace."""
     with files.explained(output):
         if not os.path.lexists(output):
             return
@@ -162,6 +166,6 @@ def _refuse_foreign(output: Path) -> None:
     try:
         foreign = foreign_files(output) if is_folder else {output.name}
     except BundlerError as fault:
-        raise OutputTaken(output) from fault
+        raise _taken(output) from fault
     if foreign:
-        raise OutputTaken(output)
+        raise _taken(output)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import BundlerError, OtherScripts
+from bundler.errors import BundlerError
 from bundler.layout import MANIFEST
 from bundler.manifest_reader import read_manifest
 from wheelhouse import files
@@ -28,25 +28,32 @@ _LIMIT = 1 << 20
 
 
 def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -> None:
-    """Raise `OtherScripts` where `output` is a bundle of other scripts than `sources`.
+    """Raise `BundlerError` where `output` is a bundle of other scripts than `sources`.
 
     Scripts of the same names are others if the bundle was made here, from files in other places.
     """
     try:
         manifest = read_manifest(output)
-    except (BundlerError, WheelhouseError):
+    except WheelhouseError:
         return
     if {entry.name for entry in manifest.scripts} != {source.name for source in sources}:
-        raise OtherScripts(output, [entry.name for entry in manifest.scripts])
+        raise _of_other_scripts(output, [entry.name for entry in manifest.scripts])
     found = _read(_record(output, cache))
     if found.get("manifest") == _digest(output) and found["inputs"] != paths_of(sources):
-        raise OtherScripts(output, found["inputs"])
+        raise _of_other_scripts(output, found["inputs"])
+
+
+def _of_other_scripts(output: Path, scripts: Sequence[str]) -> BundlerError:
+    return BundlerError(
+        f"{output} is a bundle of other scripts: {', '.join(scripts)}",
+        hint="choose another --output, or give --replace",
+    )
 
 
 def remember(output: Path, paths: Sequence[str], cache: Path) -> None:
     """Remember that the bundle at the absolute path `output` was made from `paths`, and forget bundles that are gone.
 
-    Raises `FileFault`.
+    Raises `FileError`.
     """
     record = {"output": str(output), "manifest": _digest(output), "inputs": list(paths)}
     folder = cache / _FOLDER

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.errors import Faults, attempt_all
+from bundler.errors import CombinedError, attempt_all
 from bundler.sources.script import read_script
 from bundler.suggestions import meant
 from wheelhouse import interpreter, selection, toml, uv
-from wheelhouse.errors import NoWheels, UnusableLock, UvFailed
+from wheelhouse.errors import NoWheelsError, UvError, not_as_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class Plan:
     notes: Sequence[str] = ()
 
     def wheels(self) -> list[Wheel]:
-        """Return each wheel once; raise `UnusableLock` when one name stands for different bytes."""
+        """Return each wheel once; raise `LockError` when one name stands for different bytes."""
         pins = (pin.wheel for pins in self.installs.values() for pin in pins)
         return distinct([*pins, *self.uvs.values()])
 
@@ -61,14 +61,14 @@ class Plan:
 
 
 def distinct(wheels: Iterable[Wheel]) -> list[Wheel]:
-    """Return each wheel once, by file name; raise `UnusableLock` when one name stands for different bytes."""
+    """Return each wheel once, by file name; raise `LockError` when one name stands for different bytes."""
     found: dict[str, Wheel] = {}
     clashes = set()
     for wheel in wheels:
         if found.setdefault(wheel.filename, wheel).sha256 != wheel.sha256:
             clashes.add(f"{wheel.filename} comes from two places with different bytes")
     if clashes:
-        raise UnusableLock("The scripts together", clashes)
+        raise not_as_locked("The scripts together", clashes)
     return [found[filename] for filename in sorted(found)]
 
 
@@ -80,7 +80,7 @@ def make_plan(
     scratch: Path,
     pool: ThreadPoolExecutor,
 ) -> Plan:
-    """Resolve `sources` for `targets` in the empty folder `scratch`; raise `Faults` with all that is missing."""
+    """Resolve `sources` for `targets` in the empty folder `scratch`; raise `CombinedError` with all that is missing."""
     stand_in = _uv_script(sources[0], scratch) if tools.uv else None
     resolved = [*sources, *([stand_in] if stand_in else [])]
     resolving = []
@@ -93,7 +93,7 @@ def make_plan(
 
     resolutions, faults = attempt_all(lambda future: future.result(), resolving)
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     pairs = [
         (source, resolution, target)
         for source, resolution in zip(resolved, resolutions, strict=True)
@@ -105,7 +105,7 @@ def make_plan(
         selecting.append(pool.submit(_select, source, resolution, target, builder, scratch / str(number)))
     selected, faults = attempt_all(lambda future: future.result(), selecting)
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     installs = {
         (source.name, target.name): chosen.pins
         for (source, _, target), (chosen, _) in zip(pairs, selected, strict=True)
@@ -114,7 +114,7 @@ def make_plan(
         lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
     )
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     return Plan(
         sources=sources,
         targets=targets,
@@ -128,7 +128,7 @@ def make_plan(
 def _resolve(source: Source, targets: Sequence[Target], folder: Path) -> Resolution:
     try:
         return source.resolve(targets, folder)
-    except UvFailed as fault:
+    except UvError as fault:
         fault.hint = fault.hint or meant(fault.words)
         raise
 
@@ -140,17 +140,17 @@ def _select(
 
     Where the universal lock pins versions that have no wheel for the target (it knows nothing of glibc), the source is
     resolved for the target alone, wheels only, with pre-releases if the universal lock has any.
-    Raises `PythonRefused`, `NoWheels`, `UnusableLock`.
+    Raises `BundlerError`, `NoWheelsError`, `LockError`.
     """
     try:
         return selection.select(resolution, target, builder), []
-    except NoWheels as fault:
+    except NoWheelsError as fault:
         if resolution.locked:
             raise
         first = fault
     try:
         other = source.resolve_for(target, folder, prereleases=bool(selection.prereleases(first.versions)))
-    except UvFailed as fault:
+    except UvError as fault:
         # uv was asked for wheels only, and would speak of what is to be built.
         first.words = "" if builder.names or builder.everything else fault.words
         raise first from fault

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from bundler.errors import Faults, attempt_all
+from bundler.errors import CombinedError, attempt_all
 from bundler.sources.reader import require_own
 from bundler.sources.tool_table import settings_of
 from wheelhouse import uv
-from wheelhouse.errors import PythonRefused, UnknownPython, UvFailed
+from wheelhouse.errors import PythonRequestError, UvError, python_refused
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, this_platform
 
@@ -50,12 +50,12 @@ def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Se
     """Return the targets that every Python of `pythons` and every platform of `platforms` make together.
 
     Without `platforms` it is this machine, without `pythons` the Python that uv would choose here for `sources`.
-    Raises `Faults` with all unknown names, `UvFailed` when this machine has no Python that the scripts allow.
+    Raises `CombinedError` with all unknown names, `UvError` when this machine has no Python that the scripts allow.
     """
     known_platforms, faults = attempt_all(parse_platform, platforms)
     known_pythons, more = attempt_all(_known_pythons, pythons)
     if faults + more:
-        raise Faults(faults + more)
+        raise CombinedError(faults + more)
     chosen = [python for those in known_pythons for python in those] or [_default_python(sources)]
     targets = {
         Target(python=python, platform=platform)
@@ -68,15 +68,15 @@ def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Se
 
 
 def require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> None:
-    """Raise `Faults` with every script whose requires-python leaves out the Python of a target."""
+    """Raise `CombinedError` with every script whose requires-python leaves out the Python of a target."""
     faults = []
     for source in sources:
         refused = {target.request.version for target in targets if not target.environments(source.requires_python)}
         if refused:
             allowed = _allowed_python(source.requires_python)
-            faults.append(PythonRefused(source.name, str(source.requires_python), refused, allowed))
+            faults.append(python_refused(source.name, str(source.requires_python), refused, allowed))
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
 
 
 def _allowed_python(requires_python: SpecifierSet) -> str | None:
@@ -101,13 +101,13 @@ def _known_pythons(text: str) -> list[str]:
             minors = released_pythons()
             found = [minor for minor in minors if Target(python=minor, platform=_ANY).environments(specifier)]
         except ValueError:  # InvalidSpecifier is one, and so are numbers beyond Python's limits
-            raise UnknownPython(text, "no range of versions") from None
+            raise PythonRequestError(text, "no range of versions") from None
         if not found:
-            raise UnknownPython(text, "uv knows no released Python in this range")
+            raise PythonRequestError(text, "uv knows no released Python in this range")
         return found
     python = str(parse_python_request(text))
     if not uv.known_pythons(python):
-        raise UnknownPython(text, "uv knows no such Python")
+        raise PythonRequestError(text, "uv knows no such Python")
     return [python]
 
 
@@ -158,7 +158,7 @@ def _default_python(sources: Sequence[Source]) -> str:
     names = ", ".join(source.name for source in sources)
     try:
         version = uv.python_for(",".join(filter(None, specifiers)), f"{names}: this machine has no Python {both}")
-    except UvFailed as fault:
+    except UvError as fault:
         allowed = _allowed_python(both)
         fault.hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons one by one"
         raise

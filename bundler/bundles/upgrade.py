@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from bundler.errors import Faults, NothingToUpgrade, NotInBundle, ScriptFault
+from bundler.errors import BundlerError, CombinedError, ScriptError
 from bundler.manifest_reader import read_manifest
 
 if TYPE_CHECKING:
@@ -22,23 +22,25 @@ if TYPE_CHECKING:
 def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) -> list[Source]:
     """Return `sources` with the versions that they have in the bundle at `output`, but for those of `packages`.
 
-    Raises `NothingToUpgrade` where there is none, `Faults` with the packages that it does not hold and the
+    Raises `BundlerError` where there is none, `CombinedError` with the packages that it does not hold and the
     scripts whose versions are a lock's.
     """
     if not output.exists():
-        raise NothingToUpgrade(output)
+        raise BundlerError(f"{output}: there is no such bundle yet", hint="leave out --upgrade-package to make it")
     manifest = read_manifest(output)
     found = {source.name: _versions(manifest, source.name) for source in sources}
     upgraded = {canonicalize_name(name) for name in packages}
     held = {project for versions in found.values() for project in versions}
-    faults: list[Exception] = [NotInBundle(name, output) for name in sorted(upgraded - held)]
+    faults: list[Exception] = [
+        BundlerError(f"{name}: is not in {output}, so it cannot be upgraded") for name in sorted(upgraded - held)
+    ]
     faults += [
-        ScriptFault(source.path, "has the versions of its lock", f"Upgrade that: {source.upgrade_command()}.")
+        ScriptError(source.path, "has the versions of its lock", f"upgrade that: {source.upgrade_command()}")
         for source in sources
         if source.locked
     ]
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     pins = {
         name: [f"{project}=={at}" for project in sorted(versions.keys() - upgraded) for at in sorted(versions[project])]
         for name, versions in found.items()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bundler.bundles.consistency import require_consistent
-from bundler.errors import Damaged
+from bundler.errors import DamagedError
 from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from wheelhouse import files
@@ -31,7 +31,7 @@ def verify(folder: Path) -> Manifest:
     """Check every file of the bundle or publication in `folder`, and that there is no other; return its manifest.
 
     A publication has an execution script on top, and perhaps archives, which only its SHA256SUMS vouches for.
-    Raises `Damaged` with all faults at once, and what `read_manifest` raises.
+    Raises `DamagedError` with all faults at once, and what `read_manifest` raises.
     """
     manifest = read_manifest(folder)
     listed = {file.path: file for file in manifest.files}
@@ -56,7 +56,7 @@ def verify(folder: Path) -> Manifest:
         found = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
         changed |= {path for path, digest in zip(whole, found, strict=True) if digest != digests[path]}
     if missing or changed or foreign:
-        raise Damaged(folder, missing, changed, foreign)
+        raise DamagedError(folder, missing, changed, foreign)
     require_consistent(folder, manifest)
     return manifest
 

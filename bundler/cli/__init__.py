@@ -16,8 +16,7 @@ import click
 from bundler import __version__
 from bundler.cli import bundles, hps, jobs, nodes
 from bundler.cli.show import HELP, say
-from bundler.errors import BundlerError
-from wheelhouse.errors import DiskFull, WheelhouseError
+from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _run(command: click.Command) -> None:
         if ended.code == _TERMINATED:
             _leave(_TERMINATED)
         raise
-    except (BundlerError, WheelhouseError) as fault:
+    except WheelhouseError as fault:
         say(f"error: {fault}")
         code = 1
     except OSError as fault:
@@ -75,7 +74,7 @@ def _run(command: click.Command) -> None:
         import tempfile
 
         place = fault.filename or tempfile.gettempdir()
-        say(f"error: {DiskFull(Path(place)) if fault.errno in DISK_FULL else f'{place}: {fault.strerror}'}")
+        say(f"error: {disk_full(Path(place)) if fault.errno in DISK_FULL else f'{place}: {fault.strerror}'}")
         code = 1
     sys.exit(code)
 

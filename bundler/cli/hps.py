@@ -152,7 +152,7 @@ def register_uv(
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
     """
     from bundler.hps.connection import connected
-    from bundler.hps.errors import HpsFault
+    from bundler.hps.errors import HpsError
     from bundler.hps.redaction import plain
     from bundler.hps.registration import differences, evaluators_for, register, registration
 
@@ -163,7 +163,7 @@ def register_uv(
         alive = evaluators_for(client, wanted, evaluators)
         if not alive and apply:
             hint = "start an evaluator, or register it in the web interface for compute resource sets"
-            raise HpsFault(client.url, "no evaluator is alive on whose platform there are such paths", hint)
+            raise HpsError(client.url, "no evaluator is alive on whose platform there are such paths", hint)
         changes = differences(client, wanted, alive)
         for evaluator, lines, _ in changes.values():
             say("\n  ".join([f"evaluator {evaluator} would change:", *lines]))

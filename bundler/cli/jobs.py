@@ -148,15 +148,15 @@ def submit(
 
 
 def require_somewhere_to_run(client: Client, submission: Submission) -> None:
-    """Raise `NowhereToRun` unless HPS has resources for `submission`."""
+    """Raise `BundlerError` unless HPS has resources for `submission`."""
     from bundler.hps.resources import require_somewhere, survey
 
     require_somewhere(client, submission, survey(client))
 
 
 def show_jobs(client: Client, project: str, interval: float) -> None:
-    """Show how the jobs fare until all are done; raise `JobsFailed` if not all succeeded."""
-    from bundler.hps.errors import JobsFailed
+    """Show how the jobs fare until all are done; raise `JobError` if not all succeeded."""
+    from bundler.hps.errors import jobs_failed
     from bundler.hps.redaction import plain
     from bundler.hps.watch import watch
 
@@ -185,7 +185,7 @@ def show_jobs(client: Client, project: str, interval: float) -> None:
     if lively:
         say("")
     if set(status.counts) - {"evaluated"}:
-        raise JobsFailed(status.counts)
+        raise jobs_failed(status.counts)
 
 
 def _show_failed(client: Client, project: str, status: Status, newline: str) -> None:

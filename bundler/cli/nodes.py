@@ -52,9 +52,8 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
     Example:
         bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
     """
-    from bundler.errors import WouldNotRun
     from bundler.manifest_reader import read_manifest
-    from bundler.publications.check import needs_uv, obstacles, read_facts
+    from bundler.publications.check import needs_uv, obstacles, read_facts, would_not_run
     from bundler.publications.strategy import read_strategy
 
     manifest, strategy = read_manifest(publication), read_strategy(publication)
@@ -70,7 +69,7 @@ def check(publication: Path, probes: tuple[Path, ...]) -> None:
         else:
             failing[str(path)] = found
     if failing:
-        raise WouldNotRun(publication, failing)
+        raise would_not_run(publication, failing)
 
 
 @click.command(no_args_is_help=True, context_settings=HELP)

@@ -14,7 +14,7 @@ import requests
 from ansys.hps.client import Client
 
 from bundler.errors import BundlerError
-from bundler.hps.errors import HpsFault, NoAccount
+from bundler.hps.errors import HpsError, no_account
 from bundler.hps.guard import BUSY, CHECK_URL, silence
 from bundler.hps.redaction import hide, plain
 from bundler.hps.session import guard_logins, guard_session
@@ -47,7 +47,7 @@ class Account:
 
 @contextlib.contextmanager
 def connected(account: Account) -> Iterator[Client]:
-    """Log in and yield the client; what it has started ends with the block. Raises `HpsFault`, `NoAccount`."""
+    """Log in and yield the client; what it has started ends with the block. Raises `HpsError`, `BundlerError`."""
     client = connect(account)
     try:
         yield client
@@ -56,7 +56,7 @@ def connected(account: Account) -> Iterator[Client]:
 
 
 def connect(account: Account) -> Client:
-    """Log in and return the client; raise `HpsFault`, `NoAccount`."""
+    """Log in and return the client; raise `HpsError`, `BundlerError`."""
     silence()  # a bad HPS_TIMEOUT is told now
     # The package has a function of the same name.
     guard_logins(import_module("ansys.hps.client.authenticate"))
@@ -70,7 +70,7 @@ def connect(account: Account) -> Client:
     if not account.access_token and account.username and account.password:
         secrets = {"password": account.password}
     if not any(secrets.values()):
-        raise NoAccount
+        raise no_account()
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
         client = Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
@@ -80,22 +80,22 @@ def connect(account: Account) -> Client:
 
 @contextlib.contextmanager
 def explained(subject: str) -> Iterator[None]:
-    """Turn what the client raises in the block into an `HpsFault` about `subject`."""
+    """Turn what the client raises in the block into an `HpsError` about `subject`."""
     try:
         yield
     except (BundlerError, AssertionError):
         raise
     except requests.exceptions.RequestException as fault:
-        raise HpsFault(subject, *_failure(fault)) from fault
+        raise HpsError(subject, *_failure(fault)) from fault
     except OSError as fault:
-        raise HpsFault(subject, f"its client failed on this machine ({fault})") from fault
+        raise HpsError(subject, f"its client failed on this machine ({fault})") from fault
     except Exception as fault:  # what a client that trusts its server may come to by what that sends
         # The client says so of where HPS tells of itself, with all that was answered there.
         status = re.search(r"status code (\d{3})", str(fault)) if isinstance(fault, RuntimeError) else None
         if status and int(status[1]) in BUSY:
-            raise HpsFault(subject, *_status(int(status[1]), "")) from fault
+            raise HpsError(subject, *_status(int(status[1]), "")) from fault
         words = f"status {status[1]}" if status else f"{type(fault).__name__}: {plain(fault)[:_SHOWN]}"
-        raise HpsFault(subject, f"does not answer as HPS does ({words})", CHECK_URL) from fault
+        raise HpsError(subject, f"does not answer as HPS does ({words})", CHECK_URL) from fault
 
 
 def _failure(fault: requests.exceptions.RequestException) -> tuple[str, str]:
@@ -145,5 +145,5 @@ def trust(account: Account) -> None:
             os.environ.pop(name, None)
     if account.ca_bundle:
         if not os.path.exists(account.ca_bundle):  # noqa: PTH110 - a text until here
-            raise HpsFault(account.ca_bundle, "does not exist", "give the site's certificates with --ca-bundle FILE")
+            raise HpsError(account.ca_bundle, "does not exist", "give the site's certificates with --ca-bundle FILE")
         os.environ[_CERTIFICATES[0]] = account.ca_bundle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import BundlerError
+from bundler.errors import BundlerError, JobError
 from bundler.hps.redaction import plain
 
 if TYPE_CHECKING:
@@ -14,80 +14,45 @@ if TYPE_CHECKING:
 _ROWS = 10
 
 
-class HpsFault(BundlerError):
+class HpsError(BundlerError):
     """HPS did not do what it was asked to do: `fact` about `subject` in one line, and `hint` what to do."""
 
-    def __init__(self, subject: str, fact: str, hint: str = "") -> None:
+    def __init__(self, subject: str, fact: str, hint: str = "", facts: Iterable[str] = ()) -> None:
         self.subject = plain(subject)
         self.fact = plain(fact).rstrip(".")
-        self.hint = plain(hint)
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.fact}" + (f"\nhint: {self.hint}" if self.hint else "")
+        super().__init__(f"{self.subject}: {self.fact}", hint=plain(hint), facts=map(plain, facts))
 
 
-class NoAccount(BundlerError):
-    """Nobody said who is to be logged in."""
-
-    def __str__(self) -> str:
-        return (
-            "no HPS credentials found\nhint: set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or "
-            "HPS_REFRESH_TOKEN, or log in once with `bundler hps login`"
-        )
-
-
-class NowhereToRun(BundlerError):
-    """No evaluator and no compute resource set has what jobs need."""
-
-    def __init__(self, needs: str, found: Mapping[str, str], advice: str) -> None:
-        self.needs = needs
-        self.found = found
-        self.advice = advice
-
-    def __str__(self) -> str:
-        lines = [f"No evaluator and no compute resource set has {self.needs}, so the jobs would stay pending for ever"]
-        lines += [f"  {plain(name)}: {plain(about)}" for name, about in sorted(self.found.items())]
-        return "\n".join([*lines, f"hint: {self.advice} (--force submits the jobs nevertheless)"])
+def no_account() -> BundlerError:
+    """Return the failure of a login for which nobody said who logs in."""
+    return BundlerError(
+        "no HPS credentials found",
+        hint="set HPS_USERNAME and HPS_PASSWORD, or HPS_ACCESS_TOKEN or HPS_REFRESH_TOKEN, or log in once with "
+        "`bundler hps login`",
+    )
 
 
-class SameProject(BundlerError):
-    """An HPS project of the name is there already."""
-
-    def __init__(self, name: str, identities: Iterable[str]) -> None:
-        self.name = name
-        self.identities = sorted(identities)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}: an HPS project of this name exists already ({', '.join(map(plain, self.identities))})\n"
-            "hint: choose another --name, or give --replace, which deletes it with its results"
-        )
+def nowhere_to_run(needs: str, resources: Mapping[str, str], advice: str) -> BundlerError:
+    """Return the failure of jobs with `needs` that none of `resources`, by name what it has, fulfils."""
+    return BundlerError(
+        f"no evaluator and no compute resource set has {plain(needs)}, so the jobs would stay pending for ever",
+        facts=[f"{plain(name)}: {plain(about)}" for name, about in sorted(resources.items())],
+        hint=f"{plain(advice)} (--force submits the jobs nevertheless)",
+    )
 
 
-class JobsFailed(BundlerError):
-    """Not all jobs ended well."""
-
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        self.counts = counts
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{count} {plain(status)}" for status, count in self.counts.items() if count)
-        return f"not all jobs succeeded: {counts}"
+def jobs_failed(counts: Mapping[str, int]) -> JobError:
+    """Return the failure of jobs that did not all end well, by state how many."""
+    states = ", ".join(f"{count} {plain(status)}" for status, count in counts.items() if count)
+    return JobError(f"not all jobs succeeded: {states}")
 
 
-class FilesFailed(BundlerError):
-    """Of `count` files that jobs left, some could not be fetched: `rows` are (name, reason) of them."""
-
-    def __init__(self, count: int, rows: Iterable[tuple[str, str]]) -> None:
-        self.count = count
-        self.rows = sorted(rows)
-
-    def __str__(self) -> str:
-        files = "1 file" if self.count == 1 else f"{self.count} files"
-        lines = [f"{len(self.rows)} of {files} could not be fetched:"]
-        lines += [f"  {plain(name)}: {plain(reason)}" for name, reason in self.rows[:_ROWS]]
-        if len(self.rows) > _ROWS:
-            lines.append(f"  and {len(self.rows) - _ROWS} more")
-        return "\n".join(
-            [*lines, "hint: all other files and the table are in place; fetch again for those that failed"]
-        )
+def files_failed(count: int, rows: Iterable[tuple[str, str]]) -> BundlerError:
+    """Return the failure of some of `count` files that could not be fetched: (name, reason) of each."""
+    lines = [f"{plain(name)}: {plain(reason)}" for name, reason in sorted(rows)]
+    more = [f"and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
+    return BundlerError(
+        f"{len(lines)} of {'1 file' if count == 1 else f'{count} files'} could not be fetched:",
+        facts=[*lines[:_ROWS], *more],
+        hint="all other files and the table are in place; fetch again for those that failed",
+    )

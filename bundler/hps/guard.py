@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.redaction import hide_secrets_of, hide_tokens_in
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ CHECK_URL = "check the URL; that of HPS is like https://host:8443/hps"
 
 
 def silence() -> float:
-    """Return for how many seconds HPS may say nothing; raise `HpsFault` where HPS_TIMEOUT is no number of seconds."""
+    """Return for how many seconds HPS may say nothing; raise `HpsError` where HPS_TIMEOUT is no number of seconds."""
     text = os.environ.get("HPS_TIMEOUT") or str(_SILENCE)
     with contextlib.suppress(ValueError):
         if 0 < float(text) < math.inf:
             return float(text)
-    raise HpsFault("HPS_TIMEOUT", f"{text!r} is not a positive number", "give a number of seconds, such as 60")
+    raise HpsError("HPS_TIMEOUT", f"{text!r} is not a positive number", "give a number of seconds, such as 60")
 
 
 def limit() -> float:
@@ -68,29 +68,29 @@ def shown_origin(url: str) -> str:
 
 
 def require_same_origin(url: str, target: str) -> None:
-    """Raise `HpsFault` unless `target`, to which `url` redirects, has the same scheme, host and port."""
+    """Raise `HpsError` unless `target`, to which `url` redirects, has the same scheme, host and port."""
     with contextlib.suppress(ValueError):
         if origin(url) == origin(target):
             return
-    raise HpsFault(
+    raise HpsError(
         shown_origin(url),
         f"the server redirects to another one, {shown_origin(target)}, and nothing was sent there",
         "if HPS has moved there, give its new URL; if not, tell the administrator",
     )
 
 
-def too_large(url: str) -> HpsFault:
+def too_large(url: str) -> HpsError:
     """Return the failure of an answer from `url` that has more than `LARGEST` bytes."""
-    return HpsFault(
+    return HpsError(
         shown_origin(url),
         f"an answer is larger than {LARGEST >> 20} MiB",
         "tell the administrator of HPS, or check the URL",
     )
 
 
-def too_slow(url: str) -> HpsFault:
+def too_slow(url: str) -> HpsError:
     """Return the failure of an answer from `url` that took longer than `limit`."""
-    return HpsFault(
+    return HpsError(
         shown_origin(url),
         f"an answer was not complete after {limit():g} s",
         f"try again, or raise HPS_TIMEOUT: an answer may take {_PATIENCE} times as many seconds",
@@ -101,7 +101,7 @@ def exchange(send: Callable[..., Any], request: Any, options: Mapping[str, Any],
     """Return the response to `request` of requests that `send` gets with the `options` of an adapter, within bounds.
 
     `next_url` says where a response redirects to.
-    Raises `HpsFault` for an answer that is too large, too slow or not of the API, or that leads to another server.
+    Raises `HpsError` for an answer that is too large, too slow or not of the API, or that leads to another server.
     """
     bounds = {**options, "timeout": _timeout(options.get("timeout"))}
     hide_secrets_of(request)
@@ -128,7 +128,7 @@ def _timeout(given: Any) -> Any:
 
 
 def _within(seconds: float, work: Callable[[], Any], url: str) -> Any:
-    """Return what `work` returns; raise what it raises, and `HpsFault` where it takes longer than `seconds`.
+    """Return what `work` returns; raise what it raises, and `HpsError` where it takes longer than `seconds`.
 
     It runs in a thread that is abandoned then: timeouts of sockets begin anew with every byte, also in headers.
     """
@@ -170,7 +170,7 @@ def _read(response: Any, deadline: float) -> None:
     # Each coding multiplies the size; none of the services uses two.
     if "," in response.headers.get("Content-Encoding", ""):
         response.close()
-        raise HpsFault(shown_origin(response.url), "an answer is compressed more than once", CHECK_URL)
+        raise HpsError(shown_origin(response.url), "an answer is compressed more than once", CHECK_URL)
     content = bytearray()
     for chunk in response.iter_content(_CHUNK):
         content += chunk
@@ -181,11 +181,11 @@ def _read(response: Any, deadline: float) -> None:
 
 
 def _require_api(response: Any) -> None:
-    """Raise `HpsFault` where a web page answers in place of the API."""
+    """Raise `HpsError` where a web page answers in place of the API."""
     start = response.content[:_CHUNK].lstrip().lower()
     kind = response.headers.get("Content-Type", "").lower()
     markup = kind.startswith(("text/html", "application/xhtml")) and start.startswith(b"<")
     page = markup or start.startswith((b"<!doctype", b"<html"))
     if page and (response.ok or response.status_code == _NOT_FOUND):
         address = f"{shown_origin(response.url)}{urlsplit(response.url).path}"
-        raise HpsFault(address, "the address answers with a web page instead of HPS's API", CHECK_URL)
+        raise HpsError(address, "the address answers with a web page instead of HPS's API", CHECK_URL)

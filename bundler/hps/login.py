@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def log_in(account: Account, storage: str) -> None:
-    """Log in with the browser and keep the tokens in `storage` (keyring or disk); raise `HpsFault`."""
+    """Log in with the browser and keep the tokens in `storage` (keyring or disk); raise `HpsError`."""
     from ansys.hps.client.auth.api import oidc_login
 
     silence()  # a bad HPS_TIMEOUT is told now

@@ -27,7 +27,8 @@ from ansys.hps.client.jms import (
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, SameProject
+from bundler.hps.errors import HpsError
+from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Progress
 
@@ -59,14 +60,18 @@ def submit(
 ) -> Generator[Progress, None, str]:
     """Create the HPS project `name` with the jobs of `submission`; return its id when it is whole and active.
 
-    HPS projects of that name are deleted if that is asked for, once the new one is whole. Raises `SameProject`,
-    `HpsFault`; what was begun is deleted then, also when the caller stops listening.
+    HPS projects of that name are deleted if that is asked for, once the new one is whole. Raises
+    `HpsError`; what was begun is deleted then, also when the caller stops listening.
     """
     with explained(client.url):
         jms = JmsApi(client)
         same = [each["id"] for each in jms.get_projects(name=name, fields=["id"], as_objects=False)]
     if same and not replace:
-        raise SameProject(name, same)
+        raise HpsError(
+            name,
+            f"an HPS project of this name exists already ({', '.join(map(plain, sorted(same)))})",
+            "choose another --name, or give --replace, which deletes it with its results",
+        )
     # Under a name that nobody else has, so that it can be found again whatever becomes of the answer.
     working = f"{name} ({secrets.token_hex(6)})"
     try:
@@ -94,15 +99,15 @@ def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
 
 
 def _delete_begun(client: Client, jms: JmsApi, working: str, fault: BaseException) -> None:
-    """Delete the half-made project; raise `HpsFault` where even that fails."""
+    """Delete the half-made project; raise `HpsError` where even that fails."""
     try:
         with explained(client.url):
             for each in jms.get_projects(name=working, fields=["id"], as_objects=False):
                 jms.delete_project(Project(id=each["id"]))
-    except HpsFault as second:
-        why = fault.fact if isinstance(fault, HpsFault) else type(fault).__name__
+    except HpsError as second:
+        why = fault.fact if isinstance(fault, HpsError) else type(fault).__name__
         left = f"{why}, and the half-made HPS project {working!r} could not be deleted ({second.fact})"
-        raise HpsFault(client.url, left, "delete it in the web interface") from fault
+        raise HpsError(client.url, left, "delete it in the web interface") from fault
 
 
 def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
@@ -156,7 +161,7 @@ def _create_files(client: Client, api: ProjectApi, submission: Submission) -> di
         for key, path in uploads.items():
             found[key].hash, found[key].size = arrived[places[key]]
             if found[key].hash.casefold() != transfer.checksum(path):
-                raise HpsFault(client.url, f"{path.name} did not arrive whole", "try again")
+                raise HpsError(client.url, f"{path.name} did not arrive whole", "try again")
     with explained(client.url):
         api.update_files([found[key] for key in uploads], as_objects=False)
     return {key: str(file.id) for key, file in found.items()}
@@ -218,7 +223,7 @@ def _resources(platform: str | None, step: Step) -> ResourceRequirements:
 
 
 def retry(client: Client, project: str, states: Sequence[str]) -> int:
-    """Make the jobs of `project` that are in one of `states` pending again; return how many. Raises `HpsFault`."""
+    """Make the jobs of `project` that are in one of `states` pending again; return how many. Raises `HpsError`."""
     with explained(client.url):
         api = ProjectApi(client, project)
         jobs = [

@@ -9,7 +9,7 @@ from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
 from ansys.hps.client.rms.models import ApplicationInfo
 
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.hps.resources import survey
 
@@ -33,7 +33,7 @@ def registration(name: str, version: str, executable: str, cache: str) -> dict[s
 
 
 def evaluators_for(client: Client, wanted: Mapping[str, Any], names: Sequence[str]) -> list[Resource]:
-    """Return the evaluators that are alive and called `names`; raise `HpsFault` if one of `names` is not among them.
+    """Return the evaluators that are alive and called `names`; raise `HpsError` if one of `names` is not among them.
 
     Without names, return all on whose platform there are paths like that of the executable, which may be none.
     """
@@ -42,7 +42,7 @@ def evaluators_for(client: Client, wanted: Mapping[str, Any], names: Sequence[st
     missing = sorted(set(names) - {resource.name for resource in alive})
     if missing:
         known = ", ".join(sorted({resource.name for resource in alive})) or "none"
-        raise HpsFault(client.url, f"no evaluator called {', '.join(missing)} is alive", f"evaluators alive: {known}")
+        raise HpsError(client.url, f"no evaluator called {', '.join(missing)} is alive", f"evaluators alive: {known}")
     if names:
         return [resource for resource in alive if resource.name in names]
     return [resource for resource in alive if resource.platform in (None, *platforms)]
@@ -53,7 +53,7 @@ def differences(
 ) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
     """Return what registering `wanted` would change, by id of the evaluator that would change.
 
-    Each change is the evaluator's name, lines for people, and all applications that it would have. Raises `HpsFault`.
+    Each change is the evaluator's name, lines for people, and all applications that it would have. Raises `HpsError`.
     """
     found = {}
     for resource in evaluators:
@@ -80,12 +80,12 @@ def differences(
 
 
 def register(client: Client, evaluator: str, applications: Sequence[Mapping[str, Any]]) -> None:
-    """Make `applications` the registered ones of `evaluator`; raise `HpsFault`."""
+    """Make `applications` the registered ones of `evaluator`; raise `HpsError`."""
     known = set(ApplicationInfo.model_fields)
     lost = {key for each in applications for key in each if key not in known}
     if lost:
         fact = f"its applications have {', '.join(sorted(lost))}, which this client would lose"
-        raise HpsFault(evaluator, fact, "use the web interface")
+        raise HpsError(evaluator, fact, "use the web interface")
     with explained(client.url):
         update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
         RmsApi(client).update_evaluator_configuration(evaluator, update)

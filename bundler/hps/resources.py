@@ -18,7 +18,7 @@ from ansys.hps.client.rms.models import (
 )
 
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault, NowhereToRun
+from bundler.hps.errors import HpsError, nowhere_to_run
 from bundler.hps.redaction import plain
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Resource:
 
 
 def survey(client: Client) -> list[Resource]:
-    """Return the evaluators that are alive and the compute resource sets; raise `HpsFault`."""
+    """Return the evaluators that are alive and the compute resource sets; raise `HpsError`."""
     with explained(client.url):
         return [*_evaluators(client), *_resource_sets(RmsApi(client))]
 
@@ -127,15 +127,15 @@ def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str
 
 
 def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
-    """Return uv's names of the platforms of `resources`; raise `HpsFault` where there are none."""
+    """Return uv's names of the platforms of `resources`; raise `HpsError` where there are none."""
     found = {_PLATFORMS[each.platform] for each in resources if each.platform in _PLATFORMS}
     if not found:
-        raise HpsFault("HPS", "has no evaluator that is alive, and no compute resource set", "give --platform")
+        raise HpsError("HPS", "has no evaluator that is alive, and no compute resource set", "give --platform")
     return tuple(sorted(found))
 
 
 def require_somewhere(client: Client, submission: Submission, resources: Sequence[Resource]) -> None:
-    """Raise `NowhereToRun` unless every step of `submission` can run on one of `resources`.
+    """Raise `BundlerError` unless every step of `submission` can run on one of `resources`.
 
     The server's own matching decides where it can be asked, since only it knows whether case and versions count; else
     names are compared to the letter.
@@ -156,7 +156,7 @@ def require_somewhere(client: Client, submission: Submission, resources: Sequenc
         advice = _advice(submission.application, wanted, resources)
         if fitting:
             advice = "the server's own matching finds none: too few cores, memory or disk, no rights, or the version"
-        raise NowhereToRun(needs, found, advice)
+        raise nowhere_to_run(needs, found, advice)
 
 
 def _names(resource: Resource) -> str:

@@ -10,11 +10,11 @@ from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.errors import FilesFailed, HpsFault
+from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.outputs import TABLE, latest, outputs_of, places_of, table_of
 from bundler.progress import Progress
 from wheelhouse import files
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -36,7 +36,7 @@ _OF_THE_NAME = (
 def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, None, tuple[int, Path]]:
     """Download the outputs of every job of `project` below `folder`; return how many, and the table of all jobs.
 
-    What is there whole already is left alone. Raises `FilesFailed` in the end for files whose names cannot be used or
+    What is there whole already is left alone. Raises `files_failed` in the end for files whose names cannot be used or
     that did not arrive whole, with all others in place, and what connecting raises.
     """
     yield Progress(text="Asking for the jobs and their files")
@@ -60,7 +60,7 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
     path = folder / TABLE
     files.write(path, table)
     if bad or refused:
-        raise FilesFailed(len(outputs) + len(refused), [*refused, *bad.items()])
+        raise files_failed(len(outputs) + len(refused), [*refused, *bad.items()])
     return len(outputs), path
 
 
@@ -77,10 +77,10 @@ def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str
     """Download the files of `batch`, together or, where that fails, one by one; return why some could not be had."""
     try:
         return _download_together(client, folder, batch)
-    except HpsFault as fault:
+    except HpsError as fault:
         if len(batch) == 1:
             return {batch[0].path: fault.fact}
-    except FileFault as fault:
+    except FileError as fault:
         if fault.fault.errno not in _OF_THE_NAME:
             raise
         if len(batch) == 1:
@@ -99,7 +99,7 @@ def _download_together(client: Client, folder: Path, batch: Sequence[Output]) ->
             with files.explained(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             if not target.parent.resolve().is_relative_to(folder.resolve()):
-                raise HpsFault(str(target.parent), "leads out of the output folder", "remove the link")
+                raise HpsError(str(target.parent), "leads out of the output folder", "remove the link")
         transfer.download(client, targets)
         for output in batch:
             partial = targets[output.source]

@@ -17,7 +17,7 @@ class GuardedAdapter(HTTPAdapter):
     """An adapter whose answers are bounded in time and size, and that follows redirects on the same server only."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Send `request`; raise `HpsFault` for an answer out of bounds, and what requests raises."""
+        """Send `request`; raise `HpsError` for an answer out of bounds, and what requests raises."""
 
         def send(**bounds: Any) -> requests.Response:
             return super(GuardedAdapter, self).send(request, *args, **bounds)

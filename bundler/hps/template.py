@@ -19,7 +19,7 @@ from ansys.hps.client.jms import (
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.layout import EXEC_SCRIPT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
     """Create the template `name` for the first step of `submission`, with its execution script; return its id.
 
-    Raises `HpsFault`, also where this HPS is too old for templates.
+    Raises `HpsError`, also where this HPS is too old for templates.
     """
     step = submission.steps[0]
     with explained(client.url):
@@ -76,7 +76,7 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     try:
         if for_anyone:
             _allow_anyone(client, jms, str(created["id"]))
-    except HpsFault:
+    except HpsError:
         with explained(client.url):
             jms.delete_task_definition_templates([TaskDefinitionTemplate(id=created["id"])])
         raise

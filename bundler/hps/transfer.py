@@ -14,7 +14,7 @@ from ansys.hps.data_transfer.client.models import Operation, OperationState, Src
 
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.guard import silence
 from bundler.hps.redaction import plain
 from bundler.hps.worker import start_worker, stop_worker
@@ -29,10 +29,10 @@ _WORKERS = Path(".ansys", "hps", "data-transfer", "binaries", "worker")
 
 
 def start(client: Client) -> None:
-    """Start the worker if it does not run, with the token of now; raise `HpsFault`."""
+    """Start the worker if it does not run, with the token of now; raise `HpsError`."""
     home = os.environ.get("HOME", "")
     if os.name != "nt" and any(character.isspace() for character in home):
-        raise HpsFault(
+        raise HpsError(
             home,
             "has a space in it, and the client of HPS cannot start its transfer worker from there",
             "set HOME to another folder for this command",
@@ -41,7 +41,7 @@ def start(client: Client) -> None:
     fault = _attempt(client) and _attempt(client)
     if fault is not None:
         cause = fault.__cause__ or fault
-        raise HpsFault(
+        raise HpsError(
             client.url,
             f"the transfer worker does not start ({type(cause).__name__}: {plain(cause)[:200]})",
             f"if a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
@@ -64,7 +64,7 @@ def _attempt(client: Client) -> Exception | None:
 
 
 def download(client: Client, wanted: Mapping[str, Path]) -> None:
-    """Copy files of the storage, by their path there, to paths here; raise `HpsFault`."""
+    """Copy files of the storage, by their path there, to paths here; raise `HpsError`."""
     start(client)
     operations = [
         SrcDst(src=StoragePath(path=source), dst=StoragePath(path=str(target), remote="local"))
@@ -76,7 +76,7 @@ def download(client: Client, wanted: Mapping[str, Path]) -> None:
 
 
 def upload(client: Client, wanted: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
-    """Copy files to paths in the storage; return checksum and size by path of what arrived. Raises `HpsFault`."""
+    """Copy files to paths in the storage; return checksum and size by path of what arrived. Raises `HpsError`."""
     start(client)
     operations = [
         SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
@@ -93,7 +93,7 @@ def upload(client: Client, wanted: Mapping[str, Path]) -> dict[str, tuple[str, i
 
 
 def _wait(client: Client, identity: str, what: str) -> Any:
-    """Return the result of an operation; raise `HpsFault` if it fails, or stands still for too long."""
+    """Return the result of an operation; raise `HpsError` if it fails, or stands still for too long."""
     seen: object = None
     since = time.monotonic()
 
@@ -110,10 +110,10 @@ def _wait(client: Client, identity: str, what: str) -> Any:
         if done:
             break
         if time.monotonic() - since > silence():
-            raise HpsFault(client.url, f"the {what} stands still for {silence():g} s", "try again")
+            raise HpsError(client.url, f"the {what} stands still for {silence():g} s", "try again")
     if done[0].state != OperationState.Succeeded:
         said = "; ".join(done[0].messages or []) or "it says no more"
-        raise HpsFault(client.url, f"the {what} failed ({said})", "try again")
+        raise HpsError(client.url, f"the {what} failed ({said})", "try again")
     return done[0].result
 
 

@@ -15,7 +15,7 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain, without_secrets
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Status:
 def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
     """Yield the status of `project` until all jobs are done, every `interval` seconds.
 
-    Raises `HpsFault` for what the server does not answer, and where nothing changes any more while jobs are in states
+    Raises `HpsError` for what the server does not answer, and where nothing changes any more while jobs are in states
     that HPS does not document. `stuck` of a status is for how many seconds nothing but pending jobs was left and none
     of them changed.
     """
@@ -68,7 +68,7 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
         everything = asked % _ALL_EVERY == 0
         try:
             jobs = _changed(client, api, known, everything=everything)
-        except HpsFault:
+        except HpsError:
             missed += 1
             if missed > _MISSES or not asked:
                 raise
@@ -80,7 +80,7 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
         # Jobs may have been deleted since.
         known = jobs if everything else {**known, **jobs}
         if not known:
-            raise HpsFault(client.url, f"the HPS project {project} has no jobs", "check the id")
+            raise HpsError(client.url, f"the HPS project {project} has no jobs", "check the id")
         if any(job["eval_status"] in STATES or known_before.get(job["id"]) in STATES for job in news):
             changed_at = time.monotonic()
         counts = Counter(job["eval_status"] for job in known.values())
@@ -100,14 +100,14 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
 
 
 def _require_documented(client: Client, counts: Counter[str], unchanged: float) -> None:
-    """Raise `HpsFault` where jobs stay in states that nobody can tell the end of, after `unchanged` seconds."""
+    """Raise `HpsError` where jobs stay in states that nobody can tell the end of, after `unchanged` seconds."""
     strange = sorted(state for state in counts if state not in STATES)
     if not strange or counts["running"] or counts["prolog"] or unchanged <= _STRANGE:
         return
     total = sum(counts[state] for state in strange)
     jobs = "1 job is" if total == 1 else f"{total} jobs are"
     names = " or ".join(repr(plain(state)[:_SHOWN_STATE]) for state in strange[:_SHOWN])
-    raise HpsFault(
+    raise HpsError(
         client.url,
         f"{jobs} in the state {names}, which HPS does not document, and nothing changed for {unchanged:.0f} s",
         "look at the jobs in the web interface",

@@ -12,7 +12,7 @@ import psutil
 from ansys.hps.data_transfer.client import Client as DataTransferClient
 from ansys.hps.data_transfer.client import DataTransferApi
 
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.guard import LARGEST, limit, require_same_origin, shown_origin, too_large, too_slow
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def start_worker(client: Client) -> None:
-    """Download and start the worker of `client` unless it runs; raise `HpsFault`, and whatever the client raises."""
+    """Download and start the worker of `client` unless it runs; raise `HpsError`, and whatever the client raises."""
     if client._dt_client is not None:  # noqa: SLF001 - asking for it by its public name starts one
         return
     if not _TOKEN.fullmatch(client.access_token or ""):
-        raise HpsFault(client.url, "the access token holds characters that no token may have", "log in again")
+        raise HpsError(client.url, "the access token holds characters that no token may have", "log in again")
     # The same steps as `initialize_data_transfer_client` of the client, which allows no other class.
     worker = _Worker(download_dir=client._get_download_dir())  # noqa: SLF001 - it has no public name
     client._dt_client = worker  # noqa: SLF001 - so that `stop_worker` finds it at an interrupt
@@ -68,7 +68,7 @@ def stop_worker(client: Client) -> None:
 class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no types
     """The worker's client, which trusts its server less: with names, redirects, sizes and times."""
 
-    _refusal: HpsFault | None = None
+    _refusal: HpsError | None = None
 
     def _prepare_platform_binary(self) -> None:
         try:
@@ -82,7 +82,7 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
     def _prepare_bin_path(self, build_info: Mapping[str, Any]) -> str:
         version = build_info["version_hash"]
         if not isinstance(version, str) or not _VERSION.fullmatch(version):
-            raise HpsFault(
+            raise HpsError(
                 shown_origin(self._bin_config.data_transfer_url),
                 f"the version of the transfer worker is not a plain name ({str(version)[:100]!r})",
                 "check the URL, or tell the administrator of HPS",
@@ -111,14 +111,14 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
         with self._remembered():
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 fact = "an answer is compressed although it must not be"
-                raise HpsFault(shown_origin(address), fact, "check the URL, or tell the administrator of HPS")
+                raise HpsError(shown_origin(address), fact, "check the URL, or tell the administrator of HPS")
         response.stream = _Bounded(response.stream, address, self._remembered)  # type: ignore[arg-type]
 
     @contextlib.contextmanager
     def _remembered(self) -> Iterator[None]:
         try:
             yield
-        except HpsFault as fault:
+        except HpsError as fault:
             self._refusal = fault
             raise
 

@@ -12,7 +12,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.errors import JobFailed, NothingLeft, TaskFolderTaken
+from bundler.errors import BundlerError, JobError
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.files import explained
@@ -67,12 +67,14 @@ def rehearse(
     """Run the one job of `submission` in the empty task folder `folder` with a fresh uv cache, its steps in turn.
 
     Yields the console output line by line; returns (as a generator does) the files that the job produced.
-    Raises `TaskFolderTaken`, `JobFailed`, `NothingLeft`.
+    Raises `BundlerError`, `JobError`.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise TaskFolderTaken(folder)
+            raise BundlerError(
+                f"{folder}: is not empty, and a task starts in an empty folder", hint="choose another --output"
+            )
         for name, path in submission.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
@@ -88,7 +90,7 @@ def rehearse(
     if left:
         yield f"Output parameters: {json.dumps(left)}"
     if code:
-        raise JobFailed(publication)
+        raise JobError(f"{publication.name}: the job failed; its last lines above say why")
     _require_results(publication, submission, folder, values)
     kept = {_INPUT, *submission.files}
     return sorted(
@@ -124,7 +126,7 @@ def _values(scratch: Path) -> dict[str, object]:
 
 
 def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
-    """Raise `NothingLeft` where the scripts say that a job leaves something and it did not: HPS would fail it."""
+    """Raise `JobError` where the scripts say that a job leaves something and it did not: HPS would fail it."""
     missing = [name for step in submission.steps for name in step.outputs if not (folder / name).is_file()]
     missing += [
         f"the output parameter {parameter.name}"
@@ -132,7 +134,10 @@ def _require_results(publication: Path, submission: Submission, folder: Path, va
         if parameter.name not in values
     ]
     if missing:
-        raise NothingLeft(publication, missing)
+        raise JobError(
+            f"{publication.name}: the job succeeded, but did not leave {', '.join(missing)}, which its scripts promise "
+            "in [tool.bundler]; HPS would count it as failed"
+        )
 
 
 def parse_parameter(text: str) -> tuple[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import Damaged, Faults, JobFault, NotPublished, ScriptFault, attempt_all
+from bundler.errors import BundlerError, CombinedError, DamagedError, JobError, ScriptError, attempt_all
 from bundler.jobs import sweep
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
@@ -103,13 +103,13 @@ def compose(
 ) -> Submission:
     """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, what they need.
 
-    Raises `NotABundle`, `NotPublished`, `Damaged`, `ScriptFault`, `JobFault`, `DesignFault`, `Faults`.
+    Raises `BundlerError`, `BundlerError`, `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
     """
     manifest = read_manifest(publication, "publication")
     names = options.scripts or tuple(script.name for script in manifest.scripts)
     known = {script.name for script in manifest.scripts}
     if set(names) - known:
-        raise JobFault(
+        raise JobError(
             f"{publication.name}: holds no {', '.join(sorted(set(names) - known))}, but {', '.join(sorted(known))}."
         )
     said = _settings(publication, manifest, names)
@@ -144,12 +144,12 @@ def _settings(publication: Path, manifest: Manifest, names: Sequence[str]) -> li
     def read(name: str) -> Settings:
         script = read_script(folder / name)
         if script.sha256 != digests[name]:
-            raise ScriptFault(script.path, "was changed since it was published", "Publish the bundle again.")
+            raise ScriptError(script.path, "was changed since it was published", "publish the bundle again")
         return settings_of(script)
 
     found, faults = attempt_all(read, names)
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     return found
 
 
@@ -157,12 +157,15 @@ def _exec_script(publication: Path) -> bytes:
     """Return the execution script; raise unless SHA256SUMS vouches for it."""
     path = publication / EXEC_SCRIPT
     if not path.is_file():
-        raise NotPublished(publication)
+        raise BundlerError(
+            f"{publication}: is a bundle and not a publication yet",
+            hint=f"publish it first: publish-index DEST {publication}",
+        )
     with files.explained(path):
         data = files.read_plain(path, _LARGEST_SCRIPT)
         sums = files.read_plain(publication / SUMS, _LARGEST_SUMS).decode(errors="replace")
     if f"{hashlib.sha256(data).hexdigest()}  {EXEC_SCRIPT}" not in sums.splitlines():
-        raise Damaged(publication, [], [EXEC_SCRIPT], [])
+        raise DamagedError(publication, [], [EXEC_SCRIPT], [])
     return data
 
 
@@ -197,31 +200,31 @@ def _disk(manifest: Manifest, script: str) -> int:
 
 
 def _merged(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Return each parameter once; raise `JobFault` where two scripts say different things of one."""
+    """Return each parameter once; raise `JobError` where two scripts say different things of one."""
     found: dict[str, Parameter] = {}
     for parameter in parameters:
         if found.setdefault(parameter.name, parameter) != parameter:
-            raise JobFault(f"The scripts say different things of the parameter {parameter.name}.")
+            raise JobError(f"The scripts say different things of the parameter {parameter.name}.")
     return tuple(found.values())
 
 
 def _input_names(said: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
     """Return the input files by the path that jobs see: one that a script names with its folder, else the file name.
 
-    Raises `JobFault` where two files would have the same.
+    Raises `JobError` where two files would have the same.
     """
     declared = {PurePosixPath(name).name: name for about in said for name in about.inputs}
     found: dict[str, Path] = {}
     for path in inputs:
         name = declared.get(path.name, path.name)
         if name in found:
-            raise JobFault(f"{found[name]} and {path}: jobs would see both as {name}.")
+            raise JobError(f"{found[name]} and {path}: jobs would see both as {name}.")
         found[name] = path
     return found
 
 
 def _files(steps: Sequence[Step], given: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the input files that are uploaded; raise `JobFault` for those that nobody gives and no step makes."""
+    """Return the input files that are uploaded; raise `JobError` for those that nobody gives and no step makes."""
     faults = [f"{path}: is no file that can be read." for path in given.values() if not path.is_file()]
     made: set[str] = set()
     for step in steps:
@@ -232,5 +235,5 @@ def _files(steps: Sequence[Step], given: Mapping[str, Path]) -> dict[str, Path]:
         ]
         made |= {*step.outputs, *step.optional_outputs}
     if faults:
-        raise JobFault("\n".join(faults))
+        raise JobError("\n".join(faults))
     return dict(given)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import DesignFault
+from bundler.errors import SweepError
 from bundler.sources.tool_table import Parameter, check_value, type_of
 from wheelhouse import files
 
@@ -29,16 +29,16 @@ _HUGE = Decimal(10) ** 300
 def sweep(texts: Sequence[str]) -> list[Row]:
     """Return one row for every combination of what `texts` say.
 
-    Each is `NAME=START:STOP:STEP`, both ends included, or `NAME=VALUE,VALUE,...`. Raises `DesignFault`.
+    Each is `NAME=START:STOP:STEP`, both ends included, or `NAME=VALUE,VALUE,...`. Raises `SweepError`.
     """
     axes: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, values = text.partition("=")
         if not name.strip() or not equals or not values or name.strip() in axes:
-            raise DesignFault(text, "is no sweep, or names a parameter twice", "Write x=0:10:0.5, or x=1,2,5.")
+            raise SweepError(text, "is no sweep, or names a parameter twice", "write x=0:10:0.5, or x=1,2,5")
         axes[name.strip()] = _values(text, values)
     if math.prod(len(values) for values in axes.values()) > LIMIT:
-        raise DesignFault(" ".join(texts), f"makes more than {LIMIT} jobs", "Take larger steps.")
+        raise SweepError(" ".join(texts), f"makes more than {LIMIT} jobs", "take larger steps")
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
@@ -52,11 +52,11 @@ def _values(text: str, values: str) -> list[Any]:
     except (ArithmeticError, ValueError):
         start = stop = step = steps = Decimal("nan")
     if not all(each.is_finite() and abs(each) < _HUGE for each in (start, stop, step, steps)):
-        raise DesignFault(text, "is no range of numbers", "Write x=START:STOP:STEP with a STEP other than 0.")
+        raise SweepError(text, "is no range of numbers", "write x=START:STOP:STEP with a STEP other than 0")
     if steps < 0:
-        raise DesignFault(text, "leads away from its end", "Turn the sign of STEP.")
+        raise SweepError(text, "leads away from its end", "turn the sign of STEP")
     if steps >= LIMIT:
-        raise DesignFault(text, f"gives more than {LIMIT} values", "Take a larger STEP.")
+        raise SweepError(text, f"gives more than {LIMIT} values", "take a larger STEP")
     # Decimals, so that 0:1:0.1 ends with 1 and holds no 0.30000000000000004.
     numbers = [start + number * step for number in range(int(steps) + 1)]
     whole = all(re.fullmatch(r"\s*[+-]?\d+\s*", part) for part in parts)
@@ -88,12 +88,12 @@ def _guess(cell: Cell) -> Any:
 
 
 def read_table(path: Path) -> list[Row]:
-    """Return the rows of a CSV file with a line of names, or of a JSON list of objects; raise `DesignFault`."""
+    """Return the rows of a CSV file with a line of names, or of a JSON list of objects; raise `SweepError`."""
     with files.explained(path):
         text = files.read_input(path).decode("utf-8-sig", "replace")
     found = _json_rows(path, text) if path.suffix.casefold() == ".json" else _csv_rows(path, text)
     if not found:
-        raise DesignFault(str(path), "holds no rows", "Give one row for each job.")
+        raise SweepError(str(path), "holds no rows", "give one row for each job")
     return found
 
 
@@ -102,7 +102,7 @@ def _json_rows(path: Path, text: str) -> list[Row]:
         rows = json.loads(text)
         return [dict(row) for row in rows] if isinstance(rows, list) else []
     except (ValueError, TypeError, RecursionError) as fault:
-        raise DesignFault(str(path), f"is no list of objects ({fault})", "Fix the file.") from fault
+        raise SweepError(str(path), f"is no list of objects ({fault})", "fix the file") from fault
 
 
 def _csv_rows(path: Path, text: str) -> list[Row]:
@@ -110,14 +110,14 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
     try:
         lines = [(reader.line_num, line) for line in reader if line]
     except csv.Error as fault:
-        raise DesignFault(str(path), f"line {reader.line_num}: {fault}", "Fix the file.") from fault
+        raise SweepError(str(path), f"line {reader.line_num}: {fault}", "fix the file") from fault
     names = [name.strip() for name in lines[0][1]] if lines else []
     bad = next((number for number, line in lines[1:] if len(line) != len(names)), None)
     if bad is not None:
-        raise DesignFault(str(path), f"line {bad} has not one value for each name", "Fix the file.")
+        raise SweepError(str(path), f"line {bad} has not one value for each name", "fix the file")
     if len(set(names)) != len(names) or "" in names or (len(names) == 1 and re.search(r"[;\t]", names[0])):
         fact = "its first line names no parameters, or one twice, or without commas in between"
-        raise DesignFault(str(path), fact, "Fix the file.")
+        raise SweepError(str(path), fact, "fix the file")
     return [dict(zip(names, map(_scalar, line), strict=True)) for _, line in lines[1:]]
 
 
@@ -125,7 +125,7 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
     """Return the parameters that `rows` use and that are `known`, typed.
 
     Where scripts declare parameters, a name that none declares is a slip. An int where another row has a float is one,
-    too; everything beside a text is a text. Raises `DesignFault` for values that do not fit.
+    too; everything beside a text is a text. Raises `SweepError` for values that do not fit.
     """
     declared = {parameter.name: parameter for parameter in known}
     names = list(dict.fromkeys([*declared, *(name for row in rows for name in row)]))
@@ -148,7 +148,7 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
             faults.append(f"{name}: {len(rows) - len(values)} of the jobs have no value for it")
         found.append(parameter)
     if faults:
-        raise DesignFault("The parameters", "; ".join(faults), "Fix the values.")
+        raise SweepError("The parameters", "; ".join(faults), "fix the values")
     return found
 
 

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from bundler.layout import target_files
 from wheelhouse import environment, files, toml, uv
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import FileError
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Target
 from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
@@ -35,7 +35,7 @@ def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) ->
     """Write the interpreter of a target, with what `script` needs installed into it, to the archive `path`.
 
     Such a tree needs no virtual environment around it and runs from wherever it is unpacked.
-    Raises `BadArchive`, `BadWheel`, `FileFault`.
+    Raises `ArchiveError`, `WheelError`, `FileError`.
     """
     assert entry.interpreter is not None  # noqa: S101 - `Environment.require` has looked
     with _scratch() as scratch:
@@ -48,7 +48,7 @@ def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) ->
             lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{request.series}")
             packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
         if not packages.resolve().is_relative_to(scratch.resolve()):
-            raise FileFault(root / entry.interpreter, OSError("leads out of itself"))
+            raise FileError(root / entry.interpreter, OSError("leads out of itself"))
         chosen = _chosen(root, script, entry, str(request))
         wheels = [root / "wheels" / Path(package.wheels[0].path or "").name for package in chosen if package.wheels]
         environment.install(scratch / _PYTHON, packages, wheels, PLATFORMS[entry.platform])
@@ -59,7 +59,7 @@ def pack_cache(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
     """Write a uv cache, filled with what `script` needs of the publication `root`, to the archive `path`.
 
     uv knows wheels in its cache by the place of their index, so this cache serves that publication at that path only.
-    Raises `FileFault`, `UvFailed`.
+    Raises `FileError`, `UvError`.
     """
     with _scratch() as scratch:
         cache = scratch / _CACHE

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from bundler.errors import BadFacts
+from bundler.errors import BundlerError
 from bundler.node.facts import MACHINES, misfit
 from bundler.publications.strategy import INDEX
 from wheelhouse import files
-from wheelhouse.errors import UnknownPython
+from wheelhouse.errors import PythonRequestError
 from wheelhouse.python_request import parse_python_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.manifest import Manifest, TargetEntry
@@ -29,7 +30,7 @@ _LIMIT = 1 << 20
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the facts in `path`; raise `BadFacts`, `FileFault`."""
+    """Return the facts in `path`; raise `BundlerError`, `FileError`."""
     with files.explained(path), path.open("rb") as source:
         data = source.read(_LIMIT)
     try:
@@ -48,7 +49,9 @@ def read_facts(path: Path) -> dict[str, Any]:
         ArithmeticError,
         RecursionError,
     ) as fault:
-        raise BadFacts(path) from fault
+        raise BundlerError(
+            f"{path}: does not hold the facts of a node", hint=f"gather them there: bundler probe > {path.name}"
+        ) from fault
     return dict(facts)
 
 
@@ -72,11 +75,20 @@ def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: Strategy) -
     return found
 
 
+def would_not_run(publication: Path, nodes: Mapping[str, Mapping[str, Sequence[str]]]) -> BundlerError:
+    """Return the failure of `nodes` on which no target of `publication` runs: by target the obstacles, for each."""
+    facts = []
+    for node, targets in sorted(nodes.items()):
+        facts.append(node)
+        facts += [f"  {target}: {'; '.join(reasons)}" for target, reasons in sorted(targets.items())]
+    return BundlerError(f"{publication.name} would not run on {len(nodes)} of the nodes:", facts=facts)
+
+
 def _is(found: str, wanted: str) -> bool:
     """Return whether a node's Python `found`, such as 3.13.1t, is one that `wanted`, such as 3.13t, means."""
     try:
         here, target = parse_python_request(found), parse_python_request(wanted)
-    except UnknownPython:
+    except PythonRequestError:
         return False
     same = replace(here, version=target.version) == target
     return same and f"{here.version}.".startswith(f"{target.version}.")

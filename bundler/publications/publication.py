@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundles.readme import readme
 from bundler.bundles.verify import verify
-from bundler.errors import BundlerError, Damaged, NoBundle
+from bundler.errors import BundlerError, DamagedError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
@@ -34,16 +34,21 @@ _ID_LENGTH = 12
 
 
 def bundles_in(folder: Path) -> list[Path]:
-    """Return the one bundle in `folder`; raise `NoBundle` where there is none or more."""
+    """Return the one bundle in `folder`; raise `BundlerError` where there is none or more."""
     with files.explained(folder):
         found = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / MANIFEST).is_file()]
     if len(found) != 1:
-        raise NoBundle(folder.absolute(), found)
+        names = sorted(path.name for path in found)
+        raise BundlerError(
+            f"{folder.absolute()}: {f'{len(found)} bundles' if found else 'no bundle'} here",
+            facts=names,
+            hint="name those to publish" if found else "make one with `bundle SCRIPT`, or name one",
+        )
     return found
 
 
 def require_bundle(path: Path) -> None:
-    """Raise `NotABundle`, `ManifestFault` or `NewerFormat` unless `path` is a bundle by its looks."""
+    """Raise `BundlerError`, `ManifestError` or `ManifestError` unless `path` is a bundle by its looks."""
     read_manifest(path, "bundle")
 
 
@@ -53,7 +58,7 @@ def publish(
     """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
 
     `seen_at` is the folder of the store as evaluators see it. Publishing what is published changes nothing.
-    Raises what `verify`, `store.add`, and `require` and `pack` of the strategy raise, `BadArchive` and `FileFault`.
+    Raises what `verify`, `store.add`, and `require` and `pack` of the strategy raise, `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
@@ -129,7 +134,7 @@ def _store_wheels(draft: Draft) -> Generator[Progress, None, list[Path]]:
 
 
 def _require_interpreters(bundle: Path, manifest: Manifest) -> None:
-    """Raise `BadArchive` for an interpreter that nodes could not unpack."""
+    """Raise `ArchiveError` for an interpreter that nodes could not unpack."""
     for path, windows in {(target.interpreter, target.system == "Windows") for target in manifest.targets}:
         if path is not None:
             require_interpreter(bundle / path, windows=windows)
@@ -172,9 +177,9 @@ def _join(folder: str, *names: str) -> str:
 def _is_whole(place: Path) -> bool:
     try:
         verify(place)
-    except Damaged as damage:
+    except DamagedError as damage:
         # What somebody left there beside the published files is no reason to touch these.
         return all(kind == "foreign" for kind, _ in damage.rows) and (place / EXEC_SCRIPT).is_file()
-    except (BundlerError, WheelhouseError):
+    except WheelhouseError:
         return False
     return (place / EXEC_SCRIPT).is_file()

@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bundler.errors import ManifestFault, NeedsInterpreter, SeenElsewhere
+from bundler.errors import BundlerError, ManifestError
 from bundler.layout import PUBLICATION
 from wheelhouse import files
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,12 +81,15 @@ class Cache(Strategy):
     has_base = True
 
     def require(self, draft: Draft) -> None:
-        """Raise `SeenElsewhere` where evaluators see the store at another path."""
+        """Raise `BundlerError` where evaluators see the store at another path."""
         if draft.seen_at != str(draft.store.path):
-            raise SeenElsewhere(draft.store.path, draft.seen_at)
+            raise BundlerError(
+                f"{draft.store.path}: evaluators see it at {draft.seen_at}, and a uv cache serves one path only",
+                hint="publish where the path is the same, or with another --strategy",
+            )
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write a uv cache; raise `FileFault`, `UvFailed`."""
+        """Write a uv cache; raise `FileError`, `UvError`."""
         from bundler.publications.archives import pack_cache  # calls uv, which the far side may not have
 
         pack_cache(root, script, target, path)
@@ -99,13 +102,16 @@ class Environment(Strategy):
     self_contained = True
 
     def require(self, draft: Draft) -> None:
-        """Raise `NeedsInterpreter` where the bundle lacks an interpreter."""
+        """Raise `BundlerError` where the bundle lacks an interpreter."""
         for target in draft.manifest.targets:
             if target.interpreter is None:
-                raise NeedsInterpreter(draft.bundle, target.name)
+                raise BundlerError(
+                    f"{draft.bundle}: carries no Python for {target.name}, and the strategy `environment` needs one",
+                    hint="bundle again with --include-python, or publish with another --strategy",
+                )
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write a Python with the wheels installed; raise `BadArchive`, `BadWheel`, `FileFault`."""
+        """Write a Python with the wheels installed; raise `ArchiveError`, `WheelError`, `FileError`."""
         from bundler.publications.archives import pack_environment  # starts slowly
 
         pack_environment(root, script, target, path)
@@ -118,7 +124,7 @@ STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (INDE
 def read_strategy(folder: Path) -> Strategy:
     """Return the strategy of the publication in `folder`; that of a bundle, which has none yet, is `index`.
 
-    Raises `ManifestFault`.
+    Raises `ManifestError`.
     """
     path = folder / PUBLICATION
     try:
@@ -127,5 +133,5 @@ def read_strategy(folder: Path) -> Strategy:
         name = json.loads(files.read_plain(path, _LIMIT))["strategy"]
         # Version 0.1 gave the publications that it filled caches from a name of their own.
         return INDEX if name == "base" else STRATEGIES[name]
-    except (FileFault, ValueError, KeyError, TypeError, RecursionError):
-        raise ManifestFault(path, "is no description of a publication") from None
+    except (FileError, ValueError, KeyError, TypeError, RecursionError):
+        raise ManifestError(path, "is no description of a publication") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Additions:
 
 
 def requirement_lines(path: Path) -> tuple[str, ...]:
-    """Return the requirements in a file of one a line; raise `ScriptFault` for anything else."""
+    """Return the requirements in a file of one a line; raise `ScriptError` for anything else."""
     with files.explained(path):
         lines = files.read_input(path).decode(errors="replace").splitlines()
     texts = tuple(line for each in lines if (line := re.sub(r"(^|\s+)#.*", "", each).strip()))
@@ -61,22 +61,22 @@ def requirement_lines(path: Path) -> tuple[str, ...]:
 
 
 def require_requirements(path: Path, texts: Sequence[str]) -> None:
-    """Raise `ScriptFault` unless each of `texts`, which came from `path`, is a dependency specifier (PEP 508)."""
+    """Raise `ScriptError` unless each of `texts`, which came from `path`, is a dependency specifier (PEP 508)."""
     for text in texts:
         try:
             Requirement(text)
         except InvalidRequirement as fault:
-            raise ScriptFault(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "Fix it.") from fault
+            raise ScriptError(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "fix it") from fault
 
 
 def require_no_overrides(path: Path, additions: Additions) -> None:
-    """Raise `ScriptFault` where pip-tools is to take overrides for the source at `path`."""
+    """Raise `ScriptError` where pip-tools is to take overrides for the source at `path`."""
     if additions.pip_tools and additions.overrides:
-        raise ScriptFault(path, "cannot have overrides: pip-tools knows none", "Let uv resolve it.")
+        raise ScriptError(path, "cannot have overrides: pip-tools knows none", "let uv resolve it")
 
 
 def require_nothing_added(path: Path, lock: Path, additions: Additions) -> None:
-    """Raise `ScriptFault` where something is added to the source at `path`, of which `lock` decides everything."""
+    """Raise `ScriptError` where something is added to the source at `path`, of which `lock` decides everything."""
     if additions.dependencies or additions.pip_tools:
         advice = "Leave out --with, --constraint, --override and --resolver, or take the lock away."
-        raise ScriptFault(path, f"cannot be resolved otherwise than {lock.name} says", advice)
+        raise ScriptError(path, f"cannot be resolved otherwise than {lock.name} says", advice)

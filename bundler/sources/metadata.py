@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from wheelhouse import toml, uv_settings
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ _HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
 
 
 def parse_block(path: Path, text: str) -> dict[str, Any]:
-    """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptFault`."""
+    """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptError`."""
     blocks = [match for match in _BLOCK.finditer(text) if match["type"] == "script"]
     if len(blocks) > 1:
-        raise ScriptFault(path, f"has {len(blocks)} script metadata blocks", "Keep one.")
+        raise ScriptError(path, f"has {len(blocks)} script metadata blocks", "keep one")
     if not blocks:
         if _OPENED.search(text):
-            raise ScriptFault(
+            raise ScriptError(
                 path,
                 "its script metadata block does not end",
                 'Every line of it starts with "#", and the last one is "# ///".',
             )
-        raise ScriptFault(path, "no inline script metadata", _HINT)
+        raise ScriptError(path, "no inline script metadata", _HINT)
     first = text[: blocks[0].start("content")].count("\n") + 1
     # As the specification's reference implementation strips it.
     content = "".join(
@@ -43,11 +43,11 @@ def parse_block(path: Path, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:  # TOMLDecodeError, and numbers and nesting beyond Python's limits
         line = re.search(r"line (\d+)", str(fault))
         where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
-        raise ScriptFault(path, f"its script metadata is not TOML: {fault}{where}", "Fix the block.") from fault
+        raise ScriptError(path, f"its script metadata is not TOML: {fault}{where}", "fix the block") from fault
 
 
 def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
-    """Return requires-python and dependencies of `metadata`; raise `ScriptFault` with all that is wrong in it."""
+    """Return requires-python and dependencies of `metadata`; raise `ScriptError` with all that is wrong in it."""
     faults = []
     requires_python, dependencies = metadata.get("requires-python", ""), metadata.get("dependencies", [])
     specifiers = SpecifierSet()
@@ -68,5 +68,5 @@ def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str
     else:
         faults += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
     if faults:
-        raise ScriptFault(path, "; ".join(faults), "Fix the block.")
+        raise ScriptError(path, "; ".join(faults), "fix the block")
     return specifiers, tuple(dependencies)

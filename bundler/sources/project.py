@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from bundler.sources.additions import require_nothing_added
 from bundler.sources.source import Source, runner
 from wheelhouse import files, locks, toml, uv_settings
@@ -41,7 +41,7 @@ class Project(Source):
 
 
 def read_project(folder: Path, additions: Additions) -> Project:
-    """Return the project in `folder`; raise `ScriptFault`, `FileFault`."""
+    """Return the project in `folder`; raise `ScriptError`, `FileError`."""
     path, lock = folder / "pyproject.toml", folder / "uv.lock"
     with files.explained(path):
         try:
@@ -52,11 +52,11 @@ def read_project(folder: Path, additions: Additions) -> Project:
             tool = tables.get("tool", {})
             faults = uv_settings.faults_of(tool.get("uv", {}))
         except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as fault:
-            raise ScriptFault(path, f"is no project with a name ({fault})", "Fix it.") from fault
+            raise ScriptError(path, f"is no project with a name ({fault})", "fix it") from fault
     if faults:
-        raise ScriptFault(path, "; ".join(faults), "Fix it.")
+        raise ScriptError(path, "; ".join(faults), "fix it")
     if not lock.is_file():
-        raise ScriptFault(path, "has no uv.lock beside it", "Make it with `uv lock`.")
+        raise ScriptError(path, "has no uv.lock beside it", "make it with `uv lock`")
     with files.explained(folder):
         files.read_input(lock)
     require_nothing_added(folder, lock, additions)

@@ -40,7 +40,7 @@ class PylockFile(Source):
 
 
 def read_pylock(path: Path, additions: Additions) -> PylockFile:
-    """Return the pylock.toml at `path`; raise `ScriptFault`, `FileFault`."""
+    """Return the pylock.toml at `path`; raise `ScriptError`, `FileError`."""
     with files.explained(path):
         files.read_input(path)
     require_nothing_added(path, path, additions)

@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.errors import Faults, SameName, ScriptFault, attempt_all
+from bundler.errors import BundlerError, CombinedError, ScriptError, attempt_all
 from bundler.layout import target_files
 from bundler.sources.additions import require_requirements
 from bundler.sources.project import read_project
@@ -32,19 +32,19 @@ _STDIN = Path("-")
 
 
 def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
-    """Read the sources of one bundle, `-` being a script on standard input; raise `Faults` with all that is wrong."""
+    """Read the sources of one bundle, `-` being a script on standard input; raise `CombinedError` with all faults."""
     require_requirements(Path("--with"), additions.requirements)
     # Not Path.resolve, which fails for a link to itself; reading it will, with a sentence.
     distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
     sources, faults = attempt_all(lambda path: _checked(_read(path, additions)), distinct)
     faults += _same_names(sources)
     if faults:
-        raise Faults(faults)
+        raise CombinedError(faults)
     return sources
 
 
 def _checked(source: Source) -> Source:
-    """Return `source`; raise `ScriptFault` unless its `[tool.bundler]` can be read."""
+    """Return `source`; raise `ScriptError` unless its `[tool.bundler]` can be read."""
     settings_of(source)
     return source
 
@@ -52,36 +52,43 @@ def _checked(source: Source) -> Source:
 def _read(path: Path, additions: Additions) -> Source:
     if path == _STDIN:
         if sys.stdin is None:
-            raise ScriptFault(path, "there is no standard input", "Name a script.")
+            raise ScriptError(path, "there is no standard input", "name a script")
         return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
     if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
         return read_project(path.parent if path.name == "pyproject.toml" else path, additions)
     if _PYLOCK.fullmatch(path.name):
         return read_pylock(path, additions)
     if path.is_dir():
-        raise ScriptFault(path, "is a folder without a pyproject.toml", "Name a script, or the folder of a project.")
+        raise ScriptError(path, "is a folder without a pyproject.toml", "name a script, or the folder of a project")
     if path.name == "uv.lock":
-        raise ScriptFault(path, "is the lock of a project", "Name the folder of the project.")
+        raise ScriptError(path, "is the lock of a project", "name the folder of the project")
     if path.suffix in (".txt", ".in"):
         return read_requirements(path, additions)
     return locked_script(read_script(path), additions)
 
 
 def _same_names(sources: Sequence[Source]) -> list[Exception]:
-    """Return a `SameName` for all of `sources` that would make the same file of a bundle."""
+    """Return a failure for all of `sources` that would make the same file of a bundle."""
     makers: dict[str, list[Path]] = {}
     for source in sources:
         for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(source.name)}:
             makers.setdefault(name, []).append(source.path)
-    return [SameName(paths) for paths in makers.values() if len(paths) > 1]
+    return [
+        BundlerError(
+            f"{', '.join(map(str, sorted(paths)))}: file names clash on case-insensitive file systems",
+            hint="rename one, or bundle them one by one",
+        )
+        for paths in makers.values()
+        if len(paths) > 1
+    ]
 
 
 def require_own(sources: Sequence[Source], targets: Sequence[Target]) -> None:
-    """Raise `ScriptFault` where pip-tools is to resolve for another machine or Python than those it runs on."""
+    """Raise `ScriptError` where pip-tools is to resolve for another machine or Python than those it runs on."""
     here, own = this_platform(), pip_tools.PYTHON
     for source in sources:
         for target in targets if source.additions.pip_tools else ():
             foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
             if foreign or str(target.request.series) != own:
                 fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
-                raise ScriptFault(source.path, fact, "Let uv resolve it, or bundle with that Python there.")
+                raise ScriptError(source.path, fact, "let uv resolve it, or bundle with that Python there")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from bundler.sources.additions import require_no_overrides
 from bundler.sources.source import Source, runner
 from wheelhouse import files, pip_tools, requirements
@@ -50,15 +50,15 @@ class RequirementsFile(Source):
 
 
 def read_requirements(path: Path, additions: Additions) -> RequirementsFile:
-    """Return the requirements file at `path`; raise `ScriptFault`, `FileFault`."""
+    """Return the requirements file at `path`; raise `ScriptError`, `FileError`."""
     with files.explained(path):
         files.read_input(path)
     if additions.locked:
-        raise ScriptFault(path, "is no lock", "Make a pylock.toml of it, or leave out --locked.")
+        raise ScriptError(path, "is no lock", "make a pylock.toml of it, or leave out --locked")
     require_no_overrides(path, additions)
     if additions.dependencies:
         fact = "holds all that it asks for, its bounds too"
-        raise ScriptFault(path, fact, "Write what --with, --constraint, --override say into it.")
+        raise ScriptError(path, fact, "write what --with, --constraint, --override say into it")
     name, data = runner(path, path.stem)
     return RequirementsFile(
         path=path, name=name, data=data, requires_python=SpecifierSet(), lock=path, additions=additions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from packaging.requirements import Requirement
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from bundler.sources.additions import require_no_overrides, require_nothing_added
 from bundler.sources.metadata import check, parse_block
 from bundler.sources.source import Source
@@ -92,20 +92,20 @@ class LockedScript(Script):
 
 
 def read_script(path: Path, data: bytes | None = None) -> Script:
-    """Read `path`, or `data` in its place, and its metadata block; raise `ScriptFault`."""
+    """Read `path`, or `data` in its place, and its metadata block; raise `ScriptError`."""
     try:
         data = read_input(path) if data is None else data
         text = data.decode()
     except OSError as fault:
-        raise ScriptFault(path, str(fault.strerror), "Name a Python script.") from fault
+        raise ScriptError(path, str(fault.strerror), "name a Python script") from fault
     except UnicodeDecodeError as fault:
-        raise ScriptFault(
+        raise ScriptError(
             path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else."
         ) from fault
     if text.startswith("\ufeff"):
-        raise ScriptFault(path, "starts with a byte order mark", "Save it as UTF-8 without one; uv does not read it.")
+        raise ScriptError(path, "starts with a byte order mark", "save it as UTF-8 without one; uv does not read it")
     if not safe_path(path.name) or path.name.casefold() == "simple" or len(path.name.encode()) > _NAME_BYTES:
-        raise ScriptFault(path, "has a name that no bundle can carry to every system", "Rename it.")
+        raise ScriptError(path, "has a name that no bundle can carry to every system", "rename it")
     metadata = parse_block(path, text.replace("\r\n", "\n"))
     requires_python, dependencies = check(path, metadata)
     return Script(
@@ -119,7 +119,7 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
 
 
 def locked_script(script: Script, additions: Additions) -> Script:
-    """Return `script` with the lock beside it, or as it is where there is none; raise `ScriptFault`."""
+    """Return `script` with the lock beside it, or as it is where there is none; raise `ScriptError`."""
     lock = lock_path(script.path)
     if not lock.is_file():
         return script_with(script, additions)
@@ -137,14 +137,14 @@ def locked_script(script: Script, additions: Additions) -> Script:
 
 
 def script_with(script: Script, additions: Additions) -> Script:
-    """Return `script`, which has no lock, with `additions`; raise `ScriptFault`."""
+    """Return `script`, which has no lock, with `additions`; raise `ScriptError`."""
     if additions.locked:
-        raise ScriptFault(script.path, "has no lock beside it", f"Make it with `uv lock --script {script.name}`.")
+        raise ScriptError(script.path, "has no lock beside it", f"make it with `uv lock --script {script.name}`")
     require_no_overrides(script.path, additions)
     settings: dict[str, Any] = dict(script.tool.get("uv", {}))
     if additions.pip_tools and settings:
         fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would pass over"
-        raise ScriptFault(script.path, fact, "Let uv resolve it, or take the table out.")
+        raise ScriptError(script.path, fact, "let uv resolve it, or take the table out")
     added = (("constraint-dependencies", additions.constraints), ("override-dependencies", additions.overrides))
     settings |= {key: [*settings.get(key, []), *texts] for key, texts in added if texts}
     return replace(

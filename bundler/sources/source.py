@@ -51,7 +51,7 @@ class Source(ABC):
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:
         """Resolve for all `targets` at once, or follow the lock; `folder` is an empty one for what that takes.
 
-        Raises `StaleLock`, `UvFailed`, `UnusableLock`, `ResolverFailed`.
+        Raises `UvError`, `LockError`.
         """
 
     @abstractmethod

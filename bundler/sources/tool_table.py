@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
 
@@ -56,11 +56,11 @@ class Settings:
 
 
 def settings_of(source: Source) -> Settings:
-    """Return `[tool.bundler]` of `source`; raise `ScriptFault` with all that is wrong in it."""
+    """Return `[tool.bundler]` of `source`; raise `ScriptError` with all that is wrong in it."""
     table = source.tool.get("bundler", {})
     faults: list[str] = []
     if not isinstance(table, dict):
-        raise ScriptFault(source.path, "tool.bundler is not a table", "Fix the block.")
+        raise ScriptError(source.path, "tool.bundler is not a table", "fix the block")
     faults += [f"unknown key tool.bundler.{key} ({_near(key)})" for key in sorted(set(table) - set(_KEYS))]
     found: dict[str, Any] = {}
     for key, (attribute, parse) in _KEYS.items():
@@ -70,7 +70,7 @@ def settings_of(source: Source) -> Settings:
             except (ValueError, TypeError, OverflowError) as fault:
                 faults.append(f"tool.bundler.{key}: {fault}")
     if faults:
-        raise ScriptFault(source.path, "; ".join(faults), "Fix the block.")
+        raise ScriptError(source.path, "; ".join(faults), "fix the block")
     return Settings(**found)
 
 

@@ -29,12 +29,12 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OLDEST = "3.10"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A peer could not do it."""
 
 
 def run(folder: Path, *command: str | Path) -> None:
-    """Run `command` with caches of its own; raise `Refused` with its last words if it fails."""
+    """Run `command` with caches of its own; raise `RefusedError` with its last words if it fails."""
     caches = {
         name: str(folder / "cache" / name) for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PEX_ROOT", "XDG_CACHE_HOME")
     }
@@ -44,7 +44,7 @@ def run(folder: Path, *command: str | Path) -> None:
         list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise Refused((done.stderr or done.stdout).strip().splitlines()[-1][:70])
+        raise RefusedError((done.stderr or done.stdout).strip().splitlines()[-1][:70])
 
 
 def project(case: Case) -> str:
@@ -133,7 +133,7 @@ def measure(case: Case, peers: Path, rounds: int) -> None:
                 started = time.perf_counter()
                 try:
                     found, targets = way(case, Path(scratch), peers)
-                except Refused as fault:
+                except RefusedError as fault:
                     did[name], whole[name] = f"refused: {fault}", False
                     continue
                 rows.setdefault(name, []).append(time.perf_counter() - started)

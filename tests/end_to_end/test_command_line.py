@@ -115,7 +115,7 @@ def test_a_bundle_is_not_submitted_before_it_is_published(workplace: Workplace) 
     bundle = workplace.bundle("solve.py")
     done = workplace.run("submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert done.returncode == 1
-    assert "is a bundle and no publication yet" in done.stderr
+    assert "is a bundle and not a publication yet" in done.stderr
 
 
 def test_a_node_is_probed_and_a_publication_checked_against_it(workplace: Workplace) -> None:

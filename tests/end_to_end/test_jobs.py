@@ -365,7 +365,7 @@ def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
 ) -> None:
     identity = next(iter(hps.evaluators))
     hps.evaluators[identity]["platform"] = "windows"
-    assert "No evaluator and no compute" in site.run("bundler", "hps", "check", publication).stderr
+    assert "no evaluator and no compute" in site.run("bundler", "hps", "check", publication).stderr
     hps.evaluators[identity].update(platform="linux", last_modified=stand_in.stale(3600))
     assert "hint: no evaluator is alive" in site.run("bundler", "hps", "check", publication).stderr
     hps.resource_sets.append(

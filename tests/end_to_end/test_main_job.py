@@ -506,7 +506,7 @@ def test_the_bundle_to_publish_is_found_or_the_choice_is_told(workplace: Workpla
     shutil.copytree(workplace.folder / "solve.bundle", workplace.folder / "other.bundle")
     done = workplace.run("publish-index", "share")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "2 bundles here. Name those to publish:\n  other.bundle\n  solve.bundle" in done.stderr
+    assert "2 bundles here\n  other.bundle\n  solve.bundle\nhint: name those to publish" in done.stderr
 
 
 def test_a_changed_bundle_is_not_published(workplace: Workplace) -> None:

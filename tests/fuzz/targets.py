@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
-from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
 from bundler.jobs.submission import Options, compose
@@ -242,5 +241,5 @@ def check(target: str, data: bytes) -> None:
         with only(folder):
             try:
                 TARGETS[target](data, folder)
-            except (BundlerError, WheelhouseError) as fault:
+            except WheelhouseError as fault:
                 str(fault)

@@ -132,7 +132,8 @@ def test_a_lock_that_no_longer_fits_is_refused_with_what_to_do(workplace: Workpl
     workplace.script("solve.py", "beta")
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "solve.py.lock: does not fit what it locks any more. Renew it (uv lock --script solve.py)" in done.stderr
+    assert "solve.py.lock: is out of date\n" in done.stderr
+    assert "hint: run `uv lock --script solve.py`, or delete the lock" in done.stderr
     assert "Remove alpha v1.0" in done.stderr
     assert "Add beta v1.0" in done.stderr
 
@@ -238,8 +239,8 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
         (["solve.py", "--platform", "solaris", "--platform", "beos"], "beos: no such platform"),
         (["solve.py", "--platform", "solaris", "--platform", "beos"], "solaris: no such platform"),
         (["solve.py", "--python", "3.8"], "requires-python is >=3.9, which leaves out Python 3.8"),
-        (["solve.py", "--python", PYTHON, "-o", "taken"], "taken: exists and is no bundle"),
-        (["solve.py", "--python", PYTHON, "-o", "plain.py"], "plain.py: exists and is no bundle"),
+        (["solve.py", "--python", PYTHON, "-o", "taken"], "taken: exists and is not a bundle"),
+        (["solve.py", "--python", PYTHON, "-o", "plain.py"], "plain.py: exists and is not a bundle"),
         (["solve.py", "--python", PYTHON, "-o", "/proc/x/y"], "/proc/x: No such file or directory"),
         (["/dev/zero", "--python", PYTHON], "/dev/zero: is larger than 64 MB"),
         (["solve.py", "--python", PYTHON, "--constraint", "/dev/zero"], "/dev/zero: is larger than 64 MB"),
@@ -307,7 +308,7 @@ def test_a_foreign_folder_is_not_replaced_even_if_it_has_a_manifest(workplace: W
     for output in ("extension", "solve.bundle", "link"):
         done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade", "-o", output)
         assert done.returncode == 1
-        assert f"{output}: exists and is no bundle" in done.stderr
+        assert f"{output}: exists and is not a bundle" in done.stderr
     assert tree(workplace.folder) == before
 
 
@@ -390,7 +391,7 @@ def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stan
     assert "gamma: is not in solve.bundle" in done.stderr
     assert workplace.run("uv", "lock", "--script", script).returncode == 0
     done = workplace.run("bundle", "solve.py", "--python", PYTHON, "-P", "alpha")
-    assert "Upgrade that: uv lock --script solve.py --upgrade-package NAME" in done.stderr
+    assert "hint: upgrade that: uv lock --script solve.py --upgrade-package NAME" in done.stderr
     assert tree(bundle) == before
 
 

@@ -12,7 +12,7 @@ from tests.stand_ins.index import Index, serving
 from wheelhouse import http
 from wheelhouse.credentials import Credentials
 from wheelhouse.download import Downloads
-from wheelhouse.errors import DownloadsFailed, FileFault
+from wheelhouse.errors import DownloadError, FileError
 from wheelhouse.fallback import mirrors
 from wheelhouse.wheel import Wheel
 
@@ -96,7 +96,7 @@ def test_a_lasting_fault_is_told_with_the_file_and_the_place(
 ) -> None:
     wheel = offer(index)
     index.faults[NAME] = fault
-    with pytest.raises(DownloadsFailed, match=rf"alpha-1\.0.*({words}).*{index.url}"):
+    with pytest.raises(DownloadError, match=rf"alpha-1\.0.*({words}).*{index.url}"):
         fetch([wheel], tmp_path)
     assert index.requests[f"/files/{NAME}"] == requests
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -151,7 +151,7 @@ def test_a_redirect_to_another_host_takes_no_credentials_with_it(
 def test_what_did_arrive_before_a_fault_is_kept(index: Index, tmp_path: Path) -> None:
     wheels = [offer(index, f"a{number}-1.0-py3-none-any.whl") for number in range(30)]
     index.faults[wheels[29].filename] = faults.short
-    with pytest.raises(DownloadsFailed) as caught:
+    with pytest.raises(DownloadError) as caught:
         fetch(wheels, tmp_path)
     assert [name for name, _, _ in caught.value.faults] == [wheels[29].filename]
     del index.faults[wheels[29].filename]
@@ -160,7 +160,7 @@ def test_what_did_arrive_before_a_fault_is_kept(index: Index, tmp_path: Path) ->
 
 def test_nobody_at_home_is_told_in_words(tmp_path: Path) -> None:
     wheel = Wheel(filename=NAME, url="http://127.0.0.1:9/x.whl", sha256="0" * 64)
-    with pytest.raises(DownloadsFailed, match="Connection refused"):
+    with pytest.raises(DownloadError, match="Connection refused"):
         fetch([wheel], tmp_path)
 
 
@@ -171,13 +171,13 @@ def test_a_wheel_from_a_folder_is_copied_and_checked(tmp_path: Path) -> None:
     good = Wheel(filename=NAME, url=source.as_uri(), sha256=hashlib.sha256(b"wheel").hexdigest())
     assert fetch([good], tmp_path / "cache").path(good).read_bytes() == b"wheel"
     bad = Wheel(filename=NAME, url=source.as_uri(), sha256="0" * 64)
-    with pytest.raises(DownloadsFailed, match="the lock says 0000"):
+    with pytest.raises(DownloadError, match="the lock says 0000"):
         fetch([bad], tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_is_the_fault_of_the_disk(index: Index, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FileFault, match=f"{tmp_path}/file.*: Not a directory"):
+    with pytest.raises(FileError, match=f"{tmp_path}/file.*: Not a directory"):
         fetch([offer(index)], tmp_path / "file")
 
 
@@ -206,7 +206,7 @@ def test_an_index_that_lies_about_its_digests_is_passed_over_and_the_first_fault
     with serving(Index()) as liar:
         liar.files[NAME] = index.files[NAME]
         liar.faults[NAME] = faults.corrupt
-        with pytest.raises(DownloadsFailed, match="404"):
+        with pytest.raises(DownloadError, match="404"):
             list(Downloads([wheel], tmp_path, elsewhere=lambda _: [f"{liar.url}/simple"]).run())
         assert liar.requests[f"/files/{NAME}"] == 1
     assert leftovers(tmp_path) == []
@@ -219,7 +219,7 @@ def test_a_folder_that_is_a_simple_index_is_a_mirror_too(index: Index, tmp_path:
     (page.parent / NAME).write_bytes(index.files.pop(NAME))
     page.write_text(f'<a>no link</a><a href="javascript:x#sha256={wheel.sha256}">x</a><a href="{NAME}">no digest</a>')
     mirror = (tmp_path / "mirror").as_uri()
-    with pytest.raises(DownloadsFailed):
+    with pytest.raises(DownloadError):
         list(Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror]).run())
     page.write_text(f'<a href="{NAME}#sha256={wheel.sha256}">{NAME}</a>')
     downloads = Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror])
@@ -231,7 +231,7 @@ def test_a_folder_that_is_a_simple_index_is_a_mirror_too(index: Index, tmp_path:
 def test_a_redirect_to_nowhere_is_told_in_words(index: Index, tmp_path: Path, place: str) -> None:
     wheel = offer(index)
     index.faults[NAME] = lambda handler, _data, _before: handler.send(302, b"", Location=place)
-    with pytest.raises(DownloadsFailed, match=NAME):
+    with pytest.raises(DownloadError, match=NAME):
         fetch([wheel], tmp_path)
 
 
@@ -241,7 +241,7 @@ def test_a_server_that_asks_for_a_week_gets_a_minute(
     monkeypatch.setattr("wheelhouse.http._LONGEST_WAIT", 0.1)
     wheel = offer(index)
     index.faults[NAME] = lambda handler, _data, _before: handler.send(503, b"", Retry_After="604800")
-    with pytest.raises(DownloadsFailed, match="503"):
+    with pytest.raises(DownloadError, match="503"):
         fetch([wheel], tmp_path)
 
 
@@ -259,7 +259,7 @@ def test_a_page_that_is_none_lists_nothing(index: Index, tmp_path: Path, page: b
     index.faults[NAME] = faults.missing
     (tmp_path / "alpha").mkdir()
     (tmp_path / "alpha" / "index.html").write_bytes(page)
-    with pytest.raises(DownloadsFailed, match="404"):
+    with pytest.raises(DownloadError, match="404"):
         list(Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [tmp_path.as_uri()]).run())
 
 
@@ -274,7 +274,7 @@ def test_a_body_without_an_announced_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(http, "_UNANNOUNCED_LIMIT", 20_000_000)
     index.faults[NAME] = faults.endless
-    with pytest.raises(DownloadsFailed, match="announced no size and sent more than"):
+    with pytest.raises(DownloadError, match="announced no size and sent more than"):
         fetch([offer(index, size=None)], tmp_path)
     assert leftovers(tmp_path) == []
 
@@ -282,6 +282,6 @@ def test_a_body_without_an_announced_end_is_given_up(
 def test_a_body_that_comes_byte_by_byte_is_given_up(index: Index, tmp_path: Path) -> None:
     index.faults[NAME] = faults.trickle
     started = time.monotonic()
-    with pytest.raises(DownloadsFailed, match="comes at less than 1 kB/s"):
+    with pytest.raises(DownloadError, match="comes at less than 1 kB/s"):
         fetch([offer(index)], tmp_path)
     assert time.monotonic() - started < 30

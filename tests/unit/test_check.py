@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bundler.errors import BadFacts, WouldNotRun
-from bundler.publications.check import needs_uv, obstacles, read_facts
+from bundler.errors import BundlerError
+from bundler.publications.check import needs_uv, obstacles, read_facts, would_not_run
 from bundler.publications.joining import PROBE, join
 from tests.stand_ins.manifests import manifest
 
@@ -80,7 +80,7 @@ def test_a_uv_that_only_a_registration_can_provide_is_told_apart(tmp_path: Path)
 def test_what_are_no_facts_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "node.json"
     path.write_text(text)
-    with pytest.raises(BadFacts, match="does not hold the facts of a node"):
+    with pytest.raises(BundlerError, match="does not hold the facts of a node"):
         read_facts(path)
 
 
@@ -96,7 +96,7 @@ def test_the_probe_tells_what_check_reads(tmp_path: Path) -> None:
 
 
 def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
-    text = str(WouldNotRun(Path("/share/publications/eval-1"), {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}}))
+    text = str(would_not_run(Path("/share/publications/eval-1"), {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}}))
     assert text.splitlines() == [
         "eval-1 would not run on 2 of the nodes:",
         "  a.json",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bundler.bundles.consistency import index_pages, require_consistent
-from bundler.errors import Inconsistent
+from bundler.errors import ContradictionError
 from bundler.layout import target_files
 from bundler.manifest import File, Manifest
 from tests.stand_ins.manifests import manifest
@@ -104,7 +104,7 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
     after = change(before)
     assert after != before
     file.write_text(after)
-    with pytest.raises(Inconsistent) as caught:
+    with pytest.raises(ContradictionError) as caught:
         require_consistent(folder, sealed(folder, bare))
     assert [fault.partition(": ")[0] for fault in caught.value.faults] == [file.relative_to(folder).as_posix()]
     assert "\x1b" not in str(caught.value)
@@ -115,6 +115,6 @@ def test_all_files_that_disagree_are_named_together(bundle: tuple[Path, Manifest
     place = folder / bare.targets[0].folder()
     for path in (_LOCK, _PYLOCK, _PAGE):
         (place / path).write_text("")
-    with pytest.raises(Inconsistent) as caught:
+    with pytest.raises(ContradictionError) as caught:
         require_consistent(folder, sealed(folder, bare))
     assert len(caught.value.faults) == 3

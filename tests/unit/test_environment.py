@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.environment import install
-from wheelhouse.errors import BadWheel
+from wheelhouse.errors import WheelError
 from wheelhouse.target import PLATFORMS
 
 LINUX = PLATFORMS["x86_64-manylinux_2_28"]
@@ -108,7 +108,7 @@ def test_record_names_every_file_that_was_written_with_its_digest(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["python3", "python", "python3.11", "python3.13t"])
 def test_no_command_takes_the_place_of_the_interpreter(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadWheel, match="would take the place of the interpreter"):
+    with pytest.raises(WheelError, match="would take the place of the interpreter"):
         environment(tmp_path, {ENTRY: f"[console_scripts]\n{name} = tool:main\n".encode()})
     assert (tmp_path / "python" / "bin" / "python3").is_symlink()
     assert [path.name for path in (tmp_path / "python" / "bin").iterdir()] == ["python3"]
@@ -121,7 +121,7 @@ def test_a_command_whose_name_only_begins_as_that_of_the_interpreter_is_installe
 
 @pytest.mark.parametrize("path", ["bin/python3", "bin/../bin/python3"])
 def test_no_data_file_takes_the_place_of_the_interpreter_or_leads_outside(tmp_path: Path, path: str) -> None:
-    with pytest.raises(BadWheel):
+    with pytest.raises(WheelError):
         environment(tmp_path, {f"tool-1.0.data/data/{path}": b"#!/bin/sh\necho other\n"})
     assert (tmp_path / "python" / "bin" / "python3").is_symlink()
 
@@ -177,13 +177,13 @@ def test_the_same_wheels_give_the_same_bytes(tmp_path: Path) -> None:
     ],
 )
 def test_a_wheel_that_the_format_does_not_allow_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
-    with pytest.raises(BadWheel, match="cannot be installed"):
+    with pytest.raises(WheelError, match="cannot be installed"):
         environment(tmp_path, files)
 
 
 def test_a_file_that_is_no_zip_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tool-1.0-py3-none-any.whl").write_bytes(b"no zip file")
-    with pytest.raises(BadWheel, match="cannot be installed"):
+    with pytest.raises(WheelError, match="cannot be installed"):
         install(tmp_path / "python", tmp_path / "python", [tmp_path / "tool-1.0-py3-none-any.whl"], LINUX)
 
 
@@ -193,6 +193,6 @@ def test_whatever_stands_in_entry_points_nothing_leads_outside(tmp_path: Path, t
     folder = tmp_path / str(abs(hash(text)))
     folder.mkdir(exist_ok=True)
     if not (folder / "python").exists():
-        with contextlib.suppress(BadWheel):
+        with contextlib.suppress(WheelError):
             environment(folder, {ENTRY: text.encode("utf-8", "replace")})
     assert {path.name for path in folder.iterdir()} == {"python", "tool-1.0-py3-none-any.whl"}

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundler.errors import Damaged, Faults, NoBundle
-from wheelhouse.errors import DownloadsFailed, Misfit, NoWheels, StoreConflict, UvFailed, redacted
+from bundler.errors import BundlerError, CombinedError, DamagedError
+from wheelhouse.errors import DownloadError, Misfit, NoWheelsError, UvError, WheelhouseError, redacted
 
 
 def test_credentials_never_reach_a_sentence() -> None:
     url = "https://me:secret@x.test/simple"
-    refused = NoWheels("s.py", "3.12", [Misfit(project="a", version="1", reason="none")], {"a": "1"})
+    refused = NoWheelsError("s.py", "3.12", [Misfit(project="a", version="1", reason="none")], {"a": "1"})
     refused.words = f"tried {url}"
     sentences = [
         redacted(f"see {url} and http://token@y.test/"),
-        str(UvFailed("uv said no.", f"failed to fetch {url}")),
-        str(DownloadsFailed([("a.whl", url, f"cannot reach {url}")])),
+        str(UvError("uv said no.", f"failed to fetch {url}")),
+        str(DownloadError([("a.whl", url, f"cannot reach {url}")])),
         str(refused),
     ]
     for sentence in sentences:
@@ -23,22 +23,27 @@ def test_credentials_never_reach_a_sentence() -> None:
 
 
 def test_lists_of_faults_are_sorted_and_told_once() -> None:
-    assert str(Faults([ValueError("b"), ValueError("a"), ValueError("b")])) == "a\nb"
-    damaged = str(Damaged(Path("x"), ["m2", "m1"], ["c"], ["f"]))
+    assert str(CombinedError([ValueError("b"), ValueError("a"), ValueError("b")])) == "a\nb"
+    damaged = str(DamagedError(Path("x"), ["m2", "m1"], ["c"], ["f"]))
     assert damaged.splitlines()[1:5] == ["  missing  m1", "  missing  m2", "  changed  c", "  foreign  f"]
 
 
-def test_a_conflict_names_both_digests() -> None:
-    text = str(StoreConflict(Path("/share"), [("a.whl", "1" * 64, "2" * 64)]))
-    assert "there sha256 1111" in text
-    assert "here 2222" in text
-    assert "Nothing was published" in text
+def test_an_error_says_what_is_wrong_then_the_facts_then_what_to_do() -> None:
+    fault = WheelhouseError("x: is wrong", facts=["one", "two"], hint="do that")
+    assert str(fault) == "x: is wrong\n  one\n  two\nhint: do that"
+    assert (fault.message, fault.facts, fault.hint) == ("x: is wrong", ["one", "two"], "do that")
+    assert str(BundlerError("plain")) == "plain"
 
 
-def test_the_choice_of_bundles_is_listed() -> None:
-    text = str(NoBundle(Path("/work"), [Path("b.bundle"), Path("a.bundle")]))
-    assert text == "/work: 2 bundles here. Name those to publish:\n  a.bundle\n  b.bundle"
-    assert "Make one with `bundle SCRIPT`" in str(NoBundle(Path("/work"), []))
+def test_every_error_of_bundler_is_one_of_wheelhouse_so_that_one_name_catches_all() -> None:
+    assert issubclass(BundlerError, WheelhouseError)
+
+
+def test_what_another_program_said_is_cut_down_to_its_first_and_last_lines() -> None:
+    lines = str(UvError("uv refused", "\n".join(f"line {number}" for number in range(1000)))).splitlines()
+    assert lines[:2] == ["uv refused", "  line 0"]
+    assert lines[-1] == "  line 999"
+    assert "  ... (940 lines left out)" in lines
 
 
 def test_a_password_may_hold_quotes() -> None:

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelhouse import files
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import FileError
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """Something went wrong while building."""
 
 
@@ -39,9 +39,9 @@ def test_a_failed_building_leaves_what_was_there(tmp_path: Path) -> None:
     place = tmp_path / "out"
     with files.building(place) as folder:
         (folder / "good").touch()
-    with pytest.raises(Boom), files.building(place) as folder:
+    with pytest.raises(BoomError), files.building(place) as folder:
         (folder / "half").touch()
-        raise Boom
+        raise BoomError
     assert names(place) == ["good"]
     assert names(tmp_path) == ["out"]
 
@@ -60,8 +60,8 @@ def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path
     with files.building(place) as folder:
         (folder / "good").touch()
     place.rename(tmp_path / ".out.0123456789ab.old")  # as a killed run leaves it
-    with pytest.raises(Boom), files.building(place):
-        raise Boom
+    with pytest.raises(BoomError), files.building(place):
+        raise BoomError
     assert names(place) == ["good"]
 
 
@@ -121,10 +121,10 @@ def test_a_copy_is_hashed_on_the_way(tmp_path: Path) -> None:
 
 
 def test_what_the_disk_says_is_told_with_the_path(tmp_path: Path) -> None:
-    with pytest.raises(FileFault, match=f"{tmp_path}/none: No such file or directory"):
+    with pytest.raises(FileError, match=f"{tmp_path}/none: No such file or directory"):
         files.sha256(tmp_path / "none")
     (tmp_path / "file").touch()
-    with pytest.raises(FileFault, match="Not a directory|File exists"):
+    with pytest.raises(FileError, match="Not a directory|File exists"):
         files.write(tmp_path / "file" / "below", b"")
 
 
@@ -158,7 +158,7 @@ def test_a_copy_that_does_not_fit_is_a_fault_and_not_a_short_copy(tmp_path: Path
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(FileFault, match="File too large"):
+        with pytest.raises(FileError, match="File too large"):
             files.copy_hashed(tmp_path / "a", tmp_path / "b")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

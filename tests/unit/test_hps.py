@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.hps.connection import Account, explained
-from bundler.hps.errors import HpsFault
+from bundler.hps.errors import HpsError
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
 from bundler.hps.redaction import hide, without_secrets
 from bundler.hps.registration import registration
@@ -31,7 +31,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl"  # noqa: S105 - 
 def test_secrets_leave_no_trace_in_texts() -> None:
     assert TOKEN not in without_secrets(f"Authorization: Bearer {TOKEN} was refused")
     assert without_secrets("token bearer abc123 is bad") == "token *** is bad"
-    assert TOKEN not in str(HpsFault("x", f"said {TOKEN}"))
+    assert TOKEN not in str(HpsError("x", f"said {TOKEN}"))
     secret = "secret of anna"  # noqa: S105 - of nobody
     assert secret not in repr(Account(url="x", password=secret, access_token=secret, refresh_token=secret))
 
@@ -52,7 +52,7 @@ def test_secrets_leave_no_trace_in_texts() -> None:
     ],
 )
 def test_whatever_the_client_raises_becomes_a_sentence(fault: Exception) -> None:
-    with pytest.raises(HpsFault, match=r"^https://h/hps: "), explained("https://h/hps"):
+    with pytest.raises(HpsError, match=r"^https://h/hps: "), explained("https://h/hps"):
         raise fault
 
 
@@ -126,7 +126,7 @@ def test_each_step_has_its_own_console() -> None:
 
 
 def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
-    assert "\x1b" not in str(HpsFault("x", "no\x1b[31m\x1b]0;pwned\x07"))
+    assert "\x1b" not in str(HpsError("x", "no\x1b[31m\x1b]0;pwned\x07"))
     jobs = [{"id": "1", "name": "job-1", "eval_status": "=1", "values": {"job": "=HYPERLINK(1)", "x": -1.5, "n": "-1"}}]
     lines = table_of(jobs, places_of(jobs)).decode().splitlines()
     assert lines == ["job,status,value of job,n,x", "job-1,'=1,'=HYPERLINK(1),'-1,-1.5"]
@@ -184,7 +184,7 @@ def test_platforms_are_those_that_hps_tells() -> None:
 
     found = platforms_to_bundle_for([resource("linux"), resource("windows"), resource(None), resource("linux")])
     assert found == ("x86_64-manylinux_2_28", "x86_64-pc-windows-msvc")
-    with pytest.raises(HpsFault, match="hint: give --platform"):
+    with pytest.raises(HpsError, match="hint: give --platform"):
         platforms_to_bundle_for([resource(None)])
 
 

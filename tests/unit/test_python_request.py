@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wheelhouse.errors import UnknownPython
+from wheelhouse.errors import PythonRequestError
 from wheelhouse.python_request import PythonRequest, parse_python_request
 
 
@@ -44,7 +44,7 @@ def test_a_runtime_is_spelled_as_uv_spells_it(
     ],
 )
 def test_what_is_no_python_that_a_target_can_have_is_refused(text: str) -> None:
-    with pytest.raises(UnknownPython):
+    with pytest.raises(PythonRequestError):
         parse_python_request(text)
 
 

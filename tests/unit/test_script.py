@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.errors import Faults, ScriptFault
+from bundler.errors import CombinedError, ScriptError
 from bundler.sources.additions import Additions
 from bundler.sources.metadata import parse_block
 from bundler.sources.reader import read_sources
@@ -49,7 +49,7 @@ def test_what_uv_does_not_read_is_refused_before_uv_sees_it(tmp_path: Path) -> N
         (f"\ufeff{text}", "byte order mark"),
         (text.replace("\n", "\r"), "no inline script metadata"),
     ):
-        with pytest.raises(ScriptFault, match=words):
+        with pytest.raises(ScriptError, match=words):
             read_script(write(tmp_path, variant))
 
 
@@ -79,18 +79,18 @@ def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_faulty_script_is_refused_with_the_fact(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(ScriptFault, match=re.escape(words)) as caught:
+    with pytest.raises(ScriptError, match=re.escape(words)) as caught:
         read_script(write(tmp_path, text))
     assert str(caught.value).startswith(f"{tmp_path / 'solve.py'}: ")
 
 
 def test_broken_toml_is_named_by_the_line_of_the_script(tmp_path: Path) -> None:
-    with pytest.raises(ScriptFault, match="line 4 of the script"):
+    with pytest.raises(ScriptError, match="line 4 of the script"):
         read_script(write(tmp_path, "x = 1\n" + block("dependencies = []", "requires-python = >=3")))
 
 
 def test_all_faulty_dependencies_are_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ScriptFault) as caught:
+    with pytest.raises(ScriptError) as caught:
         read_script(write(tmp_path, block('dependencies = ["a b", "c d"]', 'requires-python = "x"')))
     assert all(words in str(caught.value) for words in ("'a b'", "'c d'", "'x'"))
 
@@ -98,13 +98,13 @@ def test_all_faulty_dependencies_are_told_at_once(tmp_path: Path) -> None:
 def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
     for name, words in (("nowhere.py", "No such file"), (".", "directory"), ("latin.py", "not UTF-8")):
-        with pytest.raises(ScriptFault, match=words):
+        with pytest.raises(ScriptError, match=words):
             read_script(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "c:d.py", "simple", "x" * 201])
 def test_names_that_no_bundle_can_carry_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ScriptFault, match="has a name that no bundle can carry"):
+    with pytest.raises(ScriptError, match="has a name that no bundle can carry"):
         read_script(write(tmp_path, block("dependencies = []"), name))
 
 
@@ -112,7 +112,7 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     good = block("dependencies = []")
     paths = [write(tmp_path, "no block\n"), tmp_path / "nowhere.py", write(tmp_path / "sub", good)]
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(CombinedError) as caught:
         read_sources(paths, Additions())
     assert len(caught.value.faults) == 2
 
@@ -120,7 +120,7 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("a", "a.py"), ("a.b.py", "a_b.py"), ("A.py", "a.py"), ("a.py", "a.py.lock")])
 def test_scripts_that_would_make_the_same_file_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     paths = [write(tmp_path, block("dependencies = []"), name) for name in names]
-    with pytest.raises(Faults, match="too much alike"):
+    with pytest.raises(CombinedError, match="file names clash"):
         read_sources(paths, Additions())
 
 
@@ -189,7 +189,7 @@ def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[
     found = [match for match in re.finditer(_REFERENCE, text) if match["type"] == "script"]
     try:
         tables = parse_block(Path("x.py"), text)
-    except ScriptFault as fault:
+    except ScriptError as fault:
         if "not TOML" in str(fault):
             return
         assert len(found) != 1
@@ -203,5 +203,5 @@ def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[
 
 @given(st.text())
 def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
-    with contextlib.suppress(ScriptFault):
+    with contextlib.suppress(ScriptError):
         parse_block(Path("x.py"), text)

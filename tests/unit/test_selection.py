@@ -8,7 +8,7 @@ from packaging.pylock import Pylock
 
 from wheelhouse import node_lock, selection, toml
 from wheelhouse.build import Builder
-from wheelhouse.errors import NoWheels, PythonRefused, UnusableLock
+from wheelhouse.errors import LockError, NoWheelsError, WheelhouseError
 from wheelhouse.resolution import Resolution
 from wheelhouse.selection import Pin
 from wheelhouse.target import Target, parse_platform
@@ -102,7 +102,7 @@ def test_what_only_patch_releases_in_the_middle_need_is_taken_too() -> None:
 
 def test_what_hangs_on_the_kernel_of_a_node_is_refused() -> None:
     found = resolution(package("alpha", wheel("alpha-1.0-py3-none-any.whl"), marker="platform_release >= '5'"))
-    with pytest.raises(UnusableLock, match="depending on the node's kernel"):
+    with pytest.raises(LockError, match="depending on the node's kernel"):
         chosen(found, target())
 
 
@@ -127,12 +127,12 @@ def test_forks_of_one_package_go_to_the_pythons_they_are_for() -> None:
 )
 def test_a_package_without_a_fitting_wheel_is_named_with_the_reason(tags: list[str], reason: str) -> None:
     found = resolution(package("alpha", *(wheel(f"alpha-1.0-{tag}.whl") for tag in tags), sdist=sdist()))
-    with pytest.raises(NoWheels, match=rf"alpha 1\.0   {reason}"):
+    with pytest.raises(NoWheelsError, match=rf"alpha 1\.0   {reason}"):
         chosen(found, target())
 
 
 def test_a_wheel_without_a_source_distribution_behind_it_is_missed_in_the_same_words() -> None:
-    with pytest.raises(NoWheels, match="win_amd64"):
+    with pytest.raises(NoWheelsError, match="win_amd64"):
         chosen(resolution(package("alpha", wheel("alpha-1.0-cp312-cp312-win_amd64.whl"))), target())
 
 
@@ -142,13 +142,15 @@ def test_all_packages_without_a_wheel_are_named_at_once() -> None:
         package("beta", sdist=sdist("beta")),
         package("good", wheel("good-1.0-py3-none-any.whl")),
     )
-    with pytest.raises(NoWheels, match="no wheel of 2 packages fits Python 3.12 on x86_64-manylinux_2_28") as caught:
+    with pytest.raises(
+        NoWheelsError, match="no wheel of 2 packages fits Python 3.12 on x86_64-manylinux_2_28"
+    ) as caught:
         chosen(found, target())
     assert [misfit.project for misfit in caught.value.misfits] == ["alpha", "beta"]
 
 
 def test_a_python_that_the_script_does_not_allow_is_refused() -> None:
-    with pytest.raises(PythonRefused, match=r"requires-python is >=3\.13, which leaves out Python 3\.12"):
+    with pytest.raises(WheelhouseError, match=r"requires-python is >=3\.13, which leaves out Python 3\.12"):
         chosen(resolution(requires_python=">=3.13"), target())
 
 
@@ -164,7 +166,7 @@ def test_a_python_that_the_script_does_not_allow_is_refused() -> None:
     ],
 )
 def test_what_cannot_be_carried_is_refused(package: dict[str, Any], words: str) -> None:
-    with pytest.raises(UnusableLock, match=words):
+    with pytest.raises(LockError, match=words):
         chosen(resolution(package), target())
 
 
@@ -192,7 +194,7 @@ def test_the_lock_of_a_target_is_a_valid_pylock_that_selects_the_same_wheels() -
 
 def test_a_pypy_that_may_have_one_abi_or_another_is_to_be_named_more_exactly() -> None:
     found = resolution(package("alpha", wheel("alpha-1.0-pp311-pypy311_pp73-win_amd64.whl")))
-    with pytest.raises(NoWheels, match=r"fits some releases of this Python only: name one, such as pypy3\.11\.15"):
+    with pytest.raises(NoWheelsError, match=r"fits some releases of this Python only: name one, such as pypy3\.11\.15"):
         chosen(found, target("pypy3.11", "windows"))
     assert chosen(found, target("pypy3.11.15", "windows"))
 
@@ -201,5 +203,5 @@ def test_a_free_threaded_python_takes_none_of_the_wheels_for_a_global_lock() -> 
     ours, others = wheel("alpha-1.0-cp313-cp313t-win_amd64.whl"), wheel("alpha-1.0-cp313-cp313-win_amd64.whl")
     (pin,) = selection.select(resolution(package("alpha", others, ours)), target("3.13t", "windows"), BUILDER).pins
     assert pin.wheel.filename == "alpha-1.0-cp313-cp313t-win_amd64.whl"
-    with pytest.raises(NoWheels, match=r"no wheel for Python 3\.13t; there are cp313"):
+    with pytest.raises(NoWheelsError, match=r"no wheel for Python 3\.13t; there are cp313"):
         chosen(resolution(package("alpha", others)), target("3.13t", "windows"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bundler.errors import Damaged, DesignFault, Faults, JobFault, NotPublished
+from bundler.errors import BundlerError, CombinedError, DamagedError, JobError, SweepError
 from bundler.jobs.submission import Options, compose
 from bundler.manifest import File, Manifest, ScriptEntry
 from bundler.publications.execution import describe, render
@@ -48,9 +48,9 @@ def test_scripts_are_steps_in_the_order_in_which_they_were_bundled(tmp_path: Pat
     ]
     (only,) = compose(tmp_path, [{}], Options(scripts=("mesh.py",))).steps
     assert only.script == "mesh.py"
-    with pytest.raises(JobFault, match=r"solve\.py needs the input file m\. Give it with --input"):
+    with pytest.raises(JobError, match=r"solve\.py needs the input file m\. Give it with --input"):
         compose(tmp_path, [{}], Options(scripts=("solve.py",)))
-    with pytest.raises(JobFault, match=r"holds no other\.py, but mesh\.py, solve\.py"):
+    with pytest.raises(JobError, match=r"holds no other\.py, but mesh\.py, solve\.py"):
         compose(tmp_path, [{}], Options(scripts=("other.py",)))
 
 
@@ -72,9 +72,9 @@ def test_input_files_have_the_path_that_scripts_give_them(tmp_path: Path) -> Non
     found = compose(folder, [{}], Options(inputs=(mesh, more)))
     assert found.files == {"data/mesh.msh": mesh, "more.txt": more}
     assert found.steps[0].inputs == ("data/mesh.msh", "more.txt")
-    with pytest.raises(JobFault, match=r"jobs would see both as more\.txt"):
+    with pytest.raises(JobError, match=r"jobs would see both as more\.txt"):
         compose(folder, [{}], Options(inputs=(mesh, more, tmp_path / "other" / "more.txt")))
-    with pytest.raises(JobFault, match="is no file that can be read"):
+    with pytest.raises(JobError, match="is no file that can be read"):
         compose(folder, [{}], Options(inputs=(mesh, tmp_path / "nowhere")))
 
 
@@ -84,13 +84,13 @@ def test_every_job_has_its_values(tmp_path: Path, rows: list[dict[str, Any]], va
     found = compose(folder, rows, Options())
     assert found.rows == values
     assert [parameter.name for parameter in found.output_parameters] == ["y"]
-    with pytest.raises(DesignFault, match="the scripts declare x and no z"):
+    with pytest.raises(SweepError, match="the scripts declare x and no z"):
         compose(folder, [{"z": 1}], Options())
 
 
 def test_scripts_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     folder = publication(tmp_path, one="parameters = {n = 1}", two="parameters = {n = 2}")
-    with pytest.raises(JobFault, match="say different things of the parameter n"):
+    with pytest.raises(JobError, match="say different things of the parameter n"):
         compose(folder, [{}], Options())
 
 
@@ -98,12 +98,12 @@ def test_what_was_changed_since_it_was_published_is_not_submitted(tmp_path: Path
     folder = publication(tmp_path, solve="")
     with (folder / "exec_script.py").open("a") as script:
         script.write("# more\n")
-    with pytest.raises(Damaged, match=r"changed\s+exec_script\.py"):
+    with pytest.raises(DamagedError, match=r"changed\s+exec_script\.py"):
         compose(folder, [{}], Options())
     (folder / "exec_script.py").unlink()
-    with pytest.raises(NotPublished):
+    with pytest.raises(BundlerError):
         compose(folder, [{}], Options())
     (folder / manifest().targets[0].folder() / "solve.py").write_text("# /// script\n# dependencies = []\n# ///\n")
-    with pytest.raises(Faults, match="was changed since it was published") as fault:
+    with pytest.raises(CombinedError, match="was changed since it was published") as fault:
         compose(folder, [{}], Options())
     assert "solve.py" in str(fault.value)

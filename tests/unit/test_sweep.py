@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.errors import DesignFault
+from bundler.errors import SweepError
 from bundler.jobs.sweep import complete, parameters, read_table, sweep
 from bundler.sources.tool_table import Parameter
 
@@ -46,12 +46,12 @@ def test_several_sweeps_make_every_combination() -> None:
     + [["x=0:1e9999999:1"], ["x=0:1e999999:1"], ["x=0:1:1e-999999"], ["x=1:2:3:4"]],
 )
 def test_what_is_no_sweep_is_refused(texts: list[str]) -> None:
-    with pytest.raises(DesignFault):
+    with pytest.raises(SweepError):
         sweep(texts)
 
 
 def test_sweeps_that_multiply_beyond_all_bounds_are_refused_before_they_are_made() -> None:
-    with pytest.raises(DesignFault, match="makes more than 1000000 jobs"):
+    with pytest.raises(SweepError, match="makes more than 1000000 jobs"):
         sweep([f"x{number}=0:1000:1" for number in range(6)])
 
 
@@ -96,7 +96,7 @@ def test_tables_are_csv_with_names_or_json_objects(tmp_path: Path) -> None:
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(DesignFault, match=words):
+    with pytest.raises(SweepError, match=words):
         read_table(tmp_path / name)
 
 
@@ -124,5 +124,5 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
         ([{"x": 10**400, "n": 1}], "x: int too large"),
         ([{"x": [1], "n": 1}], "is no number, truth value or text"),
     ):
-        with pytest.raises(DesignFault, match=words):
+        with pytest.raises(SweepError, match=words):
             parameters(rows, known)

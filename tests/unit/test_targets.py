@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.bundles.targets import released_pythons, table, targets_for
-from bundler.errors import Faults
+from bundler.errors import CombinedError
 
 
 def test_a_range_of_pythons_means_every_released_minor_in_it() -> None:
@@ -14,7 +14,7 @@ def test_a_range_of_pythons_means_every_released_minor_in_it() -> None:
 
 @pytest.mark.parametrize("text", [">=2.0,<3", ">=99", ">=a", "=="])
 def test_a_range_without_pythons_is_refused(text: str) -> None:
-    with pytest.raises(Faults, match=r"in this range|no range of versions"):
+    with pytest.raises(CombinedError, match=r"in this range|no range of versions"):
         targets_for([], [text], ["windows"])
 
 
@@ -38,5 +38,5 @@ def test_the_table_says_what_each_name_means() -> None:
 def test_other_kinds_of_python_are_targets_too() -> None:
     found = targets_for([], ["3.13t", "cpython@3.13", "pypy@3.10", "3.13+freethreaded"], ["windows"])
     assert [target.python for target in found] == ["3.13t", "3.13", "pypy3.10"]
-    with pytest.raises(Faults, match="uv knows no such Python"):
+    with pytest.raises(CombinedError, match="uv knows no such Python"):
         targets_for([], ["pypy3.99"], ["windows"])

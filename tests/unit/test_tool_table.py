@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bundler.errors import ScriptFault
+from bundler.errors import ScriptError
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import Parameter, Settings, settings_of
 
@@ -80,18 +80,18 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, line: str, words: str) -> None:
-    with pytest.raises(ScriptFault) as fault:
+    with pytest.raises(ScriptError) as fault:
         settings(tmp_path, f"[tool.bundler]\n{line}")
     assert words in str(fault.value)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ScriptFault) as fault:
+    with pytest.raises(ScriptError) as fault:
         settings(tmp_path, "[tool.bundler]\nmemory = 'x'\ncores = 0\ncolour = 1")
     assert all(word in str(fault.value) for word in ("memory", "cores", "colour"))
 
 
 def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
     metadata: Any = "[tool]\nbundler = 1"
-    with pytest.raises(ScriptFault, match=r"tool\.bundler is not a table"):
+    with pytest.raises(ScriptError, match=r"tool\.bundler is not a table"):
         settings(tmp_path, metadata)

@@ -10,11 +10,11 @@ import pytest
 
 from bundler.bundles.consistency import index_pages
 from bundler.bundles.verify import verify
-from bundler.errors import Damaged, ManifestFault, NotABundle
+from bundler.errors import BundlerError, DamagedError, ManifestError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, SUMS, sums
 from bundler.manifest import File
 from tests.stand_ins.manifests import manifest
-from wheelhouse.errors import FileFault
+from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def write_sums(folder: Path) -> None:
 
 
 def rows(folder: Path) -> list[tuple[str, str]]:
-    with pytest.raises(Damaged) as caught:
+    with pytest.raises(DamagedError) as caught:
         verify(folder)
     return caught.value.rows
 
@@ -134,7 +134,7 @@ def test_an_execution_script_counts_only_if_the_sums_vouch_for_it(bundle: Path) 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(NotABundle, match="is no bundle or publication"):
+        with pytest.raises(BundlerError, match="is not a bundle or publication"):
             verify(path)
 
 
@@ -152,7 +152,7 @@ def test_links_and_pipes_in_place_of_manifest_or_sums_are_neither_followed_nor_w
     (bundle / name).rename(bundle.parent / name)
     (bundle / name).symlink_to(bundle.parent / name)
     for _ in range(2):
-        with pytest.raises((Damaged, ManifestFault), match=name):
+        with pytest.raises((DamagedError, ManifestError), match=name):
             verify(bundle)
         (bundle / name).unlink()
         os.mkfifo(bundle / name)
@@ -166,6 +166,6 @@ def test_folders_nested_beyond_measure_are_told(bundle: Path) -> None:
         os.close(descend)
         descend = below
     os.close(descend)
-    with pytest.raises(FileFault, match="File name too long"):
+    with pytest.raises(FileError, match="File name too long"):
         verify(bundle)
     subprocess.run(["rm", "-rf", bundle], check=True)  # deeper than Python's own removal can go

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.errors import BadWheel
+from wheelhouse.errors import WheelError
 from wheelhouse.wheel import Wheel, parse_filename, read_metadata, requires_python, url_filename
 
 _DIGEST = "0" * 64
@@ -72,7 +72,7 @@ def test_metadata_comes_from_inside_the_wheel(tmp_path: Path) -> None:
 
 
 def test_a_wheel_that_lies_about_its_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadWheel, match="its METADATA is of beta 1.0"):
+    with pytest.raises(WheelError, match="its METADATA is of beta 1.0"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", make_wheel("beta")[1])))
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_wheel_inside_is_refused(tmp_path: Path) -> None:
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
     for data, words in ((b"junk", "is not readable"), (empty.getvalue(), "0 METADATA files")):
-        with pytest.raises(BadWheel, match=words):
+        with pytest.raises(WheelError, match=words):
             read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", data)))
 
 
@@ -88,7 +88,7 @@ def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", b"\0" * (17 << 20))
-    with pytest.raises(BadWheel, match="larger than"):
+    with pytest.raises(WheelError, match="larger than"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bomb.getvalue())))
 
 
@@ -104,7 +104,7 @@ def test_metadata_without_a_name_or_a_version_is_refused(tmp_path: Path, text: b
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", text)
-    with pytest.raises(BadWheel, match=words):
+    with pytest.raises(WheelError, match=words):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", wheel.getvalue())))
 
 
@@ -114,7 +114,7 @@ def test_a_member_that_does_not_inflate_is_refused(tmp_path: Path) -> None:
         archive.writestr("alpha-1.0.dist-info/METADATA", b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n" * 9)
     data = bytearray(wheel.getvalue())
     data[60:70] = b"\xff" * 10
-    with pytest.raises(BadWheel, match="is not readable"):
+    with pytest.raises(WheelError, match="is not readable"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bytes(data))))
 
 
