@@ -1,6 +1,6 @@
 """HPS that is hostile, broken, or not HPS at all: the real client against a stand-in that misbehaves over HTTP."""
 
-# ruff: noqa: F811 - fixtures are imported by their names
+
 
 from __future__ import annotations
 
@@ -17,20 +17,10 @@ from urllib.parse import parse_qs, quote_plus
 import pytest
 
 from tests.conftest import Workplace
-from tests.end_to_end.test_jobs import (
-    PASSWORD,
-    evaluator,
-    hps,  # noqa: F401
-    jobs_of,
-    once,
-    publication,  # noqa: F401
-    refuse,
-    site,  # noqa: F401
-    submitted,
-)
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Handler, Hps
 from tests.stand_ins.hps_evaluator import working
+from tests.stand_ins.hps_site import PASSWORD, evaluator, jobs_of, once, refuse, submitted
 
 Fault = Callable[[Handler], bool]
 WATCH = ["bundler", "hps", "watch", "any"]

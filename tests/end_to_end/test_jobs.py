@@ -15,94 +15,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import BIN, Workplace, clean_environment
-from tests.end_to_end.test_main_job import ISOLATED, published
+from tests.conftest import BIN, Workplace
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Handler, Hps
-from tests.stand_ins.hps_evaluator import Evaluator, working
-from tests.stand_ins.index import Index, serving
+from tests.stand_ins.hps_evaluator import working
+from tests.stand_ins.hps_site import evaluator, jobs_of, once, refuse, submitted
+from tests.stand_ins.nodes import published
 from tests.stand_ins.programs import python_program
-from tests.stand_ins.wheels import make_wheel
-
-BODY = """
-import json, pathlib, alpha
-given = json.load(open("input_parameters.json"))
-print("frequency is", given["frequency"])
-if given["frequency"] == 13:
-    raise SystemExit("unlucky")
-pathlib.Path("plot.txt").write_text("x" * int(given["frequency"] * 10))
-json.dump({"maximum": given["frequency"] * 2}, open("output_parameters.json", "w"))
-"""
-PASSWORD = "secret of anna"  # noqa: S105 - of nobody
-BLOCK = """
-[tool.bundler]
-outputs = ["plot.txt"]
-timeout = "1 min"
-[tool.bundler.parameters]
-frequency = {default = 1.0, lower = 0, upper = 100}
-[tool.bundler.output-parameters]
-maximum = "float"
-"""
-
-
-@pytest.fixture
-def hps(tmp_path: Path) -> Iterator[Hps]:
-    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
-        served.register("node-1")
-        yield served
-
-
-@pytest.fixture
-def site(workplace: Workplace, hps: Hps) -> Workplace:
-    """A workplace that knows its HPS and its account there."""
-    workplace.environment.update(HPS_URL=hps.url, HPS_USERNAME="anna", HPS_PASSWORD=PASSWORD)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        workplace.environment.pop(name, None)
-    return workplace
-
-
-@pytest.fixture(scope="session")
-def publication(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A publication of a script that says what its jobs need and leave; nobody writes to it."""
-    place = tmp_path_factory.mktemp("publication")
-    (place / "home").mkdir()
-    with serving(Index()) as index:
-        environment = clean_environment(place / "home", {"UV_DEFAULT_INDEX": f"{index.url}/simple"})
-        site = Workplace(folder=place, index=index, environment=environment)
-        index.add(make_wheel("alpha"))
-        path = site.script("eval.py", "alpha", body=BODY)
-        lines = "".join(f"# {line}\n" for line in BLOCK.strip().splitlines())
-        path.write_text(path.read_text().replace("# ///\n" + BODY, f"{lines}# ///\n{BODY}"))
-        site.bundle("eval.py")
-        return site.publish()
-
-
-def evaluator(site: Workplace, hps: Hps, **changes: Any) -> Evaluator:
-    return Evaluator(
-        hps=hps,
-        identity=next(iter(hps.evaluators)),
-        folder=site.folder / "tasks",
-        software=[{"name": "uv", "executable": str(BIN / "uv")}],
-        environment={"UV_CACHE_DIR": str(site.folder / "node-cache")},
-        prefix=ISOLATED,
-        **changes,
-    )
-
-
-def submitted(site: Workplace, *arguments: str | Path) -> str:
-    done = site.run("submit-jobs", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def jobs_of(hps: Hps, project: str) -> list[dict[str, Any]]:
-    return list(hps.of(project, "jobs").values())
 
 
 def test_ten_jobs_of_a_sweep_are_submitted_run_offline_watched_and_fetched(
@@ -400,19 +324,6 @@ def test_an_hps_project_of_the_same_name_is_replaced_only_when_asked(
     assert f"exists already ({first})" in done.stderr
     second = submitted(site, publication, "--name", "mine", "--replace")
     assert list(hps.projects) == [second]
-
-
-def refuse(status: int, description: str = "no reason") -> Any:
-    def fault(handler: Handler) -> bool:
-        handler.send(status, {"title": "Refused", "description": description})
-        return True
-
-    return fault
-
-
-def once(fault: Any) -> Any:
-    left = [True]
-    return lambda handler: bool(left) and left.pop() and fault(handler)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -13,27 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import BIN, PYTHON, Workplace
 from tests.stand_ins import index as faults
+from tests.stand_ins.nodes import ISOLATED, MOUNTS, evaluate, published, tree
 from tests.stand_ins.wheels import make_wheel
 
-EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
-
-
-def allowed(*command: str) -> bool:
-    """Return whether this system has the command and lets it do its work."""
-    return bool(shutil.which(command[0])) and subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-ISOLATED = ["unshare", "-rn"] if allowed("unshare", "-rn", "true") else []
-MOUNTS = allowed("unshare", "-rm", "sh", "-c", "mount -t tmpfs none /mnt")
 ODD_NAMES = [
     "a b.py",
     "it's.py",
@@ -45,60 +32,6 @@ ODD_NAMES = [
     "no_suffix",
     "a#b?c.py",
 ]
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def published(workplace: Workplace, body: str = "import alpha\nprint('got', alpha.version)\n") -> Path:
-    """Bundle and publish a script that needs `alpha`, which needs `beta`; return the publication."""
-    workplace.index.add(make_wheel("alpha", requires=["beta>=1", "colors; sys_platform == 'win32'"]))
-    workplace.index.add(make_wheel("beta", "1.5"))
-    workplace.index.add(make_wheel("colors"))
-    workplace.script("solve.py", "alpha", body=body)
-    workplace.bundle("solve.py")
-    return workplace.publish()
-
-
-def evaluate(
-    workplace: Workplace,
-    publication: Path,
-    *,
-    files: dict[str, str] | None = None,
-    prefix: Sequence[str] = (),
-    owner: int | None = None,
-    evaluator: Sequence[str | Path] = (sys.executable, EVALUATOR),
-    **context: Any,
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Run the execution script on a node without network; return the finished process and the parameter values.
-
-    `files` are the input files of the task, `prefix` goes before the command of the evaluator, `owner` is whose
-    the task folder is, `evaluator` is a Python and what it runs.
-    """
-    place = workplace.folder / f"job-{uuid.uuid4().hex}"
-    task = place / "task"
-    task.mkdir(parents=True)
-    for name, text in (files or {}).items():
-        (task / name).write_text(text)
-    tables = {
-        "software": [{"name": "Uv", "executable": str(BIN / "uv")}],
-        "environment": {"UV_CACHE_DIR": str(workplace.folder / "node-cache")},
-        "parameter_values": {},
-        "failure": "silent",
-        **context,
-    }
-    where = place / "context.json"
-    where.write_text(json.dumps(tables))
-    if owner is not None:
-        for path in (place, task):
-            os.chown(path, owner, owner)
-    # In a namespace of root's alone nobody could become another user.
-    isolated = ISOLATED if owner is None else ["unshare", "-n"][: len(ISOLATED)]
-    command: list[str | Path] = [*isolated, *prefix, *evaluator, publication / "exec_script.py", where]
-    done = workplace.run(*command, cwd=task)
-    values = place / "parameter_values.json"
-    return done, json.loads(values.read_text()) if values.exists() else {}
 
 
 def test_a_script_is_bundled_published_and_rehearsed(workplace: Workplace) -> None:

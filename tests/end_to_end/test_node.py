@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -20,11 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BIN, PYTHON, Workplace, workplace_in
-from tests.end_to_end.test_main_job import EVALUATOR, ISOLATED, MOUNTS, evaluate, tree
 from tests.stand_ins.index import Index
+from tests.stand_ins.nodes import EVALUATOR, ISOLATED, MOUNTS, STRATEGIES, bare, evaluate, publish, tree, with_bundle
 from tests.stand_ins.wheels import make_wheel
 
-STRATEGIES = ["index", "cache", "environment"]
 # As root: become the user of the first argument, then run the others.
 BECOME = """
 import os, sys
@@ -63,57 +61,9 @@ int flock(int file, int operation) {
 """
 
 
-@pytest.fixture(scope="session")
-def mirror(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mirror of Python archives, packed once from the interpreter that runs the tests."""
-    from wheelhouse.interpreter import pack
-
-    folder = tmp_path_factory.mktemp("mirror")
-    list(pack([packable], folder))
-    return folder
-
-
-def uv_wheel(version: str, uv: Path) -> tuple[str, bytes]:
-    """Return a wheel of uv in which uv is a script that starts the real one: as real, and 50 MB smaller."""
-    script = f'#!/bin/sh\nexec {shlex.quote(str(uv))} "$@"\n'.encode()
-    return make_wheel("uv", version, files={f"uv-{version}.data/scripts/uv": script})
-
-
 @pytest.fixture
 def bundled(workplace: Workplace, mirror: Path) -> Workplace:
     return with_bundle(workplace, mirror, BIN / "uv")
-
-
-def with_bundle(workplace: Workplace, mirror: Path, uv: Path) -> Workplace:
-    """Make a bundle of a script that needs `alpha` and `beta`, with `uv` and Python in it; return the workplace."""
-    version = workplace.run("uv", "--version").stdout.split()[1]
-    workplace.index.add(uv_wheel(version, uv))
-    workplace.index.add(make_wheel("alpha", requires=["beta>=1"]))
-    workplace.index.add(make_wheel("beta", "1.5", files={"beta.py": b"version = '1.5'\n", "big.bin": bytes(200_000)}))
-    workplace.script(
-        "solve.py",
-        "alpha",
-        body="print('first line')\nimport sys, alpha, beta\nprint('got', beta.version, sys.prefix)\n",
-    )
-    workplace.bundle("solve.py", "--include-uv", "--python-mirror", mirror)
-    return workplace
-
-
-def publish(workplace: Workplace, strategy: str) -> Path:
-    done = workplace.run("publish-index", "share", "--strategy", strategy)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
-
-
-def bare(workplace: Workplace) -> Workplace:
-    """Return the workplace as a node that has nothing: no uv, no Python, nothing on the PATH but a shell."""
-    folder = workplace.folder / "bare-bin"
-    folder.mkdir(exist_ok=True)
-    for name in ("sh", "unshare"):
-        found = shutil.which(name)
-        if found and not (folder / name).exists():
-            (folder / name).symlink_to(found)
-    return Workplace(workplace.folder, workplace.index, {**workplace.environment, "PATH": str(folder)})
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

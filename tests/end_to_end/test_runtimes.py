@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BIN, Workplace
-from tests.end_to_end.test_main_job import evaluate
+from tests.stand_ins.nodes import evaluate
 from tests.stand_ins.sources import source_sdist
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.python_request import PythonRequest, parse_python_request

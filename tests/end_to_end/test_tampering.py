@@ -17,12 +17,9 @@ import pytest
 
 from bundler.bundles.verify import verify
 from tests.conftest import BIN, Workplace, workplace_in
-from tests.end_to_end.test_main_job import evaluate
-from tests.end_to_end.test_node import STRATEGIES, bare, mirror, publish, with_bundle
 from tests.stand_ins.index import Index, serving
+from tests.stand_ins.nodes import STRATEGIES, bare, evaluate, publish, with_bundle
 from wheelhouse.errors import WheelhouseError
-
-__all__ = ["mirror"]  # a fixture
 
 _OF_A_BUNDLE = [
     *("manifest.json", "SHA256SUMS", "README.txt", "wheels/alpha-*.whl", "wheels/beta-*.whl", "wheels/uv-*.whl"),

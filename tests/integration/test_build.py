@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import PYTHON, Workplace
-from tests.end_to_end.test_main_job import evaluate, tree
-from tests.integration.test_indexes import processes_seen
+from tests.stand_ins.nodes import evaluate, tree
+from tests.stand_ins.processes import processes_seen
 from tests.stand_ins.sources import serving_git, source_sdist, write_source
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.build import misfit

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PYTHON, Workplace
-from tests.end_to_end.test_main_job import evaluate
 from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
+from tests.stand_ins.nodes import evaluate
+from tests.stand_ins.processes import processes_seen
 from tests.stand_ins.sources import source_sdist
 from tests.stand_ins.wheels import make_wheel
 
@@ -64,27 +63,6 @@ def test_flat_folders_of_wheels_are_indexes_too(workplace: Workplace) -> None:
         assert str(workplace.folder) not in manifest
     done, _ = evaluate(workplace, workplace.publish())
     assert "got 1.0" in done.stdout
-
-
-@contextlib.contextmanager
-def processes_seen() -> Iterator[list[bytes]]:
-    """Yield what everybody sees of the processes that run while the block does."""
-    seen: list[bytes] = []
-    done = threading.Event()
-
-    def look() -> None:
-        while not done.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    seen.append(path.read_bytes())
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        watcher.join()
 
 
 @pytest.mark.parametrize("way", ["url", "variables", "netrc", "keyring", "user's uv.toml"])
