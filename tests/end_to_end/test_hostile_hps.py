@@ -1,7 +1,5 @@
 """HPS that is hostile, broken, or not HPS at all: the real client against a stand-in that misbehaves over HTTP."""
 
-
-
 from __future__ import annotations
 
 import base64

@@ -1,0 +1,93 @@
+"""What HPS is sent of jobs, in the models of its own client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from marshmallow.utils import missing
+
+from bundler.hps.project import definition, task
+from bundler.jobs.submission import Step, Submission
+from bundler.layout import EXEC_SCRIPT
+from bundler.sources.tool_table import Parameter
+
+FIRST = Step(
+    script="mesh.py",
+    environment={"THREADS": "4"},
+    software=("Ansys Mechanical=2025 R1",),
+    inputs=("model.dat",),
+    outputs=("mesh.dat",),
+    optional_outputs=("log.txt",),
+    cores=2,
+    memory=1 << 30,
+    disk=1 << 20,
+    timeout=90.0,
+    trials=3,
+)
+SECOND = replace(FIRST, script="solve.py", inputs=("mesh.dat",), outputs=("plot.png",), timeout=None, memory=None)
+SUBMISSION = Submission(
+    publication="solve-0123456789ab",
+    exec_script=b"",
+    platforms=("linux",),
+    application="uv",
+    steps=(FIRST, SECOND),
+    files={},
+    parameters=(),
+    output_parameters=(Parameter(name="maximum", type="float"),),
+    rows=[{}],
+)
+FILES = {
+    EXEC_SCRIPT: "script",
+    "in:model.dat": "1",
+    "out:mesh.dat": "2",
+    "out:log.txt": "3",
+    "out:plot.png": "4",
+}
+
+
+def test_a_task_runs_the_execution_script_with_the_resources_of_its_step() -> None:
+    made = task(SUBMISSION, FIRST, 0, FILES)
+    assert (made.name, made.execution_level, made.num_trials) == ("mesh.py", 0, 3)
+    assert (made.use_execution_script, made.execution_script_id) == (True, "script")
+    assert made.max_execution_time == 90.0
+    assert made.environment == {"THREADS": "4"}
+    resources = made.resource_requirements
+    assert (resources.platform, resources.num_cores) == ("linux", 2)
+    assert (resources.memory, resources.disk_space) == (1 << 30, 1 << 20)
+    assert [(each.name, each.version) for each in made.software_requirements][1] == ("Ansys Mechanical", "2025 R1")
+    assert made.software_requirements[0].name == "uv"
+
+
+def test_a_file_of_an_earlier_step_is_the_input_of_a_later_one() -> None:
+    assert task(SUBMISSION, FIRST, 0, FILES).input_file_ids == ["1"]
+    assert task(SUBMISSION, SECOND, 1, FILES).input_file_ids == ["2"]
+
+
+def test_only_declared_outputs_must_be_there_and_only_the_last_step_owes_the_output_parameters() -> None:
+    first, last = task(SUBMISSION, FIRST, 0, FILES), task(SUBMISSION, SECOND, 1, FILES)
+    assert first.output_file_ids == ["2", "3"]
+    assert first.success_criteria.required_output_file_ids == ["2"]
+    assert first.success_criteria.require_all_output_files is False
+    assert first.success_criteria.require_all_output_parameters is False
+    assert last.success_criteria.require_all_output_parameters is True
+
+
+def test_jobs_for_several_platforms_ask_for_none_and_jobs_without_an_application_for_no_software() -> None:
+    bare = replace(SUBMISSION, platforms=("linux", "windows"), application=None)
+    made = task(bare, replace(FIRST, software=()), 0, FILES)
+    assert not made.software_requirements
+    assert made.resource_requirements.platform is missing
+
+
+@pytest.mark.parametrize(
+    ("parameter", "limits"),
+    [
+        (Parameter(name="x", type="float", default=1.0, lower=0.0, upper=2.0), (0.0, 2.0)),
+        (Parameter(name="x", type="int", default=1, lower=0), (0, missing)),
+    ],
+)
+def test_a_parameter_has_the_bounds_that_the_script_states(parameter: Parameter, limits: tuple[object, object]) -> None:
+    made = definition(parameter, "input")
+    assert (made.lower_limit, made.upper_limit) == limits
+    assert (made.name, made.mode, made.default) == ("x", "input", 1)
