@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from marshmallow.utils import missing
+from marshmallow import missing
 
 from bundler.hps.project import definition, task
 from bundler.jobs.submission import Step, Submission
