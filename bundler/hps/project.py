@@ -115,10 +115,10 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
     yield Progress(text=f"Uploading {1 + len(submission.files)} files")
     files = _create_files(client, api, submission)
     with explained(client.url):
-        definitions = [definition(parameter, "input") for parameter in submission.parameters]
-        definitions += [definition(parameter, "output") for parameter in submission.output_parameters]
+        definitions = [parameter_definition(parameter, "input") for parameter in submission.parameters]
+        definitions += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
         parameters = api.create_parameter_definitions(definitions)
-        tasks = [task(submission, step, level, files) for level, step in enumerate(submission.steps)]
+        tasks = [task_definition(submission, step, level, files) for level, step in enumerate(submission.steps)]
         made = api.create_task_definitions(tasks, as_objects=False)
         (definition,) = api.create_job_definitions(
             [
@@ -171,14 +171,14 @@ def _type(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def definition(parameter: Parameter, mode: str) -> Any:
+def parameter_definition(parameter: Parameter, mode: str) -> Any:
     """Return the definition of `parameter` as the client has it; `mode` is input or output."""
     limits = {"lower_limit": parameter.lower, "upper_limit": parameter.upper, "default": parameter.default}
     given = {name: value for name, value in limits.items() if value is not None}
     return _TYPES[parameter.type](name=parameter.name, mode=mode, **given)
 
 
-def task(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
+def task_definition(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
     """Return the task definition of the step `level` of `submission`; `files` are ids by `in:NAME` and `out:NAME`."""
     made = {name for earlier in submission.steps[:level] for name in (*earlier.outputs, *earlier.optional_outputs)}
     inputs = [files[f"out:{name}"] if name in made else files[f"in:{name}"] for name in step.inputs]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from marshmallow import missing
 
-from bundler.hps.project import definition, task
+from bundler.hps.project import parameter_definition, task_definition
 from bundler.jobs.submission import Step, Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.sources.tool_table import Parameter
@@ -47,7 +47,7 @@ FILES = {
 
 
 def test_a_task_runs_the_execution_script_with_the_resources_of_its_step() -> None:
-    made = task(SUBMISSION, FIRST, 0, FILES)
+    made = task_definition(SUBMISSION, FIRST, 0, FILES)
     assert (made.name, made.execution_level, made.num_trials) == ("mesh.py", 0, 3)
     assert (made.use_execution_script, made.execution_script_id) == (True, "script")
     assert made.max_execution_time == 90.0
@@ -60,12 +60,12 @@ def test_a_task_runs_the_execution_script_with_the_resources_of_its_step() -> No
 
 
 def test_a_file_of_an_earlier_step_is_the_input_of_a_later_one() -> None:
-    assert task(SUBMISSION, FIRST, 0, FILES).input_file_ids == ["1"]
-    assert task(SUBMISSION, SECOND, 1, FILES).input_file_ids == ["2"]
+    assert task_definition(SUBMISSION, FIRST, 0, FILES).input_file_ids == ["1"]
+    assert task_definition(SUBMISSION, SECOND, 1, FILES).input_file_ids == ["2"]
 
 
 def test_only_declared_outputs_must_be_there_and_only_the_last_step_owes_the_output_parameters() -> None:
-    first, last = task(SUBMISSION, FIRST, 0, FILES), task(SUBMISSION, SECOND, 1, FILES)
+    first, last = task_definition(SUBMISSION, FIRST, 0, FILES), task_definition(SUBMISSION, SECOND, 1, FILES)
     assert first.output_file_ids == ["2", "3"]
     assert first.success_criteria.required_output_file_ids == ["2"]
     assert first.success_criteria.require_all_output_files is False
@@ -75,7 +75,7 @@ def test_only_declared_outputs_must_be_there_and_only_the_last_step_owes_the_out
 
 def test_jobs_for_several_platforms_ask_for_none_and_jobs_without_an_application_for_no_software() -> None:
     bare = replace(SUBMISSION, platforms=("linux", "windows"), application=None)
-    made = task(bare, replace(FIRST, software=()), 0, FILES)
+    made = task_definition(bare, replace(FIRST, software=()), 0, FILES)
     assert not made.software_requirements
     assert made.resource_requirements.platform is missing
 
@@ -88,6 +88,6 @@ def test_jobs_for_several_platforms_ask_for_none_and_jobs_without_an_application
     ],
 )
 def test_a_parameter_has_the_bounds_that_the_script_states(parameter: Parameter, limits: tuple[object, object]) -> None:
-    made = definition(parameter, "input")
+    made = parameter_definition(parameter, "input")
     assert (made.lower_limit, made.upper_limit) == limits
     assert (made.name, made.mode, made.default) == ("x", "input", 1)
