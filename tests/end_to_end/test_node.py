@@ -425,7 +425,7 @@ def test_an_environment_needs_an_interpreter_in_the_bundle(workplace: Workplace)
     workplace.bundle("solve.py")
     done = workplace.run("publish-index", "share", "--strategy", "environment")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Bundle again with --include-python" in done.stderr
+    assert "bundle again with --include-python" in done.stderr
     assert list((workplace.folder / "share" / "publications").iterdir()) == []
 
 

@@ -233,7 +233,7 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
     ("arguments", "words"),
     [
         (["nowhere.py"], "nowhere.py: No such file or directory"),
-        (["plain.py"], 'plain.py: no inline script metadata. Add a "# /// script" block'),
+        (["plain.py"], "plain.py: no inline script metadata\nhint: "),
         (["solve.py", "--python", "banana"], "banana: not a Python version"),
         (["solve.py", "--python", "3.99"], "3.99: uv knows no such Python"),
         (["solve.py", "--platform", "solaris", "--platform", "beos"], "beos: no such platform"),
