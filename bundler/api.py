@@ -1,7 +1,7 @@
-"""The library: what the commands do, for programs and notebooks.
+"""The library: the functions behind the commands, for programs and notebooks.
 
-Nothing is printed: `report` is called with how far the work is and with notes. Every failure that can be explained is
-a `BundlerError` or a `WheelhouseError`, whose text says what is wrong and what to do.
+Nothing is printed; `report` is called with progress, notes and warnings. Expected failures raise a `BundlerError` or
+another `WheelhouseError`, whose text says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def bundle(
 ) -> Path:
     """Bundle `inputs` for every combination of `pythons` and `platforms`; return the path of the bundle.
 
-    The arguments are the options of the command `bundle`. Environment variables of this process are changed while it
-    runs, so that uv reaches what pip is configured to. Raises `BundlerError`, `WheelhouseError`.
+    The arguments are the options of the command `bundle`. If only pip is configured for an index, environment variables
+    of this process are set during the call so that uv uses the same index. Raises `BundlerError` or `WheelhouseError`.
     """
     from bundler.bundles import create
     from bundler.bundles.origin import require_same_scripts
@@ -79,7 +79,7 @@ def bundle(
     sources = read_sources(paths, additions)
     for source in sources:
         for warning in source.warnings():
-            report(Progress(text=f"warning: {warning}"))
+            report(Progress(kind="warning", text=warning))
     targets = requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
     output = output or create.default_output(paths)
     tools = Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
@@ -87,20 +87,20 @@ def bundle(
         require_same_scripts(output, sources, cache)
     if upgrade_packages:
         sources = keeping(sources, output, upgrade_packages)
-    anew = upgrade or bool(upgrade_packages)
-    if not anew and create.up_to_date(output, sources, targets, tools):
-        report(Progress(text=f"{output} is up to date; nothing to do (--upgrade looks for newer versions)"))
+    upgrading = upgrade or bool(upgrade_packages)
+    if not upgrading and create.up_to_date(output, sources, targets, tools):
+        report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
     with adopted(sources, cache) as notes:
         for note in notes:
-            report(Progress(text=note))
+            report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
         changed = _finish(create.build(sources, targets, output, cache, tools, may_build), report)
     if changed:
-        report(Progress(text=f"Changed: {', '.join(changed)}"))
-    elif anew:
+        report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
+    elif upgrading:
         packages = ", ".join(upgrade_packages) or "any package"
-        report(Progress(text=f"No newer version of {packages}: all versions in {output} stay"))
+        report(Progress(kind="note", text=f"No newer version of {packages}; all versions in {output} were kept"))
     return output
 
 
@@ -112,26 +112,26 @@ def publish(
     strategy: str = "index",
     report: Report = silent,
 ) -> Path:
-    """Verify `bundle` and publish it into `store`, which is made when absent; return the path of the publication.
+    """Verify `bundle` and publish it to `store`, which is created if necessary; return the path of the publication.
 
-    `seen_at` is the path at which evaluators see the store, `strategy` index, cache or environment.
-    Raises `BundlerError`, `WheelhouseError`.
+    `seen_at` is the path of the store on the nodes if it differs; `strategy` is index, cache or environment.
+    Raises `BundlerError` or `WheelhouseError`.
     """
     from bundler.publications import publication
     from bundler.publications.strategy import STRATEGIES
     from wheelhouse.store import open_store
 
-    # Not resolved: a site may hand its evaluators the path by a link. But "..", which leads elsewhere there, must go.
-    place = os.path.abspath(store)  # noqa: PTH100 - see above
+    # Links are kept, since nodes may see the store by the same link; ".." is removed, since it may differ there.
+    root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
     publication.require_bundle(Path(bundle))
-    work = publication.publish(Path(bundle), open_store(Path(place)), seen_at or place, STRATEGIES[strategy])
+    work = publication.publish(Path(bundle), open_store(Path(root)), seen_at or root, STRATEGIES[strategy])
     return _finish(work, report)
 
 
 def verify(path: str | Path) -> Manifest:
-    """Check every file of the bundle or publication `path` by its digest; return its manifest.
+    """Compare every file of the bundle or publication `path` with its digest; return the manifest.
 
-    Raises `DamagedError` with all faults at once, other `BundlerError`, `WheelhouseError`.
+    Raises `DamagedError` with all missing, changed and foreign files, and `BundlerError` or `WheelhouseError`.
     """
     from bundler.bundles.verify import verify
 
@@ -139,18 +139,21 @@ def verify(path: str | Path) -> Manifest:
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """Return what is inside the bundle or publication `path`, as `bundler inspect --json` prints it; sizes in bytes.
+    """Return the contents of the bundle or publication `path` as `bundler inspect --json` prints them.
 
-    Raises `BundlerError`, `WheelhouseError`.
+    Sizes are in bytes, times in seconds. Raises `BundlerError` or `WheelhouseError`.
     """
     from bundler.bundles.inspection import summary
+    from bundler.bundles.job_settings import read_job_settings
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
     from bundler.publications.strategy import read_strategy
 
     folder = Path(path)
     is_published = (folder / EXEC_SCRIPT).is_file()
-    return summary(read_manifest(folder), read_strategy(folder).name if is_published else None)
+    manifest = read_manifest(folder)
+    jobs = read_job_settings(folder, manifest, [script.name for script in manifest.scripts])
+    return summary(manifest, jobs, read_strategy(folder).name if is_published else None)
 
 
 def submit(
@@ -162,33 +165,35 @@ def submit(
     force: bool = False,
     report: Report = silent,
 ) -> str:
-    """Create an HPS project with the jobs of `submission`; return its id.
+    """Create an HPS project with the jobs of `submission`; return its ID.
 
-    `client` is what `connected` gives, `submission` what `compose` returns. With `replace`, projects of the same name
-    are deleted once the new one is whole; with `force`, jobs are submitted for which there is nowhere to run.
+    `client` comes from `connected`, `submission` from `compose`. With `replace`, other projects of the same name
+    are deleted once the new one is complete; with `force`, jobs are submitted even if no evaluator can run them.
     Raises `BundlerError`.
     """
     import secrets
 
     from bundler.hps import project
     from bundler.hps.resources import require_somewhere, survey
+    from bundler.units import counted
 
     name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
     try:
         require_somewhere(client, submission, survey(client))
-    except BundlerError as fault:
+    except BundlerError as error:
         if not force:
             raise
-        report(Progress(text=f"warning: {fault}"))
+        report(Progress(kind="warning", text=str(error)))
     identity = _finish(project.submit(client, submission, name, replace=replace), report)
-    report(Progress(text=f"HPS project {name!r}, {len(submission.rows)} jobs: {project.page(client, identity)}"))
+    count = counted(len(submission.rows), "job")
+    report(Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {project.page(client, identity)}"))
     return identity
 
 
 def fetch(client: Client, project: str, folder: str | Path, *, report: Report = silent) -> tuple[int, Path]:
-    """Download what the jobs of `project` left below `folder`; return the number of files, and the table of all jobs.
+    """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
-    What is there whole already is not downloaded again. Raises `BundlerError`.
+    Files that are already complete are skipped. Raises `BundlerError`.
     """
     from bundler.hps.results import fetch
 
@@ -196,8 +201,8 @@ def fetch(client: Client, project: str, folder: str | Path, *, report: Report = 
 
 
 def _finish(work: Generator[Progress, None, _T], report: Report) -> _T:
-    """Do `work` to its end and return its result."""
-    with contextlib.closing(work):  # an interrupt may come between two steps of it
+    """Run `work` to its end and return its result."""
+    with contextlib.closing(work):  # An interrupt may come between two steps.
         while True:
             try:
                 progress = next(work)

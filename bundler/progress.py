@@ -1,14 +1,16 @@
-"""How far a long work is, for whoever shows it."""
+"""Progress, notes and warnings of long work, for the code that shows them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """`done` of `total` bytes of the work `text`; a plain line where `total` is 0."""
+    """A step of the work with `done` of `total` bytes (0 if it has no size), or a note or warning about it."""
 
     text: str
     done: int = 0
     total: int = 0
+    kind: Literal["step", "note", "warning"] = "step"

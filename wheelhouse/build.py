@@ -22,7 +22,7 @@ from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
 from wheelhouse.target import this_platform
-from wheelhouse.wheel import Wheel, parse_filename, read_metadata, url_filename
+from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, read_metadata, url_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ class Builder:
             url=wheel.as_uri(),
             sha256=data,
             size=wheel.stat().st_size,
-            origin=f"built from {origin}",
+            origin=f"{BUILT_FROM} {origin}",
         )
 
     def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,10 +13,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
+from wheelhouse.errors import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+_logger = logging.getLogger(__name__)
 # A git hook tells its children of the repository that it runs in, and git would follow that anywhere.
 _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
@@ -59,6 +64,7 @@ def run(
     left out.
     """
     own = os.environ if inherited is None else inherited
+    _logger.debug("%s", _shown(command))
     with subprocess.Popen(
         [os.fspath(part) for part in command],
         cwd=cwd,
@@ -79,6 +85,12 @@ def run(
             _end(process)
             _running.discard(process)
         return process.wait(), out.text(), err.text()
+
+
+def _shown(command: Sequence[str | Path]) -> str:
+    """Return `command` as a user would type it: the program without its folder, and no secrets of URLs."""
+    program, *rest = (os.fspath(part) for part in command)
+    return redacted(shlex.join([os.path.basename(program), *rest]))  # noqa: PTH119 - of any system
 
 
 class _Output:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # path and a link, so nothing else gets through.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# How the origin of a wheel starts that was built on the connected machine.
+BUILT_FROM = "built from"
 # No METADATA is near this; more is an attack on memory.
 _METADATA_LIMIT = 16 << 20
 

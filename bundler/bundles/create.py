@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from bundler.bundles.writer import write_manifest, write_target
 from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.units import counted
+from bundler.units import counted, size_text
 from wheelhouse import files
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
@@ -88,13 +89,14 @@ def build(
     Returns, in words, the packages of which the bundle that was there held other versions.
     Raises `BundlerError`, `CombinedError` with all that is missing, `DownloadError`, `FileError`, `UvError`.
     """
+    start = time.monotonic()
     _refuse_foreign(output)
     # The bundle may take the place of the working folder, after which nothing is relative to it.
     place, paths = output.absolute(), paths_of(sources)
     before = _before(output)
     differences = settings_changes(before, sources, targets, uv=tools.uv, python=tools.python) if before else []
     if differences:
-        yield Progress(text=f"Changing how {output} is made: {'; '.join(differences)}")
+        yield Progress(kind="note", text=f"Options of {output} change: {'; '.join(differences)}")
     yield Progress(text=f"Resolving {', '.join(source.path.name or '.' for source in sources)}")
     indexes = read_indexes(sources)
     builder = Builder(
@@ -108,7 +110,7 @@ def build(
         # Resolved, since uv counts ".." in paths by their names.
         plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool)
     for note in plan.notes:
-        yield Progress(text=note)
+        yield Progress(kind="note", text=note)
     from wheelhouse.download import Downloads  # imported by now, see `make_plan`
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
@@ -135,11 +137,9 @@ def build(
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, plan)
     remember(place, paths, cache)
-    size = sum(file.size for file in manifest.files)
-    wheels, fetched = counted(len(remotes["wheels"]), "wheel"), counted(len(downloads.fetched), "file")
-    yield Progress(
-        text=f"Bundled {wheels} ({fetched} downloaded) for {counted(len(targets), 'target')}, {size / 1e6:.1f} MB"
-    )
+    size = size_text(sum(file.size for file in manifest.files))
+    amount = f"{counted(len(remotes['wheels']), 'wheel')} for {counted(len(targets), 'target')}"
+    yield Progress(kind="note", text=f"Bundled {amount} ({size}) in {time.monotonic() - start:.1f} s")
     return changes(before, manifest) if before else []
 
 

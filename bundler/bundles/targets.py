@@ -15,7 +15,7 @@ from bundler.sources.tool_table import settings_of
 from wheelhouse import uv
 from wheelhouse.errors import PythonRequestError, UvError, python_refused
 from wheelhouse.python_request import parse_python_request
-from wheelhouse.target import PLATFORMS, Platform, Target, aliases_of, parse_platform, this_platform
+from wheelhouse.target import PLATFORMS, Target, parse_platform, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def requested_targets(
     With `own_python` the Python is the one that runs this, unless one is named. Raises what `targets_for`,
     `require_own` and `require_allowed` raise.
     """
-    said = [settings_of(source) for source in sources]
+    said = [settings_of(source.path, source.tool) for source in sources]
     pythons = pythons or tuple(dict.fromkeys(each for about in said for each in about.pythons))
     platforms = platforms or tuple(dict.fromkeys(each for about in said for each in about.platforms))
     if own_python and not pythons:
@@ -113,38 +113,14 @@ def _known_pythons(text: str) -> list[str]:
 
 def released_pythons() -> list[str]:
     """Return the minor versions of CPython that uv knows and that are released, oldest first."""
-    return _minors(uv.known_pythons("cpython"))
+    return minors(uv.known_pythons("cpython"))
 
 
-def _minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the minor versions with a release among `entries` of `uv python list`, oldest first."""
     versions = {Version(entry["version"]) for entry in entries}
     minors = {version.release[:2] for version in versions if not version.is_prerelease}
     return [f"{major}.{minor}" for major, minor in sorted(minors)]
-
-
-def table() -> str:
-    """Return the names of platforms and Pythons that targets are made of, with what they mean."""
-    rows = [
-        (name, _meaning(platform), next(platform.wheel_platforms()), ", ".join(aliases_of(name)))
-        for name, platform in PLATFORMS.items()
-    ]
-    rows = [("platform", "nodes", "best wheels", "also called"), *rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
-    cpythons = uv.known_pythons("cpython")
-    threaded = _minors([entry for entry in cpythons if entry["variant"] == "freethreaded"])
-    lines += ["", f"CPython: {', '.join(_minors(cpythons))}; ranges such as '>=3.11,<3.14' mean all of them"]
-    lines += [f"free-threaded: {', '.join(f'{minor}t' for minor in threaded)}"]
-    lines += [f"PyPy: {', '.join(f'pypy{minor}' for minor in _minors(uv.known_pythons('pypy')))}"]
-    return "\n".join(lines)
-
-
-def _meaning(platform: Platform) -> str:
-    if platform.libc is None:
-        system = "macOS 13 or newer" if platform.system == "Darwin" else platform.system
-        return f"{system}, {platform.machine}"
-    name, major, minor = platform.libc
-    return f"Linux with {name} {major}.{minor} or newer, {platform.machine}"
 
 
 def _default_python(sources: Sequence[Source]) -> str:

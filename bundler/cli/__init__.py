@@ -1,4 +1,4 @@
-"""The command line: the only modules that know click and the only ones that print."""
+"""The command line: the only modules that import click and that print."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler import __version__
-from bundler.cli import bundles, hps, jobs, nodes
-from bundler.cli.show import HELP, say
+from bundler.cli import bundles, completion, guide, hps, jobs, nodes
+from bundler.cli.command import Group
+from bundler.cli.terminal import say, show_error
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
 
@@ -24,63 +24,90 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _TERMINATED = 143
-# What a disk may say at any write, also of temporary files, without there being a bug.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+# Errors that any write may raise, of temporary files too, without a bug in this tool.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 
 
-@click.group(context_settings=HELP)
-@click.version_option(__version__, prog_name="bundler")
+@click.group(cls=Group)
 def bundler() -> None:
-    """Run Python scripts on machines that have no internet.
+    """Run Python scripts on nodes without internet access.
 
     \b
-    bundle eval.py                      on a connected machine
-    publish-index /shared/store         onto the storage that every evaluator sees
-    submit-jobs /shared/store/publications/eval-...
+    Examples:
+        bundle eval.py                     # on a connected machine
+        publish-index /shared/store        # onto storage that every node can read
+        submit-jobs /shared/store/publications/eval-0123456789ab
+
+    Run `bundler guide` for the guides. The commands bundle, publish-index and submit (as submit-jobs) also exist as
+    programs of their own, and bundler also as hps-bundler.
     """
 
 
 for _command in (
     *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect),
     *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
-    *(jobs.submit, hps.hps),
+    *(jobs.submit, hps.hps, guide.guide, completion.completion),
 ):
     bundler.add_command(_command)
 
+# The programs that are installed.
+PROGRAMS: dict[str, click.Command] = {
+    "bundler": bundler,
+    "hps-bundler": bundler,
+    "bundle": bundles.bundle,
+    "publish-index": bundles.publish_index,
+    "submit-jobs": jobs.submit,
+}
+
 
 def _run(command: click.Command) -> None:
-    """Run `command` and exit: 0 done, 1 explained failure, 2 usage, 130 interrupted; a bug keeps its traceback."""
-    # As an exception, so that what was started is ended and what is half made removed.
+    """Run `command` and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted; a bug keeps its traceback."""
+    # As an exception, so that child processes are ended and temporary files removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     sys.unraisablehook = _raise_again
     try:
         code = command.main(standalone_mode=False)
-    except click.ClickException as fault:
-        fault.show()
-        code = fault.exit_code
+    except click.ClickException as error:
+        _show_usage_error(error)
+        code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say("Interrupted; what was there before is still as it was.")
+        say("Interrupted; existing files were kept.")
         _leave(_INTERRUPTED)
-    except SystemExit as ended:
-        if ended.code == _TERMINATED:
+    except SystemExit as exit_:
+        if exit_.code == _TERMINATED:
             _leave(_TERMINATED)
         raise
-    except WheelhouseError as fault:
-        say(f"error: {fault}")
+    except WheelhouseError as error:
+        show_error(str(error))
         code = 1
-    except OSError as fault:
-        if fault.errno not in _OF_THE_DISK:
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
             raise
         import tempfile
 
-        place = fault.filename or tempfile.gettempdir()
-        say(f"error: {disk_full(Path(place)) if fault.errno in DISK_FULL else f'{place}: {fault.strerror}'}")
+        path = error.filename or tempfile.gettempdir()
+        show_error(str(disk_full(Path(path))) if error.errno in DISK_FULL else f"{path}: {error.strerror}")
         code = 1
     sys.exit(code)
 
 
+def _show_usage_error(error: click.ClickException) -> None:
+    """Show an error of click as this tool shows errors: lower case, then a hint."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    text = error.format_message().rstrip(".")
+    hint = ""
+    if isinstance(error, click.NoSuchOption):
+        text = f"no such option: {error.option_name}"
+        hint = f"did you mean {error.possibilities[0]}?" if error.possibilities else ""
+    if isinstance(error, click.UsageError) and error.ctx and not hint:
+        hint = f"run `{error.ctx.command_path} --help`"
+    show_error(text[:1].lower() + text[1:] + (f"\nhint: {hint}" if hint else ""))
+
+
 def _raise_again(dropped: UnraisableHookArgs) -> None:
-    """Send a signal to this process again, of which Python dropped the exception, as it does within a destructor."""
+    """Send a signal to this process again if Python dropped its exception, as it does within a destructor."""
     if isinstance(dropped.exc_value, KeyboardInterrupt):
         number = signal.SIGINT
     elif isinstance(dropped.exc_value, SystemExit) and dropped.exc_value.code == _TERMINATED:
@@ -88,7 +115,7 @@ def _raise_again(dropped: UnraisableHookArgs) -> None:
     else:
         sys.__unraisablehook__(dropped)
         return
-    # When the destructor is done; to the main thread, which else would sleep on.
+    # After the destructor has ended; to the main thread, which would sleep on otherwise.
     if hasattr(signal, "pthread_kill"):
         threading.Timer(0.01, signal.pthread_kill, [threading.main_thread().ident, number]).start()
     else:  # Windows
@@ -96,14 +123,14 @@ def _raise_again(dropped: UnraisableHookArgs) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit at once; a download that waits for its server would be waited for at a regular exit."""
+    """Exit at once; a regular exit would wait for downloads that wait for their server."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os._exit(code)
 
 
 def main() -> None:
-    """Entry point of `bundler`."""
+    """Entry point of `bundler` and `hps-bundler`."""
     _run(bundler)
 
 

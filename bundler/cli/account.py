@@ -1,4 +1,4 @@
-"""Where HPS is and who logs in: options, variables, kept tokens, a prompt."""
+"""Where HPS is and who logs in: options, environment variables, stored tokens, a prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.cli.show import say
+from bundler.cli.terminal import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the options that say where HPS is and who logs in, as one `account`."""
+    """Add the options for the URL and login of HPS to `command`; pass them on as `account`."""
 
-    @click.option(
-        "--url", metavar="URL", envvar="HPS_URL", help="HPS, such as https://host:8443/hps; HPS_URL if not given."
-    )
-    @click.option("--username", metavar="NAME", envvar="HPS_USERNAME", help="HPS_USERNAME if not given.")
+    @click.option("--url", metavar="URL", envvar="HPS_URL", show_envvar=True, help="URL of HPS.")
+    @click.option("--username", metavar="NAME", envvar="HPS_USERNAME", show_envvar=True, help="HPS user name.")
     @click.option(
         "--password-stdin", is_flag=True, help="Read the password from standard input instead of HPS_PASSWORD."
     )
-    @click.option("--ca-bundle", metavar="FILE", help="Certificates that vouch for HPS, instead of the system's.")
-    @click.option("--insecure", is_flag=True, help="Take any certificate. Whoever is in between reads and changes all.")
+    @click.option("--ca-bundle", metavar="FILE", help="Trust these CA certificates for HPS instead of the system's.")
+    @click.option("--insecure", is_flag=True, help="Disable TLS certificate verification (insecure).")
     @functools.wraps(command)
     def with_account(
         *args: Any,
@@ -46,7 +44,7 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def account_of_environment() -> Account:
-    """Return the account that HPS_URL and the other variables say, asking for what is missing."""
+    """Return the account in the HPS environment variables; prompt for what is missing."""
     return identified(account_of(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME")))
 
 
@@ -58,20 +56,20 @@ def account_of(
     ca_bundle: str | None = None,
     insecure: bool = False,
 ) -> Account:
-    """Return the account at `url`; raise `UsageError` and `BadParameter` for what can be none."""
+    """Return the account at `url`. Raises `UsageError` without a URL, `BadParameter` for a malformed one."""
     from urllib.parse import urlsplit
 
     from bundler.hps.connection import Account
 
     if not url:
-        raise click.UsageError("Where is HPS? Give --url, or set HPS_URL.")
+        raise click.UsageError("no HPS URL given; use --url or set HPS_URL")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
         raise click.BadParameter(
-            "must be like https://host:8443/hps, and hold no password", param_hint="--url or HPS_URL"
+            "must look like https://host:8443/hps and must not contain a password", param_hint="--url or HPS_URL"
         )
     if insecure:
-        say("warning: --insecure: whoever is between here and HPS can read and change everything")
+        warn("TLS certificate verification is disabled: anyone between this machine and HPS can read and change data")
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else os.environ.get("HPS_PASSWORD")
     return Account(
         url=url.rstrip("/"),
@@ -85,16 +83,16 @@ def account_of(
 
 
 def identified(account: Account) -> Account:
-    """Return `account` with what is missing of it: tokens that are kept, or what the person types."""
+    """Return `account` completed with stored tokens, or with what the user types on a terminal."""
     from dataclasses import replace
 
     from bundler.hps.login import kept_tokens
 
     if account.access_token or account.refresh_token or (account.username and account.password):
         return account
-    kept = {} if account.username else kept_tokens(account.url)
-    if kept:
-        return replace(account, refresh_token=kept["refresh_token"], storage=kept["storage"])
+    tokens = {} if account.username else kept_tokens(account.url)
+    if tokens:
+        return replace(account, refresh_token=tokens["refresh_token"], storage=tokens["storage"])
     if sys.stdin.isatty():
         username = account.username or click.prompt("HPS user", err=True)
         return replace(account, username=username, password=click.prompt("Password", hide_input=True, err=True))

@@ -1,4 +1,4 @@
-"""Commands about bundles and publications."""
+"""Commands that make, publish and show bundles."""
 
 from __future__ import annotations
 
@@ -8,79 +8,95 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.show import HELP, say, shown
+from bundler.cli.command import Command, json_option
+from bundler.cli.completion import complete_platform, complete_python
+from bundler.cli.terminal import reporting, result, say
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
+@click.command(cls=Command, no_args_is_help=True)
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=_PATH)
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
     type=_PATH,
-    help="The bundle to write; SCRIPT's name with .bundle in this folder if not given.",
+    help="Write the bundle to this folder.  [default: SCRIPT's name with .bundle]",
 )
 @click.option(
     "--python",
     "pythons",
     metavar="VERSION",
     multiple=True,
-    help="A Python to bundle for, such as 3.12, '>=3.11,<3.14', 3.13t (free-threaded) or pypy3.10; the one that uv "
-    "would choose here if not given. Repeatable.",
+    shell_complete=complete_python,
+    help="Bundle for this Python, such as 3.12, '>=3.11,<3.14', 3.13t (free-threaded) or pypy3.10. Repeatable.  "
+    "[default: the Python that uv would choose]",
 )
 @click.option(
     "--platform",
     "platforms",
     metavar="PLATFORM",
     multiple=True,
-    help="A platform to bundle for, as uv names it, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin; "
-    "this machine's if not given. Repeatable.",
+    shell_complete=complete_platform,
+    help="Bundle for this platform, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin. Repeatable.  "
+    "[default: this machine's platform]",
 )
 @click.option(
     "--for-hps",
     is_flag=True,
-    help="Ask the HPS of HPS_URL for the platforms of its evaluators; it tells neither processor nor C library.",
+    help="Bundle for the platforms of the evaluators that HPS reports, with common processors and C libraries.",
 )
-@click.option("--include-uv", is_flag=True, help="Carry uv for each target, for nodes that have none.")
-@click.option("--include-python", is_flag=True, help="Carry a Python for each target, for nodes that have none.")
+@click.option("--include-uv", is_flag=True, help="Include uv for each target, for nodes without uv.")
+@click.option("--include-python", is_flag=True, help="Include Python for each target, for nodes without Python.")
 @click.option(
     "--python-mirror",
     metavar="URL",
-    help="Where --include-python takes Pythons from: a URL or folder with archives and a downloads.json; uv's own list "
-    "if not given.",
+    help="Take the Pythons of --include-python from this URL or folder.  [default: uv's own downloads]",
 )
 @click.option(
     "--build",
     "builds",
     metavar="NAME",
     multiple=True,
-    help="A package to build here if no wheel of it fits. What requirements point at (git, folders) always is.",
+    help="Build this package from source if no wheel fits. Git and folder sources are always built. Repeatable.",
 )
-@click.option("--build-all", is_flag=True, help="Build every package of which no wheel fits.")
-@click.option("--with", "requirements", metavar="REQ", multiple=True, help="A requirement beside those of SCRIPT.")
-@click.option("--constraint", "constraints", metavar="FILE", multiple=True, type=_PATH, help="Bounds, as uv has them.")
-@click.option("--override", "overrides", metavar="FILE", multiple=True, type=_PATH, help="Overrides, as uv has them.")
-@click.option("--locked", is_flag=True, help="Fail unless every SCRIPT has a lock beside it, and it fits.")
+@click.option("--build-all", is_flag=True, help="Build every package from source for which no wheel fits.")
+@click.option("--with", "requirements", metavar="REQUIREMENT", multiple=True, help="Add a requirement. Repeatable.")
+@click.option(
+    "--constraint",
+    "constraints",
+    metavar="FILE",
+    multiple=True,
+    type=_PATH,
+    help="Constrain versions using the given requirements files. Repeatable.",
+)
+@click.option(
+    "--override",
+    "overrides",
+    metavar="FILE",
+    multiple=True,
+    type=_PATH,
+    help="Override versions using the given requirements files. Repeatable.",
+)
+@click.option("--locked", is_flag=True, help="Fail unless every script has an up-to-date lock file.")
 @click.option(
     "--resolver",
     type=click.Choice(["uv", "pip-tools"]),
     default="uv",
-    show_default=True,
-    help="pip-tools honours pip.conf and PIP_*, and resolves for this Python and platform only.",
+    help="Resolve with this tool. pip-tools reads pip's configuration and resolves only for this machine.",
 )
-@click.option("--replace", is_flag=True, help="Replace the bundle at the output even if it is of other scripts.")
-@click.option("--upgrade", is_flag=True, help="Resolve again although an up-to-date bundle of SCRIPT is there.")
+@click.option("--replace", is_flag=True, help="Replace the existing bundle even if it contains other scripts.")
+@click.option("--upgrade", is_flag=True, help="Upgrade all packages of an existing bundle.")
 @click.option(
     "-P",
     "--upgrade-package",
     "upgraded",
     metavar="NAME",
     multiple=True,
-    help="Resolve again for a newer version of this package; of all others those in the bundle stay where they can. "
-    "Repeatable.",
+    help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
+@json_option
 def bundle(
     scripts: tuple[Path, ...],
     output: Path | None,
@@ -100,25 +116,36 @@ def bundle(
     replace: bool,
     upgrade: bool,
     upgraded: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Bundle SCRIPT with every wheel that its inline metadata asks for.
+    """Bundle scripts with the wheels they need.
 
-    SCRIPT may also be a requirements.txt, a pylock.toml or the folder of a project with its uv.lock, whose environment
-    then runs whatever a job names in BUNDLER_ARGUMENTS; "-" is a script on standard input.
+    Reads the inline metadata (PEP 723) of each SCRIPT, resolves its dependencies for every target, downloads the
+    wheels and writes them to a folder, the bundle. Prints the path of the bundle.
 
-    A SCRIPT.lock beside it is honoured, and so are python and platform of [tool.bundler] in SCRIPT. Prints the path of
-    the bundle.
+    SCRIPT may also be a requirements.txt, a pylock.toml, or the folder of a project with a uv.lock; "-" reads a script
+    from standard input. The lock file SCRIPT.lock is used if it exists. The keys "python" and "platform" of
+    [tool.bundler] in a script replace the defaults of these options.
 
     \b
-    Example, for a cluster with glibc 2.28 and Python 3.12:
-        bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28
+    Examples:
+        bundle eval.py
+        bundle eval.py --python 3.12 --platform x86_64-manylinux_2_28 --platform windows
+
+    \b
+    Environment variables:
+        BUNDLER_CACHE_DIR   folder for downloads, instead of the user's cache folder
+        UV_HTTP_TIMEOUT     seconds to wait for data from an index (30)
+        UV_HTTP_RETRIES     retries of a failed request (3)
+        UV_INDEX, UV_DEFAULT_INDEX, PIP_INDEX_URL and others configure indexes; see
+        `bundler guide targets`.
     """
     from bundler import api
 
     if upgrade and upgraded:
-        raise click.UsageError("--upgrade is for all packages, --upgrade-package for some: give one of them.")
-    with shown() as report:
-        made = api.bundle(
+        raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
+    with reporting() as report:
+        path = api.bundle(
             scripts,
             output=output,
             pythons=pythons,
@@ -138,7 +165,7 @@ def bundle(
             upgrade_packages=upgraded,
             report=report,
         )
-    click.echo(made)
+    result({"bundle": path}, [path], as_json=as_json)
 
 
 def _platforms_of_hps() -> tuple[str, ...]:
@@ -148,78 +175,103 @@ def _platforms_of_hps() -> tuple[str, ...]:
 
     with connected(account_of_environment()) as client:
         platforms = platforms_to_bundle_for(survey(client))
-    say(f"For the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumed; see --platform)")
+    say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumptions)")
     return platforms
 
 
-@click.command("publish-index", no_args_is_help=True, context_settings=HELP)
-@click.argument("destination", metavar="DEST", type=_PATH)
+@click.command("publish-index", cls=Command, no_args_is_help=True)
+@click.argument("store", metavar="STORE", type=_PATH)
 @click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
-@click.option("--seen-at", metavar="DIR", help="Where evaluators see DEST, if it is mounted elsewhere there.")
+@click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")
 @click.option(
     "--strategy",
     type=click.Choice(["index", "cache", "environment"]),
     default="index",
-    show_default=True,
-    help="How an environment comes about on a node: from the wheels on the share, from a filled uv cache, or ready. "
-    "The last two are unpacked once per node; the last needs a bundle with --include-python.",
+    help="Create environments on nodes from the wheels in the store (index), from a filled uv cache, or by unpacking a "
+    "ready-made environment. The last one needs a bundle made with --include-python.",
 )
-def publish_index(destination: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str) -> None:
-    """Verify BUNDLE and publish it into the shared store DEST, which is made when absent.
+@json_option
+def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str, as_json: bool) -> None:
+    """Publish bundles to a shared store.
 
-    Without BUNDLE it is the one in this folder. Prints the path of each publication; DEST/simple is an index for uv
-    and pip over all that was ever published.
+    Verifies each BUNDLE, adds its wheels to STORE, and writes a publication with an execution script for its jobs.
+    Creates STORE if it does not exist. Without BUNDLE, publishes the only bundle in the current folder. Prints the path
+    of each publication. pip and uv can use STORE/simple as an index.
 
     \b
-    Example:
-        publish-index /shared/store eval.bundle
+    Examples:
+        publish-index /shared/store
+        publish-index /shared/store eval.bundle --strategy environment
     """
     from bundler import api
     from bundler.publications.publication import bundles_in, require_bundle
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
-        raise click.BadParameter("must be an absolute path, as evaluators see it", param_hint="--seen-at")
+        raise click.BadParameter("must be an absolute path on the nodes", param_hint="--seen-at")
     seen = seen_at.rstrip("/\\") if seen_at else None
-    if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(destination)):  # noqa: PTH100 - as `publish` does
-        raise click.BadParameter("its path is not UTF-8, and execution scripts can name no other", param_hint="DEST")
-    found = list(bundles) or bundles_in(Path())
-    for path in found:
+    if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
+        raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
+    paths = list(bundles) or bundles_in(Path())
+    for path in paths:
         require_bundle(path)
-    for path in found:
-        with shown() as report:
-            made = api.publish(path, destination, seen_at=seen, strategy=strategy, report=report)
-        click.echo(made)
+    publications = []
+    for path in paths:
+        with reporting() as report:
+            publications.append(api.publish(path, store, seen_at=seen, strategy=strategy, report=report))
+        if not as_json:
+            result(None, publications[-1:])
+    if as_json:
+        result({"publications": publications}, [], as_json=True)
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
-@click.argument("path", type=_PATH)
-def verify(path: Path) -> None:
-    """Check every file of the bundle or publication PATH by its digest.
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
+@json_option
+def verify(path: Path, as_json: bool) -> None:
+    """Verify every file of a bundle or publication.
+
+    Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
+    changed or foreign (not in the manifest). With --json, prints these lists.
 
     \b
-    Example:
+    Examples:
         bundler verify eval.bundle
+        bundler verify /shared/store/publications/eval-0123456789ab --json
     """
     from bundler import api
+    from bundler.errors import DamagedError
+    from bundler.units import counted
 
-    manifest = api.verify(path)
-    say(f"{path}: {len(manifest.files)} files, all as the manifest says")
+    damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
+    try:
+        manifest = api.verify(path)
+    except DamagedError as error:
+        if as_json:
+            for kind, name in error.rows:
+                damage[kind].append(name)
+            result({"path": path, **damage}, [], as_json=True)
+        raise
+    if as_json:
+        result({"path": path, "files": len(manifest.files), **damage}, [], as_json=True)
+    say(f"Verified {counted(len(manifest.files), 'file')} of {path}")
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
-@click.argument("path", type=_PATH)
-@click.option("--json", "as_json", is_flag=True, help="As JSON, sizes in bytes.")
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
+@json_option
 def inspect(path: Path, as_json: bool) -> None:
-    """Show what is inside the bundle or publication PATH, per target.
+    """Show what a bundle or publication contains.
+
+    Prints what the jobs of each script need and produce, and the wheels of each target with their versions and sizes.
+    Does not read the wheels; use `bundler verify` for that.
 
     \b
-    Example:
+    Examples:
         bundler inspect eval.bundle
+        bundler inspect eval.bundle --json
     """
-    import json
-
     from bundler import api
     from bundler.bundles.inspection import table
 
-    found = api.inspect(path)
-    click.echo(json.dumps(found, indent=2) if as_json else table(found))
+    summary = api.inspect(path)
+    result(summary, [] if as_json else [table(summary)], as_json=as_json)

@@ -1,16 +1,17 @@
-"""Commands about HPS and the jobs that are there."""
+"""Commands for jobs on HPS and for setting HPS up."""
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler.cli.account import identified, with_account
+from bundler.cli.command import Group, json_option
 from bundler.cli.jobs import require_somewhere_to_run, show_jobs, with_submission_options
-from bundler.cli.show import HELP, say, shown
+from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
     from bundler.hps.connection import Account
@@ -18,26 +19,32 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.group(context_settings=HELP)
+@click.group(cls=Group)
 def hps() -> None:
-    """Check, watch and fetch jobs on HPS, and set HPS up for them.
+    """Manage jobs on HPS and set HPS up.
 
     \b
-    Example:
-        bundler hps watch PROJECT
+    Examples:
+        bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC
+        bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results
     """
 
 
-@hps.command("check", no_args_is_help=True, context_settings=HELP)
-@click.argument("publication", type=_PATH)
+@hps.command("check", no_args_is_help=True)
+@click.argument("publication", metavar="PUBLICATION", type=_PATH)
 @with_submission_options
 @with_account
-def check_hps(publication: Path, options: Any, account: Account) -> None:
-    """Say whether HPS has evaluators on which the jobs of PUBLICATION could run. Prints those that are there.
+@json_option
+def check_hps(publication: Path, options: Any, account: Account, as_json: bool) -> None:
+    """Check whether an evaluator can run the jobs.
+
+    Compares what the jobs of PUBLICATION need with the evaluators and compute resource sets of HPS. Prints one line for
+    each of them: kind, name, platform, applications.
 
     \b
-    Example:
+    Examples:
         bundler hps check /shared/store/publications/eval-0123456789ab
+        bundler hps check /shared/store/publications/eval-0123456789ab --cores 64 --json
     """
     from bundler.jobs.submission import compose
 
@@ -48,63 +55,78 @@ def check_hps(publication: Path, options: Any, account: Account) -> None:
     from bundler.hps.resources import survey
 
     with connected(identified(account)) as client:
-        for resource in survey(client):
-            names = ", ".join(" ".join(filter(None, app)) for app in resource.applications or ())
+        resources = survey(client)
+        lines = []
+        for resource in resources:
+            names = ", ".join(" ".join(filter(None, application)) for application in resource.applications or ())
             cells = (resource.kind, resource.name, resource.platform or "", names)
-            click.echo("\t".join(map(plain, cells)))
+            lines.append("\t".join(map(plain, cells)))
+        result({"resources": [asdict(resource) for resource in resources]}, lines, as_json=as_json)
         require_somewhere_to_run(client, submission)
 
 
-@hps.command("watch", no_args_is_help=True, context_settings=HELP)
-@click.argument("project")
-@click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between questions."
-)
+@hps.command("watch", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
 @with_account
-def watch_jobs(project: str, interval: float, account: Account) -> None:
-    """Show how the jobs of the HPS project with the id PROJECT fare, until all are done; fail if one failed.
+@json_option
+def watch_jobs(project: str, interval: float, account: Account, as_json: bool) -> None:
+    """Watch the jobs of an HPS project until they end.
+
+    PROJECT is the ID that `submit-jobs` prints. Shows the number of jobs in each state and the last console lines of
+    jobs that fail. Fails if a job failed. Ctrl-C leaves the jobs running.
 
     \b
-    Example:
+    Examples:
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC
+        bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC --interval 30 --json
     """
     from bundler.hps.connection import connected
 
     with connected(identified(account)) as client:
-        show_jobs(client, project, interval)
+        counts = show_jobs(client, project, interval)
+    result({"project": project, "jobs": counts}, [], as_json=as_json)
 
 
-@hps.command("fetch", no_args_is_help=True, context_settings=HELP)
-@click.argument("project")
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Where to; a folder named PROJECT if not given.")
+@hps.command("fetch", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write to this folder.  [default: named PROJECT]")
 @with_account
-def fetch_results(project: str, output: Path | None, account: Account) -> None:
-    """Download what the jobs of PROJECT left, a folder for each, and one table of parameters and results.
+@json_option
+def fetch_results(project: str, output: Path | None, account: Account, as_json: bool) -> None:
+    """Download the results of an HPS project.
 
-    What is there whole already is not downloaded again. Prints the path of the table.
+    Writes the output files of each job to a folder of that job, and the parameters and results of all jobs to
+    results.csv. Skips files that are already complete. Prints the path of results.csv.
 
     \b
-    Example:
+    Examples:
+        bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results
     """
     from bundler import api
     from bundler.hps.connection import connected
+    from bundler.units import counted
 
-    with connected(identified(account)) as client, shown() as report:
+    with connected(identified(account)) as client, reporting() as report:
         count, table = api.fetch(client, project, output or Path(project), report=report)
-    say(f"{count} files")
-    click.echo(table)
+    say(f"Fetched {counted(count, 'file')}")
+    result({"table": table, "files": count}, [table], as_json=as_json)
 
 
-@hps.command("retry", no_args_is_help=True, context_settings=HELP)
-@click.argument("project")
-@click.option("--wait", is_flag=True, help="Watch the jobs until all are done; fail if one fails.")
+@hps.command("retry", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
 @with_account
-def retry_jobs(project: str, wait: bool, account: Account) -> None:
-    """Run the jobs of PROJECT that failed, timed out or were aborted again. Prints how many.
+@json_option
+def retry_jobs(project: str, wait: bool, account: Account, as_json: bool) -> None:
+    """Run failed, timed-out and aborted jobs again.
+
+    Prints the number of jobs of PROJECT that will run again.
 
     \b
-    Example:
+    Examples:
+        bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC --wait
     """
     from bundler.hps.connection import connected
@@ -112,27 +134,28 @@ def retry_jobs(project: str, wait: bool, account: Account) -> None:
     from bundler.hps.watch import FAILED
 
     with connected(identified(account)) as client:
-        click.echo(retry(client, project, FAILED))
+        count = retry(client, project, FAILED)
+        result({"project": project, "retried": count}, [count], as_json=as_json)
         if wait:
-            sys.stdout.flush()
             show_jobs(client, project, 1.0)
 
 
-@hps.command("register", context_settings=HELP)
-@click.option("--executable", metavar="PATH", required=True, help="uv, as evaluators see it.")
+@hps.command("register", no_args_is_help=True)
+@click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
 @click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
-@click.option("--name", default="uv", show_default=True, help="What it is registered as.")
-@click.option("--uv-version", metavar="VERSION", required=True, help="The version of that uv.")
+@click.option("--name", default="uv", help="Name of the application.")
+@click.option("--uv-version", metavar="VERSION", required=True, help="Version of uv at that path.")
 @click.option(
     "--evaluator",
     "evaluators",
     metavar="NAME",
     multiple=True,
-    help="Which evaluators; all that have such paths if not given.",
+    help="Register on this evaluator only. Repeatable.  [default: all on whose platform the paths are valid]",
 )
-@click.option("--apply", is_flag=True, help="Change the registration of every evaluator, after showing how and asking.")
+@click.option("--apply", is_flag=True, help="Write the registration, after showing the changes and asking.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_account
+@json_option
 def register_uv(
     executable: str,
     cache: str,
@@ -142,85 +165,103 @@ def register_uv(
     apply: bool,
     yes: bool,
     account: Account,
+    as_json: bool,
 ) -> None:
-    """Show what the registration of uv on the evaluators should be, and with --apply make it so.
+    """Register uv as an application of the evaluators.
 
-    Compute resource sets can only be changed in the web interface; the values are the same. Prints the evaluators.
+    Shows the registration and how it differs from that of each evaluator; writes it with --apply. The applications of
+    compute resource sets can only be changed in the web interface; enter the same values there. Prints the names of the
+    evaluators that were changed.
 
     \b
-    Example:
+    Examples:
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
+        bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache --apply
     """
     from bundler.hps.connection import connected
     from bundler.hps.errors import HpsError
     from bundler.hps.redaction import plain
     from bundler.hps.registration import differences, evaluators_for, register, registration
 
-    wanted = registration(name, uv_version, executable, cache)
-    for key, value in wanted.items():
+    values = registration(name, uv_version, executable, cache)
+    for key, value in values.items():
         say(f"{key}: {value}")
+    changed = []
     with connected(identified(account)) as client:
-        alive = evaluators_for(client, wanted, evaluators)
+        alive = evaluators_for(client, values, evaluators)
         if not alive and apply:
-            hint = "start an evaluator, or register it in the web interface for compute resource sets"
-            raise HpsError(client.url, "no evaluator is alive on whose platform there are such paths", hint)
-        changes = differences(client, wanted, alive)
+            hint = "start an evaluator, or enter the registration for compute resource sets in the web interface"
+            raise HpsError(client.url, "no running evaluator has a platform on which these paths are valid", hint)
+        changes = differences(client, values, alive)
         for evaluator, lines, _ in changes.values():
-            say("\n  ".join([f"evaluator {evaluator} would change:", *lines]))
+            say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
         if not alive:
-            say("No evaluator is alive on whose platform there are such paths.")
+            say("No running evaluator has a platform on which these paths are valid.")
         elif not changes:
-            say(f"All evaluators already have it: {', '.join(plain(each.name) for each in alive)}")
-        if changes and apply and (yes or click.confirm("Change them?", err=True)):
+            say(f"Already registered on {', '.join(plain(evaluator.name) for evaluator in alive)}")
+        if changes and apply and (yes or click.confirm("Write these changes?", err=True)):
             for identity, (evaluator, _, applications) in changes.items():
                 register(client, identity, applications)
-                click.echo(evaluator)
+                changed.append(evaluator)
+                if not as_json:
+                    result(None, [evaluator])
+    if as_json:
+        result({"evaluators": changed}, [], as_json=True)
 
 
-@hps.command("template", no_args_is_help=True, context_settings=HELP)
-@click.argument("publication", type=_PATH)
+@hps.command("template", no_args_is_help=True)
+@click.argument("publication", metavar="PUBLICATION", type=_PATH)
 @with_submission_options
-@click.option("--name", metavar="NAME", help="Of the template; 'Offline uv script: PUBLICATION' if not given.")
-@click.option("--for-anyone", is_flag=True, help="Let everybody on this HPS use it, not only your organization.")
+@click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
+@click.option("--for-anyone", is_flag=True, help="Let all users of this HPS use it, not only your organization.")
 @with_account
-def template(publication: Path, options: Any, name: str | None, for_anyone: bool, account: Account) -> None:
-    """Make a task definition template of PUBLICATION, which others pick in the web interface. Prints its id.
+@json_option
+def template(
+    publication: Path, options: Any, name: str | None, for_anyone: bool, account: Account, as_json: bool
+) -> None:
+    """Create a task definition template.
+
+    Others can then choose the script of PUBLICATION in the web interface. Prints the ID of the template.
 
     \b
-    Example:
-        bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine, offline"
+    Examples:
+        bundler hps template /shared/store/publications/eval-0123456789ab
+        bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine" --for-anyone
     """
     from bundler.jobs.submission import compose
 
     submission = compose(publication, [{}], options, values=False)
     if len(submission.steps) > 1:
-        raise click.UsageError("A template is for one script: choose it with --script.")
+        raise click.UsageError("a template holds one script; choose it with --script")
 
     from bundler.hps.connection import connected
     from bundler.hps.template import create_template
 
     with connected(identified(account)) as client:
         name = name or f"Offline uv script: {submission.publication}"
-        click.echo(create_template(client, submission, name, for_anyone=for_anyone))
+        identity = create_template(client, submission, name, for_anyone=for_anyone)
+    result({"template": identity}, [identity], as_json=as_json)
 
 
-@hps.command("login", context_settings=HELP)
+@hps.command("login")
 @click.option(
     "--store",
     type=click.Choice(["keyring", "disk"]),
     default="keyring",
-    show_default=True,
-    help="Where the client keeps the tokens: the system's keyring, or a file in HOME that only you may read.",
+    help="Keep the tokens in the system's keyring, or in a file in HOME that only you can read.",
 )
 @with_account
 def login(store: str, account: Account) -> None:
-    """Log in with the browser, once; later commands need no password.
+    """Log in with a browser and keep the tokens.
+
+    Later commands then need no password.
 
     \b
-    Example:
+    Examples:
         bundler hps login --url https://host:8443/hps
+        bundler hps login --store disk
     """
     from bundler.hps.login import log_in
 
     log_in(account, store)
-    say(f"Logged in to {account.url}; the tokens are kept by {store}.")
+    say(f"Logged in to {account.url}")

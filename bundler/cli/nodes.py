@@ -1,14 +1,15 @@
-"""Commands about nodes: what they are, what runs there, what lies in their caches, and a rehearsal of it here."""
+"""Commands about nodes: their facts, their caches, and a rehearsal of their jobs on this machine."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.cli.show import HELP, say, shown
+from bundler.cli.command import Command, json_option
+from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(context_settings=HELP)
-@click.option("--script", is_flag=True, help="Print the program instead, for nodes without bundler.")
+@click.command(cls=Command)
+@click.option("--script", is_flag=True, help="Print a Python program that does the same, for nodes without bundler.")
 def probe(script: bool) -> None:
-    """Print what this node is, as JSON, for `bundler check`.
+    """Print facts about this node for `bundler check`.
 
-    Where bundler is not installed, `bundler probe --script` gives a file that does the same on any Python 3.8.
+    Prints its system, processor, C library, Pythons and uv as JSON. The program that --script prints runs on Python 3.8
+    or newer.
 
     \b
-    Example, on the node:
+    Examples, on the node:
         bundler probe > node.json
+        python3 probe.py > node.json    # probe.py comes from: bundler probe --script > probe.py
     """
     import json
 
@@ -38,129 +41,162 @@ def probe(script: bool) -> None:
         click.echo(json.dumps(probing.probe(), indent=1))
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
-@click.argument("publication", type=_PATH)
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("publication", metavar="PUBLICATION", type=_PATH)
 @click.option(
-    "--probe", "probes", metavar="FACTS", multiple=True, required=True, type=_PATH, help="What `bundler probe` printed."
+    "--probe",
+    "probes",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="Facts about a node, as printed by `bundler probe`. Repeatable.",
 )
-def check(publication: Path, probes: tuple[Path, ...]) -> None:
-    """Say whether PUBLICATION would run on the nodes whose facts are given, and why not.
+@json_option
+def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
+    """Check whether a publication would run on given nodes.
 
-    Prints node and target for each that would.
+    Prints the file of facts and the target for each node that can run PUBLICATION, and fails with the reasons for the
+    other nodes.
 
     \b
-    Example:
-        bundler check /shared/store/publications/eval-0123456789ab --probe node1.json --probe node2.json
+    Examples:
+        bundler check /shared/store/publications/eval-0123456789ab --probe node.json
+        bundler check /shared/store/publications/eval-0123456789ab --probe a.json --probe b.json --json
     """
     from bundler.manifest_reader import read_manifest
     from bundler.publications.check import needs_uv, obstacles, read_facts, would_not_run
     from bundler.publications.strategy import read_strategy
 
     manifest, strategy = read_manifest(publication), read_strategy(publication)
+    nodes: list[dict[str, Any]] = []
     failing = {}
     for path in probes:
         facts = read_facts(path)
-        found = obstacles(manifest, facts, strategy)
+        reasons = obstacles(manifest, facts, strategy)
         if needs_uv(manifest, facts, strategy):
-            say(f"{path}: has no uv on its PATH, so uv must be registered there, or bundled with --include-uv")
-        fitting = [target for target, reasons in found.items() if not reasons]
-        if fitting:
-            click.echo(f"{path}\t{fitting[0]}")
-        else:
-            failing[str(path)] = found
+            say(f"{path}: no uv on PATH; register uv for this node, or bundle with --include-uv")
+        target = next((name for name, problems in reasons.items() if not problems), None)
+        nodes.append({"facts": path, "target": target, "reasons": {} if target else reasons})
+        if target is None:
+            failing[str(path)] = reasons
+    lines = [f"{node['facts']}\t{node['target']}" for node in nodes if node["target"]]
+    result({"nodes": nodes}, lines, as_json=as_json)
     if failing:
         raise would_not_run(publication, failing)
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
+@click.command(cls=Command, no_args_is_help=True)
 @click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--limit", metavar="SIZE", help="What the cache may hold at most, such as 512 MB; 20 GB if not given.")
-def gc(cache: Path, limit: str | None) -> None:
-    """Remove from a node's uv cache what no publication needs: gone from the share, or unused for a month.
+@click.option("--limit", metavar="SIZE", help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]")
+@json_option
+def gc(cache: Path, limit: str | None, as_json: bool) -> None:
+    """Remove unused entries from a node's uv cache.
 
-    Jobs do this themselves after they brought something new. Prints the bytes that each cache was freed of.
+    Removes entries whose publication was deleted or that were not used for 30 days. If CACHE is then still larger than
+    the limit, removes those that were used longest ago. Does nothing while jobs are running. Jobs do the same by
+    themselves after they added something. Prints each cache and the number of bytes that were freed.
 
     \b
-    Example, on the node, for the caches of all its users:
+    Examples, on the node:
+        bundler gc /tmp/scratch/uv_cache
         bundler gc /tmp/scratch/uv_cache --limit "10 GB"
     """
     from bundler.node import garbage
 
     try:
         most = garbage.parse_size(limit or garbage.LIMIT)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault), param_hint="--limit") from fault
-    for each in [cache, *sorted(cache.glob("user-*"))]:
-        if not (each / "bundler").is_dir():
-            if each != cache or not list(cache.glob("user-*")):
-                say(f"{each}: no job of a publication has used this cache; nothing to do")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from error
+    caches: list[dict[str, Any]] = []
+    for path in [cache, *sorted(cache.glob("user-*"))]:
+        if not (path / "bundler").is_dir():
+            if path != cache or not list(cache.glob("user-*")):
+                say(f"{path}: no publication has used this cache")
             continue
-        freed = garbage.collect_as_owner(str(each), most)
+        freed = garbage.collect_as_owner(str(path), most)
         if freed is None:
-            say(f"{each}: jobs are running; nothing was removed")
-        else:
-            click.echo(f"{each}\t{freed}")
+            say(f"{path}: jobs are running, so nothing was removed")
+        caches.append({"cache": path, "freed": freed})
+    lines = [f"{entry['cache']}\t{entry['freed']}" for entry in caches if entry["freed"] is not None]
+    result({"caches": caches}, lines, as_json=as_json)
 
 
-@click.command(context_settings=HELP)
-def targets() -> None:
-    """List the platforms and Pythons that `bundle` knows, and what they mean.
+@click.command(cls=Command)
+@json_option
+def targets(as_json: bool) -> None:
+    """List supported platforms and Python versions.
+
+    These are the values of --platform and --python of `bundle`.
 
     \b
-    Example:
+    Examples:
         bundler targets
+        bundler targets --json
     """
-    from bundler.bundles.targets import table
+    from bundler.bundles.supported import supported, table
 
-    click.echo(table())
+    values = supported()
+    result(values, [] if as_json else [table(values)], as_json=as_json)
 
 
-@click.command("pack-python", no_args_is_help=True, context_settings=HELP)
+@click.command("pack-python", cls=Command, no_args_is_help=True)
 @click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
 @click.argument("mirror", metavar="MIRROR", type=_PATH)
-def pack_python(interpreters: tuple[Path, ...], mirror: Path) -> None:
-    """Pack each INTERPRETER that is installed here into the folder MIRROR, for `bundle --python-mirror MIRROR`.
+@json_option
+def pack_python(interpreters: tuple[Path, ...], mirror: Path, as_json: bool) -> None:
+    """Pack installed interpreters into a Python mirror.
 
+    Adds each INTERPRETER of this machine to the folder MIRROR, for `bundle --include-python --python-mirror MIRROR`.
     Prints the path of each archive.
 
     \b
-    Example:
-        bundler pack-python /opt/python/bin/python3.12 pythons
+    Examples:
+        bundler pack-python /opt/python/bin/python3.12 mirror
+        bundler pack-python /opt/python3.12/bin/python3 /opt/python3.13/bin/python3 mirror
     """
     from wheelhouse.interpreter import pack
 
-    for path in pack(interpreters, mirror):
-        click.echo(path)
+    archives = list(pack(interpreters, mirror))
+    result({"archives": archives}, archives, as_json=as_json)
 
 
-@click.command(no_args_is_help=True, context_settings=HELP)
-@click.argument("place", metavar="PUBLICATION", type=_PATH)
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
 @click.option(
-    "-o", "--output", metavar="DIR", type=_PATH, help="The task folder to run in; a new temporary one if not given."
+    "-o", "--output", metavar="DIR", type=_PATH, help="Run in this folder.  [default: a new temporary folder]"
 )
-@click.option("--script", metavar="NAME", help="Which script; all in turn if not given.")
+@click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")
 @click.option(
     "--parameter",
     "parameters",
     metavar="NAME=VALUE",
     multiple=True,
-    help="An input parameter of the job; VALUE as in JSON, else a text. Repeatable.",
+    help="Set an input parameter; VALUE is JSON, or text if it is not valid JSON. Repeatable.",
 )
-@click.option(
-    "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="An input file of the job. Repeatable."
-)
+@click.option("--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="Input file of the job. Repeatable.")
+@json_option
 def rehearse(
-    place: Path, output: Path | None, script: str | None, parameters: tuple[str, ...], inputs: tuple[Path, ...]
+    path: Path,
+    output: Path | None,
+    script: str | None,
+    parameters: tuple[str, ...],
+    inputs: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
-    """Run the job of PUBLICATION, or of a bundle, here, as an evaluator would, with no network.
+    """Run a job on this machine without network access.
 
-    Shows its console output and prints the path of every file that it produced. Fails when the job does. The script
-    takes its arguments from the environment variable BUNDLER_ARGUMENTS, here as there.
+    PATH is a publication or a bundle. Runs its execution script as an evaluator would, shows the console output of the
+    job, and prints the path of each file that the job wrote. Fails if the job fails or does not write its outputs.
 
     \b
     Examples:
         bundler rehearse eval.bundle
-        bundler rehearse /shared/store/publications/eval-0123456789ab -o rehearsal --parameter frequency=2.5
+        bundler rehearse eval.bundle -o rehearsal --parameter frequency=2.5
+
+    \b
+    Environment variables:
+        BUNDLER_ARGUMENTS   arguments of the script, quoted as for a shell or as a JSON list
     """
     import shutil
 
@@ -169,9 +205,9 @@ def rehearse(
 
     try:
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault), param_hint="--parameter") from fault
-    with _published(place) as publication, _task_folder(output) as folder:
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--parameter") from error
+    with _published(path) as publication, _task_folder(output) as folder:
         submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
         how = rehearsal.isolation()
         say(how.sentence)
@@ -181,35 +217,34 @@ def rehearse(
                 try:
                     say(next(job))
                 except StopIteration as stop:
-                    for path in stop.value:
-                        click.echo(path)
+                    result({"files": stop.value}, stop.value, as_json=as_json)
                     if not (output or stop.value):
                         shutil.rmtree(folder, ignore_errors=True)
                     return
 
 
 @contextlib.contextmanager
-def _published(place: Path) -> Iterator[Path]:
-    """Yield the publication `place`; of a bundle, one in a store that goes when the block ends."""
+def _published(path: Path) -> Iterator[Path]:
+    """Yield the publication `path`; publish a bundle to a temporary store that is deleted at the end."""
     import tempfile
 
     from bundler import api
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
 
-    read_manifest(place)
-    if (place / EXEC_SCRIPT).exists():
-        yield place
+    read_manifest(path)
+    if (path / EXEC_SCRIPT).exists():
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-        with shown() as report:
-            publication = api.publish(place, Path(scratch).resolve() / "store", report=report)
+        with reporting() as report:
+            publication = api.publish(path, Path(scratch).resolve() / "store", report=report)
         yield publication
 
 
 @contextlib.contextmanager
 def _task_folder(output: Path | None) -> Iterator[Path]:
-    """Yield the folder to run in: `output`, or a temporary one, which goes when the person interrupts what is run."""
+    """Yield the folder to run in: `output`, or a temporary one that is deleted if the user interrupts the job."""
     import shutil
     import tempfile
 
@@ -224,5 +259,5 @@ def _task_folder(output: Path | None) -> Iterator[Path]:
         raise
     except BaseException:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # where it did not come to a job
+            folder.rmdir()  # Only an empty folder: the job did not start.
         raise

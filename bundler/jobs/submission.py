@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import BundlerError, CombinedError, DamagedError, JobError, ScriptError, attempt_all
+from bundler.bundles.job_settings import read_job_settings
+from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.strategy import read_strategy
-from bundler.sources.script import read_script
-from bundler.sources.tool_table import Parameter, Settings, settings_of
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.jobs.sweep import Row
     from bundler.manifest import Manifest
+    from bundler.sources.tool_table import Parameter, Settings
 
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
@@ -112,7 +112,7 @@ def compose(
         raise JobError(
             f"{publication.name}: holds no {', '.join(sorted(set(names) - known))}, but {', '.join(sorted(known))}."
         )
-    said = _settings(publication, manifest, names)
+    said = read_job_settings(publication, manifest, names)
     application = next((each.application for each in said if each.application), None)
     application = options.application or application or needed_application(publication, manifest)
     application = None if application == "none" else application
@@ -135,22 +135,6 @@ def compose(
         output_parameters=_merged([parameter for about in said for parameter in about.output_parameters]),
         rows=sweep.complete(rows, {parameter.name: parameter for parameter in defined}),
     )
-
-
-def _settings(publication: Path, manifest: Manifest, names: Sequence[str]) -> list[Settings]:
-    folder = publication / manifest.targets[0].folder()
-    digests = {script.name: script.sha256 for script in manifest.scripts}
-
-    def read(name: str) -> Settings:
-        script = read_script(folder / name)
-        if script.sha256 != digests[name]:
-            raise ScriptError(script.path, "was changed since it was published", "publish the bundle again")
-        return settings_of(script)
-
-    found, faults = attempt_all(read, names)
-    if faults:
-        raise CombinedError(faults)
-    return found
 
 
 def _exec_script(publication: Path) -> bytes:

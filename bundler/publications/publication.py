@@ -17,6 +17,7 @@ from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.strategy import INDEX, Draft
+from bundler.units import counted
 from wheelhouse import files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
@@ -81,7 +82,7 @@ def _publish(
         # A page of the index that got lost comes back.
         projects = {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in draft.wheels}
         store.write_pages(draft.store, projects)
-        yield Progress(text=f"{place.name} is published already; nothing to do")
+        yield Progress(kind="note", text=f"{place.name} is already published")
         return place
     stored = yield from _store_wheels(draft)
     with files.building(place, replace=place.exists()) as folder, files.explained(place):
@@ -90,7 +91,7 @@ def _publish(
         _copy(draft.bundle, manifest, stored, folder, files.copy if is_base else files.link)
         archives: dict[str, str] = {}
         for target, script in _pairs(manifest) if strategy.has_archives else []:
-            yield Progress(text=f"Making the {strategy.name} of {script} for {target.name}")
+            yield Progress(text=f"Packing the {strategy.name} of {script} for {target.name}")
             path = archive_path(script, target)
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             strategy.pack(base or folder, script, target, folder / path)
@@ -104,7 +105,9 @@ def _publish(
         _seal(folder, manifest, archives)
     if not place.stat().st_mode & stat.S_IXOTH:
         yield Progress(
-            text=f"warning: {place.name} is closed to other users (your umask); evaluators may not be able to read it"
+            kind="warning",
+            text=f"{place.name} is not readable by other users (because of your umask); nodes may not be able to read "
+            f"it\nhint: set `umask 022` and publish again",
         )
     return place
 
@@ -129,7 +132,7 @@ def _store_wheels(draft: Draft) -> Generator[Progress, None, list[Path]]:
     for wheel in store.add(draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels]):
         done += wheels[len(stored)].size
         stored.append(wheel)
-        yield Progress(text=f"Publishing {len(wheels)} wheels", done=done, total=total)
+        yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
     return stored
 
 

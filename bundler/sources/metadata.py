@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import ScriptError
 from wheelhouse import toml, uv_settings
+from wheelhouse.files import read_input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _OPENED = re.compile(r"(?m)^# /// script\s*$")
 _HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
+
+
+def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of the script `path`, or `data` instead, and the tables of its metadata block.
+
+    Raises `ScriptError`.
+    """
+    try:
+        data = read_input(path) if data is None else data
+        text = data.decode()
+    except OSError as error:
+        raise ScriptError(path, str(error.strerror), "give the path of a Python script") from error
+    except UnicodeDecodeError as error:
+        raise ScriptError(path, f"is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
+    if text.startswith("\ufeff"):
+        raise ScriptError(
+            path, "starts with a byte order mark, which uv does not accept", "save it as UTF-8 without one"
+        )
+    return data, parse_block(path, text.replace("\r\n", "\n"))
 
 
 def parse_block(path: Path, text: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
 
 def _checked(source: Source) -> Source:
     """Return `source`; raise `ScriptError` unless its `[tool.bundler]` can be read."""
-    settings_of(source)
+    settings_of(source.path, source.tool)
     return source
 
 

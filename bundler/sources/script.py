@@ -10,11 +10,11 @@ from packaging.requirements import Requirement
 
 from bundler.errors import ScriptError
 from bundler.sources.additions import require_no_overrides, require_nothing_added
-from bundler.sources.metadata import check, parse_block
+from bundler.sources.metadata import check, read_metadata
 from bundler.sources.source import Source
 from wheelhouse import locks, pip_tools, resolution
 from wheelhouse.errors import redacted
-from wheelhouse.files import read_input, safe_path
+from wheelhouse.files import safe_path
 from wheelhouse.locks import lock_path
 
 if TYPE_CHECKING:
@@ -93,20 +93,9 @@ class LockedScript(Script):
 
 def read_script(path: Path, data: bytes | None = None) -> Script:
     """Read `path`, or `data` in its place, and its metadata block; raise `ScriptError`."""
-    try:
-        data = read_input(path) if data is None else data
-        text = data.decode()
-    except OSError as fault:
-        raise ScriptError(path, str(fault.strerror), "name a Python script") from fault
-    except UnicodeDecodeError as fault:
-        raise ScriptError(
-            path, f"is not UTF-8 (byte {fault.start})", "Save it as UTF-8; uv reads nothing else."
-        ) from fault
-    if text.startswith("\ufeff"):
-        raise ScriptError(path, "starts with a byte order mark", "save it as UTF-8 without one; uv does not read it")
+    data, metadata = read_metadata(path, data)
     if not safe_path(path.name) or path.name.casefold() == "simple" or len(path.name.encode()) > _NAME_BYTES:
         raise ScriptError(path, "has a name that no bundle can carry to every system", "rename it")
-    metadata = parse_block(path, text.replace("\r\n", "\n"))
     requires_python, dependencies = check(path, metadata)
     return Script(
         path=path,

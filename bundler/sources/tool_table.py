@@ -13,8 +13,7 @@ from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from bundler.sources.source import Source
+    from pathlib import Path
 
 # The types of parameters that HPS knows, and what their values are in Python.
 TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
@@ -55,28 +54,31 @@ class Settings:
     trials: int | None = None
 
 
-def settings_of(source: Source) -> Settings:
-    """Return `[tool.bundler]` of `source`; raise `ScriptError` with all that is wrong in it."""
-    table = source.tool.get("bundler", {})
-    faults: list[str] = []
+def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
+    """Return `[tool.bundler]` of the table `tool` of the script `path`.
+
+    Raises `ScriptError` with everything that is wrong in it.
+    """
+    table = tool.get("bundler", {})
     if not isinstance(table, dict):
-        raise ScriptError(source.path, "tool.bundler is not a table", "fix the block")
-    faults += [f"unknown key tool.bundler.{key} ({_near(key)})" for key in sorted(set(table) - set(_KEYS))]
-    found: dict[str, Any] = {}
-    for key, (attribute, parse) in _KEYS.items():
+        raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
+    problems = [f"unknown key tool.bundler.{key}" for key in sorted(set(table) - set(KEYS))]
+    hints = [_near(key) for key in sorted(set(table) - set(KEYS))]
+    values: dict[str, Any] = {}
+    for key, (attribute, parse) in KEYS.items():
         if key in table:
             try:
-                found[attribute] = parse(table[key])
-            except (ValueError, TypeError, OverflowError) as fault:
-                faults.append(f"tool.bundler.{key}: {fault}")
-    if faults:
-        raise ScriptError(source.path, "; ".join(faults), "fix the block")
-    return Settings(**found)
+                values[attribute] = parse(table[key])
+            except (ValueError, TypeError, OverflowError) as error:
+                problems.append(f"tool.bundler.{key} {error}")
+    if problems:
+        raise ScriptError(path, "; ".join(problems), ", ".join(hints) or "fix the metadata block")
+    return Settings(**values)
 
 
 def _near(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
-    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(_KEYS))}"
+    near = difflib.get_close_matches(key, KEYS, n=1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(KEYS))}"
 
 
 def type_of(value: object) -> str:
@@ -163,7 +165,7 @@ def _results(value: object) -> tuple[Parameter, ...]:
     return tuple(Parameter(name=name, type=kind) for name, kind in pairs)
 
 
-_KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
+KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "python": ("pythons", _texts),
     "platform": ("platforms", _texts),
     "inputs": ("inputs", _paths),

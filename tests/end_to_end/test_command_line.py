@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
+import os
+import pty
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Workplace
+from tests.conftest import BIN, Workplace
 
-README = Path(__file__).parents[2] / "README.md"
 COMMANDS = [
     ("bundle",),
     ("publish-index",),
@@ -25,36 +28,150 @@ COMMANDS = [
     ("submit-jobs",),
     ("bundler", "submit"),
     ("bundler", "hps"),
+    ("bundler", "guide"),
+    ("bundler", "completion"),
 ]
 HPS = ["check", "watch", "fetch", "retry", "register", "template", "login"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(("bundler", "hps", name) for name in HPS)], ids=" ".join)
-def test_every_command_has_a_help_with_an_example(workplace: Workplace, command: tuple[str, ...]) -> None:
+def test_every_command_has_a_version_and_a_help_with_examples_and_exit_codes(
+    workplace: Workplace, command: tuple[str, ...]
+) -> None:
     for option in ("--help", "-h"):
         done = workplace.run(*command, option)
         assert done.returncode == 0
-        assert re.search(r"Example.*:\n\s+(bundler? |publish-index |submit-jobs )", done.stdout), done.stdout
+        examples = done.stdout.partition("Examples")[2].partition("\n\n")[0].splitlines()[1:]
+        assert len(examples) >= 2, done.stdout
+        assert all(re.match(r" +(bundler? |publish-index |submit-jobs |python3 )", line) for line in examples)
+        assert "Exit codes: " in done.stdout
+    done = workplace.run(*command, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(rf"{command[0]} \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_the_commands_tested_here_are_all_there_are_and_the_readme_names_them(workplace: Workplace) -> None:
-    listed = workplace.run("bundler", "--help").stdout.partition("Commands:\n")[2]
-    found = {line.split()[0] for line in listed.splitlines() if line.strip()}
-    assert found == {command[-1] for command in COMMANDS} - {"submit-jobs"}
-    listed = workplace.run("bundler", "hps", "--help").stdout.partition("Commands:\n")[2]
-    assert {line.split()[0] for line in listed.splitlines() if line.strip()} == set(HPS)
-    text = README.read_text(encoding="utf-8")
-    assert all(f"`{name} " in text or f"`bundler {name}" in text for name in found)
+def test_the_commands_tested_here_are_all_there_are(workplace: Workplace) -> None:
+    def listed(*command: str) -> set[str]:
+        text = workplace.run(*command, "--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+        return {line.split()[0] for line in text.splitlines()}
+
+    assert listed("bundler") == {command[-1] for command in COMMANDS} - {"submit-jobs"}
+    assert listed("hps-bundler") == listed("bundler")
+    assert listed("bundler", "hps") == set(HPS)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["bundle", "--nonsense"], ["bundler", "nonsense"], ["publish-index", "--strategy", "luck", "x"]]
+    ("arguments", "message"),
+    [
+        (["bundle", "--nonsense"], "error: no such option: --nonsense\nhint: "),
+        (["bundle", "--pyton", "3.12"], "error: no such option: --pyton\nhint: did you mean --"),
+        (["bundler", "nonsense"], "error: no such command 'nonsense'\nhint: run `bundler --help`"),
+        (["publish-index", "--strategy", "luck", "x"], "error: invalid value for '--strategy': "),
+        (["publish-index", "--json"], "error: missing argument 'STORE'\nhint: run `publish-index --help`"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2_without_a_traceback(workplace: Workplace, arguments: list[str]) -> None:
+def test_wrong_usage_is_exit_code_2_with_an_error_and_a_hint(
+    workplace: Workplace, arguments: list[str], message: str
+) -> None:
     done = workplace.run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage:" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(message)
+
+
+def test_colour_is_for_terminals_unless_asked_for(workplace: Workplace) -> None:
+    plain = workplace.run("bundler", "verify", "absent")
+    assert plain.stderr.startswith("error: absent")
+    coloured = workplace.run("bundler", "verify", "absent", "--color", "always")
+    assert coloured.stderr.startswith("\x1b[31m\x1b[1merror:\x1b[0m absent")
+    assert workplace.run("bundler", "verify", "absent", NO_COLOR="1").stderr == plain.stderr
+
+
+def test_quiet_leaves_the_result_and_verbose_adds_the_commands_that_are_run(workplace: Workplace) -> None:
+    workplace.script("solve.py")
+    quiet = workplace.run("bundle", "solve.py", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("solve.bundle\n", "")
+    verbose = workplace.run("bundle", "solve.py", "--upgrade", "-v")
+    assert " ms  uv lock " in verbose.stderr
+    assert verbose.stdout == "solve.bundle\n"
+
+
+def test_results_are_json_for_programs(workplace: Workplace) -> None:
+    workplace.script("solve.py")
+    assert json.loads(workplace.run("bundle", "solve.py", "--json").stdout) == {"bundle": "solve.bundle"}
+    (publication,) = json.loads(workplace.run("publish-index", "share", "--json").stdout)["publications"]
+    assert Path(publication).parent == workplace.folder / "share" / "publications"
+    document = json.loads(workplace.run("bundler", "verify", "solve.bundle", "--json").stdout)
+    assert (document["path"], document["missing"]) == ("solve.bundle", [])
+    (workplace.folder / "solve.bundle" / "README.txt").unlink()
+    done = workplace.run("bundler", "verify", "solve.bundle", "--json")
+    assert (done.returncode, json.loads(done.stdout)["missing"]) == (1, ["README.txt"])
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("bundle --platform x86_64-pc-w", "x86_64-pc-windows-msvc"),
+        ("bundle --python 3.13", "3.13t"),
+        ("publish-index --strategy env", "environment"),
+        ("bundler hps wa", "watch"),
+        ("bundler guide perf", "performance"),
+    ],
+)
+def test_a_shell_completes_commands_and_values(workplace: Workplace, words: str, value: str) -> None:
+    program, *rest = words.split()
+    variable = f"_{program.upper().replace('-', '_')}_COMPLETE"
+    workplace.environment.update({variable: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(rest))})
+    done = workplace.run(program)
+    assert f"plain,{value}" in done.stdout.splitlines()
+    del workplace.environment[variable]
+    assert variable in workplace.run("bundler", "completion", "bash").stdout
+
+
+def test_guides_are_shown_as_markdown_in_a_pipe_and_drawn_in_a_pager_on_a_terminal(workplace: Workplace) -> None:
+    assert workplace.run("bundler", "guide", "jobs").stdout.startswith("# Submit, watch and fetch jobs\n")
+    assert "troubleshooting" in workplace.run("bundler", "guide").stdout
+    shown = on_a_terminal(workplace, "bundler", "guide", "jobs", PAGER="cat")
+    assert "Submit, watch and fetch jobs" in shown
+    assert "# Submit" not in shown
+
+
+def test_progress_is_a_bar_on_a_terminal_that_leaves_one_line(workplace: Workplace) -> None:
+    from tests.stand_ins.wheels import make_wheel
+
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    shown = on_a_terminal(workplace, "bundle", "solve.py")
+    assert "Resolving solve.py" in shown
+    assert "\x1b[2K" in shown, "steps are drawn over each other"
+    assert re.search(r"Bundled 1 wheel for 1 target \(\d+\.\d kB\) in \d+\.\d s\r\n", shown)
+
+
+def on_a_terminal(workplace: Workplace, *command: str, **environment: str) -> str:
+    """Run `command` on a terminal of its own and return what it wrote there."""
+    controller, terminal = pty.openpty()
+    done = subprocess.Popen(
+        [BIN / command[0], *command[1:]],
+        cwd=workplace.folder,
+        env={**workplace.environment, "TERM": "xterm-256color", **environment},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    text = b""
+    with done:
+        while True:
+            try:
+                chunk = os.read(controller, 65536)
+            except OSError:  # the end, on Linux
+                chunk = b""
+            if not chunk:
+                break
+            text += chunk
+    os.close(controller)
+    assert done.returncode == 0, text
+    return text.decode()
 
 
 def test_a_module_is_a_command_too(workplace: Workplace) -> None:

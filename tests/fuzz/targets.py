@@ -99,7 +99,7 @@ def _named_wheels(data: bytes, folder: Path) -> None:
 
 def _script(data: bytes, folder: Path) -> None:
     (folder / "s.py").write_bytes(data)
-    settings_of(read_script(folder / "s.py"))
+    settings_of(folder / "s.py", read_script(folder / "s.py").tool)
 
 
 def _wheel(data: bytes, folder: Path) -> None:

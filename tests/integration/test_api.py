@@ -62,9 +62,7 @@ def test_report_is_told_what_the_command_says(here: Workplace) -> None:
     assert heard[-1].text.startswith("Bundled 1 wheel ")
     heard.clear()
     bundler.bundle(["solve.py"], pythons=[PYTHON], report=heard.append)
-    assert [progress.text for progress in heard] == [
-        "solve.bundle is up to date; nothing to do (--upgrade looks for newer versions)"
-    ]
+    assert [progress.text for progress in heard] == ["solve.bundle is up to date (use --upgrade for newer versions)"]
 
 
 def test_what_cannot_be_bundled_is_an_error_of_the_library(here: Workplace) -> None:

@@ -104,6 +104,6 @@ def test_what_was_changed_since_it_was_published_is_not_submitted(tmp_path: Path
     with pytest.raises(BundlerError):
         compose(folder, [{}], Options())
     (folder / manifest().targets[0].folder() / "solve.py").write_text("# /// script\n# dependencies = []\n# ///\n")
-    with pytest.raises(CombinedError, match="was changed since it was published") as fault:
+    with pytest.raises(CombinedError, match="differs from its digest in the manifest") as fault:
         compose(folder, [{}], Options())
     assert "solve.py" in str(fault.value)

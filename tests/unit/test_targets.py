@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundles.targets import released_pythons, table, targets_for
+from bundler.bundles.targets import released_pythons, targets_for
 from bundler.errors import CombinedError
 
 
@@ -21,18 +21,6 @@ def test_a_range_without_pythons_is_refused(text: str) -> None:
 def test_a_python_in_the_making_is_in_no_range() -> None:
     assert "3.12" in released_pythons()
     assert all(version.count(".") == 1 for version in released_pythons())
-
-
-def test_the_table_says_what_each_name_means() -> None:
-    lines = table().splitlines()
-    assert any(
-        line.split()
-        == ["x86_64-manylinux_2_28", "Linux", "with", "glibc", "2.28", "or", "newer,", "x86_64"]
-        + ["manylinux_2_28_x86_64", "linux,", "x86_64-unknown-linux-gnu"]
-        for line in lines
-    )
-    assert any(line.startswith("free-threaded: ") and "3.13t" in line for line in lines)
-    assert any(line.startswith("PyPy: ") and "pypy3.10" in line for line in lines)
 
 
 def test_other_kinds_of_python_are_targets_too() -> None:

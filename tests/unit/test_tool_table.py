@@ -34,7 +34,7 @@ deep = true
 def settings(tmp_path: Path, text: str) -> Settings:
     path = tmp_path / "eval.py"
     path.write_text("# /// script\n" + "".join(f"# {line}\n" for line in text.strip().splitlines()) + "# ///\n")
-    return settings_of(read_script(path))
+    return settings_of(path, read_script(path).tool)
 
 
 def test_a_script_says_all_of_its_jobs(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("output = 1", "unknown key tool.bundler.output (did you mean outputs?)"),
-        ("colour = 1", "unknown key tool.bundler.colour (the keys are application, cores"),
+        ("output = 1", "unknown key tool.bundler.output\nhint: did you mean outputs?"),
+        ("colour = 1", "unknown key tool.bundler.colour\nhint: the keys are application, cores"),
         ("outputs = ['../x']", "'../x' is no path inside the folder of a job"),
         ("outputs = [1]", "is no text and no list of texts"),
         ("memory = 'much'", "write it like 512 MB"),

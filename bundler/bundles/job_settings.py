@@ -1,0 +1,38 @@
+"""What the scripts of a bundle or publication say about their jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from bundler.errors import CombinedError, ScriptError, attempt_all
+from bundler.sources.metadata import read_metadata
+from bundler.sources.tool_table import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.manifest import Manifest
+    from bundler.sources.tool_table import Settings
+
+
+def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) -> list[Settings]:
+    """Return the `[tool.bundler]` tables of the scripts `names` of `bundle`.
+
+    Raises `CombinedError` with a `ScriptError` for each script that is not the bundled one or has an invalid table.
+    """
+    folder = bundle / manifest.targets[0].folder()
+    digests = {script.name: script.sha256 for script in manifest.scripts}
+
+    def read(name: str) -> Settings:
+        path = folder / name
+        data, metadata = read_metadata(path)
+        if hashlib.sha256(data).hexdigest() != digests[name]:
+            raise ScriptError(path, "differs from its digest in the manifest", "copy or publish the bundle again")
+        return settings_of(path, metadata.get("tool", {}))
+
+    settings, errors = attempt_all(read, names)
+    if errors:
+        raise CombinedError(errors)
+    return settings

@@ -1,0 +1,59 @@
+"""A progress bar with rate and remaining time, drawn by rich. Only imported when standard error is a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
+
+    from bundler.progress import Progress
+
+
+class _Sized(ProgressColumn):
+    """A column that is empty for steps without a size."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        self.column = column
+        super().__init__()
+
+    def render(self, task: Task) -> RenderableType:
+        """Return the cell of `task`."""
+        return self.column(task) if task.total else Text()
+
+
+@contextlib.contextmanager
+def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that draws each step as a bar, which disappears at the end; `notice` writes all other lines."""
+    console = Console(stderr=True, no_color=colour is False or None)
+    sizes = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True))
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *map(_Sized, sizes))
+    with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as display:
+        task = display.add_task("", total=None, visible=False)
+
+        def report(progress: Progress) -> None:
+            if progress.kind != "step":
+                notice(progress)
+                return
+            if display.tasks[0].description != progress.text:
+                display.reset(task, description=progress.text, total=progress.total or None, visible=True)
+            display.update(task, completed=progress.done, total=progress.total or None)
+
+        yield report

@@ -1,0 +1,109 @@
+"""Commands and groups with the options that all of them share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bundler import __version__
+from bundler.cli import terminal
+
+_EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def _shared_options() -> list[click.Parameter]:
+    def when_set(action: Any) -> Any:
+        return lambda _context, _parameter, value: action() if value else None
+
+    return [
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=when_set(terminal.set_quiet),
+            help="Write only results, warnings and errors.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=when_set(terminal.set_verbose),
+            help="Write details, such as the commands that are run.",
+        ),
+        click.Option(
+            ["--color"],
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            expose_value=False,
+            is_eager=True,
+            callback=lambda _context, _parameter, value: terminal.set_colour(value),
+            help="Control the use of colour; auto respects NO_COLOR.",
+        ),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_show_version,
+            help="Print the version and exit.",
+        ),
+    ]
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        program = (context.find_root().info_name or "").removeprefix("python -m ")
+        click.echo(f"{program} {__version__}")
+        context.exit()
+
+
+class _Shared(click.Command):
+    """A command whose help lists the shared options in a section of their own."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        settings["context_settings"] = {
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": 100,
+            "show_default": True,
+        }
+        super().__init__(*args, **settings)
+        self.shared = _shared_options()
+        self.params += self.shared
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of this command, then those of every command."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Global options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record and isinstance(parameter, click.Option):
+                is_shared = parameter in self.shared or "--help" in parameter.opts
+                sections["Global options" if is_shared else "Options"].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(_EXIT_CODES)
+
+
+class Command(_Shared):
+    """A command with the shared options."""
+
+
+class Group(_Shared, click.Group):
+    """A group of commands with the shared options."""
+
+    command_class = Command
+    group_class = type
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands first."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)

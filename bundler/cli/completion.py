@@ -1,0 +1,56 @@
+"""Shell completion: the script for each shell, and the values of options that have a long list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.command import Command
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def complete_platform(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the platforms that start with `incomplete`."""
+    from bundler.bundles.supported import platforms
+
+    return _starting_with(incomplete, platforms())
+
+
+def complete_python(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the Python versions that start with `incomplete`."""
+    from bundler.bundles.supported import pythons
+
+    return _starting_with(incomplete, pythons())
+
+
+def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell.
+
+    The script completes commands, options and values of bundler, hps-bundler, bundle, publish-index and submit-jobs.
+
+    \b
+    Examples:
+        bundler completion bash >> ~/.bashrc
+        bundler completion fish > ~/.config/fish/completions/bundler.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from bundler.cli import PROGRAMS
+
+    writer = get_completion_class(shell)
+    if writer is None:
+        raise click.UsageError(f"click has no completion for {shell}")
+    for name, command in PROGRAMS.items():
+        variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+        click.echo(writer(command, {}, name, variable).source())

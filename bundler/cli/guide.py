@@ -1,0 +1,62 @@
+"""The guides that come with the tool, for readers without a web browser."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bundler.cli.command import Command
+from bundler.cli.terminal import result
+
+# The order in which a user needs them.
+TOPICS = {
+    "scripts": "Write a script: metadata and [tool.bundler]",
+    "targets": "Choose targets, indexes and options of bundle",
+    "carrying": "Carry a bundle across the air gap",
+    "store": "Run a store on shared storage",
+    "hps": "Set up HPS (administrators)",
+    "jobs": "Submit, watch and fetch jobs",
+    "without-bundler": "Use bundles and stores without this tool",
+    "formats": "File formats, JSON output and guarantees",
+    "performance": "What to expect, with measurements",
+    "troubleshooting": "What a message means and what to do",
+}
+
+
+def read_guide(topic: str) -> str:
+    """Return the guide on `topic` as Markdown."""
+    from importlib.resources import files
+
+    return (files("bundler") / "guides" / f"{topic}.md").read_text(encoding="utf-8")
+
+
+@click.command(cls=Command)
+@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+def guide(topic: str | None) -> None:
+    """Show a guide.
+
+    Without TOPIC, lists the guides. Shows a guide in a pager on a terminal, and prints Markdown otherwise.
+
+    \b
+    Examples:
+        bundler guide
+        bundler guide jobs
+    """
+    if topic is None:
+        width = max(map(len, TOPICS))
+        result(None, [f"{name:{width}}  {summary}" for name, summary in TOPICS.items()])
+    elif sys.stdout.isatty():
+        _page(read_guide(topic))
+    else:
+        click.echo(read_guide(topic), nl=False)
+
+
+def _page(text: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(width=min(100, Console().width))
+    with console.capture() as capture:
+        console.print(Markdown(text))
+    click.echo_via_pager(capture.get())

@@ -1,0 +1,123 @@
+"""What commands write: results to standard output; messages, progress and errors to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bundler.progress import Progress
+
+_STYLES = {"error:": "red", "warning:": "yellow", "hint:": "cyan"}
+
+
+@dataclass(slots=True)
+class _Output:
+    """How much this process writes, and whether in colour; None leaves that to the stream."""
+
+    quiet: bool = False
+    colour: bool | None = None
+
+
+# One process writes to one terminal, and errors are shown after click has closed its context.
+_output = _Output()
+
+
+def set_quiet() -> None:
+    """Write only results, warnings and errors from now on."""
+    _output.quiet = True
+
+
+def set_verbose() -> None:
+    """Write what the library logs, too: the commands it runs and the requests it sends."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms  %(message)s"))
+    for name in ("bundler", "wheelhouse"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+
+
+def set_colour(when: str) -> None:
+    """Write in colour always, never, or where the stream is a terminal and NO_COLOR is not set (auto)."""
+    auto = False if os.environ.get("NO_COLOR") else None
+    _output.colour = {"always": True, "never": False}.get(when, auto)
+
+
+def result(value: Any, lines: Iterable[object], *, as_json: bool = False) -> None:
+    """Print the result of a command: `lines`, or with `as_json` the document `value`."""
+    if as_json:
+        import json
+
+        click.echo(json.dumps(value, indent=2, default=str))
+    else:
+        for line in lines:
+            click.echo(line, color=_output.colour)
+    sys.stdout.flush()
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Write `text` and `end` for the user, unless quiet."""
+    if not _output.quiet:
+        click.echo(text + end, nl=False, err=True, color=_output.colour)
+
+
+def warn(text: str) -> None:
+    """Write the warning `text`."""
+    _marked(f"warning: {text}")
+
+
+def show_error(text: str) -> None:
+    """Write the error `text`; its hint has a line of its own."""
+    _marked(f"error: {text}")
+
+
+def _marked(text: str) -> None:
+    lines = []
+    for line in text.split("\n"):
+        label = line.partition(" ")[0]
+        style = _STYLES.get(label)
+        lines.append(click.style(label, fg=style, bold=True) + line[len(label) :] if style else line)
+    click.echo("\n".join(lines), err=True, color=_output.colour)
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows progress: a bar on a terminal, one line for each step in a log."""
+    if _output.quiet:
+        yield lambda progress: warn(progress.text) if progress.kind == "warning" else None
+    elif is_lively():
+        from bundler.cli.bar import bar
+
+        with bar(colour=_output.colour, notice=_notice) as report:
+            yield report
+    else:
+        previous: list[str] = []
+
+        def report_line(progress: Progress) -> None:
+            # Bytes arrive many times a second: a log has one line for each step.
+            if progress.kind != "step":
+                _notice(progress)
+            elif previous != [progress.text]:
+                previous[:] = [progress.text]
+                say(progress.text)
+
+        yield report_line
+
+
+def is_lively() -> bool:
+    """Return whether standard error is a terminal on which lines can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not _output.quiet
+
+
+def _notice(progress: Progress) -> None:
+    (warn if progress.kind == "warning" else say)(progress.text)
