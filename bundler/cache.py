@@ -1,4 +1,4 @@
-"""Where downloads are kept between bundles."""
+"""The folder that keeps downloads between runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloads: BUNDLER_CACHE_DIR, or the user's cache folder of this system."""
-    given = os.environ.get("BUNDLER_CACHE_DIR")
-    if given:
-        return Path(given).absolute()
+    """Return the download cache: BUNDLER_CACHE_DIR, or the user's cache folder."""
+    folder = os.environ.get("BUNDLER_CACHE_DIR")
+    if folder:
+        return Path(folder).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("bundler", appauthor=False)

@@ -1,9 +1,10 @@
-"""Failures that bundler explains: those that somebody catches, or that carry data, have a class of their own."""
+"""Expected failures of bundler. Only those that are caught by type or carry data have a class."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
@@ -15,31 +16,31 @@ _Result = TypeVar("_Result")
 
 
 class BundlerError(WheelhouseError):
-    """A failure of bundler that is explained."""
+    """An expected failure of bundler, explained for the user."""
 
 
 class CombinedError(BundlerError):
-    """Several failures at once, each with its own lines."""
+    """Several failures at once."""
 
-    def __init__(self, faults: Iterable[Exception]) -> None:
-        self.faults = sorted({str(fault) for fault in faults})
-        super().__init__("\n".join(self.faults))
+    def __init__(self, errors: Iterable[Exception]) -> None:
+        self.errors = sorted({explain(error) for error in errors})
+        super().__init__("\n".join(self.errors))
 
 
 def attempt_all(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> tuple[list[_Result], list[Exception]]:
-    """Call `function` on every item; return the results, and the explained failures of all the others."""
+    """Call `function` on every item; return the results, and the errors of the items that failed."""
     results: list[_Result] = []
-    faults: list[Exception] = []
+    errors: list[Exception] = []
     for item in items:
         try:
             results.append(function(item))
-        except WheelhouseError as fault:
-            faults.append(fault)
-    return results, faults
+        except WheelhouseError as error:
+            errors.append(error)
+    return results, errors
 
 
 class ScriptError(BundlerError):
-    """An input that cannot be bundled as it stands."""
+    """An input that cannot be bundled."""
 
     def __init__(self, path: Path, fact: str, hint: str) -> None:
         super().__init__(f"{path}: {fact}", hint=hint)
@@ -48,11 +49,11 @@ class ScriptError(BundlerError):
 
 
 class JobError(BundlerError):
-    """Jobs that cannot be submitted as they were described, or that failed."""
+    """Jobs that cannot be submitted, or that failed."""
 
 
 class SweepError(BundlerError):
-    """Values for the parameters of jobs that cannot be used."""
+    """Invalid values for the parameters of jobs."""
 
     def __init__(self, subject: str, fact: str, hint: str) -> None:
         super().__init__(f"{subject}: {fact}", hint=hint)
@@ -61,10 +62,10 @@ class SweepError(BundlerError):
 
 
 class ManifestError(BundlerError):
-    """A manifest that cannot be read or must not be trusted."""
+    """An invalid manifest."""
 
     def __init__(
-        self, path: Path, fact: str, hint: str = "copy the bundle again, or make it anew with `bundle`"
+        self, path: Path, fact: str, hint: str = "copy the bundle again, or create it again with `bundle`"
     ) -> None:
         super().__init__(f"{path}: {fact}", hint=hint)
         self.path = path
@@ -72,7 +73,7 @@ class ManifestError(BundlerError):
 
 
 class DamagedError(BundlerError):
-    """Files of a bundle or a publication that are not as the manifest says: `rows` are (kind, name) of each."""
+    """A bundle or publication with missing, changed or foreign files: `rows` are (kind, name) pairs."""
 
     def __init__(self, path: Path, missing: Iterable[str], changed: Iterable[str], foreign: Iterable[str]) -> None:
         self.rows = (
@@ -82,24 +83,22 @@ class DamagedError(BundlerError):
         )
         kinds = {kind for kind, _ in self.rows}
         remedies = ["remove the foreign files"] if "foreign" in kinds else []
-        remedies += (
-            ["copy it again from where it was whole, or make it anew with `bundle`"] if kinds - {"foreign"} else []
-        )
+        remedies += ["copy it again, or create it again with `bundle`"] if kinds - {"foreign"} else []
         super().__init__(
-            f"{path}: not as its manifest says:",
+            f"{path} does not match its manifest",
             facts=[f"{kind}  {name}" for kind, name in self.rows],
-            hint="; ".join(remedies),
+            hint=", and ".join(remedies),
         )
         self.path = path
 
 
 class ContradictionError(BundlerError):
-    """Files of a bundle that are as its manifest says, and name other wheels than it does."""
+    """A bundle whose locks and index pages list other wheels than its manifest."""
 
-    def __init__(self, path: Path, faults: Iterable[str]) -> None:
-        self.faults = sorted(faults)
+    def __init__(self, path: Path, errors: Iterable[str]) -> None:
+        self.errors = sorted(errors)
         super().__init__(
-            f"{path}: its files contradict each other:",
-            facts=self.faults,
-            hint="find out who made it; `bundle` makes no such bundle",
+            f"{path}: its files contradict its manifest",
+            facts=self.errors,
+            hint="do not use it, and find out who made it: `bundle` does not create such bundles",
         )

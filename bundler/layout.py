@@ -1,4 +1,4 @@
-"""The names of the files in a bundle and in a publication, which is a bundle with files on top."""
+"""Names of the files in a bundle and in a publication."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 README = "README.txt"
-# On top of the bundle in a publication; its manifest, which is the bundle's, does not know of them.
+# Additional files of a publication, which its manifest (that of the bundle) does not list.
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
-# Where a publication keeps caches and environments.
+# Folder of caches and environments in a publication.
 ARCHIVES = "archives/"
 
 
 def target_files(name: str) -> tuple[str, str, str]:
-    """Return what the script `name` makes in the folder of a target: itself, its lock for uv, and its pylock.toml."""
+    """Return the file names for the script `name` in the folder of a target: script, uv lock file, pylock.toml."""
     return name, f"{name}.lock", f"pylock.{name.removesuffix('.py').replace('.', '_')}.toml"
 
 
 def sums(digests: Mapping[str, str]) -> bytes:
-    """Return SHA256SUMS for `sha256sum -c`: `digests` maps a path to a digest in hex."""
+    """Return the text of SHA256SUMS for `digests`, hex digests by path."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()

@@ -1,4 +1,4 @@
-"""The manifest: the versioned contract that crosses the gap."""
+"""The manifest: the versioned description of a bundle."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file of the bundle: `path` relative to it with forward slashes, `size` in bytes, `sha256` in hex.
+    """A file of the bundle: `path` relative to it, with forward slashes; `size` in bytes; `sha256` in hex.
 
-    `origin` is the URL that it was downloaded from.
+    `origin` is the URL from which it was downloaded, or what it was built from.
     """
 
     path: str
@@ -27,9 +27,10 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptEntry:
-    """A script of the bundle as its author wrote it.
+    """A script of the bundle.
 
-    `lock_sha256` is the digest of the file that dictated what it installs, `resolved_with` what the command line added.
+    `lock_sha256` is the digest of the lock file that was followed; `resolved_with` lists options that affect
+    resolution.
     """
 
     name: str
@@ -42,10 +43,10 @@ class ScriptEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetEntry:
-    """A target of the bundle and, for each script, the file names of the wheels that it installs there.
+    """A target of the bundle, with the file names of the wheels that each script installs on it.
 
-    `system` and `machine` are what Python's `platform` module says on such a node, `libc` is (name, major, minor).
-    `uv` and `interpreter` are the paths of a wheel of uv and of an archive of Python, where the bundle carries them.
+    `system` and `machine` are the values of Python's `platform` module on a node, `libc` is (name, major, minor). `uv`
+    and `interpreter` are the paths of the included wheel of uv and archive of Python, or None.
     """
 
     name: str
@@ -65,7 +66,7 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle holds: every file but the manifest itself and `SHA256SUMS`."""
+    """The contents of a bundle: every file except the manifest itself and `SHA256SUMS`."""
 
     name: str
     scripts: tuple[ScriptEntry, ...]
@@ -73,7 +74,7 @@ class Manifest:
     files: tuple[File, ...]
 
     def to_json(self) -> bytes:
-        """Return the bytes of manifest.json; equal manifests give equal bytes."""
+        """Return the bytes of manifest.json. Equal manifests give equal bytes."""
         scripts = [
             {
                 "name": script.name,
@@ -107,7 +108,7 @@ class Manifest:
         return (json.dumps(tables, indent=1, ensure_ascii=True) + "\n").encode()
 
     def file(self, path: str) -> File:
-        """Return the file at `path`; raise `KeyError`."""
+        """Return the file at `path`. Raises `KeyError`."""
         for file in self.files:
             if file.path == path:
                 return file

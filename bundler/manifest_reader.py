@@ -1,4 +1,4 @@
-"""Reading a manifest, which is hostile until parsed."""
+"""Read a manifest, which is untrusted until it is parsed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# More than any file system holds.
+# Larger than any file system.
 _SIZE_LIMIT = 1 << 63
-# A manifest has about 300 bytes a file; more than this is an attack on memory.
+# A manifest has about 300 bytes for each file; a larger one would be an attack on memory.
 _LIMIT = 64 << 20
 _T = TypeVar("_T")
 
@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 def read_manifest(folder: Path, expected: str = "bundle or publication") -> Manifest:
     """Return the manifest of the bundle or publication in `folder`; `expected` is for messages.
 
-    Raises `BundlerError`, `ManifestError`, `FileError`.
+    Raises `BundlerError` if there is none, `ManifestError` if it is invalid, `FileError` if it cannot be read.
     """
     path = folder / MANIFEST
     with files.explained(folder):
@@ -41,30 +41,32 @@ def read_manifest(folder: Path, expected: str = "bundle or publication") -> Mani
         except (FileNotFoundError, NotADirectoryError):
             raise BundlerError(
                 f"{folder}: is not a {expected} (it has no manifest.json)",
-                hint="name the folder that `bundle` or `publish-index` printed",
+                hint="give the folder that `bundle` or `publish-index` printed",
             ) from None
         if not stat.S_ISREG(status.st_mode):
-            raise ManifestError(path, "is no plain file")
+            raise ManifestError(path, "is not a regular file")
         if status.st_size > _LIMIT:
             raise ManifestError(path, f"is larger than {_LIMIT} bytes")
         return parse(files.read_plain(path, _LIMIT), path)
 
 
 def parse(data: bytes, path: Path) -> Manifest:
-    """Parse manifest.json, trusting nothing in it; `path` is for messages. Raises `ManifestError`."""
+    """Return the manifest in `data`; `path` is for messages. Raises `ManifestError`."""
     if len(data) > _LIMIT:
         raise ManifestError(path, f"is larger than {_LIMIT} bytes")
     try:
         tables = json.loads(data)
-        found = tables["format"]
+        version = tables["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ManifestError(path, "is no manifest") from None
-    if found != FORMAT:
-        if isinstance(found, int) and found > FORMAT:
+        raise ManifestError(path, "is not a manifest") from None
+    if version != FORMAT:
+        if isinstance(version, int) and version > FORMAT:
             raise ManifestError(
-                path, f"is of format {found}, and this bundler knows format {FORMAT}", "use a newer bundler"
+                path,
+                f"has format {version}, but this version supports up to {FORMAT}",
+                "use a newer version of bundler",
             )
-        raise ManifestError(path, f"names the unknown format {found!r}")
+        raise ManifestError(path, f"has the unknown format {version!r}")
     try:
         manifest = Manifest(
             name=_matching(_PLAIN, tables["name"]),
@@ -73,24 +75,24 @@ def parse(data: bytes, path: Path) -> Manifest:
             files=tuple(_file(table) for table in _typed(list, tables["files"])),
         )
         _check(manifest)
-    except KeyError as fault:
-        raise ManifestError(path, f"lacks {fault}") from None
-    except (TypeError, ValueError) as fault:
-        raise ManifestError(path, str(fault)) from None
+    except KeyError as error:
+        raise ManifestError(path, f"lacks {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ManifestError(path, str(error)) from None
     return manifest
 
 
 def _check(manifest: Manifest) -> None:
-    """Check what holds between the parts; raise `KeyError`, `ValueError`."""
+    """Check that the parts agree with each other. Raises `KeyError`, `ValueError`."""
     folded = [unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files]
     if len(set(folded)) != len(folded):
-        raise ValueError("names the same file twice")
+        raise ValueError("lists the same file twice")
     paths = {file.path for file in manifest.files}
     scripts = [script.name for script in manifest.scripts]
     if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
-        raise ValueError("names no script, no target, or a script twice")
+        raise ValueError("lists no script, no target, or a script twice")
     if len({target.name for target in manifest.targets}) != len(manifest.targets):
-        raise ValueError("names a target twice")
+        raise ValueError("lists a target twice")
     used: set[str] = set()
     for target in manifest.targets:
         used |= _check_target(manifest, target, paths)
@@ -100,17 +102,17 @@ def _check(manifest: Manifest) -> None:
 
 
 def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> set[str]:
-    """Check that the bundle holds what `target` needs, under the digests given elsewhere; return all that is for it.
+    """Check that the bundle has the files that `target` needs, with consistent digests; return their paths.
 
     Raises `ValueError`.
     """
     scripts = {script.name: script.sha256 for script in manifest.scripts}
     if target.platform not in PLATFORMS:
-        raise ValueError(f"names the platform {target.platform!r}, which this bundler does not know")
+        raise ValueError(f"has the unknown platform {target.platform!r}")
     if set(target.wheels) != set(scripts):
-        raise ValueError(f"does not say what each script installs on {target.name}")
+        raise ValueError(f"does not list the wheels of each script on {target.name}")
     needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
-    needed |= {f"{target.folder()}/{made}" for name in scripts for made in target_files(name)}
+    needed |= {f"{target.folder()}/{file}" for name in scripts for file in target_files(name)}
     needed |= {path for path in (target.uv, target.interpreter) if path}
     if needed - paths:
         raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
@@ -125,14 +127,14 @@ def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> s
 def _script(table: Any) -> ScriptEntry:
     name = _typed(str, table["name"])
     if not safe_path(name) or "/" in name:
-        raise ValueError(f"names the script {name!r}, which is no plain file name")
+        raise ValueError(f"has the script {name!r}, which is not a plain file name")
     return ScriptEntry(
         name=name,
         sha256=_matching(_SHA256, table["sha256"]),
         requires_python=_typed(str, table["requires-python"]),
         dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
         lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
-        resolved_with=tuple(_typed(str, each) for each in _typed(list, table.get("resolved-with", []))),
+        resolved_with=tuple(_typed(str, option) for option in _typed(list, table.get("resolved-with", []))),
     )
 
 
@@ -166,7 +168,7 @@ def _file(table: Any) -> File:
     path = _typed(str, table["path"])
     folder, _, filename = path.partition("/")
     if not safe_path(path) or (path != README and folder not in ("targets", "wheels", "pythons", "locks")):
-        raise ValueError(f"names the file {path!r}, which has no place in a bundle")
+        raise ValueError(f"lists the file {path!r}, which does not belong in a bundle")
     if folder == "wheels":
         parse_filename(filename)
     size = _typed(int, table["size"])
@@ -183,11 +185,11 @@ def _file(table: Any) -> File:
 
 def _typed(kind: type[_T], value: Any) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"holds {reprlib.repr(value)} where a {kind.__name__} belongs")
+        raise TypeError(f"has {reprlib.repr(value)} instead of a value of type {kind.__name__}")
     return value
 
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:
     if not pattern.fullmatch(_typed(str, value)):
-        raise ValueError(f"holds the malformed value {reprlib.repr(value)}")
+        raise ValueError(f"has the malformed value {reprlib.repr(value)}")
     return str(value)

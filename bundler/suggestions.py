@@ -1,4 +1,4 @@
-"""What somebody who misspelled the name of a package may have meant."""
+"""Suggestions for misspelled package names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 from packaging.utils import canonicalize_name
 
 _NOT_FOUND = re.compile(r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)")
-# What a module is imported as, where its project has another name.
+# Import names that differ from the name of the project.
 _MODULES = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
@@ -38,16 +38,16 @@ _MODULES = {
     "yaml": "pyyaml",
     "zmq": "pyzmq",
 }
-# The packages that scripts of engineers ask for most, one a line.
+# The packages that engineering scripts use most, one per line.
 _KNOWN = "known_packages.txt"
 
 
 def meant(words: str) -> str:
-    """Return a hint for packages that, as uv says in `words`, its indexes do not have; "" where there is none."""
-    known = files("bundler").joinpath(_KNOWN).read_text(encoding="utf-8").split()
+    """Return a hint for packages that uv did not find, according to its message `words`; "" without a suggestion."""
+    projects = files("bundler").joinpath(_KNOWN).read_text(encoding="utf-8").split()
     hints = []
     for name in dict.fromkeys(map(canonicalize_name, _NOT_FOUND.findall(words))):
-        near = [_MODULES[name]] if name in _MODULES else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        near = [_MODULES[name]] if name in _MODULES else difflib.get_close_matches(name, projects, n=1, cutoff=0.75)
         if near and near[0] != name:
             hints.append(f"did you mean {near[0]} instead of {name}?")
     return " ".join(hints)

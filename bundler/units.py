@@ -1,4 +1,4 @@
-"""Amounts as people write them: 512 MB, 1.5 GiB, 90 min."""
+"""Sizes and durations as people write them: 512 MB, 1.5 GiB, 90 min."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> float:
-    """Return the seconds that `value` means: a number of seconds, or a text such as `90 min`. Raises `ValueError`."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(|s|min|h|d)\s*", str(value))
-    if not found:
-        raise ValueError(f"{value!r} is no duration; write it like 90 min or 2 h")
-    return float(found[1]) * _SECONDS[found[2]]
+    """Return the seconds in `value`: a number of seconds, or text such as `90 min`. Raises `ValueError`."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(|s|min|h|d)\s*", str(value))
+    if not match:
+        raise ValueError(f"must be a duration such as 90 min or 2 h (got {value!r})")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def counted(number: int, noun: str) -> str:
-    """Return "1 file", "2 files"."""
+    """Return "1 file" or "2 files"."""
     return f"{number} {noun}{'s'[: number != 1]}"
 
 

@@ -1,1 +1,1 @@
-"""Wheels for machines that have no internet: targets, locks, downloads, simple indexes and the shared store."""
+"""A library about wheels for machines without internet access: targets, locks, downloads, indexes and stores."""

@@ -1,4 +1,4 @@
-"""Running a build backend (PEP 517): foreign code, which is told nothing that it need not know."""
+"""Run build backends (PEP 517), which are foreign code and see as little as possible."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from wheelhouse.unpack import unpack
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-# Wheels are zip files, whose times start in 1980; backends take the time of every file from this.
+# Wheels are zip files, whose times start in 1980; backends use this time for every file.
 _EPOCH = "315532800"
 # Bytes of an unpacked source distribution; the largest ones have a few thousand million.
 _LARGEST_SOURCE = 8 << 30
 
 
 class BackendError(Exception):
-    """A build failed; its message is what was printed, without secrets."""
+    """A failed build; its message is the output of the build, without secrets."""
 
 
 def build_wheel(source: Path, out: Path, python: str, indexes: Mapping[str, str], secrets: set[str]) -> Path:
-    """Build a wheel of `source`, a folder or a source distribution, into the folder `out`; return it.
+    """Build a wheel of `source`, a folder or source distribution, into the folder `out`; return it.
 
-    `python` is an interpreter or a version. What the build requires comes from `indexes` (variables for uv), as wheels,
-    into an environment of its own; the backend learns of neither, has a HOME of its own, and only those variables that
-    builds use. Raises `BackendError`, without `secrets`, and `ArchiveError`.
+    `python` is an interpreter or a version. Build requirements come from `indexes` (environment variables for uv), as
+    wheels, in an isolated environment. The backend sees neither, has its own HOME, and only the environment variables
+    that builds need. Raises `BackendError`, without `secrets`, and `ArchiveError`.
     """
     with tempfile.TemporaryDirectory(prefix="build-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
@@ -52,7 +52,7 @@ def _unpacked(sdist: Path, folder: Path) -> Path:
     unpack(sdist, folder, limit=_LARGEST_SOURCE)
     tops = [path for path in folder.iterdir() if path.is_dir()]
     if len(tops) != 1:
-        raise BackendError(f"{sdist.name} holds {len(tops)} folders, not one")
+        raise BackendError(f"{sdist.name} contains {len(tops)} top-level folders instead of one")
     return tops[0]
 
 
@@ -65,7 +65,7 @@ def _made(folder: Path, python: str) -> Path:
 def _built(
     source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], indexes: Mapping[str, str]
 ) -> Path:
-    from build import ProjectBuilder  # takes a tenth of a second, which most bundles need not wait for
+    from build import ProjectBuilder  # Takes a tenth of a second to import, and is rarely needed.
 
     def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
         process.checked(cmd, cwd=Path(cwd) if cwd else None, env=extra_environ, inherited=environment)
@@ -83,16 +83,16 @@ def _install(interpreter: Path, requirements: Collection[str], indexes: Mapping[
 
 @contextlib.contextmanager
 def _explained(secrets: set[str]) -> Iterator[None]:
-    """Turn what goes wrong with a backend in the block into a `BackendError`."""
+    """Turn errors of a backend in the block into a `BackendError`."""
     import build
 
     try:
         yield
-    except (build.BuildBackendException, build.BuildException, build.FailedProcessError) as fault:
-        inner = getattr(fault, "exception", None)
-        printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(fault)
+    except (build.BuildBackendException, build.BuildException, build.FailedProcessError) as error:
+        inner = getattr(error, "exception", None)
+        printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(error)
         raise BackendError(hidden(printed, secrets)) from None
-    except UvError as fault:
-        raise BackendError(hidden(fault.words, secrets)) from None
-    except BackendError as fault:
-        raise BackendError(hidden(str(fault), secrets)) from None
+    except UvError as error:
+        raise BackendError(hidden(error.words, secrets)) from None
+    except BackendError as error:
+        raise BackendError(hidden(str(error), secrets)) from None

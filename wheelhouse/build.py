@@ -1,4 +1,4 @@
-"""Wheels built here from source distributions, git and folders, each source once, kept with the downloads."""
+"""Build wheels from source distributions, git repositories and folders; results are kept in the download cache."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from wheelhouse.target import Target
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
-# What lies in a source folder and is no source.
+# Contents of a source folder that are not sources.
 _NO_SOURCE = (".git", ".hg", ".venv", "venv", "__pycache__", "build", "dist", "node_modules", ".tox", ".nox")
 _COPIED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
-# Bytes of a source distribution; the largest that are published have a few hundred million.
+# Bytes of a source distribution; the largest published ones have a few hundred million.
 _LARGEST_SOURCE = 1 << 30
 _SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """Builds what has no wheel: the projects in `names`, or `everything`, and always what requirements point at.
+    """Builds packages without a wheel: the projects in `names`, or `everything`, and always direct references.
 
-    `cache` is the folder of downloads, `indexes` are the variables that tell uv where build requirements come from: not
-    options, since their URLs may hold passwords, and everybody sees the options of a process. `credentials` are those
-    of indexes and repositories.
+    `cache` is the download cache. `indexes` are environment variables that tell uv where build requirements come
+    from; not options, since everyone can see those, and URLs may contain passwords. `credentials` are those of
+    indexes and repositories.
     """
 
     cache: Path
@@ -58,15 +58,15 @@ class Builder:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def wants(self, package: Package) -> bool:
-        """Return whether `package`, for which no wheel fits, is to be built."""
+        """Return whether to build `package`, for which no wheel fits."""
         return is_direct(package) or (
             package.sdist is not None and (self.everything or canonicalize_name(package.name) in self.names)
         )
 
     def build(self, package: Package, target: Target, base: Path) -> Wheel:
-        """Return a wheel of `package` that fits `target`; paths in `package` are relative to `base`.
+        """Return a wheel of `package` for `target`; paths in `package` are relative to `base`.
 
-        Raises `BuildError`, also where what comes out does not fit.
+        Raises `BuildError`, also if the result does not fit.
         """
         with tempfile.TemporaryDirectory(prefix="source-") as scratch:
             source, key, origin = self._source(package, base, Path(scratch))
@@ -87,58 +87,58 @@ class Builder:
         )
 
     def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:
-        """Return the wheel of `source` for the Python of `target`, or for all, building it unless that was done."""
+        """Return the wheel of `source` for the Python of `target`, or for all, building it if necessary."""
         minor = str(target.request.series)
-        found = self._kept(key, minor)
-        if found is None:
-            # With this Python first: most wheels turn out to be for all of them, and another may not be here.
+        result = self._kept(key, minor)
+        if result is None:
+            # With this Python first: most wheels serve all Pythons, and others may not be installed.
             wheel = self._run(package, source, scratch / "first", sys.executable)
             own = f"{sys.version_info.major}.{sys.version_info.minor}"
             if not _is_pure(wheel):
                 here = this_platform()
                 if (target.platform.system, target.platform.machine) != (here.system, here.machine):
-                    reason = f"it is built for this machine ({here.name}) only, and {target} is another"
-                    raise BuildError(str(package.name), f"{reason}; bundle on such a machine")
+                    reason = f"it can only be built for this machine ({here.name}), not for {target}"
+                    raise BuildError(str(package.name), f"{reason}; run bundle on such a machine")
                 if own != minor:
                     wheel = self._run(package, source, scratch / "second", minor)
-            # What only some Pythons make pure is not for all of them.
+            # A wheel that is pure Python only for some Pythons does not serve all of them.
             python = "any" if _is_pure(wheel) and wheel.parent.name == "first" else minor
             with files.building(self._folder(key, python), replace=False) as folder:
                 shutil.copyfile(wheel, folder / _tagged(wheel))
-            found = self._kept(key, python)
-        assert found is not None  # noqa: S101 - it was just made
-        return found
+            result = self._kept(key, python)
+        assert result is not None  # noqa: S101 - it was just built
+        return result
 
     def _run(self, package: Package, source: Path, out: Path, python: str) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
         secrets = self.credentials.values()
         try:
             wheel = build_wheel(source, out, python, self.indexes, secrets)
-        except BackendError as fault:
-            where = "" if python == sys.executable else f" for Python {python}, which must be here for that,"
-            raise BuildError(str(package.name), f"its build{where} failed", str(fault)) from fault
-        except ArchiveError as fault:
-            raise BuildError(str(package.name), f"its source {fault.fact}") from fault
+        except BackendError as error:
+            where = "" if python == sys.executable else f" with Python {python} (which must be installed here)"
+            raise BuildError(str(package.name), f"its build{where} failed", str(error)) from error
+        except ArchiveError as error:
+            raise BuildError(str(package.name), f"its source {error.fact}") from error
         try:
             if not stat.S_ISREG(wheel.lstat().st_mode):
-                raise BuildError(str(package.name), f"its build left {wheel.name}, which is no plain file")
+                raise BuildError(str(package.name), f"its build wrote {wheel.name}, which is not a regular file")
             read_metadata(wheel)
-        except (WheelError, FileError, OSError) as fault:
-            raise BuildError(str(package.name), "its build left no wheel that can be read", str(fault)) from fault
+        except (WheelError, FileError, OSError) as error:
+            raise BuildError(str(package.name), "its build wrote no readable wheel", str(error)) from error
         project = parse_filename(wheel.name)[0]
         if project != canonicalize_name(package.name):
-            raise BuildError(str(package.name), f"its source makes a wheel of {project}")
+            raise BuildError(str(package.name), f"its source builds a wheel of {project}")
         return wheel
 
     def _folder(self, key: str, python: str) -> Path:
         return self.cache / "built" / key / python
 
     def _kept(self, key: str, python: str) -> Path | None:
-        """Return what was built before: two builds of one source are hardly ever the same bytes."""
+        """Return an earlier result, since two builds of the same source rarely give the same bytes."""
         return next(self._folder(key, python).glob("*.whl"), None)
 
     def _source(self, package: Package, base: Path, scratch: Path) -> tuple[Path, str, str]:
-        """Return where the source of `package` lies, what identifies it, and what people call it."""
+        """Return the path of the source of `package`, its identity, and its description."""
         if package.directory is not None:
             folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
             source = scratch / "tree"
@@ -151,29 +151,29 @@ class Builder:
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
         sha256 = sdist.hashes.get("sha256")
         if not _SDIST.fullmatch(name) or "/" in name:
-            raise BuildError(str(package.name), f"{name!r} is no source distribution")
-        from wheelhouse.http import fetch  # takes a tenth of a second, which most bundles need not wait for here
+            raise BuildError(str(package.name), f"{name!r} is not a source distribution")
+        from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
 
         url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
         data = fetch(url, self.credentials, limit=_LARGEST_SOURCE)
         digest = hashlib.sha256(data).hexdigest()
         if sha256 is not None and digest != sha256:
-            raise BuildError(str(package.name), f"{name} has sha256 {digest}, the lock says {sha256}")
+            raise BuildError(str(package.name), f"{name} has the digest {digest}, but the lock says {sha256}")
         source = scratch / name
         files.write(source, data)
         return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
 
 
 def _not_copied(folder: str, names: list[str]) -> set[str]:
-    """Return what is no source, and what is neither file nor folder: pipes and devices have no end."""
+    """Return the entries that are not sources, and those that are neither file nor folder, such as pipes."""
     special = {name for name in names if stat.S_IFMT(Path(folder, name).lstat().st_mode) not in _COPIED}
     return special | set(shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info")(folder, names))
 
 
 def _tagged(wheel: Path) -> str:
-    """Return the name of `wheel` with a build tag made of its digest.
+    """Return the name of `wheel` with a build tag from its digest.
 
-    Other bytes then have another name: a folder whose version stays while it changes, and two builds of one source.
+    Other bytes get another name, if a folder changes but keeps its version, or if a source is built twice.
     """
     name, version, *tags = wheel.name.split("-")
     return "-".join([name, version, f"1{files.sha256(wheel)[:12]}", *tags[-3:]])
@@ -184,7 +184,7 @@ def _is_pure(wheel: Path) -> bool:
 
 
 def is_direct(package: Package) -> bool:
-    """Return whether a requirement points at the source of `package` itself."""
+    """Return whether a requirement refers to the source of `package` directly."""
     archive = package.archive
     is_wheel = archive is not None and (archive.url or archive.path or "").partition("?")[0].endswith(".whl")
     return package.vcs is not None or package.directory is not None or (archive is not None and not is_wheel)
@@ -199,9 +199,9 @@ def _tree_digest(folder: Path) -> str:
 
 
 def misfit(wheel: Path, target: Target) -> str | None:
-    """Say why `wheel`, built here, does not fit `target`, None if it does."""
+    """Return why `wheel`, which was built here, does not fit `target`, or None."""
     if not parse_wheel_filename(wheel.name)[-1] & set(target.tags):
-        return f"what was built here ({wheel.name}) does not fit {target}; bundle on such a machine"
+        return f"the wheel built here ({wheel.name}) does not fit {target}; run bundle on such a machine"
     libc = target.platform.libc
     needed = 0
     with zipfile.ZipFile(wheel) as archive:
@@ -210,6 +210,6 @@ def misfit(wheel: Path, target: Target) -> str | None:
                 needed = max([needed, *map(int, _NEEDS_GLIBC.findall(archive.read(name)))])
     if libc and libc[0] == "glibc" and needed > libc[2]:
         return (
-            f"what was built here needs glibc 2.{needed}, and {target} may have 2.{libc[2]}; bundle on an older machine"
+            f"the wheel built here needs glibc 2.{needed}, but {target} has 2.{libc[2]}; run bundle on an older machine"
         )
     return None

@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted: what the site's variables name, else what pip trusts."""
+"""Trusted certificate authorities: those in environment variables, or those that pip trusts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from wheelhouse import files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# uv heeds the first, requests the other two; a site that set one of them means all its tools.
+# uv reads the first variable, requests the other two; a site that sets one of them means all of its tools.
 _VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-# Where Linux distributions keep the system's certificates; an OpenSSL that came with a Python may look elsewhere.
+# Where Linux distributions keep certificates; the OpenSSL of a Python build may look elsewhere.
 _SYSTEM_FILES = (
     *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
     *("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"),
@@ -28,22 +28,26 @@ _SYSTEM_FILES = (
 
 
 def ca_bundle() -> str | None:
-    """Return the path of the file or folder of certificates that the environment names, if it names one."""
+    """Return the file or folder of certificates that the environment variables name, if any."""
     return next((path for name in _VARIABLES if (path := os.environ.get(name))), None)
 
 
 def trust_variables(folder: Path) -> dict[str, str]:
-    """Return the variables with which uv and our downloads trust the same, and no less than pip does.
+    """Return environment variables with which uv and our downloads trust the same certificates as pip.
 
-    pip trusts the system's certificates and those of certifi. On Linux one file in `folder` holds both; elsewhere
-    the system keeps its certificates to itself, and uv asks it.
+    pip trusts those of the system and of certifi. On Linux, a file in `folder` combines both; on other systems uv can
+    read the system's certificates itself.
     """
     if ca_bundle():
         return {}
     if sys.platform in ("win32", "darwin"):
         return {"UV_SYSTEM_CERTS": "1"}
-    found = list(dict.fromkeys(each for path in _system_files() for each in _CERTIFICATE.findall(path.read_bytes())))
-    data = b"\n".join([*found, b""])
+    certificates = list(
+        dict.fromkeys(
+            certificate for path in _system_files() for certificate in _CERTIFICATE.findall(path.read_bytes())
+        )
+    )
+    data = b"\n".join([*certificates, b""])
     path = folder / f"certificates-{hashlib.sha256(data).hexdigest()[:16]}.pem"
     files.write(path, data)
     return {"SSL_CERT_FILE": str(path)}
@@ -51,7 +55,7 @@ def trust_variables(folder: Path) -> dict[str, str]:
 
 def _system_files() -> Iterator[Path]:
     defaults = ssl.get_default_verify_paths()
-    yield from (path for each in filter(None, [defaults.cafile, *_SYSTEM_FILES]) if (path := Path(each)).is_file())
+    yield from (path for name in filter(None, [defaults.cafile, *_SYSTEM_FILES]) if (path := Path(name)).is_file())
     if os.environ.get("SSL_CERT_DIR"):
         for folder in os.environ["SSL_CERT_DIR"].split(os.pathsep):
             yield from (path for path in sorted(Path(folder).glob("*")) if path.is_file())

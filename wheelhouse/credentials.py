@@ -1,4 +1,4 @@
-"""User names and passwords of package indexes, from where uv takes them; they go into requests and nowhere else."""
+"""User names and passwords of indexes, from the same sources as uv's; they are only used in requests."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _WITH_USER = re.compile(r"(git\+)?(https?://[^\s/'\"@]+@[^\s'\",]+)")
-# As pip and uv have them in requirements files.
+# The syntax of pip and uv for environment variables in requirements files.
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-# Seconds; a keyring that asks somebody for a password must not wait for an answer.
+# Seconds; a keyring may wait for a password from the user.
 _PATIENCE = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """User and password by URL, without user, of `indexes` and of git `repositories`."""
+    """User and password by URL (without user), of `indexes` and of git `repositories`."""
 
     indexes: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     repositories: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
@@ -34,7 +34,7 @@ class Credentials:
         return {password for _, password in (*self.indexes.values(), *self.repositories.values()) if password}
 
     def near(self, url: str) -> tuple[str, str] | None:
-        """Return those for a file at `url`: of the index on the same host that shares most of its path."""
+        """Return the credentials for a file at `url`: those of the index on its host with the longest common path."""
         server = urlsplit(url)[:2]
         here = [index for index in self.indexes if urlsplit(index)[:2] == server]
         return self.indexes[max(here, key=lambda index: _shared(index, url))] if here else None
@@ -49,27 +49,26 @@ def split_user(url: str) -> tuple[str, str, str]:
     """Return `url` without user and password, and these."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # it is none, as whoever uses it will say
+    except ValueError:  # Malformed, which its user will report.
         return url, "", ""
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return bare, unquote(parts.username or ""), unquote(parts.password or "")
 
 
 def find_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] = ()) -> Credentials:
-    """Return the credentials of all indexes and repositories that are named somewhere.
+    """Return the credentials of all indexes and repositories.
 
-    That is in uv's environment variables, in `tables` such as a script's `[tool.uv]`, of which the first counts most,
-    and in `texts`, whatever URLs they hold. They stand in the URLs or, for an index with a name, in
-    UV_INDEX_<NAME>_USERNAME and _PASSWORD; where only the user is known and uv is set to ask the keyring, the keyring
-    has the password.
+    They are in uv's environment variables, in `tables` such as a script's `[tool.uv]`, of which the first has
+    precedence, and in `texts` with URLs. They are part of the URL or, for a named index, in UV_INDEX_<NAME>_USERNAME
+    and _PASSWORD. If only the user is known and uv is configured to use the keyring, the password comes from there.
     """
     tables = list(tables)
     providers = (os.environ.get("UV_KEYRING_PROVIDER"), *(table.get("keyring-provider") for table in tables))
     asks_keyring = next(filter(None, providers), None) == "subprocess"
     expanded = [_VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), text) for text in texts]
-    in_texts = [found for text in expanded for found in _WITH_USER.findall(text)]
+    in_texts = [match for text in expanded for match in _WITH_USER.findall(text)]
     repositories = [url.partition("#")[0] for git, url in in_texts if git]
-    repositories += [str(each["git"]) for table in tables for each in _sources(table) if each.get("git")]
+    repositories += [str(source["git"]) for table in tables for source in _sources(table) if source.get("git")]
     named = [*_of_environment(), *(pair for table in tables for pair in _of_table(table))]
     named += [("", url) for git, url in in_texts if not git]
     indexes: dict[str, tuple[str, str]] = {}
@@ -89,13 +88,13 @@ def find_credentials(tables: Iterable[Mapping[str, Any]], texts: Iterable[str] =
 
 
 def environment_indexes() -> list[str]:
-    """Return the URLs of the indexes that uv's environment variables name."""
+    """Return the URLs of indexes in uv's environment variables."""
     return [url for _, url in _of_environment(_VARIABLES[:-1])]
 
 
 def _of_environment(variables: Iterable[str] = _VARIABLES) -> Iterator[tuple[str, str]]:
     for variable in variables:
-        # None is a run of white space.
+        # They are separated by white space.
         for word in os.environ.get(variable, "").split("," if variable == "UV_FIND_LINKS" else None):
             named = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", word)
             yield (named[1], named[2]) if named else ("", word)
@@ -116,14 +115,14 @@ def _sources(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _of_repository(url: str) -> tuple[str, tuple[str, str]]:
     bare, user, password = split_user(url)
-    return re.sub(r"(?<!/)@.*", "", bare), (user, password)  # a branch or a commit
+    return re.sub(r"(?<!/)@.*", "", bare), (user, password)  # Without branch or commit.
 
 
 def _of_keyring(url: str, user: str) -> str:
-    """Return what the program `keyring` has for the URL, else for the host, as uv asks it; "" where it has nothing."""
+    """Return the keyring's password for the URL or else the host, like uv; "" if it has none."""
     for service in (url.partition("?")[0], urlsplit(url).netloc):
         if service.startswith("-") or user.startswith("-") or "\0" in service + user:
-            continue  # an option, and no name
+            continue  # It would be an option.
         try:
             code, out, _ = process.run(["keyring", "get", service, user], timeout=_PATIENCE)
         except OSError:

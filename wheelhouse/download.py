@@ -1,4 +1,4 @@
-"""Parallel downloads into a cache of files by digest, each hashed while it streams."""
+"""Download files in parallel to a cache by digest, hashing them while they arrive."""
 
 from __future__ import annotations
 
@@ -21,42 +21,39 @@ if TYPE_CHECKING:
 
     from wheelhouse.credentials import Credentials
 
-# More connections than this gain nothing on a fast path and annoy small indexes.
+# More connections gain nothing on a fast network and annoy small indexes.
 THREADS = 8
 _TICK = 0.1
-# Seconds before a broken download is taken up again, doubled each time.
+# Seconds before an interrupted download is resumed, doubled each time.
 _PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 
 
 class Remote(Protocol):
-    """A file elsewhere: `size` in bytes where it is known, `sha256` in hex."""
+    """A file to download: `size` in bytes if known, `sha256` in hex."""
 
     @property
     def filename(self) -> str:
-        """The name that people know it by."""
+        """Its file name."""
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its URL."""
 
     @property
     def sha256(self) -> str:
-        """The digest that it must have."""
+        """The required digest."""
 
     @property
     def size(self) -> int | None:
-        """How long it must be."""
+        """The required size."""
 
 
 class Downloads:
-    """Files on their way into `cache`: `absent` of them it does not hold yet, `total` counts the bytes of all.
+    """Files to download to `cache`: `absent` is the number of those that it lacks, `total` the bytes of all files.
 
-    `absent_bytes` are those that have to be brought, as far as their size is known.
-
-    `fetched` are those that were brought.
-
-    `credentials` are those of indexes. A wheel that does not come from where the lock says is looked for, by
-    its digest, in the indexes that `elsewhere` gives for its project.
+    `absent_bytes` are the bytes to download, as far as sizes are known, and `fetched` the files that were downloaded.
+    `credentials` are those of indexes. A wheel that its URL does not deliver is searched for, by digest, on the indexes
+    that `elsewhere` returns for its project.
     """
 
     def __init__(
@@ -79,16 +76,16 @@ class Downloads:
         self._client = Client(THREADS, credentials)
 
     def path(self, remote: Remote) -> Path:
-        """Return where `remote` lies in the cache once it has arrived."""
+        """Return the path of `remote` in the cache."""
         return self.cache / "files" / remote.sha256[:2] / remote.sha256
 
     def run(self) -> Iterator[int]:
-        """Bring every file into the cache, whole and verified; yield the bytes received so far, some times a second.
+        """Download and verify every file; yield the bytes received so far, several times per second.
 
-        What the cache holds already is hashed again, since bundles are links to it that somebody may have written to.
-        After the first fault no new download starts. Raises `DownloadError` with every fault.
+        Files in the cache are verified again, since bundles are links to them that somebody may have written to.
+        After the first failure no new download starts. Raises `DownloadError` with all failures.
         """
-        # The largest first: a big one that starts last would leave the other threads idle.
+        # The largest first, or the other threads would be idle at the end.
         order = sorted(self.remotes, key=lambda remote: -(remote.size or 0))
         files.clear_abandoned(self.cache / "partial")
         pool = ThreadPoolExecutor(THREADS)
@@ -102,11 +99,11 @@ class Downloads:
                     self._stop.set()
                     pool.shutdown(cancel_futures=True)
                     break
-            faults = [(futures[future], future.exception()) for future in futures if not future.cancelled()]
-            for _, fault in faults:
-                if fault is not None and not isinstance(fault, FetchError):
-                    raise fault
-            named = [(remote, str(fault)) for remote, fault in faults if fault is not None and str(fault)]
+            errors = [(futures[future], future.exception()) for future in futures if not future.cancelled()]
+            for _, error in errors:
+                if error is not None and not isinstance(error, FetchError):
+                    raise error
+            named = [(remote, str(error)) for remote, error in errors if error is not None and str(error)]
             if named:
                 raise DownloadError((remote.filename, remote.url, reason) for remote, reason in named)
         finally:
@@ -131,7 +128,7 @@ class Downloads:
             partial.unlink(missing_ok=True)
 
     def _arrive(self, remote: Remote, partial: Path) -> None:
-        """Bring the file into `partial` from the first place that has it; raise `FetchError`."""
+        """Download the file to `partial` from the first location that has it. Raises `FetchError`."""
         try:
             self._try(remote, remote.url, partial)
         except FetchError as first:
@@ -145,27 +142,27 @@ class Downloads:
             raise first from None
 
     def _try(self, remote: Remote, url: str, partial: Path) -> None:
-        """Bring the file from `url` into `partial`, taking it up again where it broke off."""
+        """Download the file from `url` to `partial`, resuming it if it is interrupted."""
         arriving = _Arriving()
         for attempt in range(self._client.retries + 1):
             try:
                 return self._stream(remote, url, partial, arriving)
-            except FetchError as fault:
-                if not fault.again or attempt == self._client.retries or self._stop.is_set():
+            except FetchError as error:
+                if not error.again or attempt == self._client.retries or self._stop.is_set():
                     raise
-            # Many that broke off at once should not come back at once.
+            # Many interrupted downloads should not resume at the same time.
             self._stop.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
         return None
 
     def _stream(self, remote: Remote, url: str, partial: Path, arriving: _Arriving) -> None:
-        """Bring the file, or what is left of it, into `partial`, and take note of what arrived."""
+        """Download the file, or the rest of it, to `partial`, and record the progress."""
         resume = arriving.resume
         with contextlib.closing(self._client.chunks(url, resume)) as chunks, files.explained(partial):
             partial.touch()
             with partial.open("r+b") as out:
                 for number, chunk in enumerate(chunks):
                     if self._stop.is_set():
-                        raise FetchError("")  # another one failed; this one has nothing to say
+                        raise FetchError("")  # Another download failed, so this one ends.
                     if number == 0 and resume.start == 0:
                         arriving.digest = hashlib.sha256()
                     out.seek(resume.start)
@@ -174,16 +171,16 @@ class Downloads:
                     resume.start += len(chunk)
                     self._received[remote.sha256] = resume.start
                     if remote.size is not None and resume.start > remote.size:
-                        raise FetchError(f"is longer than the {remote.size} bytes that the lock says")
+                        raise FetchError(f"is longer than the {remote.size} bytes in the lock")
                 out.truncate(resume.start)
         if remote.size is not None and resume.start < remote.size:
             raise FetchError(f"ended after {resume.start} of {remote.size} bytes", again=True)
         if arriving.digest.hexdigest() != remote.sha256:
-            raise FetchError(f"has sha256 {arriving.digest.hexdigest()}, the lock says {remote.sha256}")
+            raise FetchError(f"has the digest {arriving.digest.hexdigest()}, but the lock says {remote.sha256}")
 
 
 class _Arriving:
-    """What arrived of a file so far: how far, and the digest of that."""
+    """The received part of a file: its size and digest."""
 
     def __init__(self) -> None:
         self.resume = Resume()

@@ -1,7 +1,7 @@
-"""Installs wheels into a Python that runs from wherever it is unpacked, for any platform.
+"""Install wheels into a relocatable Python, for any platform.
 
-pypa/installer puts every file where the binary distribution format says, and writes RECORD. Commands differ from its
-own in one way: they start the Python of their own tree, wherever that is.
+pypa/installer places files as the binary distribution format specifies, and writes RECORD. Commands differ from its
+own in one respect: they start the Python in their own tree, wherever that is.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from wheelhouse.target import Platform
 
 _SCRIPTS = Scheme("scripts")
-# Starts the Python beside it on the file that has a dot before its name and .py behind. One file would not do: what
-# the shell reads would come before the docstring and the `__future__` imports of a script.
+# Starts the Python next to it with the file `.NAME.py`. One file is not enough: the shell's part would precede the
+# docstring and `__future__` imports of a script.
 _STARTER = """#!/bin/sh
 here=$(dirname "$(realpath "$0")")
 exec "$here/python3" "$here/.{name}.py" "$@"
 """
-# The launchers of distlib, which installer carries, put their own folder for this word.
+# The launchers of distlib in installer replace this placeholder by their own folder.
 _WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"
 _LAUNCHERS: dict[str, LauncherKind] = {"AMD64": "win-amd64", "ARM64": "win-arm64", "x86": "win-ia32"}
 _INTERPRETER = re.compile(r"(bin/|Scripts/|)\.?pythonw?[\d.]*t?(\.exe|\.py)?", re.IGNORECASE)
@@ -73,17 +73,17 @@ def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Plat
         )
         try:
             with files.explained(wheel), WheelFile.open(wheel) as source, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # installer warns of compiled files, which it leaves out
+                warnings.simplefilter("ignore")  # installer warns about compiled files, which it skips.
                 install_wheel(source, destination, {"INSTALLER": b"hps-bundler\n"})
-        except _DEFECTS as fault:
-            raise WheelError(wheel, f"cannot be installed ({fault or type(fault).__name__})") from fault
+        except _DEFECTS as error:
+            raise WheelError(wheel, f"cannot be installed ({error or type(error).__name__})") from error
 
 
 @dataclass
 class _Relocatable(SchemeDictionaryDestination):
-    """Writes below a prefix that will be moved, so no file may name that prefix."""
+    """A destination below a prefix that will be moved, so that no file may contain the prefix."""
 
-    # Files on top of the one that installer expects of a command.
+    # Files in addition to the one that installer expects for a command.
     started: list[tuple[Scheme, RecordEntry]] = field(default_factory=list)
 
     def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
@@ -96,7 +96,7 @@ class _Relocatable(SchemeDictionaryDestination):
     def write_file(
         self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
     ) -> RecordEntry:
-        """Write a file of the wheel; a script that asks for Python gets the one in its tree."""
+        """Write a file of the wheel; a Python script gets the interpreter of its tree."""
         path = os.fspath(path)
         if scheme == _SCRIPTS and self.script_kind == "posix":
             data = stream.read()
@@ -106,12 +106,12 @@ class _Relocatable(SchemeDictionaryDestination):
         return super().write_file(scheme, path, stream, is_executable)
 
     def write_to_fs(self, scheme: Scheme, path: str, stream: BinaryIO, is_executable: bool) -> RecordEntry:
-        """Write below the folder of `scheme`; raise `ValueError` for what would take the place of the interpreter."""
+        """Write below the folder of `scheme`. Raises `ValueError` for a file that would replace the interpreter."""
         place = self._path_with_destdir(scheme, path)
         if _INTERPRETER.fullmatch(place.relative_to(os.path.abspath(self.scheme_dict["data"])).as_posix()):  # noqa: PTH100 - as installer
-            raise ValueError(f"{path} would take the place of the interpreter")
+            raise ValueError(f"{path} would replace the interpreter")
         if place.is_symlink() or place.is_file():
-            place.unlink()  # a link would be followed
+            place.unlink()  # Writing would follow a link.
         return super().write_to_fs(scheme, path, stream, is_executable)
 
     def finalize_installation(
@@ -135,7 +135,7 @@ class _Relocatable(SchemeDictionaryDestination):
 
 
 def _undated(launcher: bytes) -> bytes:
-    """Return a Windows launcher with the zip file at its end written anew, without the time of today."""
+    """Return a Windows launcher whose appended zip file has no timestamp."""
     with zipfile.ZipFile(io.BytesIO(launcher)) as archive:
         (info,) = archive.infolist()
         source, start = archive.read(info), info.header_offset

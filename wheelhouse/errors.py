@@ -1,4 +1,4 @@
-"""Failures that wheelhouse explains: those that somebody catches, or that carry data, have a class of their own."""
+"""Expected failures of wheelhouse. Only those that are caught by type or carry data have a class."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
-# Bounded, and begun only where a word begins: else long words take quadratic time.
+# Bounded, and only at the start of a word; otherwise long words would take quadratic time.
 _URL = re.compile(r"(?<![a-z+])[a-z+]{1,20}://[^\s'\"<>]+", re.IGNORECASE)
-# Lines of another program that are shown: of more, the first and the last.
+# Lines of another program's output to show; of a longer output, the first and last ones.
 _FIRST, _LAST, _LONGEST = 20, 40, 2000
 
 
 def redacted(text: str) -> str:
-    """Return `text` with user, password and query of every URL in it removed: each may be a secret."""
-    # The first wherever a URL may end: a password may hold quotes.
+    """Return `text` without the user, password and query of every URL in it, which may be secrets."""
+    # User and password first, since a password may contain quotes.
     return _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
 
 
 def quoted(words: str) -> list[str]:
-    """Return the lines of what another program said, cut down and without secrets, as facts of an error."""
+    """Return the output of another program as facts of an error: shortened, and without secrets."""
     lines = words.strip().splitlines()
-    left = len(lines) - _FIRST - _LAST
-    if left > 0:
-        lines = [*lines[:_FIRST], f"... ({left} lines left out)", *lines[-_LAST:]]
+    omitted = len(lines) - _FIRST - _LAST
+    if omitted > 0:
+        lines = [*lines[:_FIRST], f"... ({omitted} lines left out)", *lines[-_LAST:]]
     return [redacted(line[:_LONGEST]).removeprefix("error: ").rstrip() for line in lines]
 
 
 class WheelhouseError(Exception):
-    """A failure that is explained: `message` says in one line what is wrong, and `hint` what to do about it.
+    """An expected failure: `message` says in one sentence what is wrong, and `hint` what to do.
 
-    `facts` are lines below the message, such as all files that it is about.
+    `facts` are lines below the message, such as the affected files.
     """
 
     def __init__(self, message: str, *, facts: Iterable[str] = (), hint: str = "") -> None:
@@ -52,38 +52,36 @@ class WheelhouseError(Exception):
 
 
 class FileError(WheelhouseError):
-    """The disk refused: not writable, gone, in the way."""
+    """A failed access to a file or folder."""
 
-    def __init__(self, path: Path, fault: OSError) -> None:
-        super().__init__(f"{path}: {fault.strerror or fault}")
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path}: {error.strerror or error}")
         self.path = path
-        self.fault = fault
+        self.error = error
 
 
 def disk_full(path: Path, needed: int | None = None) -> WheelhouseError:
-    """Return the failure of a disk without room for what goes below `path`: `needed` bytes, where that is known."""
+    """Return the error for a full disk at `path`, with the `needed` bytes if known."""
     mount = path.absolute()
     while mount != mount.parent and not (mount.exists() and mount.is_mount()):
         mount = mount.parent
     free = shutil.disk_usage(mount).free
-    wanted = "" if needed is None else f"{needed / 1e6:.1f} MB are needed and "
+    need = "" if needed is None else f"{needed / 1e6:.1f} MB needed, "
     return WheelhouseError(
-        f"{path}: no space left on the disk at {mount}: {wanted}{free / 1e6:.1f} MB are free",
-        hint="free some space there, or choose another place (--output, BUNDLER_CACHE_DIR, TMPDIR)",
+        f"{path}: no space left on the disk at {mount} ({need}{free / 1e6:.1f} MB free)",
+        hint="free some space there, or use another disk",
     )
 
 
 class PythonRequestError(WheelhouseError):
-    """A text that names no Python that a target can have."""
+    """An invalid Python version for a target."""
 
     def __init__(self, version: str, reason: str) -> None:
-        super().__init__(
-            f"{version}: {reason}", hint="give a Python as uv names it, such as 3.12, 3.12.4, 3.13t or pypy3.10"
-        )
+        super().__init__(f"{version} {reason}", hint="use a Python version such as 3.12, 3.12.4, 3.13t or pypy3.10")
 
 
 class UvError(WheelhouseError):
-    """uv, or another program that resolves, refused; `words` are its own."""
+    """A failure of uv or of another resolver; `words` are its output."""
 
     def __init__(self, message: str, words: str, hint: str = "") -> None:
         super().__init__(message, facts=quoted(words), hint=hint)
@@ -91,7 +89,7 @@ class UvError(WheelhouseError):
 
 
 class BuildError(WheelhouseError):
-    """No wheel could be built of the package `name`."""
+    """A failure to build a wheel of the package `name`."""
 
     def __init__(self, name: str, reason: str, words: str = "") -> None:
         super().__init__(f"{name}: {reason}", facts=quoted(words))
@@ -100,30 +98,27 @@ class BuildError(WheelhouseError):
 
 
 class LockError(WheelhouseError):
-    """A lock that is out of date, or that holds something that cannot be carried."""
+    """A lock file that is out of date, or that contains something that cannot be bundled."""
 
 
 def not_as_locked(subject: str, reasons: Iterable[str]) -> LockError:
-    """Return the failure of what `subject` locks, all `reasons` at once."""
-    return LockError(f"{subject}: cannot be bundled as locked:", facts=sorted(reasons))
+    """Return the error for the locked packages of `subject`, with all `reasons`."""
+    return LockError(f"{subject}: the locked packages cannot be bundled", facts=sorted(reasons))
 
 
-def python_refused(
-    subject: str, requires_python: str, pythons: Iterable[str], allowed: str | None = None
-) -> WheelhouseError:
-    """Return the failure of targets whose `pythons` a script does not allow; `allowed` is one that it does."""
-    hint = f"use --python {allowed}" if allowed else "use another --python"
+def python_refused(subject: str, requires_python: str, pythons: Iterable[str]) -> WheelhouseError:
+    """Return the error for `pythons` that a script does not allow."""
     return WheelhouseError(
-        f"{subject}: requires-python is {requires_python}, which leaves out Python {', '.join(sorted(pythons))}",
-        hint=f"{hint}, or widen requires-python",
+        f"{subject}: requires-python {requires_python} excludes Python {', '.join(sorted(pythons))}",
+        hint="use another Python, or change requires-python",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """A package of which no wheel fits a target, and what is published of it.
+    """A package without a wheel for a target, and what is published instead.
 
-    `glibc` is the minor version of glibc 2 with which one would fit, `pythons` are the CPythons for which one fits.
+    `glibc` is the minor version of glibc 2 with which a wheel would fit, `pythons` are CPythons with a wheel.
     """
 
     project: str
@@ -136,9 +131,9 @@ class Misfit:
 
 
 class NoWheelsError(WheelhouseError):
-    """Packages of which no wheel fits a target; `can_build` says whether what is compiled here would.
+    """Packages without a wheel for a target; `can_build` says whether a wheel that is compiled here would fit.
 
-    `versions` are those of all that the target needs, by project; `words` are what a resolver says of it.
+    `versions` are those of all packages of the target by project; `words` are the output of a resolver.
     """
 
     def __init__(
@@ -151,62 +146,49 @@ class NoWheelsError(WheelhouseError):
         can_build: bool = False,
     ) -> None:
         count = "1 package" if len(misfits) == 1 else f"{len(misfits)} packages"
-        super().__init__(f"{subject}: no wheel of {count} fits {target}:")
+        super().__init__(
+            f"{subject}: no wheel of {count} fits {target}",
+            hint="constrain the versions to those that have wheels, or build from source",
+        )
         self.misfits = sorted(misfits, key=lambda misfit: (misfit.project, misfit.version))
         self.versions = versions
         self.words = ""
         self.can_build = can_build
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """Return the message, with one line for each package, and the output of the resolver."""
         names = [f"{misfit.project} {misfit.version}" for misfit in self.misfits]
         width = max(map(len, names))
-        lines = [f"{name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)]
-        lines += quoted(self.words)
-        return "\n".join(
-            [self.message, *(f"  {line}".rstrip() for line in lines), *(f"hint: {hint}" for hint in self.hints())]
-        )
+        facts = [f"{name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)]
+        return [self.message, *(f"  {fact}".rstrip() for fact in [*facts, *quoted(self.words)])]
 
-    def hints(self) -> list[str]:
-        """Return what would help, the easiest first."""
-        hints = []
-        others = [misfit for misfit in self.misfits if misfit.pythons]
-        pythons = frozenset.intersection(*(misfit.pythons for misfit in others)) if others else frozenset()
-        if pythons and len(others) == len(self.misfits):
-            hints.append(f"use --python {max(pythons, key=lambda minor: int(minor[2:]))}, for which there are wheels")
-        glibcs = [misfit.glibc for misfit in self.misfits if misfit.glibc]
-        if glibcs and len(glibcs) == len(self.misfits):
-            hints.append(f"use a --platform with glibc 2.{max(glibcs)} or newer, if the nodes have that")
-        options = " ".join(f"--build {misfit.project}" for misfit in self.misfits if misfit.has_source)
-        if options and self.can_build:
-            hints.append(f"build from source: {options}")
-        elif options and not any(misfit.has_wheels for misfit in self.misfits):
-            hints.append(f"if these are pure Python, build them here ({options}); else bundle on such a machine")
-        return hints or ["constrain the versions in the script to those that have wheels"]
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), f"hint: {self.hint}"])
 
 
 class DownloadError(WheelhouseError):
-    """Files that did not arrive whole: (file name, URL, reason) of each."""
+    """Failed downloads: `errors` are (file name, URL, reason) of each."""
 
-    def __init__(self, faults: Iterable[tuple[str, str, str]]) -> None:
-        self.faults = sorted(faults)
+    def __init__(self, errors: Iterable[tuple[str, str, str]]) -> None:
+        self.errors = sorted(errors)
         super().__init__(
-            "not downloaded:",
-            facts=[f"{name}: {redacted(reason)} ({redacted(url)})" for name, url, reason in self.faults],
-            hint="run the same command again; files that arrived are kept",
+            f"{len(self.errors)} {'file' if len(self.errors) == 1 else 'files'} could not be downloaded",
+            facts=[f"{name}: {redacted(reason)} ({redacted(url)})" for name, url, reason in self.errors],
+            hint="run the command again; completed files are kept",
         )
 
 
 class WheelError(WheelhouseError):
-    """A file that is no wheel inside, whatever its name says."""
+    """A file that is not a valid wheel."""
 
     def __init__(self, path: Path, fact: str) -> None:
-        super().__init__(f"{path}: {fact}", hint="find out where it comes from; the index must not carry it")
+        super().__init__(f"{path}: {fact}", hint="find out where it comes from, and remove it from the index")
         self.path = path
         self.fact = fact
 
 
 class ArchiveError(WheelhouseError):
-    """An archive that cannot be unpacked, or must not be."""
+    """An invalid or unsafe archive."""
 
     def __init__(self, path: Path, fact: str, hint: str = "find out where it comes from") -> None:
         super().__init__(f"{path}: {fact}", hint=hint)
@@ -215,11 +197,11 @@ class ArchiveError(WheelhouseError):
 
 
 class MirrorError(WheelhouseError):
-    """A Python mirror that is not as uv's are, or that lacks what a target needs."""
+    """A Python mirror that is invalid, or has no suitable Python."""
 
-    def __init__(self, place: str, fact: str, hint: str = "fix the mirror, or choose another --python-mirror") -> None:
+    def __init__(self, place: str, fact: str, hint: str = "fix the mirror, or use another one") -> None:
         super().__init__(f"{redacted(place)}: {fact}", hint=hint)
 
 
 class StoreError(WheelhouseError):
-    """A folder that is no store of ours, or a store that holds other bytes under the same name."""
+    """A folder that is not a store, or a store with a different file of the same name."""

@@ -1,4 +1,4 @@
-"""The one door to the disk: what is written appears whole or not at all."""
+"""The only access to the disk: files and folders appear completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-# Archives cross a fast share and are unpacked once: time counts more than the last percent of size.
+# Archives are read from a fast share and unpacked once, so time matters more than the last percent of size.
 _QUICK = 1
 _PARTIAL = ".partial"
 _OLD = ".old"
-# What `beside` and `building` call things, whatever they are for.
+# The pattern of the names that `beside` and `building` use.
 _LEFT = rf"\..+\.[0-9a-f]{{12}}({_PARTIAL}|{_OLD})"
-# Bytes of a script, a lock, a table and the like; more is a mistake, such as a device.
+# Bytes of a script, lock or table; anything larger is a mistake, such as a device.
 LARGEST_INPUT = 64 << 20
 _ABANDONED_AFTER = 24 * 3600.0
-# Leaves room in the 255 bytes of a file name for what goes around it.
+# Leaves room in the 255 bytes of a file name for prefix and suffix.
 _STEM_BYTES = 100
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `FileError` that names `path`, or the one of a full disk."""
+    """Turn an `OSError` in the block into a `FileError` about its path or `path`, or into that of a full disk."""
     try:
         yield
-    except OSError as fault:
-        if fault.errno in DISK_FULL:
-            raise disk_full(path) from fault
-        raise FileError(Path(fault.filename) if isinstance(fault.filename, str) else path, fault) from fault
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(path) from error
+        raise FileError(Path(error.filename) if isinstance(error.filename, str) else path, error) from error
 
 
 def safe_path(text: str) -> bool:
@@ -64,7 +64,7 @@ def safe_path(text: str) -> bool:
 
 
 def read_input(path: Path) -> bytes:
-    """Return the bytes of a file or a pipe that a person named; raise `OSError`, also for more than `LARGEST_INPUT`."""
+    """Return the bytes of a file or pipe that a user named. Raises `OSError`, also above `LARGEST_INPUT` bytes."""
     with path.open("rb") as source:
         data = source.read(LARGEST_INPUT + 1)
     if len(data) > LARGEST_INPUT:
@@ -73,25 +73,25 @@ def read_input(path: Path) -> bytes:
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Open the regular file at `path` itself for reading; raise `OSError` for a link, a pipe, a device and the like.
+    """Open the regular file `path` for reading. Raises `OSError` for a link, pipe, device or the like.
 
-    Nothing is waited for: opening a pipe that nobody writes to would never end.
+    Does not wait, as opening a pipe without a writer would.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
-    except OSError as fault:
-        if fault.errno == errno.ELOOP:
-            raise OSError(errno.EINVAL, "is no plain file", str(path)) from fault
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, "is not a regular file", str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no plain file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def read_plain(path: Path, limit: int) -> bytes:
-    """Return the bytes of the regular file at `path`; raise `FileError`, also where it has more than `limit` bytes."""
+    """Return the bytes of the regular file `path`. Raises `FileError`, also above `limit` bytes."""
     with explained(path), open_plain(path) as source:
         data = bytearray()
         while len(data) <= limit and (chunk := source.read(limit + 1 - len(data))):
@@ -102,21 +102,21 @@ def read_plain(path: Path, limit: int) -> bytes:
 
 
 def plain_sha256(path: Path, size: int) -> str:
-    """Return the SHA-256 in hex of the first `size` bytes of the regular file at `path`, "" if it has more or fewer.
+    """Return the SHA-256 of the regular file `path` in hex, or "" if it does not have exactly `size` bytes.
 
     Raises `FileError`.
     """
     digest = hashlib.sha256()
-    left = size
+    remaining = size
     with explained(path), open_plain(path) as source:
-        while left >= 0 and (chunk := source.read(min(CHUNK, left + 1))):
+        while remaining >= 0 and (chunk := source.read(min(CHUNK, remaining + 1))):
             digest.update(chunk)
-            left -= len(chunk)
-    return digest.hexdigest() if left == 0 else ""
+            remaining -= len(chunk)
+    return digest.hexdigest() if remaining == 0 else ""
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex, reading `CHUNK` bytes at a time."""
+    """Return the SHA-256 of a file in hex."""
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
@@ -127,7 +127,7 @@ def sha256(path: Path) -> str:
 
 
 def beside(path: Path) -> Path:
-    """Return a fresh hidden name in the folder of `path`, for building what is then renamed to it."""
+    """Return a new hidden name next to `path`, to create something that is then renamed to `path`."""
     return path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_PARTIAL}")
 
 
@@ -136,7 +136,7 @@ def _prefix(path: Path) -> str:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old bytes or all of the new ones. Same bytes: no write."""
+    """Write `data` to `path` atomically. Does not write if the file already has these bytes."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
@@ -151,7 +151,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def claim(path: Path, data: bytes) -> bool:
-    """Write `data` to `path` unless that exists; return whether this call made it, which only one of two does."""
+    """Write `data` to `path` unless it exists; return whether this call created it, which only one caller can do."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = beside(path)
@@ -166,19 +166,19 @@ def claim(path: Path, data: bytes) -> bool:
 
 
 def _link_new(source: Path, path: Path) -> None:
-    """Give `source` the second name `path`; raise `FileExistsError` where that is taken."""
+    """Create the hard link `path` to `source`. Raises `FileExistsError` if `path` exists."""
     try:
         os.link(source, path)
     except FileExistsError:
         raise
     except OSError:
-        # A file system without hard links: an exclusive create is the next best, whole but for a crash in between.
+        # Without hard links, an exclusive create comes closest; it is incomplete only after a crash.
         with path.open("xb") as out:
             out.write(source.read_bytes())
 
 
 def link(source: Path, path: Path) -> None:
-    """Give `source` the second name `path`, or copy it where the file system has no links between the two."""
+    """Create the hard link `path` to `source`, or a copy if the file system does not support that."""
     with explained(path):
         try:
             os.link(source, path)
@@ -195,9 +195,9 @@ def copy(source: Path, path: Path) -> None:
 
 
 def copy_hashed(source: Path, path: Path) -> str:
-    """Copy a file and return the SHA-256 of the bytes that were written, in hex: read once, hashed on the way."""
+    """Copy a file and return the SHA-256 of the written bytes, in hex; the file is read once."""
     digest = hashlib.sha256()
-    # Buffered writing, because an unbuffered one may write less than it was given and say so only in its result.
+    # Buffered, because an unbuffered write may write fewer bytes than it was given.
     with explained(path), source.open("rb", buffering=0) as read, path.open("xb") as out:
         while chunk := read.read(CHUNK):
             digest.update(chunk)
@@ -207,11 +207,11 @@ def copy_hashed(source: Path, path: Path) -> str:
 
 @contextlib.contextmanager
 def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; when the block ends well it becomes `path`, else it vanishes.
+    """Yield an empty folder that is renamed to `path` if the block succeeds, and deleted otherwise.
 
-    A folder that was at `path` stays until the new one is whole. With `replace` the new one then takes its place,
-    without it the old one stays and the new one vanishes. Of several runs at once one wins, and none fails. What a
-    killed run left behind is repaired or, after a day, removed.
+    An existing folder `path` is kept until then. With `replace` it is replaced; otherwise it is kept and the new one
+    is deleted. Of several concurrent runs one wins, and none fails. Leftovers of killed runs are repaired, or deleted
+    after a day.
     """
     path = path.absolute()
     with explained(path):
@@ -224,7 +224,7 @@ def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
         with explained(path):
             while not _renamed(partial, path) and replace and not _exchanged(partial, path):
                 old = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_OLD}")
-                with contextlib.suppress(FileNotFoundError):  # another run has just moved it
+                with contextlib.suppress(FileNotFoundError):  # A concurrent run has just moved it.
                     path.rename(old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -232,9 +232,9 @@ def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 def _exchanged(folder: Path, path: Path) -> bool:
-    """Let two folders change names at once, so that neither name is ever free; return whether the system could.
+    """Exchange two folders atomically, so that neither name is ever unused; return whether the system supports it.
 
-    What was at `path` is then at `folder`, and goes with it. Linux can (renameat2, 3.15) on most file systems.
+    The old contents of `path` are then at `folder`. Linux 3.15 supports this (renameat2) on most file systems.
     """
     if sys.platform != "linux":
         return False
@@ -244,38 +244,38 @@ def _exchanged(folder: Path, path: Path) -> bool:
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
         return bool(libc.renameat2(here, os.fsencode(folder), here, os.fsencode(path), exchange) == 0)
-    except AttributeError:  # a C library without it
+    except AttributeError:  # The C library does not have it.
         return False
 
 
 def _renamed(folder: Path, path: Path) -> bool:
-    """Rename `folder` to `path` unless something is there already; return whether it was renamed."""
+    """Rename `folder` to `path` unless `path` exists; return whether it was renamed."""
     try:
         folder.rename(path)
-    except OSError as fault:
-        # Windows says that access is denied where the name is taken.
-        if fault.errno in (errno.ENOTEMPTY, errno.EEXIST) or (fault.errno == errno.EACCES and path.exists()):
+    except OSError as error:
+        # Windows reports that access is denied if the name exists.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) or (error.errno == errno.EACCES and path.exists()):
             return False
         raise
     return True
 
 
 def _tidy(path: Path) -> None:
-    """Repair what runs for `path` left beside it: one killed between its two renames, or long abandoned."""
+    """Repair what killed runs for `path` left next to it, and delete what was abandoned long ago."""
     with os.scandir(path.parent) as entries:
-        left = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
+        leftovers = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
     for old in (
-        entry for entry in left if re.fullmatch(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}{_OLD}", entry.name)
+        entry for entry in leftovers if re.fullmatch(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}{_OLD}", entry.name)
     ):
-        with contextlib.suppress(OSError):  # the run that it belongs to, or another like this one, was faster
+        with contextlib.suppress(OSError):  # A concurrent run was faster.
             if not _renamed(old, path):
                 shutil.rmtree(old)
-    for partial in (entry for entry in left if entry.name.endswith(_PARTIAL)):
+    for partial in (entry for entry in leftovers if entry.name.endswith(_PARTIAL)):
         _remove_if_abandoned(partial)
 
 
 def clear_abandoned(folder: Path) -> None:
-    """Make `folder`, for files in the making only, and remove those in it that nobody has written to for a day."""
+    """Create `folder` for temporary files, and delete those in it that were not written to for a day."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
@@ -289,7 +289,7 @@ def _remove_if_abandoned(path: Path) -> None:
 
 
 def pack(folder: Path, path: Path, top: str) -> None:
-    """Write what is in `folder` to the archive `path` (tar, gzip) below the name `top`; same contents, same bytes."""
+    """Write `folder` to the archive `path` (tar, gzip) as `top`. Same contents, same bytes."""
     with (
         explained(path),
         path.open("wb") as out,
@@ -302,7 +302,7 @@ def pack(folder: Path, path: Path, top: str) -> None:
 
 
 def plain_member(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Take times and owners out of `member`, so that the same files give the same archive."""
+    """Remove times and owners from `member`, so that the same files give the same archive."""
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o755 if member.mode & 0o100 else 0o644

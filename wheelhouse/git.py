@@ -1,4 +1,4 @@
-"""A commit of a git repository, checked out for a build."""
+"""Check out a commit of a git repository for a build."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def checkout(package: Package, base: Path, scratch: Path, credentials: Credentials) -> tuple[Path, str, str]:
-    """Check out what `package` names of a repository, below `scratch`; paths in it are relative to `base`.
+    """Check out the source of `package` below `scratch`; paths in `package` are relative to `base`.
 
-    Returns where the source lies, what identifies it, and what people call it. Raises `BuildError`.
+    Returns the folder of the source, its identity, and its description. Raises `BuildError`.
     """
     vcs = package.vcs
-    assert vcs is not None  # noqa: S101 - the caller looked
+    assert vcs is not None  # noqa: S101 - checked by the caller
     url, secrets = _without_secrets(vcs.url or (base / str(vcs.path)).resolve().as_uri(), credentials)
     if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", vcs.commit_id) or url.startswith("-"):
-        raise BuildError(str(package.name), f"{vcs.type} at {vcs.commit_id} is no git commit")
+        raise BuildError(str(package.name), f"{vcs.type} at {vcs.commit_id} is not a git commit")
     if not re.match(r"(https?|ssh|file|git)://", url):
-        raise BuildError(str(package.name), "it comes from a place that is no git repository by https, ssh or file")
+        raise BuildError(str(package.name), "its URL is not a git repository with https, ssh or file")
     tree = scratch / "checkout"
     variables = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", **secrets}
     for command in (
@@ -39,20 +39,20 @@ def checkout(package: Package, base: Path, scratch: Path, credentials: Credentia
         try:
             code, _, err = process.run(command, env=variables)
         except FileNotFoundError:
-            raise BuildError(str(package.name), "it comes from git, and there is no git here") from None
+            raise BuildError(str(package.name), "needs git, which is not installed") from None
         if code:
-            raise BuildError(str(package.name), f"git cannot get {vcs.commit_id}", err)
+            raise BuildError(str(package.name), f"git could not fetch {vcs.commit_id}", err)
     place = (tree / (vcs.subdirectory or "")).resolve()
     if not place.is_relative_to(tree.resolve()) or not place.is_dir():
-        raise BuildError(str(package.name), f"its folder {vcs.subdirectory} is not in the repository")
+        raise BuildError(str(package.name), f"its repository has no folder {vcs.subdirectory}")
     key = hashlib.sha256(f"{url}@{vcs.commit_id}#{vcs.subdirectory}".encode()).hexdigest()
     return place, key, f"git+{redacted(url)}@{vcs.commit_id}"
 
 
 def _without_secrets(url: str, credentials: Credentials) -> tuple[str, dict[str, str]]:
-    """Return `url` without user and password, and the variables by which git learns them: everybody sees its options.
+    """Return `url` without user and password, and environment variables with them: everyone can see the options of git.
 
-    Those of ssh stay: a user alone is no secret, and ssh asks for no password.
+    Those of ssh are kept: a user alone is not a secret, and ssh does not use a password from a URL.
     """
     if not url.startswith(("http://", "https://")):
         return url, {}
@@ -60,7 +60,7 @@ def _without_secrets(url: str, credentials: Credentials) -> tuple[str, dict[str,
     if not user and not password:
         user, password = credentials.repositories.get(bare, ("", ""))
     if password:
-        # The first empties the list of helpers, which might know another account, and would be told to forget it.
+        # The first value empties the list of credential helpers, which might have another account or store this one.
         helper = '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
         settings = [("credential.helper", ""), ("credential.helper", helper)]
     else:

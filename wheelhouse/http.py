@@ -1,4 +1,4 @@
-"""The one door to HTTP: bytes from a URL, with retries, timeouts and the site's certificates."""
+"""The only access to HTTP: bytes from a URL, with retries, timeouts and the site's certificates."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BACKOFF = 0.25
-# Seconds; nobody waits an hour for a busy server.
+# Seconds; nobody wants to wait an hour for a busy server.
 _LONGEST_WAIT = 60.0
-# Bytes of a body whose size nobody announced; wheels that are larger come from servers that do.
+# Bytes of a body of unknown size; servers of larger wheels announce their size.
 _UNANNOUNCED_LIMIT = 1 << 30
-# Bytes per second, on average over the time after which a silent server is given up.
+# Bytes per second, averaged over the time after which a silent server is given up.
 _SLOWEST = 1000
-# Lists and sums are far smaller; more is an attack on memory.
+# Lists and checksums are far smaller; more would be an attack on memory.
 _FETCH_LIMIT = 64 << 20
 
 
 class FetchError(Exception):
-    """Why bytes did not come; `again` when another try may help."""
+    """A failed download; `again` if another attempt may succeed."""
 
     def __init__(self, reason: str, *, again: bool = False) -> None:
         super().__init__(reason)
@@ -47,9 +47,9 @@ class FetchError(Exception):
 
 
 class _SharedContext(HTTPAdapter):
-    """Connections that share one TLS context: loading the CA bundle costs more CPU than a small wheel does.
+    """Connections with a common TLS context: loading certificates costs more time than downloading a small wheel.
 
-    Hosts in `insecure`, with or without a port, may show any certificate.
+    Certificates of the hosts in `insecure`, with or without a port, are not verified.
     """
 
     def __init__(self, context: ssl.SSLContext, insecure: frozenset[str], **options: Any) -> None:
@@ -69,24 +69,24 @@ class _SharedContext(HTTPAdapter):
         return host, pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Leave the CA bundle alone: the context holds it and always verifies."""
+        """Do nothing: the context has the certificates and always verifies."""
 
 
 class _Patience(Retry):
-    """Waits as long as a server asks for, within reason."""
+    """Retries that wait as long as a server requests, within limits."""
 
     def get_retry_after(self, response: Any) -> float | None:
-        """Return the seconds to wait that the answer names, if it names any."""
+        """Return the delay that the response requests, in seconds, if any."""
         asked = super().get_retry_after(response)
         return None if asked is None else min(asked, _LONGEST_WAIT)
 
 
 class Client:
-    """Connections that are kept alive and shared by `threads` threads.
+    """Persistent connections, shared by `threads` threads.
 
-    Honours what requests honours (proxies, netrc), the site's `ca_bundle`, and uv's UV_HTTP_TIMEOUT (seconds without a
-    byte, 30), UV_HTTP_RETRIES (3), SSL_CLIENT_CERT and UV_INSECURE_HOST. `credentials` are those of indexes; requests
-    keeps them from the hosts that a server redirects to.
+    Respects what requests respects (proxies, netrc), the site's certificates, and uv's UV_HTTP_TIMEOUT (seconds
+    without data, 30), UV_HTTP_RETRIES (3), SSL_CLIENT_CERT and UV_INSECURE_HOST. `credentials` are those of indexes;
+    requests does not send them to hosts that a server redirects to.
     """
 
     def __init__(self, threads: int = 1, credentials: Credentials | None = None) -> None:
@@ -110,17 +110,17 @@ class Client:
         self._session.close()
 
     def _user(self, url: str) -> HTTPBasicAuth | None:
-        """Return user and password for `url`; a name alone may be a token, or one that netrc has the password of."""
-        found: tuple[str, str] | None = split_user(url)[1:]
-        if not any(found or ()):
-            found = self._credentials.near(url)
-        if not found or not found[1]:
-            found = requests.utils.get_netrc_auth(url) or found
-        # In UTF-8 as uv sends them; requests would take Latin-1.
-        return HTTPBasicAuth(found[0].encode(), found[1].encode()) if found else None
+        """Return the user and password for `url`; a user alone may be a token, or have a password in netrc."""
+        account: tuple[str, str] | None = split_user(url)[1:]
+        if not any(account or ()):
+            account = self._credentials.near(url)
+        if not account or not account[1]:
+            account = requests.utils.get_netrc_auth(url) or account
+        # In UTF-8 like uv; requests would use Latin-1.
+        return HTTPBasicAuth(account[0].encode(), account[1].encode()) if account else None
 
     def read(self, url: str, limit: int = _FETCH_LIMIT) -> bytes:
-        """Return the bytes at `url`, at most `limit` of them; raise `FetchError`."""
+        """Return the bytes at `url`. Raises `FetchError`, also above `limit` bytes."""
         data = bytearray()
         for chunk in self.chunks(url):
             data += chunk
@@ -129,10 +129,10 @@ class Client:
         return bytes(data)
 
     def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
-        """Yield the bytes at a http, https or file URL as they come; raise `FetchError`.
+        """Yield the bytes at an http, https or file URL. Raises `FetchError`.
 
-        With `resume`, whose `start` bytes are there already, yield the rest if the server still has the same file, else
-        set `start` to 0 and yield all of it. `resume` learns how to recognize the file.
+        With `resume`, of which `start` bytes are complete, yields the rest if the server still has the same file;
+        otherwise sets `start` to 0 and yields everything. `resume` records how to recognize the file.
         """
         if url.startswith("file:"):
             yield from _of_disk(url)
@@ -142,44 +142,44 @@ class Client:
             headers = resume.headers() if resume else {}
             with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
                 if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                    raise FetchError(f"the server says {response.status_code} {_printable(response.reason)}")
+                    raise FetchError(f"the server answered {response.status_code} {_printable(response.reason)}")
                 if resume:
                     resume.learn(response)
                 yield from self._body(response)
-        except requests.Timeout as fault:
-            raise FetchError(f"no answer within {self._timeout:g} s") from fault
-        except (requests.RequestException, ValueError) as fault:  # the latter for URLs that are none
-            raise FetchError(_plain(fault)) from fault
-        except (HTTPError, OSError) as fault:  # the body broke off or stalled
-            raise FetchError(_plain(fault), again=True) from fault
+        except requests.Timeout as error:
+            raise FetchError(f"no answer within {self._timeout:g} s") from error
+        except (requests.RequestException, ValueError) as error:  # ValueError for a malformed URL.
+            raise FetchError(_plain(error)) from error
+        except (HTTPError, OSError) as error:  # The body was interrupted.
+            raise FetchError(_plain(error), again=True) from error
 
     def _body(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body as it comes; raise `FetchError` where it comes too slowly to ever end, or has no end."""
+        """Yield the body. Raises `FetchError` if it is too slow to ever end, or endless."""
         since, received, total = time.monotonic(), 0, 0
         length = response.headers.get("Content-Length", "")
         limit = int(length) if length.isdigit() else _UNANNOUNCED_LIMIT
-        # Not `read`, which waits until a whole chunk is there.
+        # Not `read`, which would wait for a complete chunk.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             yield chunk
             received, total = received + len(chunk), total + len(chunk)
             if total > limit:
-                raise FetchError(f"does not end: the server announced no size and sent more than {limit / 1e9:.0f} GB")
+                raise FetchError(f"does not end: no size was announced, but more than {limit / 1e9:.0f} GB arrived")
             passed = time.monotonic() - since
             if passed > self._timeout:
                 if received < _SLOWEST * passed:
-                    raise FetchError(f"comes at less than {_SLOWEST / 1000:g} kB/s", again=True)
+                    raise FetchError(f"is slower than {_SLOWEST / 1000:g} kB/s", again=True)
                 since, received = time.monotonic(), 0
 
 
-def _bad_certificates(path: str, fault: OSError) -> WheelhouseError:
+def _bad_certificates(path: str, error: OSError) -> WheelhouseError:
     return WheelhouseError(
-        f"{path}: cannot be read as certificates ({fault.strerror or fault})",
+        f"{path}: cannot be read as certificates ({error.strerror or error})",
         hint="fix or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT",
     )
 
 
 def _context() -> ssl.SSLContext:
-    """Return the TLS context of the site; raise `WheelhouseError`."""
+    """Return the TLS context of the site. Raises `WheelhouseError`."""
     bundle = ca_bundle()
     certificate = os.environ.get("SSL_CLIENT_CERT")
     try:
@@ -192,40 +192,40 @@ def _context() -> ssl.SSLContext:
             path = bundle or certifi.where()
             folder = Path(path).is_dir()
             context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-    except OSError as fault:  # ssl.SSLError is one
-        raise _bad_certificates(bundle or certifi.where(), fault) from fault
+    except OSError as error:  # Includes ssl.SSLError.
+        raise _bad_certificates(bundle or certifi.where(), error) from error
     try:
         if certificate:
             context.load_cert_chain(certificate)
-    except OSError as fault:
-        raise _bad_certificates(certificate or "", fault) from fault
+    except OSError as error:
+        raise _bad_certificates(certificate or "", error) from error
     return context
 
 
 @dataclass
 class Resume:
-    """How far a download has come, and the server's words for the file that it is of (RFC 9110, 13.1.5 and 14)."""
+    """The progress of a download, and the server's validators for its file (RFC 9110, 13.1.5 and 14)."""
 
     start: int = 0
     validator: str = ""
 
     def headers(self) -> dict[str, str]:
-        """Return what asks for the rest, under the condition that the file is still the same."""
+        """Return headers that request the rest if the file is still the same."""
         if not self.start or not self.validator:
             self.start = 0
             return {}
         return {"Range": f"bytes={self.start}-", "If-Range": self.validator}
 
     def learn(self, response: requests.Response) -> None:
-        """Take note of what the server sends; raise `FetchError` for a part that was not asked for."""
+        """Record what the server sends. Raises `FetchError` for a part that was not requested."""
         if response.status_code == requests.codes.partial_content:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {self.start}-") or not self.start:
                 self.start, self.validator = 0, ""
-                raise FetchError("the server sends another part than it was asked for", again=True)
+                raise FetchError("the server sent another part than requested", again=True)
             return
         self.start = 0
         etag = response.headers.get("ETag", "")
-        # A weak one vouches for the meaning and not for the bytes.
+        # A weak validator does not guarantee the same bytes.
         self.validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
@@ -233,39 +233,39 @@ def _of_disk(url: str) -> Iterator[bytes]:
     try:
         path = Path(url2pathname(urlsplit(url).path))
         if path.exists() and not path.is_file():
-            raise FetchError("is no file")
+            raise FetchError("is not a file")
         with path.open("rb") as source:
             while chunk := source.read(_CHUNK):
                 yield chunk
-    except OSError as fault:
-        raise FetchError(str(fault.strerror)) from fault
-    except ValueError as fault:
-        raise FetchError(str(fault)) from fault
+    except OSError as error:
+        raise FetchError(str(error.strerror)) from error
+    except ValueError as error:
+        raise FetchError(str(error)) from error
 
 
 def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_LIMIT) -> bytes:
-    """Return the bytes at `url`, at most `limit` of them; raise `DownloadError`."""
+    """Return the bytes at `url`. Raises `DownloadError`, also above `limit` bytes."""
     client = Client(credentials=credentials)
     try:
         return client.read(url, limit)
-    except FetchError as fault:
+    except FetchError as error:
         name = url.partition("?")[0].rpartition("/")[2]
-        raise DownloadError([(name, url, str(fault))]) from fault
+        raise DownloadError([(name, url, str(error))]) from error
     finally:
         client.close()
 
 
 def _printable(text: str) -> str:
-    """Return what a server says without what would steer a terminal."""
+    """Return `text` from a server without control characters."""
     return "".join(character for character in text if character.isprintable())
 
 
-def _plain(fault: BaseException) -> str:
-    """Return the innermost words of `fault`: requests wraps urllib3, which wraps the socket."""
+def _plain(error: BaseException) -> str:
+    """Return the innermost message of `error`: requests wraps urllib3, which wraps the socket."""
     while True:
-        inner = next((part for part in fault.args if isinstance(part, BaseException)), None) or getattr(
-            fault, "reason", None
+        inner = next((part for part in error.args if isinstance(part, BaseException)), None) or getattr(
+            error, "reason", None
         )
         if not isinstance(inner, BaseException):
-            return _printable(f"{type(fault).__name__}: {fault}" if not isinstance(fault, OSError) else str(fault))
-        fault = inner
+            return _printable(f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error))
+        error = inner

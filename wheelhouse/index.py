@@ -1,4 +1,4 @@
-"""Pages of a simple index (PEP 503, 658, 714) as pure functions of what they link to."""
+"""Pages of a simple index (PEP 503, 658, 714) as pure functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE = """<!DOCTYPE html>
 class Link:
     """A file on a project page: `path` is relative to the page; digests are SHA-256 in hex.
 
-    `metadata_sha256` says that the file's METADATA lies beside it as `<path>.metadata`.
+    `metadata_sha256` means that the file's METADATA is available as `<path>.metadata`.
     """
 
     filename: str
@@ -37,7 +37,7 @@ class Link:
 
 
 def project_page(project: str, links: Iterable[Link]) -> bytes:
-    """Return the page of `project` with its files in the order of their names."""
+    """Return the page of `project`, with its files sorted by name."""
     return _page(f"Links for {project}", (_anchor(link) for link in sorted(links, key=lambda link: link.filename)))
 
 
@@ -56,7 +56,7 @@ def _anchor(link: Link) -> str:
     if link.requires_python:
         attributes += f' data-requires-python="{escape(link.requires_python)}"'
     if link.metadata_sha256:
-        # PEP 714: the new name for today's clients, the old one for those between PEP 658 and 714.
+        # PEP 714: the current name, and the old one for clients between PEP 658 and 714.
         attributes += f' data-core-metadata="sha256={link.metadata_sha256}"'
         attributes += f' data-dist-info-metadata="sha256={link.metadata_sha256}"'
     return f"<a {attributes}>{escape(link.filename)}</a>"

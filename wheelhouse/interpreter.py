@@ -1,4 +1,4 @@
-"""Archives of Python interpreters: from uv's own list, from a mirror, or packed from one that is here."""
+"""Archives of Python interpreters: from uv's downloads, from a Python mirror, or packed from an installed one."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.(gz|xz|bz2)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
 _MACHINES = {"AMD64": "x86_64", "ARM64": "aarch64", "arm64": "aarch64", "x86": "x86"}
-# What an interpreter does without on a node: bytecode depends on times, the rest is for building and testing Python.
+# Parts that nodes do not need: bytecode depends on times, the rest is for building and testing Python.
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 _LEFT_OUT = re.compile(r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """An archive of an interpreter below a top folder `python/`, of CPython `version`; `size` in bytes if known."""
+    """An archive of CPython `version` with the top-level folder `python/`; `size` in bytes if known."""
 
     filename: str
     url: str
@@ -46,35 +46,37 @@ class Archive:
 
 
 def find(target: Target, mirror: str | None, fetch: Callable[[str], bytes]) -> Archive:
-    """Return the archive of the newest Python that fits `target`.
+    """Return the archive of the newest Python for `target`.
 
-    `mirror` is a folder or URL that holds archives and a downloads.json in the form of uv's download-metadata.json;
-    without it the list that uv itself carries is asked, and the digests that are published beside its archives.
-    `fetch` returns the bytes at a URL. Raises `MirrorError` (always for PyPy, whose archives look otherwise and have
-    no digests), and what `fetch` raises.
+    `mirror` is a folder or URL with archives and a downloads.json in the format of uv's download-metadata.json.
+    Without it, uv's built-in list is used, with the digests that are published next to its archives. `fetch` returns
+    the bytes at a URL. Raises `MirrorError` (always for PyPy, whose archives have another layout and no digests), and
+    the errors of `fetch`.
     """
-    place = _place(mirror) if mirror else "uv's own list"
+    place = _place(mirror) if mirror else "uv's downloads"
     if target.request.implementation != "cpython":
         raise MirrorError(
-            str(target), "a bundle cannot carry PyPy", "leave out --include-python; the nodes must have PyPy"
+            str(target),
+            "PyPy cannot be included in a bundle",
+            "install PyPy on the nodes instead",
         )
-    found = list(_mirrored(target, place, fetch) if mirror else _listed(target))
-    if not found:
+    archives = list(_mirrored(target, place, fetch) if mirror else _listed(target))
+    if not archives:
         raise MirrorError(
             str(target),
-            f"there is no archive of it in {redacted(place)}, or only of one that needs a newer glibc",
-            "choose another --python, --platform or --python-mirror; `bundler pack-python` makes a mirror",
+            f"no suitable archive in {redacted(place)}, or only one that needs a newer glibc",
+            "use another Python, platform or mirror",
         )
-    version, url, digest = max(found, key=lambda entry: Version(entry[0]))
+    version, url, digest = max(archives, key=lambda entry: Version(entry[0]))
     filename = url.rpartition("/")[2].replace("%2B", "+")
     if not _SAFE.fullmatch(filename):
-        raise MirrorError(place, f"names the archive {filename!r}")
+        raise MirrorError(place, f"lists the invalid archive name {filename!r}")
     if digest is None:
         sums = fetch(urljoin(url, "SHA256SUMS")).decode(errors="replace")
         named = (line.split() for line in sums.splitlines())
         digest = next((words[0] for words in named if words[1:] in ([filename], [f"*{filename}"])), "")
     if not _SHA256.fullmatch(digest):
-        raise MirrorError(place, f"gives no SHA-256 for {filename}")
+        raise MirrorError(place, f"has no SHA-256 digest for {filename}")
     return Archive(filename=filename, url=url, sha256=digest, version=version)
 
 
@@ -85,7 +87,7 @@ def _place(mirror: str) -> str:
 def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iterator[tuple[str, str, str | None]]:
     listed = urlsplit(urljoin(place, LIST))
     if listed.scheme == "file" and not Path(url2pathname(listed.path)).is_file():
-        raise MirrorError(place, f"has no {LIST}", "make one with `bundler pack-python INTERPRETER... MIRROR`")
+        raise MirrorError(place, f"has no {LIST}")
     try:
         entries = json.loads(fetch(urljoin(place, LIST))).values()
         for entry in entries:
@@ -100,12 +102,12 @@ def _mirrored(target: Target, place: str, fetch: Callable[[str], bytes]) -> Iter
                 and _fits(target, version, entry["os"], arch, entry["libc"])
             ):
                 yield version, _inside(place, entry["url"]), str(entry.get("sha256") or "")
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as fault:
-        raise MirrorError(place, f"its {LIST} is not in the form of uv's download-metadata.json ({fault!r})") from fault
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise MirrorError(place, f"its {LIST} does not have the format of uv's list ({error!r})") from error
 
 
 def _inside(place: str, url: str) -> str:
-    """Return where an archive is: in the mirror, also if its list is a copy of one that names another place."""
+    """Return the URL of an archive: in the mirror, even if its list was copied from another one."""
     here = urljoin(place, url.rpartition("/")[2])
     parts = urlsplit(here)
     copied = parts.scheme == "file" and Path(url2pathname(parts.path)).is_file()
@@ -130,20 +132,20 @@ def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _new_enough(target: Target, glibc: int | None) -> bool:
-    """Return whether the oldest glibc of `target` is one that an interpreter needing glibc 2.`glibc` starts with."""
+    """Return whether an interpreter that needs glibc 2.`glibc` starts with the oldest glibc of `target`."""
     libc = target.platform.libc
     return not glibc or libc is None or libc[0] != "glibc" or libc[2] >= glibc
 
 
 def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bool:
     platform = target.platform
-    wanted = {"glibc": "gnu", "musl": "musl"}[platform.libc[0]] if platform.libc else "none"
+    expected = {"glibc": "gnu", "musl": "musl"}[platform.libc[0]] if platform.libc else "none"
     try:
         release = Version(version)
     except InvalidVersion:
         return False
     return (
-        (system, arch, libc) == (_SYSTEMS[platform.system], _MACHINES.get(platform.machine, platform.machine), wanted)
+        (system, arch, libc) == (_SYSTEMS[platform.system], _MACHINES.get(platform.machine, platform.machine), expected)
         and not release.is_prerelease
         and f"{release}.".startswith(f"{target.request.version}.")
     )
@@ -152,7 +154,7 @@ def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bo
 def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
     """Pack each of `interpreters` into an archive in `folder`, which becomes a mirror; yield the archives.
 
-    Same interpreter, same bytes. Raises `UvError` for what is no Python, `FileError`.
+    Same interpreter, same bytes. Raises `UvError` if one is not a Python, `FileError`.
     """
     entries: dict[str, Any] = {}
     for interpreter in interpreters:
@@ -173,8 +175,8 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
         entries[name] = {**_entry(facts, path), "glibc": glibc}
         yield path
     listed = folder / LIST
-    known = json.loads(listed.read_bytes()) if listed.is_file() else {}
-    files.write(listed, json.dumps({**known, **entries}, indent=1, sort_keys=True).encode() + b"\n")
+    listing = json.loads(listed.read_bytes()) if listed.is_file() else {}
+    files.write(listed, json.dumps({**listing, **entries}, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _entry(facts: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -216,36 +218,37 @@ def _facts(interpreter: Path) -> dict[str, Any]:
     with files.explained(interpreter):
         code, out, err = process.run([interpreter, "-I", "-c", _ASK])
     if code:
-        raise UvError(f"{interpreter}: is no Python 3.", err.strip().rpartition("\n")[2])
+        raise UvError(f"{interpreter} is not a Python 3", err.strip().rpartition("\n")[2])
     try:
         facts: dict[str, Any] = json.loads(out)
     except ValueError:
-        raise UvError(f"{interpreter}: is no Python 3.", out.strip().rpartition("\n")[2]) from None
+        raise UvError(f"{interpreter} is not a Python 3", out.strip().rpartition("\n")[2]) from None
     if facts["implementation"] != "cpython":
-        raise UvError(f"{interpreter}: is {facts['implementation']}.", "Only CPython can be packed.")
+        raise UvError(f"{interpreter} is {facts['implementation']}, but only CPython can be packed", "")
     if facts["packages"] != "site-packages":
         raise UvError(
-            f"{interpreter}: belongs to the system, which changed where it looks for packages.",
-            "Pack one from python.org, pyenv or uv instead.",
+            f"{interpreter} belongs to the system, which changed where it looks for packages",
+            "",
+            "pack a Python from python.org, pyenv or uv instead",
         )
     return facts
 
 
 def _pack(prefix: Path, path: Path, minor: str) -> int:
-    """Write the interpreter installed at `prefix` to the archive `path`, without packages, below `python/`.
+    """Write the interpreter installed at `prefix`, without packages, to the archive `path` as `python/`.
 
-    Returns the minor version of the glibc that it needs, 0 if none.
+    Returns the minor version of the glibc that it needs, or 0.
     """
     glibc = 0
     windows = sys.platform == "win32"
-    wanted = ["bin", "lib"] if not windows else ["."]
+    folders = ["bin", "lib"] if not windows else ["."]
     with (
         files.explained(path),
         path.open("wb") as out,
         gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for member in sorted(member for top in wanted for member in (prefix / top).rglob("*")):
+        for member in sorted(member for top in folders for member in (prefix / top).rglob("*")):
             name = member.relative_to(prefix).as_posix()
             of_python = windows or re.match(rf"bin/python(3|{minor}t?)?$|lib/(python{minor}t?/|libpython)", name)
             if of_python and not _LEFT_OUT.search(name) and (member.is_symlink() or not member.is_dir()):

@@ -1,4 +1,4 @@
-"""Locks that somebody made: beside a script, of a project, or a pylock.toml. They are followed as they are."""
+"""Existing lock files: next to a script, of a project, or a pylock.toml."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 
 def lock_path(script: Path) -> Path:
-    """Return where uv keeps the lock of `script`."""
+    """Return the path of uv's lock file for `script`."""
     return script.with_name(f"{script.name}.lock")
 
 
 def _out_of_date(lock: Path, command: str, changes: str = "") -> LockError:
-    hint = f"run `{command}`, or delete the lock"
-    return LockError(f"{lock}: is out of date", facts=quoted(changes), hint=hint)
+    hint = f"run `{command}`, or delete the lock file"
+    return LockError(f"{lock} is out of date", facts=quoted(changes), hint=hint)
 
 
 def read_script_lock(script: Path, dependencies: Sequence[str], requires_python: SpecifierSet) -> Resolution:
-    """Return what the lock beside `script` says.
+    """Return the contents of the lock file of `script`.
 
-    Raises `LockError` where the script asks for something else, `UvError`.
+    Raises `LockError` if it does not match the script, `UvError`.
     """
     try:
         return _locked(script.name, uv.export_script(script, locked=True), Path.cwd())
-    except UvError as fault:
-        if "needs to be updated" not in fault.words:
+    except UvError as error:
+        if "needs to be updated" not in error.words:
             raise
     if not str(requires_python):
-        # uv takes such a script to be for the Python that uv runs with and newer, whatever the lock was made with.
+        # uv assumes that such a script is for the Python that runs uv and newer, whatever the lock was made with.
         pylock = uv.export_script(script, frozen=True)
         if _satisfies(pylock, dependencies):
             return _locked(script.name, pylock, Path.cwd())
@@ -51,15 +51,15 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
 
 
 def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -> Resolution:
-    """Return what the uv.lock of the project in `folder` says; raise `LockError`, `UvError`."""
+    """Return the contents of the uv.lock of the project in `folder`. Raises `LockError`, `UvError`."""
     try:
         pylock = uv.export_project(subject, folder)
-    except UvError as fault:
-        if "needs to be updated" in fault.words:
+    except UvError as error:
+        if "needs to be updated" in error.words:
             raise _out_of_date(folder / "uv.lock", "uv lock", uv.lock_changes([], folder)) from None
-        if "incompatible with the project's Python requirement" not in fault.words:
+        if "incompatible with the project's Python requirement" not in error.words:
             raise
-        # uv compares a lock with its project only with a Python that the project is for.
+        # uv compares a lock with its project only if it runs with a Python that the project supports.
         pylock = uv.export_project(subject, folder, frozen=True)
         if not _satisfies(pylock, dependencies):
             raise _out_of_date(folder / "uv.lock", "uv lock") from None
@@ -67,7 +67,7 @@ def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -
 
 
 def read_pylock(path: Path) -> Resolution:
-    """Return what a pylock.toml says; raise `LockError`, `FileError`."""
+    """Return the contents of a pylock.toml. Raises `LockError`, `FileError`."""
     with files.explained(path):
         text = files.read_input(path).decode(errors="replace")
     return _locked(path.name, parse(text, path.name), path.absolute().parent)
@@ -78,7 +78,7 @@ def _locked(subject: str, pylock: Pylock, base: Path) -> Resolution:
 
 
 def _satisfies(pylock: Pylock, dependencies: Sequence[str]) -> bool:
-    """Return whether a lock that uv did not compare with its input holds a fitting version of each dependency."""
+    """Return whether a lock that uv did not compare with its input has a matching version of each dependency."""
     versions: dict[str, list[Version]] = {}
     for package in pylock.packages:
         versions.setdefault(package.name, []).extend([package.version] if package.version else [])

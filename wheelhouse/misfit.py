@@ -1,4 +1,4 @@
-"""Packages of which no wheel fits a target, and why."""
+"""Packages without a wheel for a target, and the reason."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:
-    """Return, by identity of the package, those with no wheel that fits `target`."""
+    """Return, by identity of the package, those without a wheel for `target`."""
     compatible = create_compatible_tags_selector(target.tags)
-    found: dict[int, Misfit] = {}
+    results: dict[int, Misfit] = {}
     for package in packages:
         if package.vcs or package.directory:
             continue
@@ -35,7 +35,7 @@ def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:
         if next(iter(compatible(parsed)), None) is None:
             tags = [tag for _, some in parsed for tag in some]
             reason, glibc = _reason(tags, target)
-            found[id(package)] = Misfit(
+            results[id(package)] = Misfit(
                 project=str(package.name),
                 version=str(package.version or ""),
                 reason=reason,
@@ -44,7 +44,7 @@ def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:
                 glibc=glibc,
                 pythons=_pythons(tags, target),
             )
-    return found
+    return results
 
 
 def _parsed(names: Iterable[str]) -> Iterator[tuple[str, frozenset[Tag]]]:
@@ -56,32 +56,32 @@ def _parsed(names: Iterable[str]) -> Iterator[tuple[str, frozenset[Tag]]]:
 
 
 def _pythons(tags: Iterable[Tag], target: Target) -> frozenset[str]:
-    """Return the minor versions of CPython for which a wheel of `tags` fits the platform of `target`."""
+    """Return the minor versions of CPython for which a wheel with `tags` exists on the platform of `target`."""
     platforms = set(target.platform.wheel_platforms()) | {"any"}
-    found = (re.fullmatch(r"cp3(\d+)", tag.interpreter) for tag in tags if tag.platform in platforms)
-    return frozenset(f"3.{match[1]}" for match in found if match)
+    matches = (re.fullmatch(r"cp3(\d+)", tag.interpreter) for tag in tags if tag.platform in platforms)
+    return frozenset(f"3.{match[1]}" for match in matches if match)
 
 
 def _reason(tags: Sequence[Tag], target: Target) -> tuple[str, int | None]:
-    """Say why none of the wheels with `tags` fits `target`, and the minor version of glibc that would do, if any."""
+    """Return why no wheel with `tags` fits `target`, and the minor version of glibc with which one would, if any."""
     if not tags:
         return "only a source distribution is published", None
     if len(target.request.pypys()) > 1 and any(tag.abi.startswith("pypy") for tag in tags):
-        return "what is compiled fits some releases of this Python only: name one, such as pypy3.11.15", None
+        return "its wheels fit some releases of this Python only; choose one, such as pypy3.11.15", None
     pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
     platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}
     if not platforms:
         interpreters = ", ".join(sorted({tag.interpreter for tag in tags}))
-        return f"no wheel for Python {target.python}; there are {interpreters}", None
+        return f"no wheel for Python {target.python}, only for {interpreters}", None
     libc = target.platform.libc
     if libc and libc[0] == "glibc":
         pattern = re.compile(rf"manylinux_{libc[1]}_(\d+)_{re.escape(target.platform.machine)}")
         minors = [int(match[1]) for platform in platforms if (match := pattern.fullmatch(platform))]
         if minors:
             return f"its wheels need glibc {libc[1]}.{min(minors)}", min(minors)
-    return f"no wheel for this platform; there are {', '.join(sorted(platforms))}", None
+    return f"no wheel for this platform, only for {', '.join(sorted(platforms))}", None
 
 
 def archive_filename(archive: PackageArchive) -> str:
-    """Return the file name of `archive`, which a requirement points at."""
+    """Return the file name of `archive`, to which a requirement refers."""
     return Path(archive.path).name if archive.path else url_filename(archive.url or "")

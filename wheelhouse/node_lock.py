@@ -1,4 +1,4 @@
-"""Locks of one target: the one that uv follows on a node, and the standard one."""
+"""Write locks of one target: that of uv for nodes, and the standard one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
-    """Write the lock that uv follows on the node, for a script that will lie at `script` beside its `simple/`.
+    """Write uv's lock file for a script that will be at `script`, next to its `simple/`.
 
-    uv writes it, from a stand-in script that pins every wheel of `target` and declares (`dependency-metadata`) that
-    none depends on another: so uv installs exactly `pins`, resolves nothing, and needs no wheel to be there yet. The
-    markers stay, because the patch release of the node's Python is not known. The stand-in is left at `script`.
+    uv writes it for a stand-in script that pins every wheel of `target` and declares with `dependency-metadata` that
+    none has dependencies. So uv installs exactly `pins`, resolves nothing, and does not need the wheels yet. Markers
+    are kept, because the patch release of Python on the node is unknown. The stand-in remains at `script`.
     """
     block = [f'requires-python = "=={target.request.minor}.*"', "dependencies = ["]
     block += [f"    {json.dumps(requirement(pin))}," for pin in pins]
@@ -36,7 +36,7 @@ def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
             f'version = "{pin.wheel.version}"',
         ]
     script.write_text("# /// script\n" + "".join(f"# {line}\n" for line in block) + "# ///\n", encoding="utf-8")
-    uv.lock(script, f"{script.name}: uv could not lock it for {target}.")
+    uv.lock(script, f"{script.name}: uv could not lock it for {target}")
 
 
 def requirement(pin: Pin) -> str:
@@ -46,7 +46,7 @@ def requirement(pin: Pin) -> str:
 
 
 def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
-    """Return pylock.toml (PEP 751) of one target; its wheels lie in the folder `wheels`, relative to the lock."""
+    """Return the pylock.toml (PEP 751) of one target; `wheels` is the folder of its wheels, relative to the lock."""
     from packaging.markers import Marker
 
     packages = [

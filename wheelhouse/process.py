@@ -1,4 +1,4 @@
-"""The one door to other programs, which never outlive the command that started them."""
+"""The only way to run other programs; they never outlive the command that started them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _logger = logging.getLogger(__name__)
-# A git hook tells its children of the repository that it runs in, and git would follow that anywhere.
+# A git hook passes its repository on to child processes, and git would use that one everywhere.
 _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
 )
 CalledProcessError = subprocess.CalledProcessError
 _CHUNK = 1 << 16
-# Bytes of the beginning and of the end of an output that are kept; a lock of thousands of packages has a few million.
+# Bytes to keep from the beginning and the end of an output; a lock with thousands of packages has a few million.
 _KEPT = 64 << 20
-# Seconds for the last words of a program that has ended to arrive.
+# Seconds to wait for the last output of a program that has ended.
 _GRACE = 5.0
 _running: set[subprocess.Popen[bytes]] = set()
 
 
 @contextlib.contextmanager
 def workers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of `count` threads; when the block fails or is interrupted, the programs they wait for are ended."""
+    """Yield a pool of `count` threads; if the block fails or is interrupted, the programs they wait for are killed."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
@@ -57,11 +57,11 @@ def run(
     inherited: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> tuple[int, str, str]:
-    """Run `command` to its end; return exit code, standard output and standard error.
+    """Run `command` and return its exit code, standard output and standard error.
 
-    Its environment is `env` on top of what is `inherited`, which is this process's if None. After `timeout` seconds it
-    is ended, which is a failure like any other. What it left running is ended with it. Of a long output the middle is
-    left out.
+    Its environment variables are `inherited` (by default those of this process), then `env`. After `timeout` seconds
+    it is killed, which counts as a failure. Child processes that it left are killed. The middle of a long output is
+    dropped.
     """
     own = os.environ if inherited is None else inherited
     _logger.debug("%s", _shown(command))
@@ -81,20 +81,20 @@ def run(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout)
         finally:
-            # Also after a regular end: a daemon that holds the pipes would be waited for.
+            # Also after a regular exit, since a daemon could hold the pipes open.
             _end(process)
             _running.discard(process)
         return process.wait(), out.text(), err.text()
 
 
 def _shown(command: Sequence[str | Path]) -> str:
-    """Return `command` as a user would type it: the program without its folder, and no secrets of URLs."""
+    """Return `command` for a log: the program without its folder, and no secrets in URLs."""
     program, *rest = (os.fspath(part) for part in command)
     return redacted(shlex.join([os.path.basename(program), *rest]))  # noqa: PTH119 - of any system
 
 
 class _Output:
-    """What a program writes, read as it comes: the beginning and the end of it."""
+    """The beginning and end of the output of a program, read while it runs."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         self._pipe = pipe
@@ -103,7 +103,7 @@ class _Output:
         self._reader.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # closed by the main thread
+        with contextlib.suppress(OSError, ValueError):  # The main thread closed it.
             while self._pipe and (chunk := self._pipe.read(_CHUNK)):
                 room = _KEPT - len(self._first)
                 self._first += chunk[:room]
@@ -111,7 +111,7 @@ class _Output:
                 del self._last[:-_KEPT]
 
     def text(self) -> str:
-        """Return what came until the program ended."""
+        """Return the output until the program ended."""
         self._reader.join(_GRACE)
         return (self._first + self._last).decode(errors="replace")
 
@@ -119,14 +119,14 @@ class _Output:
 def checked(
     command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, inherited: Mapping[str, str]
 ) -> None:
-    """Do as `run` does; raise `CalledProcessError` with both outputs if the program fails."""
+    """Like `run`, but raise `CalledProcessError` with both outputs if the program fails."""
     code, out, err = run(command, cwd=cwd, env=env, inherited=inherited)
     if code:
         raise CalledProcessError(code, list(command), out, err)
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End `process` and all that it started in its session."""
+    """Kill `process` and everything that it started in its session."""
     if sys.platform == "win32":
         process.kill()
         return
@@ -135,9 +135,9 @@ def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 
 
 def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Generator[str, None, int]:
-    """Run `command` in exactly the environment `env`; yield its output line by line, return its exit code.
+    """Run `command` with exactly the environment variables `env`; yield its output by line, return its exit code.
 
-    When the generator is closed, it is ended with all that it started.
+    Closing the generator kills the program and everything that it started.
     """
     with subprocess.Popen(
         [os.fspath(part) for part in command],

@@ -1,4 +1,4 @@
-"""What uv finds for inputs of every kind, for all targets at once."""
+"""Resolve inputs of every kind for all targets together."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
     from wheelhouse.target import Target
 
-# No other project has it: uv leaves out dependencies of a project on itself.
+# No real project has this name: uv drops dependencies of a project on itself.
 _NAME = "bundled-by-wheelhouse"
-# Any Python, since the environments say which ones, and uv wants the one that it runs with to be allowed.
+# Any Python, since environments restrict it, and uv requires the running one to be allowed.
 _ANY_PYTHON = ">=3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What uv found for an input called `subject`; `locked` when a lock dictated it.
+    """The resolved packages of the input `subject`; `locked` if they come from a lock file.
 
-    Paths in `pylock` are relative to `base`. `prereleases` says whether somebody asked for any pre-release.
+    Paths in `pylock` are relative to `base`. `prereleases` says whether pre-releases were requested.
     """
 
     subject: str
@@ -44,13 +44,13 @@ class Resolution:
 
     @property
     def requires_python(self) -> SpecifierSet:
-        """The Python versions that the lock is for."""
+        """The Python versions of the lock."""
         return self.pylock.requires_python or SpecifierSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a script or a project asks for: `settings` is its `[tool.uv]`, with absolute paths."""
+    """The requirements of a script or project: `settings` is its `[tool.uv]`, with absolute paths."""
 
     subject: str
     dependencies: Sequence[str]
@@ -59,10 +59,10 @@ class Wanted:
 
 
 def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
-    """Resolve `wanted` for all `targets` at once and for nothing else, in the empty `folder`.
+    """Resolve `wanted` for all `targets` together, and only for these, in the empty `folder`.
 
-    The Python that runs uv does not count. The versions in `keep` ("name==version") stand as far as they can: uv keeps
-    those of a lock that does not fit. Raises `UvError`.
+    The Python that runs uv does not matter. The versions in `keep` ("name==version") are preferred, since uv keeps
+    versions of an outdated lock. Raises `UvError`.
     """
     if wanted.settings:
         _check_settings(wanted, folder)
@@ -73,10 +73,10 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
         (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
     try:
         pylock = uv.export(wanted.subject, folder, env=variables)
-    except UvError as fault:
+    except UvError as error:
         if len(environments) > 1:
-            raise _failure_of_each(wanted, targets, folder, environments, fault) from None
-        raise plainly(fault, wanted.subject, targets) from None
+            raise _failure_of_each(wanted, targets, folder, environments, error) from None
+        raise plainly(error, wanted.subject, targets) from None
     pylock = replace(pylock, requires_python=wanted.requires_python, environments=None)
     return Resolution(subject=wanted.subject, pylock=pylock, locked=False, base=folder)
 
@@ -84,7 +84,7 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
 def _failure_of_each(
     wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], first: UvError
 ) -> UvError:
-    """Return why each of `environments` cannot be resolved on its own: uv stops at the `first`."""
+    """Return the reasons why each of `environments` alone cannot be resolved; uv stops at the `first`."""
     names: dict[str, list[str]] = {}
     for number, environment in enumerate(environments):
         alone = folder / f"alone-{number}"
@@ -92,52 +92,52 @@ def _failure_of_each(
         variables = write_project(wanted, alone, [environment], uv_settings.working_settings())
         try:
             uv.export(wanted.subject, alone, env=variables)
-        except UvError as fault:
+        except UvError as error:
             here = [
                 target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
             ]
             name = " and ".join(map(str, here))
-            names.setdefault(plainly(fault, wanted.subject, here).words.replace(name, "{}"), []).append(name)
-    told = [text.replace("{}", ", ".join(those)) for text, those in names.items()]
-    return UvError(first.message, "\n".join(told)) if told else plainly(first, wanted.subject, targets)
+            names.setdefault(plainly(error, wanted.subject, here).words.replace(name, "{}"), []).append(name)
+    reasons = [text.replace("{}", ", ".join(group)) for text, group in names.items()]
+    return UvError(first.message, "\n".join(reasons)) if reasons else plainly(first, wanted.subject, targets)
 
 
-def plainly(fault: UvError, subject: str, targets: Sequence[Target]) -> UvError:
-    """Return `fault` of uv with `subject` in terms of `targets` and without invented names."""
-    return UvError(fault.message, plain_words(fault.words, _NAME, subject, targets), fault.hint)
+def plainly(error: UvError, subject: str, targets: Sequence[Target]) -> UvError:
+    """Return the error `error` of uv about `subject` in terms of `targets`, without invented names."""
+    return UvError(error.message, plain_words(error.words, _NAME, subject, targets), error.hint)
 
 
 def resolve_for(
     wanted: Wanted, target: Target, folder: Path, keep: Sequence[str] = (), *, prereleases: bool = False
 ) -> Resolution:
-    """Resolve `wanted` for `target` alone, wheels only, in the empty `folder`; raise `UvError`.
+    """Resolve `wanted` for `target` alone, with wheels only, in the empty `folder`. Raises `UvError`.
 
-    Without `prereleases`, pre-releases are taken only where a requirement or a setting asks for them.
+    Without `prereleases`, only pre-releases that a requirement or setting requests are allowed.
     """
     variables = write_project(wanted, folder, [], uv_settings.working_settings())
     decided = prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ
     option = None if decided else "explicit"
-    found = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables)
-    return replace(found, prereleases=prereleases or _asks_for_prereleases(wanted))
+    pylock = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables)
+    return replace(pylock, prereleases=prereleases or _asks_for_prereleases(wanted))
 
 
 def _check_settings(wanted: Wanted, folder: Path) -> None:
-    """Raise `UvError` where uv refuses the settings in a script, which may hold less than those of a project."""
+    """Raise `UvError` if uv rejects the settings of a script, which allow less than those of a project."""
     script = folder / "settings.py"
     script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.settings)}}), encoding="utf-8")
     try:
         uv.export_script(script, offline=True)
-    except UvError as fault:
-        raise UvError(f"{wanted.subject}: uv refuses its [tool.uv].", fault.words) from None
+    except UvError as error:
+        raise UvError(f"{wanted.subject}: uv rejected its [tool.uv]", error.words) from None
 
 
 def write_project(
     wanted: Wanted, folder: Path, environments: Sequence[str], around: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Write `wanted` as a project for `environments` into `folder`; return the variables with which uv honours it.
+    """Write `wanted` as a project for `environments` to `folder`; return environment variables for uv.
 
-    `around` are the settings of the folder that uv would run in. uv lets UV_CONFIG_FILE and UV_NO_CONFIG count more
-    than the settings of a project, and less than those of a script.
+    `around` are the settings of the folder in which uv would run. For uv, UV_CONFIG_FILE and UV_NO_CONFIG have
+    precedence over the settings of a project, but not over those of a script.
     """
     project = {"name": _NAME, "version": "0", "requires-python": _ANY_PYTHON, "dependencies": [*wanted.dependencies]}
     settings = uv_settings.combined(wanted.settings, around)
@@ -157,8 +157,8 @@ def _asks_for_prereleases(wanted: Wanted) -> bool:
     if wanted.settings.get("prerelease", os.environ.get("UV_PRERELEASE")) == "allow":
         return True
     lists = [wanted.settings.get(f"{key}-dependencies", []) for key in ("constraint", "override")]
-    for text in (*wanted.dependencies, *(each for texts in lists for each in texts)):
-        with contextlib.suppress(InvalidRequirement):  # uv knows more forms
+    for text in (*wanted.dependencies, *(item for texts in lists for item in texts)):
+        with contextlib.suppress(InvalidRequirement):  # uv accepts more forms.
             if Requirement(str(text)).specifier.prereleases:
                 return True
     return False
@@ -177,19 +177,19 @@ def compiled(
     prerelease: str | None,
     variables: Mapping[str, str],
 ) -> Resolution:
-    """Resolve `source`, a pyproject.toml or a requirements file, for `target` alone, wheels only; raise `UvError`."""
+    """Resolve `source`, a pyproject.toml or requirements file, for `target` alone, wheels only. Raises `UvError`."""
     lock, platform = preferences(folder, keep), target.platform.name
     try:
         pylock = uv.compile_for(
             subject, source, lock, python=target.python, platform=platform, prerelease=prerelease, env=variables
         )
-    except UvError as fault:
-        raise plainly(fault, subject, [target]) from None
+    except UvError as error:
+        raise plainly(error, subject, [target]) from None
     return Resolution(subject=subject, pylock=pylock, locked=False, base=folder)
 
 
 def preferences(folder: Path, keep: Sequence[str]) -> Path:
-    """Return where uv writes a lock in `folder`; its versions there are to be those of `keep`, as far as they can."""
+    """Return the path of uv's lock in `folder`, which starts with the versions in `keep`."""
     path = folder / "pylock.toml"
     if keep:
         lock = {"lock-version": "1.0", "created-by": "wheelhouse", "packages": _pins(keep)}

@@ -1,4 +1,4 @@
-"""Which variables of the environment are secrets, who is given them, and how their values stay out of messages."""
+"""Environment variables with secrets: which programs get them, and how they are hidden in messages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"PASSW|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"[a-z+]{1,20}://[^\s/@]{1,2000}@[^\s,'\"]{1,2000}")
-# Shorter values stand in many texts by chance.
+# Shorter values occur in many texts by chance.
 _SHORTEST = 4
-# What a build may need of the environment; the rest is nobody's business there.
+# The environment variables that a build may need.
 _BUILD = re.compile(
     r"PATH|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SHELL|TERM|SOURCE_DATE_EPOCH"
     r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|PATHEXT|PROGRAMFILES\w*|PROGRAMDATA|NUMBER_OF_PROCESSORS|PROCESSOR_\w+"
@@ -27,28 +27,28 @@ _BUILD = re.compile(
 
 
 def without_secrets(environ: Mapping[str, str], *, keeps: str = "UV_") -> dict[str, str]:
-    """Return the variables of `environ` that hold no secret by their names, and all whose names begin with `keeps`."""
+    """Return the variables in `environ` whose names do not suggest a secret, and those that start with `keeps`."""
     return {name: text for name, text in environ.items() if name.startswith(keeps) or not _SECRET.search(name)}
 
 
 def build_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:
-    """Return the variables that a build is given: those it may need, none that holds a password, and an own `home`."""
-    found = {
+    """Return the environment variables for a build: those that it may need, no secrets, and the HOME `home`."""
+    variables = {
         name: text
         for name, text in environ.items()
         if _BUILD.fullmatch(name) and not _SECRET.search(name) and not _WITH_PASSWORD.search(text)
     }
-    rust = os.path.expanduser("~/.rustup")  # noqa: PTH111 - a user without a home has none
+    rust = os.path.expanduser("~/.rustup")  # noqa: PTH111 - Path.expanduser() fails for a user without a home
     if os.path.isdir(rust):  # noqa: PTH112 - as above
-        found.setdefault("RUSTUP_HOME", rust)
-    return {**found, "HOME": home, "USERPROFILE": home}
+        variables.setdefault("RUSTUP_HOME", rust)
+    return {**variables, "HOME": home, "USERPROFILE": home}
 
 
 def secret_values(environ: Mapping[str, str], more: Iterable[str] = ()) -> set[str]:
-    """Return the values in `environ` that are secrets, by their names or as passwords in URLs, and those in `more`."""
-    found = {*more, *(text for name, text in environ.items() if _SECRET.search(name))}
-    found |= {password for text in environ.values() for password in _passwords(text)}
-    return {each for each in found if len(each) >= _SHORTEST}
+    """Return the secrets in `environ`, recognized by name or as passwords in URLs, and those in `more`."""
+    values = {*more, *(text for name, text in environ.items() if _SECRET.search(name))}
+    values |= {password for text in environ.values() for password in _passwords(text)}
+    return {value for value in values if len(value) >= _SHORTEST}
 
 
 def _passwords(text: str) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with stars in the place of all `secrets`, also as they stand in URLs."""
+    """Return `text` with all `secrets` replaced by asterisks, including their URL-encoded forms."""
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")

@@ -1,4 +1,4 @@
-"""Whether a disk has room for what is to be written."""
+"""Check for free disk space."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def require_space(wanted: dict[Path, int]) -> None:
-    """Raise `WheelhouseError` unless the disk of each path has room for so many more bytes.
+def require_space(sizes: dict[Path, int]) -> None:
+    """Raise `WheelhouseError` unless the disk of each path has room for the given number of bytes.
 
-    Paths on one disk count together.
+    Paths on the same disk are added up.
     """
     disks: dict[int, tuple[Path, int]] = {}
-    for path, size in wanted.items():
+    for path, size in sizes.items():
         here = existing(path)
         device = here.stat().st_dev
         first, others = disks.get(device, (here, 0))
         disks[device] = (first, others + size)
     for path, size in disks.values():
         disk = shutil.disk_usage(path)
-        # A file system such as /proc has no size, and says itself what is wrong.
+        # A file system such as /proc has no size, and fails with its own error.
         if disk.total and size > disk.free:
             raise disk_full(path, size)
 
 
 def existing(path: Path) -> Path:
-    """Return `path`, or the nearest folder above it that exists."""
+    """Return `path`, or its nearest existing parent."""
     path = path.absolute()
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -38,5 +38,5 @@ def existing(path: Path) -> Path:
 
 
 def same_disk(one: Path, other: Path) -> bool:
-    """Return whether both paths lie, or would lie, on one disk."""
+    """Return whether both paths are, or would be, on the same disk."""
     return existing(one).stat().st_dev == existing(other).stat().st_dev

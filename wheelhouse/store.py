@@ -1,14 +1,14 @@
-"""The shared store: files by digest, one record a file, and the simple index that follows from the records.
+"""A store: files by digest, one record per file, and the simple index that the records determine.
 
     store.json                                   the format of the store
-    files/<2 hex>/<sha256>/<file>                each file once, with its METADATA beside it (PEP 658)
-    records/<project>/<file>.json                claims the name of the file for its digest
+    files/<2 hex>/<sha256>/<file>                each file once, with its METADATA next to it (PEP 658)
+    records/<project>/<file>.json                assigns the file name to its digest
     simple/<project>/index.html                  PEP 503 pages, a function of the records
     publications/<name>/                         see `bundler.publications.publication`
 
-Nothing is locked, so that it holds over NFS. A record is created only where there is none, which makes a name and a
-digest belong together for ever. Whoever adds a record writes the page afterwards and looks again whether the records
-are still those he wrote; so whatever two publishers do at once, the last page written has the records of both.
+Nothing is locked, so a store works over NFS. A record is only created where there is none, so a name belongs to one
+digest forever. After adding a record, a publisher writes the page and then reads the records again; if they have
+changed since, it writes the page again. So the last page contains the records of all concurrent publishers.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-# Bytes of a record or store.json, which have a few hundred.
+# Bytes; a record or store.json has a few hundred.
 _LIMIT = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
-# A normalized name (PEP 503).
+# A normalized project name (PEP 503).
 _PROJECT = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the store knows of a wheel; digests are SHA-256 in hex."""
+    """A wheel in the store; digests are SHA-256 in hex."""
 
     project: str
     filename: str
@@ -49,7 +49,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store at `path`, made or found by `open_store`."""
+    """A store at `path`, see `open_store`."""
 
     path: Path
 
@@ -59,40 +59,40 @@ class Store:
         return self.path / "publications"
 
     def file(self, filename: str, sha256: str) -> Path:
-        """Return where a file lies in the store."""
+        """Return the path of a file in the store."""
         return self.path / "files" / sha256[:2] / sha256 / filename
 
 
 def _no_store(path: Path, fact: str) -> StoreError:
-    return StoreError(f"{path}: {fact}", hint="name a store, an empty folder, or one that does not exist yet")
+    return StoreError(f"{path}: {fact}", hint="use a store, an empty folder, or a path that does not exist")
 
 
 def open_store(path: Path) -> Store:
-    """Return the store at `path`, making it where there is nothing yet; raise `StoreError`, `FileError`."""
+    """Return the store at `path`, which is created if necessary. Raises `StoreError`, `FileError`."""
     with files.explained(path):
         path.mkdir(parents=True, exist_ok=True)
         foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
-        # Looked for after the listing: whoever makes the store at this moment writes store.json first.
+        # Checked after the listing, since a concurrent publisher writes store.json first.
         if not (path / "store.json").exists():
             if foreign:
-                raise _no_store(path, "holds other things and no store.json")
+                raise _no_store(path, "is not empty and has no store.json")
             files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
         try:
-            found = json.loads(files.read_plain(path / "store.json", _LIMIT))["format"]
+            version = json.loads(files.read_plain(path / "store.json", _LIMIT))["format"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise _no_store(path, "its store.json is not readable") from None
+            raise _no_store(path, "its store.json is invalid") from None
         for name in ("records", "publications"):
             (path / name).mkdir(exist_ok=True)
-    if found != FORMAT:
-        raise _no_store(path, f"is a store of format {found}, and this bundler knows format {FORMAT}")
+    if version != FORMAT:
+        raise _no_store(path, f"has store format {version}, but this version supports up to {FORMAT}")
     return Store(path)
 
 
 def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
-    """Put wheels, (path, SHA-256), into the store and its index; yield the path of each in the store, in their order.
+    """Add wheels, (path, SHA-256) pairs, to the store and its index; yield their paths in the store, in order.
 
-    Bytes are verified as they are copied, and those that the store holds already are verified again.
-    Raises `StoreError` and `WheelError` before anything is written.
+    Bytes are verified while they are copied, and existing ones are verified again. Raises `StoreError` and `WheelError`
+    before anything is written.
     """
     metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
     records = {path: _describe(path, sha256, metadata[path]) for path, sha256 in wheels}
@@ -100,7 +100,7 @@ def add(store: Store, wheels: Collection[tuple[Path, str]]) -> Iterator[Path]:
     for path, record in records.items():
         yield _put(store, path, record, metadata[path])
         _claim(_record_path(store, record), json.dumps(asdict(record), indent=1).encode() + b"\n")
-    _refuse_conflicts(store, records.values())  # two publishers may have come at once
+    _refuse_conflicts(store, records.values())  # Again, since another publisher may have added a record.
     write_pages(store, {record.project for record in records.values()})
 
 
@@ -134,7 +134,7 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
 
 
 def _claim(path: Path, data: bytes) -> None:
-    """Write the record at `path` where there is none, or only what a crash left of one without hard links."""
+    """Write the record at `path` unless there is one; replace an incomplete one that a crash left."""
     if not files.claim(path, data) and _read_record(path) is None:
         files.write(path, data)
 
@@ -147,16 +147,17 @@ def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
             conflicts.append((record.filename, there.sha256, record.sha256))
     if conflicts:
         raise StoreError(
-            f"{store.path}: holds other bytes under the same name, which uv and pip would mix up:",
+            f"{store.path} contains different files with the same name",
             facts=[
-                f"{name}   there sha256 {there[:16]}..., here {here[:16]}..." for name, there, here in sorted(conflicts)
+                f"{name}   in the store: sha256 {there[:16]}..., new: {here[:16]}..."
+                for name, there, here in sorted(conflicts)
             ],
-            hint="nothing was published; find out which is genuine, or publish into another store",
+            hint="nothing was published; find out which file is genuine, or publish to another store",
         )
 
 
 def write_pages(store: Store, projects: Collection[str]) -> None:
-    """Write the pages of `projects` and the root page anew from the records."""
+    """Write the index pages of `projects` and the root page from the records."""
     for project in sorted(projects):
         folder = store.path / "records" / project
         written: list[str] = []
@@ -190,12 +191,12 @@ def _record_path(store: Store, record: Record) -> Path:
 
 
 def _read_record(path: Path) -> Record | None:
-    """Return the record at `path`, None where there is none or only what a crash left of one, or what is none."""
+    """Return the record at `path`, or None if there is none or it is invalid."""
     try:
         with files.explained(path):
             path.lstat()
-    except FileError as fault:
-        if isinstance(fault.fault, FileNotFoundError):
+    except FileError as error:
+        if isinstance(error.error, FileNotFoundError):
             return None
         raise
     with contextlib.suppress(ValueError, TypeError, RecursionError):
@@ -206,7 +207,7 @@ def _read_record(path: Path) -> Record | None:
 
 
 def _is_sound(record: Record) -> bool:
-    """Return whether the values of `record`, which somebody may have written by hand, are what they should be."""
+    """Return whether the values of `record`, which may have been edited by hand, are valid."""
     digests = all(isinstance(text, str) and _SHA256.fullmatch(text) for text in (record.sha256, record.metadata_sha256))
     asked = record.requires_python
     return digests and (asked is None or (isinstance(asked, str) and asked.isprintable()))

@@ -1,4 +1,4 @@
-"""A target: a Python version and a platform, in uv's spelling, and what they mean in wheel tags and markers."""
+"""Targets: a Python version and a platform in uv's notation, with their wheel tags and markers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from packaging.markers import Environment
     from packaging.specifiers import SpecifierSet
 
-# The glibc versions that uv has a platform name for.
+# The glibc versions in uv's platform names.
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 _ALIASES = {
     "windows": "x86_64-pc-windows-msvc",
@@ -30,26 +30,26 @@ _ALIASES = {
         for alias, name in (("unknown-linux-gnu", "manylinux_2_28"), ("manylinux2014", "manylinux_2_17"))
     },
 }
-# uv's default deployment target for macOS, and the musl that its musl platforms stand for.
+# uv's default deployment target for macOS, and the musl version of its musl platforms.
 _MACOS = (13, 0)
 _MUSL = (1, 2)
-# PEP 600: the oldest glibc that manylinux tags exist for; other machines than x86-64 came in with 2.17.
+# PEP 600: the oldest glibc with manylinux tags; machines other than x86-64 start with 2.17.
 _OLDEST_GLIBC_MINOR = {"x86_64": 5, "aarch64": 17}
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-# What tells targets of one Python apart.
+# Distinguishes targets of one Python.
 _MARKER_NAMES = (
     *("implementation_name", "os_name", "platform_machine", "platform_python_implementation", "platform_system"),
     "sys_platform",
 )
-# No minor release of CPython has had more patch releases than this.
+# No minor version of CPython has had more patch releases.
 _PATCHES = range(40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """An operating system on a machine, with the oldest C library it may have.
+    """An operating system on a machine, with its oldest supported C library.
 
-    `system` and `machine` are what Python's `platform` module says there; `libc` is ("glibc" or "musl", major, minor).
+    `system` and `machine` are the values of Python's `platform` module; `libc` is ("glibc" or "musl", major, minor).
     """
 
     name: str
@@ -58,7 +58,7 @@ class Platform:
     libc: tuple[str, int, int] | None = None
 
     def wheel_platforms(self) -> Iterator[str]:
-        """Yield the platform tags that fit, best first, in the order of PEP 425 installers."""
+        """Yield the compatible platform tags, best first, in the order of PEP 425 installers."""
         if self.system == "Darwin":
             yield from tags.mac_platforms(_MACOS, self.machine)
         elif self.system == "Windows":
@@ -91,7 +91,7 @@ PLATFORMS = {platform.name: platform for platform in _platforms()}
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a wheel must fit: a `PythonRequest` as uv spells it (3.12, 3.13t), and one of `PLATFORMS`."""
+    """A Python in uv's notation (3.12, 3.13t), and one of `PLATFORMS`."""
 
     python: str
     platform: Platform
@@ -106,19 +106,19 @@ class Target:
 
     @property
     def request(self) -> PythonRequest:
-        """What `python` means."""
+        """The parsed `python`."""
         return parse_python_request(self.python)
 
     @cached_property
     def tags(self) -> tuple[tags.Tag, ...]:
-        """The wheel tags that fit, best first."""
+        """The compatible wheel tags, best first."""
         return tuple(self.request.tags(list(self.platform.wheel_platforms())))
 
     def environments(self, requires_python: SpecifierSet) -> list[Environment]:
         """Return the marker environments of the patch releases that `requires_python` allows, oldest first.
 
-        A minor version stands for all its patch releases, and dependencies may hang on the patch
-        (`python_full_version < "3.11.3"`). The list is empty where no patch release is allowed.
+        A minor version stands for all its patch releases, and dependencies may depend on the patch release
+        (`python_full_version < "3.11.3"`). The list is empty if no patch release is allowed.
         """
         version = self.request.version
         patches = [f"{version}.{patch}" for patch in _PATCHES] if version.count(".") == 1 else [version]
@@ -126,10 +126,10 @@ class Target:
         return [self._environment(version) for version in allowed]
 
     def marker(self, requires_python: SpecifierSet) -> str:
-        """Return the marker (PEP 508) that holds in the environments of the target that `requires_python` allows."""
+        """Return the marker (PEP 508) that is true in the environments of the target that `requires_python` allows."""
         version = self.request.version
-        wanted = f"{version}.*" if version.count(".") == 1 else version
-        bounds = [("==", wanted), *((each.operator, each.version) for each in requires_python)]
+        pattern = f"{version}.*" if version.count(".") == 1 else version
+        bounds = [("==", pattern), *((specifier.operator, specifier.version) for specifier in requires_python)]
         environment = {**self._environment(version)}
         named = [(name, "==", environment[name]) for name in _MARKER_NAMES]
         rows = [*(("python_full_version", operator, text) for operator, text in bounds), *named]
@@ -142,7 +142,7 @@ class Target:
             "implementation_version": self.request.implementation_version(full_version),
             "os_name": "nt" if system == "Windows" else "posix",
             "platform_machine": self.platform.machine,
-            # As uv does for a foreign platform: nobody can know the kernel of the node.
+            # Like uv for a foreign platform, since the kernel of the node is unknown.
             "platform_release": "",
             "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}[self.request.implementation],
             "platform_system": system,
@@ -154,10 +154,10 @@ class Target:
 
 
 def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet) -> list[str]:
-    """Return disjoint markers (PEP 508) that together hold in the environments of `targets`, in their order.
+    """Return disjoint markers (PEP 508) that together are true in the environments of `targets`, in their order.
 
-    Targets that only a C library or a build of Python tells apart have one marker; a minor version of Python covers its
-    patch releases.
+    Targets that only differ in the C library or the build of Python share a marker; a minor version of Python covers
+    its patch releases.
     """
     targets = list(targets)
     minors = {
@@ -174,15 +174,15 @@ def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet
     return list(dict.fromkeys(target.marker(requires_python) for target in wide))
 
 
-def _unknown_platform(name: str, known: Sequence[str]) -> WheelhouseError:
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return WheelhouseError(f"{name}: no such platform", hint=f"{meant}`bundler targets` lists the platforms")
+def _unknown_platform(name: str, names: Sequence[str]) -> WheelhouseError:
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "use one of uv's names of platforms"
+    return WheelhouseError(f"{name} is not a supported platform", hint=hint)
 
 
 @cache
 def parse_platform(name: str) -> Platform:
-    """Return the platform that uv calls `name`; raise `WheelhouseError`."""
+    """Return the platform with uv's name `name`. Raises `WheelhouseError`."""
     try:
         return PLATFORMS[_ALIASES.get(name, name)]
     except KeyError:
@@ -191,23 +191,29 @@ def parse_platform(name: str) -> Platform:
 
 def aliases_of(name: str) -> list[str]:
     """Return the other names of a platform."""
-    return sorted(alias for alias, meant in _ALIASES.items() if meant == name)
+    return sorted(alias for alias, platform in _ALIASES.items() if platform == name)
 
 
 def this_platform() -> Platform:
-    """Return the platform of this machine, its glibc rounded down to one that uv has a name for."""
+    """Return the platform of this machine, with its glibc rounded down to one in uv's names."""
     import os
     import platform
 
     system, machine = platform.system(), platform.machine()
-    fitting = [known for known in PLATFORMS.values() if (known.system, known.machine) == (system, machine)]
+    fitting = [
+        candidate for candidate in PLATFORMS.values() if (candidate.system, candidate.machine) == (system, machine)
+    ]
     if system == "Linux":
         try:
             kind, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
-        except (ValueError, OSError):  # musl has no such name
+        except (ValueError, OSError):  # musl has no such name.
             kind, version = "musl", "{}.{}".format(*_MUSL)
         minor = int(version.split(".")[1])
-        fitting = [known for known in fitting if known.libc and known.libc[0] == kind and known.libc[2] <= minor]
+        fitting = [
+            candidate
+            for candidate in fitting
+            if candidate.libc and candidate.libc[0] == kind and candidate.libc[2] <= minor
+        ]
     if not fitting:
         raise _unknown_platform(f"{system} on {machine}", [*PLATFORMS])
     return fitting[-1]

@@ -1,4 +1,4 @@
-"""TOML in and out: the standard library reads it from Python 3.11 on, and never writes it."""
+"""Read and write TOML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOMLDecodeError = tomllib.TOMLDecodeError
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Return the tables of `text`; raise `TOMLDecodeError`, a `ValueError`."""
+    """Return the tables in `text`. Raises `TOMLDecodeError`, a `ValueError`."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -26,7 +26,7 @@ def loads(text: str) -> dict[str, Any]:
 
 def dumps(tables: Mapping[str, Any]) -> str:
     """Return `tables` as TOML."""
-    import tomli_w  # the far side reads and never writes
+    import tomli_w  # Not needed for reading, as on the far side.
 
     return tomli_w.dumps(tables)
 

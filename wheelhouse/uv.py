@@ -1,4 +1,4 @@
-"""The one door to uv: resolving, and locking for the node."""
+"""The only way to run uv: to resolve, lock and install."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
     from packaging.pylock import Pylock
 
-# Resolving needs some interpreter, not one that fits: uv must neither look for one nor download one.
-# Run from the folder of what is compiled: uv reads [tool.uv] of a pyproject.toml only from there.
+# Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
+# uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
 _COMPILE = ["pip", "compile", "--quiet"]
 _EXPORT = ["export", "--quiet", "--format", "pylock.toml", "--python", sys.executable]
-# Its lines are shown below ours, and read: they must not be wrapped.
+# Output is parsed and shown indented, so uv must not wrap lines.
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
 
 
 def executable() -> str:
-    """Return the path of uv: beside this Python, else on the PATH; raise `WheelhouseError`."""
+    """Return the path of uv: next to this Python, or on PATH. Raises `WheelhouseError`."""
     try:
         from uv import find_uv_bin
 
         return find_uv_bin()
     except (ImportError, FileNotFoundError):
-        found = shutil.which("uv")
-        if found is None:
-            message = "uv: not found beside this Python or on the PATH"
-            raise WheelhouseError(message, hint="install it: pip install uv") from None
-        return found
+        path = shutil.which("uv")
+        if path is None:
+            message = "uv was not found next to this Python or on PATH"
+            raise WheelhouseError(message, hint="install it with `pip install uv`") from None
+        return path
 
 
 def _call(
     arguments: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
-    """Run uv with `arguments`; return exit code, standard output and error, without known secrets.
+    """Run uv with `arguments`; return its exit code, standard output and error, without known secrets.
 
-    uv may run builds to learn what a source distribution depends on: they see no secret that uv itself does not need.
+    uv may run builds to find the dependencies of a source distribution; they see no secret that uv does not need.
     """
     bundle = ca_bundle()
     trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
-    # A keyring is another program, and may need any of them.
+    # A keyring is another program, which may need any of them.
     inherited = dict(os.environ) if os.environ.get("UV_KEYRING_PROVIDER") else without_secrets(os.environ)
     more = {**_ENV, **trusted, **(env or {})}
     code, out, err = process.run([executable(), *arguments], cwd=cwd, env=more, inherited=inherited)
@@ -66,7 +66,7 @@ def _output(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what uv prints; raise `UvError` with the sentence `failure` and uv's words."""
+    """Return the standard output of uv. Raises `UvError` with the message `failure` and uv's output."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
     if code:
         raise UvError(failure, err)
@@ -74,7 +74,7 @@ def _output(
 
 
 def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
-    """Resolve the project in `folder`, which stands for `subject`; its uv.lock is written there.
+    """Resolve the project in `folder`, which stands for `subject`, and write its uv.lock there.
 
     Raises `UvError`, `LockError`.
     """
@@ -82,32 +82,32 @@ def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
 
 
 def export_script(script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False) -> Pylock:
-    """Return the lock of `script`; raise `UvError`, `LockError`.
+    """Return the lock of `script`. Raises `UvError`, `LockError`.
 
-    `locked` fails unless the lock beside the script fits it, `frozen` does not look whether it does; without both it is
-    resolved, for all platforms, and nothing is written.
+    `locked` fails unless the lock file matches the script; `frozen` does not check that. Without both, resolves for all
+    platforms and writes nothing.
     """
-    # Absolute, so that a name with a leading dash is no option.
-    flags = [f"--{name}" for name, given in (("locked", locked), ("frozen", frozen), ("offline", offline)) if given]
+    # Absolute, so that a name with a leading dash is not an option.
+    flags = [f"--{name}" for name, value in (("locked", locked), ("frozen", frozen), ("offline", offline)) if value]
     return parse(_output(unresolved(script.name), [*_EXPORT, "--script", script.absolute(), *flags]), script.name)
 
 
 def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Pylock:
-    """Return the uv.lock of the project in `folder`, without its development groups; raise `UvError`, `LockError`.
+    """Return the uv.lock of the project in `folder`, without development groups. Raises `UvError`, `LockError`.
 
-    Fails unless the lock fits the project; with `frozen` uv does not look whether it does.
+    Fails unless the lock matches the project; with `frozen`, uv does not check that.
     """
     arguments = [*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"]
     return parse(_output(unresolved(subject), arguments, cwd=folder), subject)
 
 
 def unresolved(subject: str) -> str:
-    """Return the sentence for a failure of uv to resolve `subject`."""
+    """Return the message for a failed resolution of `subject`."""
     return f"{subject}: uv could not resolve its dependencies"
 
 
 def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
-    """Return what `uv lock` would change in a lock that no longer fits, in uv's words; nothing is written."""
+    """Return the changes that `uv lock` would make to an outdated lock, in uv's words; nothing is written."""
     _, _, err = _call(["lock", "--dry-run", "--python", sys.executable, *where], cwd=cwd)
     return "\n".join(line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update ")))
 
@@ -115,10 +115,10 @@ def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
 def compile_universal(
     subject: str, source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
 ) -> Pylock:
-    """Resolve a requirements.txt for Python `python` or newer, by way of the file `pylock`.
+    """Resolve a requirements.txt for Python `python` or newer, using the file `pylock`.
 
-    The environments and other settings are those of the project in the folder `settings`. The versions of a lock that
-    is in `pylock` already are kept as far as they can be. Raises `UvError`, `LockError`.
+    Environments and other settings are those of the project in the folder `settings`. Versions in an existing
+    `pylock` are kept where possible. Raises `UvError`, `LockError`.
     """
     options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
     return _compile(subject, source, pylock, options, env)
@@ -134,7 +134,7 @@ def compile_for(
     prerelease: str | None,
     env: Mapping[str, str],
 ) -> Pylock:
-    """Do as `compile_universal` does for one target, wheels only; `prerelease` is uv's option of that name."""
+    """Like `compile_universal`, but for one target with wheels only; `prerelease` is uv's option of that name."""
     options: list[str | Path] = [*_for_python(python), "--python-platform", platform, "--only-binary", ":all:"]
     options += ["--prerelease", prerelease] if prerelease else []
     return _compile(subject, source, pylock, options, env)
@@ -147,20 +147,20 @@ def _compile(subject: str, source: Path, pylock: Path, options: Sequence[str | P
 
 
 def _for_python(python: str) -> list[str]:
-    """Return the options that make uv resolve or install for `python`.
+    """Return the options with which uv resolves or installs for `python`.
 
-    Any CPython stands for any other, but what is no plain CPython must be here.
+    Any CPython can stand in for another one, but other implementations must be installed.
     """
     stand_in = sys.executable if python[-1:].isdigit() and python[:1].isdigit() else python
     return ["--python", stand_in, "--python-version", parse_python_request(python).version]
 
 
 def lock(script: Path, failure: str) -> None:
-    """Lock `script` from the simple index `simple/` beside it, relative to its folder, without network.
+    """Lock `script` from the simple index `simple/` next to it, relative to its folder, without network access.
 
-    Raises `UvError` with the sentence `failure`.
+    Raises `UvError` with the message `failure`.
     """
-    # No setting of the user's: another index, of which uv remembers the pages, would be in the lock.
+    # Without the user's settings: another index, whose pages uv has cached, would end up in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
     options = ["--quiet", "--offline", "--no-config", "--default-index", "./simple", "--python", sys.executable]
     command = [executable(), "lock", *options, "--script", f"./{script.name}"]
@@ -172,45 +172,43 @@ def lock(script: Path, failure: str) -> None:
 def python_for(requires_python: str, failure: str) -> str:
     """Return the version of the interpreter that uv would choose on this machine for `requires_python`.
 
-    Raises `UvError` with the sentence `failure`.
+    Raises `UvError` with the message `failure`.
     """
-    wanted = [requires_python] if requires_python else []
-    return _output(failure, ["python", "find", "--system", "--no-project", "--show-version", *wanted]).strip()
+    requests = [requires_python] if requires_python else []
+    return _output(failure, ["python", "find", "--system", "--no-project", "--show-version", *requests]).strip()
 
 
 def known_pythons(version: str) -> list[dict[str, Any]]:
-    """Return what uv knows of archives of this Python version, for all platforms; raise `UvError`."""
+    """Return uv's archives of this Python version, for all platforms. Raises `UvError`."""
     everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
     arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version]
-    found: list[dict[str, Any]] = json.loads(
-        _output(f"{version}: uv could not say whether it knows this Python.", arguments)
-    )
-    return found
+    entries: list[dict[str, Any]] = json.loads(_output(f"{version}: uv could not list Python versions", arguments))
+    return entries
 
 
 def version() -> str:
     """Return the version of uv."""
-    return _output("uv could not tell its version", ["--version"]).split()[1]
+    return _output("uv could not print its version", ["--version"]).split()[1]
 
 
 def make_environment(folder: Path, python: str) -> None:
-    """Make a virtual environment of the interpreter or version `python` in `folder`; raise `UvError`."""
-    failure = f"uv could not make an environment of Python {python}"
+    """Create a virtual environment of the interpreter or version `python` in `folder`. Raises `UvError`."""
+    failure = f"uv could not create an environment with Python {python}"
     _output(failure, ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
 
 
 def install_into(environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
-    """Install `requirements`, wheels only, into the environment of the interpreter `environment`; raise `UvError`."""
-    # From an empty place, since uv would read the settings of a project around it.
+    """Install `requirements`, wheels only, into the environment of the interpreter `environment`. Raises `UvError`."""
+    # From an empty folder, since uv would read the settings of a project around it.
     options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment, "--"]
-    _output("uv could not install what a build requires", ["pip", "install", *options, *requirements], cwd=cwd, env=env)
+    _output("uv could not install build requirements", ["pip", "install", *options, *requirements], cwd=cwd, env=env)
 
 
-def install(wanted: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:
-    """Install what is `wanted`, wheels or requirements with options, into `folder` for a target of any platform.
+def install(items: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:
+    """Install `items`, wheels or requirements with options, into `folder` for a target of any platform.
 
-    Nothing else is installed with it, and `cache` is uv's cache. Raises `UvError` with the sentence `failure`.
+    Installs nothing else; `cache` is uv's cache. Raises `UvError` with the message `failure`.
     """
     arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     arguments += [*_for_python(python), "--python-platform", platform]
-    _output(failure, [*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *wanted])
+    _output(failure, [*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *items])

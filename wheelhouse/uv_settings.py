@@ -1,4 +1,4 @@
-"""What this tool reads of uv's settings itself: where packages come from."""
+"""The settings of uv that this library reads itself: those about package sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheelhouse import files, toml
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# What only a pyproject.toml may hold.
+# Settings that are only valid in a pyproject.toml.
 _OF_PROJECTS = (
     *("build-backend", "conflicts", "default-groups", "dependency-groups", "dev-dependencies", "environments"),
     *("managed", "package", "required-environments", "sources", "workspace"),
@@ -19,31 +19,31 @@ _OF_PROJECTS = (
 
 
 def faults_of(settings: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the shape of those settings, as `[tool.uv]` or a uv.toml has them, that are read here.
+    """Return what is wrong with the types of the settings in `[tool.uv]` or a uv.toml that are read here.
 
-    Whether they mean anything is for uv to say.
+    uv itself checks their values.
     """
-    faults = [f"{key} is not {meaning}" for key, (fits, meaning) in _SHAPES.items() if not fits(settings.get(key))]
-    return [f"tool.uv.{fault}" for fault in faults]
+    errors = [f"{key} must be {meaning}" for key, (fits, meaning) in _SHAPES.items() if not fits(settings.get(key))]
+    return [f"tool.uv.{error}" for error in errors]
 
 
 def absolute(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return `settings` with the paths in them, which are relative to `folder`, made absolute."""
-    found = dict(settings)
-    if "index-url" in found:
-        found["index-url"] = _absolute(found["index-url"], folder)
-    for key in {"find-links", "extra-index-url"} & set(found):
-        found[key] = [_absolute(each, folder) for each in found[key]]
-    if "index" in found:
-        found["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in found["index"]]
-    if "sources" in found:
-        found["sources"] = {
-            name: [_absolute_source(each, folder) for each in source]
+    """Return `settings` with absolute paths instead of paths relative to `folder`."""
+    result = dict(settings)
+    if "index-url" in result:
+        result["index-url"] = _absolute(result["index-url"], folder)
+    for key in {"find-links", "extra-index-url"} & set(result):
+        result[key] = [_absolute(path, folder) for path in result[key]]
+    if "index" in result:
+        result["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in result["index"]]
+    if "sources" in result:
+        result["sources"] = {
+            name: [_absolute_source(path, folder) for path in source]
             if isinstance(source, list)
             else _absolute_source(source, folder)
-            for name, source in found["sources"].items()
+            for name, source in result["sources"].items()
         }
-    return found
+    return result
 
 
 def _absolute(location: str, folder: Path) -> str:
@@ -55,7 +55,7 @@ def _absolute_source(source: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of both as uv combines them: lists one after the other, of all else what is in `first`."""
+    """Return both settings combined like uv does: lists are concatenated, other values of `first` win."""
     both = {
         key: [*first[key], *second[key]]
         for key in first.keys() & second.keys()
@@ -65,14 +65,14 @@ def combined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
 
 
 def outside_of_projects(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of `settings` that a uv.toml may hold."""
+    """Return those of `settings` that are valid in a uv.toml."""
     return {key: value for key, value in settings.items() if key not in _OF_PROJECTS}
 
 
 def working_settings(here: Path | None = None) -> dict[str, Any]:
-    """Return what uv reads in the folder `here`, the working folder if None, or the nearest one above that has any.
+    """Return the settings that uv reads in the folder `here` (default: the current one) or its nearest parent with any.
 
-    That is a uv.toml, or `[tool.uv]` of a project.
+    They are in a uv.toml, or in `[tool.uv]` of a project.
     """
     if os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE"):
         return {}
@@ -88,7 +88,7 @@ def working_settings(here: Path | None = None) -> dict[str, Any]:
 
 
 def user_settings() -> dict[str, Any]:
-    """Return the tables of the user's own uv.toml, or the one that UV_CONFIG_FILE names; none where there is none."""
+    """Return the user's uv.toml, or the one that UV_CONFIG_FILE names; no tables if there is none."""
     if os.environ.get("UV_NO_CONFIG"):
         return {}
     home = os.environ.get("APPDATA") if os.name == "nt" else os.environ.get("XDG_CONFIG_HOME")
@@ -99,26 +99,26 @@ def user_settings() -> dict[str, Any]:
 
 
 def system_settings() -> dict[str, Any]:
-    """Return the tables of the system's uv.toml; none where there is none or it does not count."""
+    """Return the system's uv.toml; no tables if there is none or it is disabled."""
     if os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE"):
         return {}
     if os.name == "nt":
         folders = [os.environ.get("PROGRAMDATA") or "C:\\ProgramData"]
     else:
         folders = [*(os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep), "/etc"]
-    path = next((path for each in folders if (path := Path(each, "uv", "uv.toml")).is_file()), None)
+    path = next((path for parent in folders if (path := Path(parent, "uv", "uv.toml")).is_file()), None)
     return absolute(_read(path), path.parent) if path else {}
 
 
 def _read(path: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a table of a file, none where it is broken: uv says so itself."""
+    """Return a table of a file; no tables if it is invalid, which uv reports itself."""
     with files.explained(path):
         text = files.read_input(path).decode(errors="replace")
     try:
-        found: Any = toml.loads(text)
+        tables: Any = toml.loads(text)
         for key in below:
-            found = found.get(key, {})
-        return {} if faults_of(found) else dict(found)
+            tables = tables.get(key, {})
+        return {} if faults_of(tables) else dict(tables)
     except (ValueError, AttributeError):
         return {}
 
@@ -132,14 +132,15 @@ def _is_list(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+    return value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
 def _are_indexes(value: object) -> bool:
     return value is None or (
         isinstance(value, list)
         and all(
-            isinstance(each, dict) and isinstance(each.get("url"), str) and _is_text(each.get("name")) for each in value
+            isinstance(index, dict) and isinstance(index.get("url"), str) and _is_text(index.get("name"))
+            for index in value
         )
     )
 
@@ -147,20 +148,20 @@ def _are_indexes(value: object) -> bool:
 def _are_sources(value: object) -> bool:
     if value is None or not isinstance(value, dict):
         return value is None
-    tables = [each for source in value.values() for each in (source if isinstance(source, list) else [source])]
+    tables = [table for source in value.values() for table in (source if isinstance(source, list) else [source])]
     return all(
-        isinstance(each, dict) and all(_is_text(each.get(key)) for key in ("git", "url", "path", "index"))
-        for each in tables
+        isinstance(table, dict) and all(_is_text(table.get(key)) for key in ("git", "url", "path", "index"))
+        for table in tables
     )
 
 
 _SHAPES: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "index": (_are_indexes, "a list of tables with a url"),
-    "index-url": (_is_text, "a text"),
-    "extra-index-url": (_are_texts, "a list of texts"),
-    "find-links": (_are_texts, "a list of texts"),
+    "index-url": (_is_text, "a string"),
+    "extra-index-url": (_are_texts, "a list of strings"),
+    "find-links": (_are_texts, "a list of strings"),
     "constraint-dependencies": (_is_list, "a list"),
     "override-dependencies": (_is_list, "a list"),
-    "keyring-provider": (_is_text, "a text"),
+    "keyring-provider": (_is_text, "a string"),
     "sources": (_are_sources, "a table of tables"),
 }

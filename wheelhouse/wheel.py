@@ -1,4 +1,4 @@
-"""A wheel file: its name, where it comes from, and the bytes it must have."""
+"""A wheel: its file name, where it comes from, and its digest."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from wheelhouse.errors import WheelError
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-# What a wheel's file name may consist of (binary distribution format, with the "!" and "+" of versions). It becomes a
-# path and a link, so nothing else gets through.
+# The characters of a wheel's file name (binary distribution format, with the "!" and "+" of versions). The name becomes
+# a path and a link, so nothing else is accepted.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# How the origin of a wheel starts that was built on the connected machine.
+# The prefix of the origin of a wheel that was built from source.
 BUILT_FROM = "built from"
-# No METADATA is near this; more is an attack on memory.
+# Bytes; METADATA is far smaller, and more would be an attack on memory.
 _METADATA_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A wheel that a lock names: `size` in bytes where the index tells it, `sha256` in hex.
+    """A wheel in a lock: `size` in bytes if the index provides it, `sha256` in hex.
 
-    `origin` is what people are told of where it comes from, if that is not `url`.
+    `origin` describes where it comes from if that is not `url`.
     """
 
     filename: str
@@ -47,7 +47,7 @@ class Wheel:
     def __post_init__(self) -> None:
         parse_filename(self.filename)
         if not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"{self.filename}: {self.sha256!r} is no SHA-256")
+            raise ValueError(f"{self.filename}: {self.sha256!r} is not a SHA-256 digest")
 
     @property
     def project(self) -> NormalizedName:
@@ -61,34 +61,34 @@ class Wheel:
 
 
 def parse_filename(filename: str) -> tuple[NormalizedName, Version]:
-    """Return project and version; raise `ValueError` where the name is not a wheel's or not safe as a path."""
+    """Return the project and version. Raises `ValueError` if the name is not that of a wheel or not a safe path."""
     if not _SAFE.fullmatch(filename):
-        raise ValueError(f"{filename!r} is no wheel file name")
+        raise ValueError(f"{filename!r} is not the file name of a wheel")
     try:
         project, version, _, _ = parse_wheel_filename(filename)
-    except InvalidWheelFilename as fault:
-        raise ValueError(str(fault)) from fault
+    except InvalidWheelFilename as error:
+        raise ValueError(str(error)) from error
     return project, version
 
 
 def url_filename(url: str) -> str:
-    """Return the last part of the path of `url`, decoded."""
+    """Return the last component of the path of `url`, decoded."""
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
 def read_metadata(path: Path) -> bytes:
-    """Return the METADATA file of the wheel at `path`; raise `WheelError` if it is no wheel or lies about its name."""
+    """Return the METADATA of the wheel at `path`. Raises `WheelError` if it is invalid or contradicts the file name."""
     try:
         project, version = parse_filename(path.name)
         data = _member(path)
         raw, _ = parse_email(data)
-        told = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
-    except (ValueError, InvalidVersion) as fault:
-        raise WheelError(path, str(fault)) from fault
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as fault:
-        raise WheelError(path, f"is not readable ({fault})") from fault
-    if told != (project, version):
-        raise WheelError(path, f"its METADATA is of {told[0]} {told[1]}")
+        identity = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
+    except (ValueError, InvalidVersion) as error:
+        raise WheelError(path, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise WheelError(path, f"cannot be read ({error})") from error
+    if identity != (project, version):
+        raise WheelError(path, f"contains the METADATA of {identity[0]} {identity[1]}")
     return data
 
 
@@ -98,10 +98,10 @@ def _member(path: Path) -> bytes:
         if len(names) != 1:
             raise ValueError(f"has {len(names)} METADATA files, not one")
         if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
-            raise ValueError(f"its METADATA is larger than {_METADATA_LIMIT} bytes")
+            raise ValueError(f"has METADATA of more than {_METADATA_LIMIT} bytes")
         return archive.read(names[0])
 
 
 def requires_python(metadata: bytes) -> str | None:
-    """Return Requires-Python as it stands there: old wheels write it in forms that only installers understand."""
+    """Return Requires-Python unchanged, since old wheels use forms that only installers understand."""
     return parse_email(metadata)[0].get("requires_python")

@@ -1,4 +1,4 @@
-"""The bundle, the folder that crosses the air gap: made, described, compared with its manifest.
+"""Bundles: the folder that crosses the air gap.
 
 In: sources and targets. Out: a folder (`create`), which the far side reads (`verify`, `inspection`).
 """

@@ -1,4 +1,4 @@
-"""Whether the locks and pages of a bundle name just the wheels that its manifest names, with the same digests."""
+"""Check that the locks and index pages of a bundle list the wheels in its manifest, with the same digests."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
 
-# Where wheels are, as seen from the index beside a lock of uv, from a pylock.toml and from a page of the index.
+# Paths of wheels relative to an index next to a uv lock, to a pylock.toml, and to an index page.
 _FROM_LOCK, _FROM_PYLOCK, _FROM_PAGE = "../../../wheels/", "../../wheels/", "../../../../wheels/"
-# Bytes of a lock of one target, and of a line of it. The time that TOML takes grows with the square of both.
+# Bytes of a lock for one target, and of a line in it. Parsing TOML takes time that grows with the square of both.
 _LIMIT, _LIMIT_PER_WHEEL, _LINE_LIMIT = 64 << 10, 8 << 10, 16 << 10
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def require_consistent(folder: Path, manifest: Manifest) -> None:
-    """Raise `DamagedError` with all files of the bundle in `folder` that name other wheels than `manifest` does.
+    """Raise `ContradictionError` with every file of the bundle in `folder` that lists other wheels than `manifest`.
 
-    Their own bytes must have been verified. Raises `FileError`.
+    The files must have been verified before. Raises `FileError`.
     """
     digests = {file.path: file.sha256 for file in manifest.files}
-    faults: list[str] = []
+    errors: list[str] = []
 
     def compare(
         path: str, prefix: str, wheels: Mapping[str, str], read: Callable[[str], Iterator[tuple[str, str]]]
     ) -> None:
-        wanted = {(f"{prefix}{name}", sha256) for name, sha256 in wheels.items()}
+        expected = {(f"{prefix}{name}", sha256) for name, sha256 in wheels.items()}
         try:
             stated = set(read(_text(folder / path, _LIMIT + _LIMIT_PER_WHEEL * len(wheels))))
-        except _UNREADABLE as fault:
-            faults.append(f"{path}: cannot be read ({type(fault).__name__})")
+        except _UNREADABLE as error:
+            errors.append(f"{path}: cannot be read ({type(error).__name__})")
             return
-        names = {place.rpartition("/")[2] for place, _ in wanted ^ stated}
+        names = {place.rpartition("/")[2] for place, _ in expected ^ stated}
         if names:
-            faults.append(f"{path}: does not name the same wheels as the manifest: {', '.join(sorted(names))}")
+            errors.append(f"{path}: does not list the same wheels as the manifest: {', '.join(sorted(names))}")
 
     for target in manifest.targets:
         every: dict[str, str] = {}
@@ -58,17 +58,17 @@ def require_consistent(folder: Path, manifest: Manifest) -> None:
             compare(f"{target.folder()}/{pylock}", _FROM_PYLOCK, wheels, _of_pylock)
         simple = f"{target.folder()}/simple/"
         pages = {f"{simple}{path}": hashlib.sha256(page).hexdigest() for path, page in index_pages(every).items()}
-        faults += [
-            f"{path}: is not the page of the wheels in the manifest"
+        errors += [
+            f"{path}: does not list the wheels in the manifest"
             for path, sha256 in digests.items()
             if path.startswith(simple) and pages.get(path) != sha256
         ]
-    if faults:
-        raise ContradictionError(folder, faults)
+    if errors:
+        raise ContradictionError(folder, errors)
 
 
 def index_pages(wheels: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the pages of the simple index of one target by their paths; `wheels` are SHA-256 by file name."""
+    """Return the pages of the simple index of one target by path; `wheels` are SHA-256 digests by file name."""
     projects: dict[str, list[Link]] = {}
     for name, sha256 in wheels.items():
         link = Link(filename=name, path=f"{_FROM_PAGE}{name}", sha256=sha256)
@@ -79,7 +79,7 @@ def index_pages(wheels: Mapping[str, str]) -> dict[str, bytes]:
 
 def _text(path: Path, limit: int) -> str:
     if path.stat().st_size > limit:
-        raise ValueError("is too large for a lock of so few wheels")
+        raise ValueError("is too large for the number of wheels")
     text = files.read_plain(path, limit).decode()
     if any(len(line) > _LINE_LIMIT for line in text.splitlines()):
         raise ValueError("a line is too long")
@@ -87,7 +87,7 @@ def _text(path: Path, limit: int) -> str:
 
 
 def _of_lock(text: str) -> Iterator[tuple[str, str]]:
-    """Yield place and SHA-256 of every file that a lock of uv names, and anything that is no wheel of the index."""
+    """Yield the path and digest of every file in a uv lock, and an entry for anything that is not a wheel."""
     for package in toml.loads(text).get("package", []):
         wheels = package.get("wheels", [])
         if package["source"] != {"registry": "simple"} or "sdist" in package or not _all_of(package, wheels):
@@ -97,7 +97,7 @@ def _of_lock(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_pylock(text: str) -> Iterator[tuple[str, str]]:
-    """Yield place and SHA-256 of every file that a pylock.toml (PEP 751) names; anything but a wheel too."""
+    """Yield the path and digest of every file in a pylock.toml (PEP 751), and an entry for anything not a wheel."""
     for package in toml.loads(text).get("packages", []):
         wheels = package.get("wheels", [])
         if {"vcs", "directory", "archive", "sdist"} & set(package) or not _all_of(package, wheels):
@@ -107,15 +107,15 @@ def _of_pylock(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _all_of(package: Mapping[str, Any], wheels: list[Any]) -> bool:
-    """Return whether `package` has wheels, and they are its own by name and version."""
+    """Return whether `package` has wheels, and all of them have its name and version."""
     own = (package["name"], Version(package["version"]))
     named = [parse_filename(_place(wheel).rpartition("/")[2]) for wheel in wheels]
     return bool(wheels) and all(name == own for name in named)
 
 
 def _place(wheel: Mapping[str, Any]) -> str:
-    """Return where `wheel` is; raise `ValueError` where it is in two places, of which a reader takes either."""
+    """Return the location of `wheel`. Raises `ValueError` if it has two, of which readers choose differently."""
     places = [str(wheel[key]) for key in ("path", "url") if key in wheel]
     if len(places) != 1:
-        raise ValueError("a wheel has just one place")
+        raise ValueError("a wheel must have exactly one location")
     return places[0]

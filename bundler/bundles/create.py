@@ -1,4 +1,4 @@
-"""Building a bundle: from scripts and targets to one folder that can cross the gap."""
+"""Create a bundle from sources and targets."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from wheelhouse.download import Remote
     from wheelhouse.target import Target
 
-# uv calls that run at once; each is one process that waits for the network or writes one file.
+# Concurrent calls of uv; each is a process that mostly waits for the network or writes a file.
 _THREADS = 4
-# What a target takes beside wheels: pages and locks.
+# Bytes of the index pages and locks of a target.
 _TARGET_BYTES = 100_000
 
 
 def default_output(scripts: Sequence[Path]) -> Path:
-    """Return where the bundle of `scripts` goes unless told otherwise: into this folder, named after the first."""
+    """Return the default path for the bundle of `scripts`: in this folder, named after the first one."""
     first = scripts[0]
     stem = "stdin" if first == Path("-") else first.resolve().name if first.is_dir() else first.stem
     return Path(f"{stem}.bundle")
@@ -51,28 +51,28 @@ def default_output(scripts: Sequence[Path]) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
-    """Which projects may be built here from source: those in `names`, or `everything` that has no wheel."""
+    """The projects that may be built from source: those in `names`, or `everything` without a suitable wheel."""
 
     names: tuple[str, ...] = ()
     everything: bool = False
 
 
 def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools) -> bool:
-    """Return whether `output` is a whole bundle of just these sources, locks beside them, targets and tools.
+    """Return whether `output` is a complete bundle of exactly these sources, locks, targets and tools.
 
-    Its versions stand until somebody asks for newer ones, as those of a lock do.
+    Like a lock, a bundle keeps its versions until an upgrade is requested.
     """
     try:
-        found = verify(output)
+        manifest = verify(output)
     except WheelhouseError:
         return False
-    if any((file.origin or "").startswith("built from the folder") for file in found.files):
-        return False  # nothing tells whether the folder has changed since
+    if any((file.origin or "").startswith("built from the folder") for file in manifest.files):
+        return False  # Nobody knows whether the folder has changed since.
     if any(source.includes_others() for source in sources):
-        return False  # nor whether what it includes has
-    wanted = [source.entry() for source in sources]
-    return list(found.scripts) == wanted and [
-        (target.name, target.uv is not None, target.interpreter is not None) for target in found.targets
+        return False  # Nobody knows whether the included files have changed.
+    entries = [source.entry() for source in sources]
+    return list(manifest.scripts) == entries and [
+        (target.name, target.uv is not None, target.interpreter is not None) for target in manifest.targets
     ] == [(target.name, tools.uv, tools.python) for target in targets]
 
 
@@ -84,14 +84,14 @@ def build(
     tools: Tools,
     builds: Builds,
 ) -> Generator[Progress, None, list[str]]:
-    """Resolve `sources` for `targets`, download what they need through `cache` and write the bundle to `output`.
+    """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
-    Returns, in words, the packages of which the bundle that was there held other versions.
-    Raises `BundlerError`, `CombinedError` with all that is missing, `DownloadError`, `FileError`, `UvError`.
+    Returns a description of each package whose version differs from that in the previous bundle. Raises `BundlerError`,
+    `CombinedError` with everything that is missing, `DownloadError`, `FileError`, `UvError`.
     """
     start = time.monotonic()
     _refuse_foreign(output)
-    # The bundle may take the place of the working folder, after which nothing is relative to it.
+    # The bundle may replace the current folder, which makes relative paths invalid.
     place, paths = output.absolute(), paths_of(sources)
     before = _before(output)
     differences = settings_changes(before, sources, targets, uv=tools.uv, python=tools.python) if before else []
@@ -107,19 +107,19 @@ def build(
         credentials=indexes.credentials,
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
-        # Resolved, since uv counts ".." in paths by their names.
+        # uv resolves ".." in paths without following links.
         plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool)
     for note in plan.notes:
         yield Progress(kind="note", text=note)
-    from wheelhouse.download import Downloads  # imported by now, see `make_plan`
+    from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
-    wanted = [*remotes["wheels"], *remotes["pythons"]]
-    downloads = Downloads(wanted, cache, indexes.credentials, indexes.elsewhere)
-    # A bundle on the disk of the cache is made of links.
+    queue = [*remotes["wheels"], *remotes["pythons"]]
+    downloads = Downloads(queue, cache, indexes.credentials, indexes.elsewhere)
+    # On the disk of the cache, a bundle consists of hard links.
     copied = 0 if same_disk(cache, output) else downloads.total
     require_space({cache: downloads.absent_bytes, output.absolute().parent: copied + _TARGET_BYTES * len(targets)})
-    # The threads that write end before what they write to is removed.
+    # Threads must have ended before their folder is deleted.
     with files.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, plan) for target in targets]
         for received in downloads.run():
@@ -132,8 +132,8 @@ def build(
             (folder / "wheels").mkdir()
             if remotes["pythons"]:
                 (folder / "pythons").mkdir()
-        for name, those in remotes.items():
-            for remote in those:
+        for name, items in remotes.items():
+            for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, plan)
     remember(place, paths, cache)
@@ -144,7 +144,7 @@ def build(
 
 
 def _before(output: Path) -> Manifest | None:
-    """Return the manifest of the bundle at `output`, None where there is none."""
+    """Return the manifest of the bundle at `output`, or None."""
     try:
         return read_manifest(output)
     except WheelhouseError:
@@ -152,11 +152,11 @@ def _before(output: Path) -> Manifest | None:
 
 
 def _taken(output: Path) -> BundlerError:
-    return BundlerError(f"{output}: exists and is not a bundle", hint="move it away, or choose another --output")
+    return BundlerError(f"{output} exists and is not a bundle", hint="move it away, or choose another --output")
 
 
 def _refuse_foreign(output: Path) -> None:
-    """Raise `BundlerError` unless `output` is free, empty or a bundle and nothing else: these are ours to replace."""
+    """Raise `BundlerError` unless `output` is absent, empty or a bundle without other files, which may be replaced."""
     with files.explained(output):
         if not os.path.lexists(output):
             return
@@ -165,7 +165,7 @@ def _refuse_foreign(output: Path) -> None:
             return
     try:
         foreign = foreign_files(output) if is_folder else {output.name}
-    except BundlerError as fault:
-        raise _taken(output) from fault
+    except BundlerError as error:
+        raise _taken(output) from error
     if foreign:
         raise _taken(output)

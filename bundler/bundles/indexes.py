@@ -1,4 +1,4 @@
-"""The indexes that sources come from, gathered once for a bundle."""
+"""The indexes of the sources of a bundle, read once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indexes:
-    """The indexes that sources come from.
+    """The indexes of the sources of a bundle.
 
-    `variables` tell uv of them in builds, on top of what the environment says. `urls` are the simple indexes in which
-    a project may be looked for, unless it is one of `reserved`: those a source takes from an index of its choice.
+    `variables` are environment variables that pass them to uv in builds. `urls` are the simple indexes that may be
+    searched for a project, unless it is one of `reserved`: projects that a source assigns to a specific index.
     """
 
     variables: Mapping[str, str]
@@ -31,12 +31,12 @@ class Indexes:
     reserved: frozenset[str]
 
     def elsewhere(self, project: str) -> Sequence[str]:
-        """Return the indexes that `project` may be looked for in; others need not know of a reserved one."""
+        """Return the indexes to search for `project`; none if it is reserved, since others must not learn its name."""
         return [] if project in self.reserved else self.urls
 
 
 def read_indexes(sources: Sequence[Source]) -> Indexes:
-    """Return the indexes of `sources`, of the folder we work in, of the user and of the environment."""
+    """Return the indexes of `sources`, of the current folder, of the user and of the environment variables."""
     project_tables = [*(source.uv_settings() for source in sources), working_settings()]
     tables = [*project_tables, user_settings()]
     urls = [
@@ -64,7 +64,7 @@ def _variables(tables: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         words.setdefault("UV_FIND_LINKS", []).extend([*settings.get("find-links", []), *flat])
         if "index-url" in settings:
             words.setdefault("UV_DEFAULT_INDEX", []).append(settings["index-url"])
-    # uv takes one default, and several of the others.
+    # uv accepts one default index and several others.
     between = {"UV_INDEX": " ", "UV_FIND_LINKS": ","}
     return {
         name: between[name].join(filter(None, [*values, os.environ.get(name)])) if name in between else values[0]

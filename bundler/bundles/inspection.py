@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.manifest import Manifest, TargetEntry
     from bundler.sources.tool_table import Settings
 
-# Terminals have at least this many columns.
+# The width of a terminal.
 _WIDTH = 80
 _LABEL = 17
 
@@ -97,7 +97,7 @@ def table(contents: Mapping[str, Any]) -> str:
 
 
 def _script_rows(script: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the label and text of each line about `script` that has something to say."""
+    """Yield a label and text for each property of `script` that is set."""
     job = script["job"]
     optional = [f"{name} (optional)" for name in job["optional-outputs"]]
     cores = [counted(job["cores"], "core")] if job["cores"] else []

@@ -1,4 +1,4 @@
-"""What the scripts of a bundle or publication say about their jobs."""
+"""What the scripts of a bundle or publication declare about their jobs."""
 
 from __future__ import annotations
 

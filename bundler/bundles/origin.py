@@ -1,6 +1,6 @@
-"""Where the bundles of this machine were made from, so that one is not taken for another of the same name.
+"""The paths from which bundles on this machine were made, so that one does not replace another of the same name.
 
-A bundle itself says nothing of this machine; what is remembered lies in the cache, one file for each bundle.
+A bundle contains no path of this machine; the records are in the download cache, one file for each bundle.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from bundler.sources.source import Source
 
 _FOLDER = "origins"
-# Of one record; more is none of ours.
+# Bytes of a record; a larger file is not one of ours.
 _LIMIT = 1 << 20
 
 
 def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -> None:
-    """Raise `BundlerError` where `output` is a bundle of other scripts than `sources`.
+    """Raise `BundlerError` if `output` is a bundle of other scripts than `sources`.
 
-    Scripts of the same names are others if the bundle was made here, from files in other places.
+    Scripts of the same names count as others if the bundle was made on this machine from files at other paths.
     """
     try:
         manifest = read_manifest(output)
@@ -38,20 +38,20 @@ def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -
         return
     if {entry.name for entry in manifest.scripts} != {source.name for source in sources}:
         raise _of_other_scripts(output, [entry.name for entry in manifest.scripts])
-    found = _read(_record(output, cache))
-    if found.get("manifest") == _digest(output) and found["inputs"] != paths_of(sources):
-        raise _of_other_scripts(output, found["inputs"])
+    record = _read(_record(output, cache))
+    if record.get("manifest") == _digest(output) and record["inputs"] != paths_of(sources):
+        raise _of_other_scripts(output, record["inputs"])
 
 
 def _of_other_scripts(output: Path, scripts: Sequence[str]) -> BundlerError:
     return BundlerError(
-        f"{output} is a bundle of other scripts: {', '.join(scripts)}",
-        hint="choose another --output, or give --replace",
+        f"{output} contains other scripts: {', '.join(scripts)}",
+        hint="choose another --output, or use --replace",
     )
 
 
 def remember(output: Path, paths: Sequence[str], cache: Path) -> None:
-    """Remember that the bundle at the absolute path `output` was made from `paths`, and forget bundles that are gone.
+    """Record that the bundle at the absolute path `output` was made from `paths`, and drop records of deleted bundles.
 
     Raises `FileError`.
     """
@@ -74,9 +74,9 @@ def _record(output: Path, cache: Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError), path.open("rb") as source:
-        found = json.loads(source.read(_LIMIT))
-        if isinstance(found, dict) and isinstance(found.get("inputs"), list):
-            return found
+        record = json.loads(source.read(_LIMIT))
+        if isinstance(record, dict) and isinstance(record.get("inputs"), list):
+            return record
     return {}
 
 
@@ -85,5 +85,5 @@ def _digest(output: Path) -> str:
 
 
 def paths_of(sources: Sequence[Source]) -> list[str]:
-    """Return the absolute paths of what `sources` were read from."""
+    """Return the absolute paths of `sources`."""
     return sorted(str(source.path.absolute()) for source in sources)

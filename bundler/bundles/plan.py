@@ -1,4 +1,4 @@
-"""What a bundle will hold: what each script installs on each target, and the tools for nodes that have none."""
+"""The contents of a bundle: the wheels that each script installs on each target, and tools for nodes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a bundle carries for nodes that have nothing: uv, and Python from `mirror` or from uv's own list."""
+    """Tools to include for nodes: uv, and Python from `mirror` or from uv's own downloads."""
 
     uv: bool = False
     python: bool = False
@@ -38,9 +38,9 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Sources, targets, what each source installs on each target (by the names of both), and the tools of targets.
+    """Sources, targets, the wheels of each source on each target (by the names of both), and the tools of targets.
 
-    `notes` are sentences about what people would not expect.
+    `notes` are sentences about results that users may not expect.
     """
 
     sources: Sequence[Source]
@@ -51,7 +51,7 @@ class Plan:
     notes: Sequence[str] = ()
 
     def wheels(self) -> list[Wheel]:
-        """Return each wheel once; raise `LockError` when one name stands for different bytes."""
+        """Return each wheel once. Raises `LockError` if two wheels have the same name but different bytes."""
         pins = (pin.wheel for pins in self.installs.values() for pin in pins)
         return distinct([*pins, *self.uvs.values()])
 
@@ -61,15 +61,15 @@ class Plan:
 
 
 def distinct(wheels: Iterable[Wheel]) -> list[Wheel]:
-    """Return each wheel once, by file name; raise `LockError` when one name stands for different bytes."""
-    found: dict[str, Wheel] = {}
+    """Return each wheel once, by file name. Raises `LockError` if two have the same name but different bytes."""
+    result: dict[str, Wheel] = {}
     clashes = set()
     for wheel in wheels:
-        if found.setdefault(wheel.filename, wheel).sha256 != wheel.sha256:
-            clashes.add(f"{wheel.filename} comes from two places with different bytes")
+        if result.setdefault(wheel.filename, wheel).sha256 != wheel.sha256:
+            clashes.add(f"{wheel.filename} has different bytes on two indexes")
     if clashes:
-        raise not_as_locked("The scripts together", clashes)
-    return [found[filename] for filename in sorted(found)]
+        raise not_as_locked("the scripts together", clashes)
+    return [result[filename] for filename in sorted(result)]
 
 
 def make_plan(
@@ -80,20 +80,20 @@ def make_plan(
     scratch: Path,
     pool: ThreadPoolExecutor,
 ) -> Plan:
-    """Resolve `sources` for `targets` in the empty folder `scratch`; raise `CombinedError` with all that is missing."""
+    """Resolve `sources` for `targets` in the empty folder `scratch`. Raises `CombinedError` with everything missing."""
     stand_in = _uv_script(sources[0], scratch) if tools.uv else None
     resolved = [*sources, *([stand_in] if stand_in else [])]
     resolving = []
     for number, source in enumerate(resolved):
         (scratch / f"all-{number}").mkdir()
         resolving.append(pool.submit(_resolve, source, targets, scratch / f"all-{number}"))
-    # requests takes a tenth of a second to import; uv resolves meanwhile.
-    import wheelhouse.download  # noqa: F401 - for `create`
+    # Importing requests takes a tenth of a second, while uv resolves.
+    import wheelhouse.download  # noqa: F401 - see `create`
     from wheelhouse.http import fetch
 
-    resolutions, faults = attempt_all(lambda future: future.result(), resolving)
-    if faults:
-        raise CombinedError(faults)
+    resolutions, errors = attempt_all(lambda future: future.result(), resolving)
+    if errors:
+        raise CombinedError(errors)
     pairs = [
         (source, resolution, target)
         for source, resolution in zip(resolved, resolutions, strict=True)
@@ -103,18 +103,18 @@ def make_plan(
     for number, (source, resolution, target) in enumerate(pairs):
         (scratch / str(number)).mkdir()
         selecting.append(pool.submit(_select, source, resolution, target, builder, scratch / str(number)))
-    selected, faults = attempt_all(lambda future: future.result(), selecting)
-    if faults:
-        raise CombinedError(faults)
+    selected, errors = attempt_all(lambda future: future.result(), selecting)
+    if errors:
+        raise CombinedError(errors)
     installs = {
-        (source.name, target.name): chosen.pins
-        for (source, _, target), (chosen, _) in zip(pairs, selected, strict=True)
+        (source.name, target.name): choice.pins
+        for (source, _, target), (choice, _) in zip(pairs, selected, strict=True)
     }
-    archives, faults = attempt_all(
+    archives, errors = attempt_all(
         lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
     )
-    if faults:
-        raise CombinedError(faults)
+    if errors:
+        raise CombinedError(errors)
     return Plan(
         sources=sources,
         targets=targets,
@@ -128,48 +128,48 @@ def make_plan(
 def _resolve(source: Source, targets: Sequence[Target], folder: Path) -> Resolution:
     try:
         return source.resolve(targets, folder)
-    except UvError as fault:
-        fault.hint = fault.hint or meant(fault.words)
+    except UvError as error:
+        error.hint = error.hint or meant(error.words)
         raise
 
 
 def _select(
     source: Source, resolution: Resolution, target: Target, builder: Builder, folder: Path
 ) -> tuple[Selection, list[str]]:
-    """Return what `source` installs on `target`, and what to say of it.
+    """Return the wheels that `source` installs on `target`, and a note about changed versions, if any.
 
-    Where the universal lock pins versions that have no wheel for the target (it knows nothing of glibc), the source is
-    resolved for the target alone, wheels only, with pre-releases if the universal lock has any.
-    Raises `BundlerError`, `NoWheelsError`, `LockError`.
+    If the universal resolution selects versions without a wheel for the target (it does not consider glibc), resolves
+    for the target alone, with wheels only, and with pre-releases if the universal resolution has any. Raises
+    `BundlerError`, `NoWheelsError`, `LockError`.
     """
     try:
         return selection.select(resolution, target, builder), []
-    except NoWheelsError as fault:
+    except NoWheelsError as error:
         if resolution.locked:
             raise
-        first = fault
+        first = error
     try:
         other = source.resolve_for(target, folder, prereleases=bool(selection.prereleases(first.versions)))
-    except UvError as fault:
-        # uv was asked for wheels only, and would speak of what is to be built.
-        first.words = "" if builder.names or builder.everything else fault.words
-        raise first from fault
+    except UvError as error:
+        # uv's message would be about wheels only, not about what can be built.
+        first.words = "" if builder.names or builder.everything else error.words
+        raise first from error
     second = selection.select(other, target, builder)
     changed = selection.changes(first.versions, second.versions)
     unwanted = selection.prereleases(second.versions) & {name for name, _, _ in changed}
     if unwanted and not other.prereleases:
         rows = ", ".join(f"{name} {second.versions[name]}" for name in sorted(unwanted))
-        first.words = f"Of other versions, only pre-releases would do: {rows}"
+        first.words = f"only pre-releases have suitable wheels: {rows}"
         raise first
     rows = ", ".join(f"{name} {before} -> {after}" for name, before, after in changed)
-    note = f"{source.name} installs other versions on {target}, since no wheels fit: {rows}"
+    note = f"{source.name}: {target} gets other versions, because no wheels fit: {rows}"
     return second, [note] if changed else []
 
 
 def _uv_script(like: Source, folder: Path) -> Source:
-    """Return a stand-in script that depends on the uv that makes the locks, so that uv is resolved like all else.
+    """Return a script that depends on the uv that resolves, so that uv is resolved like any other package.
 
-    It comes from the indexes of the source that it is `like`.
+    It uses the indexes of the source `like`.
     """
     settings = like.uv_settings()
     tables = {

@@ -1,4 +1,4 @@
-"""README.txt of a bundle and of a publication: what it is, and how to use it without this tool."""
+"""The README.txt of a bundle or publication: what it is, and how to use it without this tool."""
 
 from __future__ import annotations
 
@@ -16,53 +16,54 @@ _BUNDLE = """\
 Bundle {name}
 
 {scripts}
-Every wheel that these scripts need on the targets below, each with its SHA-256. `bundler publish-index STORE` puts
-this folder onto shared storage and writes an execution script for HPS.
+This folder contains every wheel that these scripts need on the targets below, each with its SHA-256 digest.
+`bundler publish-index STORE` copies it to shared storage and adds an execution script for HPS.
 
 """
 _PUBLICATION = """\
 Publication {name}
 
 {scripts}
-A published bundle: every wheel that these scripts need on the targets below, each with its SHA-256. It never changes;
-publishing another bundle makes another folder. `exec_script.py` is the execution script of HPS jobs: they check every
-file that they use by its digest, run the scripts in environments of their own, and write nothing here. `submit-jobs`
-submits them. If this folder is removed, its jobs no longer run.
+This folder is a published bundle: every wheel that these scripts need on the targets below, each with its SHA-256
+digest. It is never changed. `exec_script.py` is the execution script of HPS jobs. It compares every file with its
+digest, runs each script in an environment of its own, and writes nothing to this folder. `submit-jobs` submits jobs.
+If this folder is deleted, its jobs no longer run.
 
 """
 _TEXT = """\
 Targets (Python and platform; manylinux_2_28 means glibc 2.28 or newer):
 
 {targets}
-Check the files (the first command does not notice files that were added; the second one does):
+Verify the files (the first command does not notice files that were added; the second one does):
 
     sha256sum -c SHA256SUMS
     bundler verify .
 
-Run the scripts without bundler, on a machine that fits a target and has no network. Work in a folder of your own, since
-scripts write where they run, and a file more in here would look like damage. In this folder, for the first target:
+To run the scripts without bundler, use a machine that matches a target; it needs no network. Work in a folder of your
+own: scripts write to the current folder, and additional files in this folder would count as damage. Start in this
+folder (these lines are for the first target):
 
     here=$PWD
     target=$here/{folder}
     export PYTHONDONTWRITEBYTECODE=1
     mkdir -p ~/work && cd ~/work
 
-with uv 0.6.14 or newer, exactly as bundled and with every hash checked:
+With uv 0.6.14 or newer, exactly as bundled, with every digest checked:
 
 {uv_lines}
-{carried}or with pip, in an environment of your own:
+{carried}Or with pip, in a virtual environment of your own:
 
     {executable} -m venv env
 {pip_lines}"""
 _UV = 'uv run --offline --frozen --no-index --find-links "$here/wheels" --python {python} --script "$target"/{script}'
 _CARRIED_UV = """\
-A uv for this target is in {uv}:
+This bundle includes uv for this target. Unpack it first:
 
     unzip -j "$here"/{uv} '*/scripts/uv*' -d . && chmod +x uv && PATH=$PWD:$PATH
 
 """
 _CARRIED_PYTHON = """\
-A Python for this target is in {python}; give it to uv as --python python/bin/python3:
+This bundle includes Python for this target. Unpack it, and pass it to uv as --python python/bin/python3:
 
     tar -xf "$here"/{python}
 

@@ -1,4 +1,4 @@
-"""What the site's settings mean for all that `bundle` starts: uv, builds, git, and our own downloads."""
+"""The site's network settings for everything that `bundle` starts: uv, builds, git, and downloads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def adopted(sources: Sequence[Source], cache: Path) -> Iterator[list[str]]:
-    """Set the environment variables that let uv reach what pip reaches, for a block; yield what is worth saying of it.
+    """Set environment variables so that uv can reach what pip can reach; yield notes. They are restored at the end.
 
-    What uv is configured to counts more: pip's indexes are taken only where uv has none, neither in general nor, as the
-    default one, for one of `sources`. Files that this takes lie in `cache`.
+    uv's configuration has precedence: pip's indexes are used only if uv has none, neither in general nor as the default
+    index of one of `sources`. Files that this needs are written to `cache`.
     """
     before = dict(os.environ)
     pip = read_pip_settings()
-    # The network first: where the certificates are may be among what pip is configured to.
+    # The network first, since pip's configuration may also name certificates.
     os.environ.update(network_variables(pip))
     os.environ.update(trust_variables(cache))
     variables = {} if _has_indexes(sources) else index_variables(pip, cache / "nowhere")
@@ -36,7 +36,7 @@ def adopted(sources: Sequence[Source], cache: Path) -> Iterator[list[str]]:
     if variables:
         (cache / "nowhere").mkdir(parents=True, exist_ok=True)
         places = [variables[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS") if name in variables]
-        notes = [f"Using the indexes of pip's configuration, since uv has none: {redacted(' '.join(places))}"]
+        notes = [f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"]
     try:
         yield notes
     finally:
@@ -46,10 +46,10 @@ def adopted(sources: Sequence[Source], cache: Path) -> Iterator[list[str]]:
 
 
 def _has_indexes(sources: Sequence[Source]) -> bool:
-    """Return whether uv is told of an index in general, or of a default one by one of `sources`."""
+    """Return whether uv has an index in general, or a default index from one of `sources`."""
     own = [source.uv_settings() for source in sources]
-    if any("index-url" in each or "no-index" in each for each in own):
+    if any("index-url" in table or "no-index" in table for table in own):
         return True
-    if any(index.get("default") for each in own for index in each.get("index", [])):
+    if any(index.get("default") for table in own for index in table.get("index", [])):
         return True
     return names_index([working_settings(), user_settings(), system_settings()])

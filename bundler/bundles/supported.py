@@ -1,4 +1,4 @@
-"""The platforms and Python versions that bundles can be made for."""
+"""The platforms and Python versions for which bundles can be made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wheelhouse.target import Platform
 
-# The names of uv's implementations and variants, in the order in which they are listed.
+# uv's implementations and variants, in the order of the list.
 _IMPLEMENTATIONS = ("cpython", "freethreaded", "pypy")
 
 
@@ -57,7 +57,7 @@ def supported() -> dict[str, Any]:
 def table(values: Mapping[str, Any]) -> str:
     """Return the document `values` of `supported` as text of at most 100 columns."""
     rows = [("PLATFORM", "NODES", "ALIASES")]
-    rows += [(each["name"], each["nodes"], ", ".join(each["aliases"])) for each in values["platforms"]]
+    rows += [(entry["name"], entry["nodes"], ", ".join(entry["aliases"])) for entry in values["platforms"]]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{name:{widths[0]}}  {nodes:{widths[1]}}  {aliases}".rstrip() for name, nodes, aliases in rows]
     names = values["pythons"]

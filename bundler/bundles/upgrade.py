@@ -1,4 +1,4 @@
-"""Upgrading some packages of a bundle: the versions of all others stand as far as they can."""
+"""Upgrade some packages of a bundle and keep the versions of the others where possible."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 
 def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) -> list[Source]:
-    """Return `sources` with the versions that they have in the bundle at `output`, but for those of `packages`.
+    """Return `sources` with the versions in the bundle at `output` as preferences, except for `packages`.
 
-    Raises `BundlerError` where there is none, `CombinedError` with the packages that it does not hold and the
-    scripts whose versions are a lock's.
+    Raises `BundlerError` if there is no bundle, `CombinedError` with the packages that it does not contain and the
+    scripts whose versions come from a lock.
     """
     if not output.exists():
-        raise BundlerError(f"{output}: there is no such bundle yet", hint="leave out --upgrade-package to make it")
+        raise BundlerError(f"{output}: no bundle to upgrade", hint="run bundle without --upgrade-package first")
     manifest = read_manifest(output)
-    found = {source.name: _versions(manifest, source.name) for source in sources}
+    bundled = {source.name: _versions(manifest, source.name) for source in sources}
     upgraded = {canonicalize_name(name) for name in packages}
-    held = {project for versions in found.values() for project in versions}
-    faults: list[Exception] = [
-        BundlerError(f"{name}: is not in {output}, so it cannot be upgraded") for name in sorted(upgraded - held)
+    held = {project for versions in bundled.values() for project in versions}
+    errors: list[Exception] = [
+        BundlerError(f"{name} is not in {output}, so it cannot be upgraded") for name in sorted(upgraded - held)
     ]
-    faults += [
-        ScriptError(source.path, "has the versions of its lock", f"upgrade that: {source.upgrade_command()}")
+    errors += [
+        ScriptError(source.path, "its versions come from a lock file", f"run: {source.upgrade_command()}")
         for source in sources
         if source.locked
     ]
-    if faults:
-        raise CombinedError(faults)
+    if errors:
+        raise CombinedError(errors)
     pins = {
         name: [f"{project}=={at}" for project in sorted(versions.keys() - upgraded) for at in sorted(versions[project])]
-        for name, versions in found.items()
+        for name, versions in bundled.items()
     }
     return [replace(source, keep=tuple(pins[source.name])) for source in sources]
 
 
 def changes(before: Manifest, after: Manifest) -> list[str]:
-    """Return, in words, the packages of which two bundles hold other versions."""
+    """Return a description of each package whose version differs between two bundles."""
     old, new = _versions(before), _versions(after)
     return [
         f"{name} {' and '.join(sorted(old.get(name, {'none'})))} -> {' and '.join(sorted(new.get(name, {'none'})))}"
@@ -61,38 +61,38 @@ def changes(before: Manifest, after: Manifest) -> list[str]:
 def settings_changes(
     before: Manifest, sources: Sequence[Source], targets: Sequence[Target], *, uv: bool, python: bool
 ) -> list[str]:
-    """Return, in words, how a bundle was made otherwise than one of `sources` for `targets` is to be made now.
+    """Return a description of each option that differs between the bundle `before` and one of `sources` for `targets`.
 
-    `uv` and `python` say whether it is to carry those.
+    `uv` and `python` say whether the new bundle includes these.
     """
-    found: list[str] = []
-    made = {entry.name: entry for entry in before.scripts}
+    descriptions: list[str] = []
+    entries = {entry.name: entry for entry in before.scripts}
     for source in sources:
-        entry = made.get(source.name)
+        entry = entries.get(source.name)
         if entry is None:
             continue
         now = source.resolved_with
-        found += [f"without {each}" for each in entry.resolved_with if each not in now]
-        found += [f"with {each}" for each in now if each not in entry.resolved_with]
+        descriptions += [f"without {option}" for option in entry.resolved_with if option not in now]
+        descriptions += [f"with {option}" for option in now if option not in entry.resolved_with]
         if (entry.lock_sha256 is None) != (source.lock is None):
-            found.append(f"{source.name} {'no longer follows' if source.lock is None else 'now follows'} a lock")
+            descriptions.append(f"{source.name} {'no longer uses' if source.lock is None else 'now uses'} a lock file")
     old, new = [entry.name for entry in before.targets], [target.name for target in targets]
-    found += [f"no longer for {name}" for name in old if name not in new]
-    found += [f"now also for {name}" for name in new if name not in old]
+    descriptions += [f"no longer for {name}" for name in old if name not in new]
+    descriptions += [f"now also for {name}" for name in new if name not in old]
     for name, here, then in (
         ("uv", uv, any(entry.uv for entry in before.targets)),
         ("Python", python, any(entry.interpreter for entry in before.targets)),
     ):
         if here != then:
-            found.append(f"{'now with' if here else 'without'} {name} for the nodes")
-    return list(dict.fromkeys(found))
+            descriptions.append(f"{'now includes' if here else 'no longer includes'} {name}")
+    return list(dict.fromkeys(descriptions))
 
 
 def _versions(manifest: Manifest, script: str | None = None) -> dict[str, set[str]]:
-    """Return the versions of each project that `script`, or any, installs on some target."""
-    found: dict[str, set[str]] = {}
+    """Return the versions of each project that `script`, or any script, installs on some target."""
+    versions: dict[str, set[str]] = {}
     for target in manifest.targets:
         for name, filenames in target.wheels.items():
             for project, version, *_ in map(parse_wheel_filename, filenames if script in (None, name) else ()):
-                found.setdefault(project, set()).add(str(version))
-    return found
+                versions.setdefault(project, set()).add(str(version))
+    return versions

@@ -1,4 +1,4 @@
-"""Is a bundle or a publication still what its manifest says? Every file by digest."""
+"""Verify a bundle or publication: compare every file with its digest."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from bundler.manifest import Manifest
 
 _NOT_PLAIN = -1
-# What a publication has on top and its manifest, which is the bundle's, does not know of.
+# Additional files of a publication, which its manifest (that of the bundle) does not list.
 _ON_TOP = (EXEC_SCRIPT, PUBLICATION, COLLECTOR)
 _THREADS = 4
-# As for the manifest: more is an attack on memory.
+# Bytes; a larger file would be an attack on memory.
 _SUMS_LIMIT = 64 << 20
 
 
 def verify(folder: Path) -> Manifest:
-    """Check every file of the bundle or publication in `folder`, and that there is no other; return its manifest.
+    """Verify every file of the bundle or publication in `folder`, and that there are no others; return its manifest.
 
-    A publication has an execution script on top, and perhaps archives, which only its SHA256SUMS vouches for.
-    Raises `DamagedError` with all faults at once, and what `read_manifest` raises.
+    The execution script and archives of a publication are listed only in SHA256SUMS. Raises `DamagedError` with all
+    missing, changed and foreign files, and the errors of `read_manifest`.
     """
     manifest = read_manifest(folder)
     listed = {file.path: file for file in manifest.files}
@@ -48,13 +48,13 @@ def verify(folder: Path) -> Manifest:
     readme = {README} if EXEC_SCRIPT in vouched else set()
     changed = {path for path, file in listed.items() if present.get(path, file.size) != file.size} - readme
     changed |= {path for path in (*digests, SUMS) if present.get(path) == _NOT_PLAIN}
-    # SHA256SUMS must name all files and no other, and only it vouches for the manifest.
+    # SHA256SUMS must list exactly the files, and it alone covers the manifest.
     if SUMS in present and (vouched != digests or MANIFEST not in vouched):
         changed.add(SUMS)
     whole = [path for path in digests if path in present and path not in changed]
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
-        changed |= {path for path, digest in zip(whole, found, strict=True) if digest != digests[path]}
+        results = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
+        changed |= {path for path, digest in zip(whole, results, strict=True) if digest != digests[path]}
     if missing or changed or foreign:
         raise DamagedError(folder, missing, changed, foreign)
     require_consistent(folder, manifest)
@@ -62,22 +62,22 @@ def verify(folder: Path) -> Manifest:
 
 
 def foreign_files(folder: Path) -> set[str]:
-    """Return the files in `folder` that no bundle of ours holds; raise what `read_manifest` raises."""
+    """Return the files in `folder` that do not belong to a bundle. Raises the errors of `read_manifest`."""
     ours = {file.path for file in read_manifest(folder).files}
     with files.explained(folder):
         return {path for path, _ in _walk(folder)} - ours - {MANIFEST, SUMS}
 
 
 def _sums(path: Path) -> dict[str, str]:
-    """Return path and digest of every line of SHA256SUMS; nothing if it is not just such lines."""
+    """Return the digest of each path in SHA256SUMS; nothing if the file is malformed."""
     data = files.read_plain(path, _SUMS_LIMIT)
     lines = data.decode(errors="replace").split("\n")[:-1]
-    found = {line[66:]: line[:64] for line in lines}
-    return found if sums(found) == data else {}
+    digests = {line[66:]: line[:64] for line in lines}
+    return digests if sums(digests) == data else {}
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield path and size of every file below `folder`, `_NOT_PLAIN` of what is none, such as a symbolic link."""
+    """Yield the path and size of every file below `folder`; `_NOT_PLAIN` for links and other special files."""
     below = [""]
     while below:
         prefix = below.pop()

@@ -1,4 +1,4 @@
-"""What lies in a bundle: targets, README, manifest and sums, written from what was resolved and downloaded."""
+"""Write the contents of a bundle: targets, README, manifest and checksums."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from wheelhouse.target import Target
     from wheelhouse.wheel import Wheel
 
-# Of the bundle in the names of publications; a script may be called anything, at any length.
+# Bytes of the bundle's name in that of a publication; scripts can have names of any length.
 _NAME_LENGTH = 60
 
 
 def write_target(folder: Path, target: Target, plan: Plan) -> None:
-    """Write what `target` installs: the simple index, and each script with its lock."""
+    """Write the files of `target`: the simple index, and each script with its locks."""
     place = folder / "targets" / target.name
     pins = {source.name: plan.installs[source.name, target.name] for source in plan.sources}
-    wheels = distinct(pin.wheel for each in pins.values() for pin in each)
+    wheels = distinct(pin.wheel for items in pins.values() for pin in items)
     for path, page in index_pages({wheel.filename: wheel.sha256 for wheel in wheels}).items():
         files.write(place / "simple" / path, page)
     for source in plan.sources:
@@ -42,7 +42,7 @@ def write_target(folder: Path, target: Target, plan: Plan) -> None:
 
 
 def write_manifest(folder: Path, plan: Plan) -> Manifest:
-    """Write README.txt, manifest.json and SHA256SUMS of the bundle whose other files lie in `folder`."""
+    """Write README.txt, manifest.json and SHA256SUMS of the bundle whose other files are in `folder`."""
     manifest = Manifest(
         name=_plain(Path(plan.sources[0].name).stem),
         scripts=tuple(source.entry() for source in plan.sources),
@@ -69,9 +69,9 @@ def write_manifest(folder: Path, plan: Plan) -> Manifest:
 
 
 def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
-    """Write the lock that dictated the source `name` into the bundle, byte for byte, unless it holds a secret.
+    """Copy the lock file of the source `name` into the bundle, byte for byte, unless it contains a secret.
 
-    Not beside the script: there uv would follow the URLs in it, and fail without network.
+    Not next to the script, where uv would follow the URLs in it and fail without network access.
     """
     with files.explained(lock):
         data = files.read_input(lock)
@@ -81,7 +81,7 @@ def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
 
 
 def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:
-    # A folder of this machine is nobody's business on the far side, and a query may hold a token.
+    # A path of this machine does not belong in a bundle, and a query may contain a token.
     origin = None if remote.url.startswith("file:") else redacted(remote.url).partition("?")[0]
     origin = getattr(remote, "origin", None) or origin
     return File(path=path, size=(folder / path).stat().st_size, sha256=remote.sha256, origin=origin)
@@ -106,6 +106,6 @@ def _target_entry(target: Target, plan: Plan) -> TargetEntry:
 
 
 def _plain(text: str) -> str:
-    """Return `text` as a name that is safe everywhere, `script` where nothing of it is left."""
+    """Return `text` as a name that is safe on all systems, or `script` if nothing is left of it."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_text)[:_NAME_LENGTH].strip("-_") or "script"

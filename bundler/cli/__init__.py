@@ -16,6 +16,7 @@ import click
 from bundler.cli import bundles, completion, guide, hps, jobs, nodes
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
+from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
 
@@ -78,7 +79,7 @@ def _run(command: click.Command) -> None:
             _leave(_TERMINATED)
         raise
     except WheelhouseError as error:
-        show_error(str(error))
+        show_error(explain(error))
         code = 1
     except OSError as error:
         if error.errno not in _DISK_ERRORS:

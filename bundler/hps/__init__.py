@@ -1,1 +1,1 @@
-"""HPS: connecting, checking, submitting, watching and fetching; the only place that imports the public client."""
+"""HPS: connect, check, submit, watch and fetch. Only this package imports the HPS client."""

@@ -1,4 +1,4 @@
-"""Bounds around every request of the HPS client: time, size, redirects, and what is no answer of HPS at all.
+"""Limits for every request of the HPS client: time, size, redirects, and answers that are not from HPS.
 
 Requests and responses are those of the requests library, which `bundler.hps.session` imports.
 """
@@ -20,67 +20,67 @@ from bundler.hps.redaction import hide_secrets_of, hide_tokens_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Seconds to connect, and without a byte unless HPS_TIMEOUT says otherwise. The client itself would wait for ever.
+# Seconds to connect, and the default for HPS_TIMEOUT. The client itself would wait forever.
 _CONNECT, _SILENCE = 10.0, 60.0
-# One answer may take this many times as long in all, attempts and pauses included.
+# An answer may take this many times HPS_TIMEOUT in total, with all attempts and pauses.
 _PATIENCE = 10
-# Bytes of one answer, decompressed. All fields of 10,000 jobs with their tasks and files are below 100 MB.
+# Bytes of an answer, decompressed. All fields of 10,000 jobs with their tasks and files are below 100 MB.
 LARGEST = 512 << 20
 _CHUNK = 1 << 16
 BUSY = (429, 502, 503, 504)
-# Seconds before each further attempt where a server is busy.
+# Seconds before each retry if a server is busy.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
-# Requests that have the same effect when they are sent twice (RFC 9110, 9.2.2).
+# Requests that can safely be sent twice (RFC 9110, 9.2.2).
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 _NOT_FOUND = 404
 _PORTS = {"http": 80, "https": 443}
-CHECK_URL = "check the URL; that of HPS is like https://host:8443/hps"
+CHECK_URL = "check the URL; it should look like https://host:8443/hps"
 
 
 def silence() -> float:
-    """Return for how many seconds HPS may say nothing; raise `HpsError` where HPS_TIMEOUT is no number of seconds."""
+    """Return the seconds to wait for data from HPS. Raises `HpsError` if HPS_TIMEOUT is invalid."""
     text = os.environ.get("HPS_TIMEOUT") or str(_SILENCE)
     with contextlib.suppress(ValueError):
         if 0 < float(text) < math.inf:
             return float(text)
-    raise HpsError("HPS_TIMEOUT", f"{text!r} is not a positive number", "give a number of seconds, such as 60")
+    raise HpsError("HPS_TIMEOUT", f"must be a positive number (got {text!r})", "set it to seconds, such as 60")
 
 
 def limit() -> float:
-    """Return how many seconds one answer may take in all."""
+    """Return the seconds that one answer may take in total."""
     return _PATIENCE * silence()
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port of `url`; raise `ValueError` where the port is none."""
+    """Return the scheme, host and port of `url`. Raises `ValueError` if the port is invalid."""
     parts = urlsplit(url)
     return parts.scheme.lower(), (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme.lower())
 
 
 def shown_origin(url: str) -> str:
-    """Return scheme, host and port of `url` for people; nothing else of it, which may hold secrets."""
+    """Return the scheme, host and port of `url` for messages; the rest may contain secrets."""
     try:
         scheme, host, port = origin(url)
     except ValueError:
-        return "an address that cannot be read"
+        return "a malformed URL"
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" + ("" if port is None or port == _PORTS.get(scheme) else f":{port}")
 
 
 def require_same_origin(url: str, target: str) -> None:
-    """Raise `HpsError` unless `target`, to which `url` redirects, has the same scheme, host and port."""
+    """Raise `HpsError` unless `url` and the target of its redirect have the same scheme, host and port."""
     with contextlib.suppress(ValueError):
         if origin(url) == origin(target):
             return
     raise HpsError(
         shown_origin(url),
-        f"the server redirects to another one, {shown_origin(target)}, and nothing was sent there",
-        "if HPS has moved there, give its new URL; if not, tell the administrator",
+        f"the server redirects to another one ({shown_origin(target)}), to which nothing was sent",
+        "if HPS has moved, use its new URL; if not, tell the administrator of HPS",
     )
 
 
 def too_large(url: str) -> HpsError:
-    """Return the failure of an answer from `url` that has more than `LARGEST` bytes."""
+    """Return the error for an answer from `url` with more than `LARGEST` bytes."""
     return HpsError(
         shown_origin(url),
         f"an answer is larger than {LARGEST >> 20} MiB",
@@ -89,19 +89,19 @@ def too_large(url: str) -> HpsError:
 
 
 def too_slow(url: str) -> HpsError:
-    """Return the failure of an answer from `url` that took longer than `limit`."""
+    """Return the error for an answer from `url` that took longer than `limit`."""
     return HpsError(
         shown_origin(url),
         f"an answer was not complete after {limit():g} s",
-        f"try again, or raise HPS_TIMEOUT: an answer may take {_PATIENCE} times as many seconds",
+        f"try again, or increase HPS_TIMEOUT (an answer may take {_PATIENCE} times as long)",
     )
 
 
 def exchange(send: Callable[..., Any], request: Any, options: Mapping[str, Any], next_url: Callable[[Any], str]) -> Any:
-    """Return the response to `request` of requests that `send` gets with the `options` of an adapter, within bounds.
+    """Return the response to `request`, which `send` sends with the `options` of an adapter, within limits.
 
-    `next_url` says where a response redirects to.
-    Raises `HpsError` for an answer that is too large, too slow or not of the API, or that leads to another server.
+    `next_url` returns the target of a redirect. Raises `HpsError` for an answer that is too large, too slow, not from
+    the API, or a redirect to another server.
     """
     bounds = {**options, "timeout": _timeout(options.get("timeout"))}
     hide_secrets_of(request)
@@ -121,37 +121,37 @@ def exchange(send: Callable[..., Any], request: Any, options: Mapping[str, Any],
     return response
 
 
-def _timeout(given: Any) -> Any:
-    if isinstance(given, (int, float)):
-        return min(given, silence())
-    return (min(_CONNECT, silence()), silence()) if given is None else given
+def _timeout(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        return min(value, silence())
+    return (min(_CONNECT, silence()), silence()) if value is None else value
 
 
 def _within(seconds: float, work: Callable[[], Any], url: str) -> Any:
-    """Return what `work` returns; raise what it raises, and `HpsError` where it takes longer than `seconds`.
+    """Return the result of `work`, or raise its exception; raise `HpsError` if it takes longer than `seconds`.
 
-    It runs in a thread that is abandoned then: timeouts of sockets begin anew with every byte, also in headers.
+    It runs in a thread that is abandoned then: the timeout of a socket starts again with every byte.
     """
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             outcome.put((work(), None))
-        except BaseException as fault:  # noqa: BLE001 - it is raised where it is waited for
-            outcome.put((None, fault))
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
+            outcome.put((None, error))
 
     threading.Thread(target=run, name="hps-request", daemon=True).start()
     try:
-        result, fault = outcome.get(timeout=seconds)
+        result, error = outcome.get(timeout=seconds)
     except queue.Empty:
         raise too_slow(url) from None
-    if fault is not None:
-        raise fault
+    if error is not None:
+        raise error
     return result
 
 
 def _answer(send: Callable[[], Any], request: Any, deadline: float) -> Any:
-    """Return the response; a busy server is asked again, after as long as it says within `silence`."""
+    """Return the response; retry if the server is busy, after the delay that it requests, up to `silence`."""
     for pause in (*_PAUSES, None):
         response = send()
         if response.status_code not in BUSY or request.method not in _IDEMPOTENT or pause is None:
@@ -166,8 +166,8 @@ def _answer(send: Callable[[], Any], request: Any, deadline: float) -> Any:
 
 
 def _read(response: Any, deadline: float) -> None:
-    """Read the body of `response` within bounds; the client finds it there."""
-    # Each coding multiplies the size; none of the services uses two.
+    """Read the body of `response` within limits and store it for the client."""
+    # Each encoding multiplies the size; HPS does not use two.
     if "," in response.headers.get("Content-Encoding", ""):
         response.close()
         raise HpsError(shown_origin(response.url), "an answer is compressed more than once", CHECK_URL)
@@ -177,15 +177,15 @@ def _read(response: Any, deadline: float) -> None:
         if len(content) > LARGEST or time.monotonic() > deadline:
             response.close()
             raise too_large(response.url) if len(content) > LARGEST else too_slow(response.url)
-    response._content = bytes(content)  # noqa: SLF001 - where the property `content` looks first
+    response._content = bytes(content)  # noqa: SLF001 - read by the property `content`
 
 
 def _require_api(response: Any) -> None:
-    """Raise `HpsError` where a web page answers in place of the API."""
+    """Raise `HpsError` if a web page answers instead of the API."""
     start = response.content[:_CHUNK].lstrip().lower()
     kind = response.headers.get("Content-Type", "").lower()
     markup = kind.startswith(("text/html", "application/xhtml")) and start.startswith(b"<")
     page = markup or start.startswith((b"<!doctype", b"<html"))
     if page and (response.ok or response.status_code == _NOT_FOUND):
         address = f"{shown_origin(response.url)}{urlsplit(response.url).path}"
-        raise HpsError(address, "the address answers with a web page instead of HPS's API", CHECK_URL)
+        raise HpsError(address, "answers with a web page instead of HPS's API", CHECK_URL)

@@ -1,4 +1,4 @@
-"""Logging in with the browser, and the tokens that are kept of it."""
+"""Log in with a browser, and keep the tokens."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def log_in(account: Account, storage: str) -> None:
-    """Log in with the browser and keep the tokens in `storage` (keyring or disk); raise `HpsError`."""
+    """Log in with a browser and keep the tokens in `storage` (keyring or disk). Raises `HpsError`."""
     from ansys.hps.client.auth.api import oidc_login
 
-    silence()  # a bad HPS_TIMEOUT is told now
+    silence()  # Reports an invalid HPS_TIMEOUT early.
     for module in (oidc_login, import_module("ansys.hps.client.authenticate")):
         guard_logins(module)
     trust(account)
@@ -28,12 +28,12 @@ def log_in(account: Account, storage: str) -> None:
 
 
 def kept_tokens(url: str) -> dict[str, str]:
-    """Return the tokens that `log_in` kept for `url`, and as `storage` where; nothing if there are none."""
+    """Return the tokens that `log_in` kept for `url`, with their `storage`; nothing if there are none."""
     from ansys.hps.client.auth.api.oidc_login import load_tokens
 
     for storage in ("keyring", "disk"):
         tokens: dict[str, Any] | None = None
-        with contextlib.suppress(Exception):  # a keyring may fail in any way of its backend's
+        with contextlib.suppress(Exception):  # A keyring can raise anything.
             tokens = load_tokens(storage)
         if tokens and tokens.get("refresh_token") and tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
             return {"refresh_token": str(tokens["refresh_token"]), "storage": storage}

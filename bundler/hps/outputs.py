@@ -1,4 +1,4 @@
-"""What jobs left, as the server tells it: their files, named safely, and one table of parameters and results."""
+"""The outputs of jobs as the server describes them: files with safe names, and a table of parameters and results."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# What jobs without a name of their own are called.
+# The folder of a job without a usable name.
 _NUMBERED = re.compile(r"job-number-", re.IGNORECASE)
 # Characters of a refused name that are shown.
 _SHOWN = 60
-# What every file system takes, with room for the output folder: PATH_MAX is 4096 on Linux, 1024 on macOS.
+# Limits of every file system, minus the output folder: PATH_MAX is 4096 on Linux and 1024 on macOS.
 _LEVELS, _COMPONENT_BYTES, _PATH_BYTES = 32, 255, 900
-# With one of these a spreadsheet takes a cell for a formula; the last four are those of full width.
+# A spreadsheet treats a cell that starts with one of these as a formula; the last four are full-width forms.
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A file that a job left: where it goes below the output folder, and where and what it is in the storage."""
+    """An output file of a job: its path below the output folder, and its location, size and checksum in the storage."""
 
     path: str
     source: str
@@ -38,15 +38,15 @@ class Output:
 
 
 def latest(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last task of each step of each job: of trials, and of jobs that were run again."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    """Return the last task of each step of each job; earlier ones are trials or previous runs."""
+    result: dict[tuple[str, str], dict[str, Any]] = {}
     for task in sorted(tasks, key=lambda task: (str(task.get("creation_time") or ""), task.get("trial_number") or 0)):
-        found[str(task.get("job_id")), str(task.get("task_definition_id"))] = task
-    return list(found.values())
+        result[str(task.get("job_id")), str(task.get("task_definition_id"))] = task
+    return list(result.values())
 
 
 def places_of(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return the folder of each job, by its id: its name where that is plain and nobody else's, else a number."""
+    """Return the folder of each job by its ID: its name if that is plain and unique, or a number."""
     names = [str(job.get("name") or "") for job in jobs]
     folded = [name.casefold() for name in names]
     return {
@@ -64,40 +64,40 @@ def outputs_of(
     about: dict[str, dict[str, Any]],
     steps: dict[str, str],
 ) -> tuple[list[Output], list[tuple[str, str]]]:
-    """Return the files that `tasks` left, and name and reason of each whose name cannot be used.
+    """Return the output files of `tasks`, and the name and reason for each whose name cannot be used.
 
     `places` are the folders of jobs, `about` the server's records of files, `steps` the names of task definitions, all
-    by id.
+    by ID.
     """
-    found: dict[str, Output] = {}
+    result: dict[str, Output] = {}
     refused = []
     for task in tasks:
         for identity in task.get("output_file_ids") or []:
             file = about.get(identity)
             if file is None or not file.get("hash") or task.get("job_id") not in places:
-                continue  # declared and never made
+                continue  # Declared, but never written.
             name = str(file.get("evaluation_path") or file.get("name") or "")
             step = steps.get(task.get("task_definition_id") or "", "")
             if name == CONSOLE and len(steps) > 1 and _PLAIN.fullmatch(step):
-                name = f"{step}/{name}"  # each step has its own
+                name = f"{step}/{name}"  # Each step has a folder.
             reason = _fault_of(name)
             if reason:
                 refused.append((f"{places[task['job_id']]}: {plain(name)[:_SHOWN]!r}", reason))
                 continue
             path = f"{places[task['job_id']]}/{name}"
-            found[path] = Output(
+            result[path] = Output(
                 path=path,
                 source=f"{project}/{str(file['storage_id']).rpartition('/')[2]}",
                 size=int(file.get("size") or 0),
                 checksum=str(file["hash"]).casefold(),
             )
-    return list(found.values()), refused
+    return list(result.values()), refused
 
 
 def _fault_of(name: str) -> str:
-    """Return why `name` cannot be that of a file in a job's folder; nothing if it can."""
+    """Return why `name` cannot be the path of a file in a job's folder, or ""."""
     if not files.safe_path(name):
-        return "the name leads out of the job's folder or is not a plain path"
+        return "the name is not a plain path inside the job's folder"
     parts = name.split("/")
     if len(parts) > _LEVELS:
         return f"the name has {len(parts)} levels (at most {_LEVELS})"
@@ -107,7 +107,7 @@ def _fault_of(name: str) -> str:
 
 
 def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> bytes:
-    """Return a CSV file with a row for each of `jobs`: its folder, state, and the values of its parameters."""
+    """Return a CSV file with a row for each of `jobs`: its folder, state and parameter values."""
     names = sorted({str(name) for job in jobs for name in job.get("values") or {}})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -123,10 +123,10 @@ def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """Return `value` as a spreadsheet shows it and does not run it; some skip what is blank or invisible before it."""
+    """Return `value` so that a spreadsheet does not run it as a formula, even after invisible characters."""
     if not isinstance(value, str):
         return value
-    # A lone carriage return ends a row for spreadsheets, and csv does not quote it before Python 3.13.
+    # Spreadsheets end a row at a lone carriage return, which csv does not quote before Python 3.13.
     value = value.replace("\r\n", "\n").replace("\r", "\n")
     first = next((character for character in value if character.isprintable() and not character.isspace()), "")
     return f"'{value}" if first in _FORMULA or value[:1] in ("\t", "\n") else value

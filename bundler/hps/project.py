@@ -1,4 +1,4 @@
-"""An HPS project from a submission: made inactive, filled, and activated last; gone again when anything fails."""
+"""Create HPS projects: inactive first, activated when complete, deleted if anything fails."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Progress
+from bundler.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from bundler.jobs.submission import Step, Submission
     from bundler.sources.tool_table import Parameter
 
-# Jobs of one request: a few hundred kB, and a second or so for the server.
+# Jobs per request: a few hundred kB, and about a second for the server.
 BATCH = 1000
 _TYPES = {
     "float": FloatParameterDefinition,
@@ -51,44 +52,44 @@ _TYPES = {
 
 
 def page(client: Client, project: str) -> str:
-    """Return where the web interface shows a project. Nothing public says where that is; this is a guess."""
+    """Return the URL of a project in the web interface. This is not documented, so it is a guess."""
     return f"{client.url.rstrip('/')}/#/projects/{project}/jobs"
 
 
 def submit(
     client: Client, submission: Submission, name: str, *, replace: bool = False
 ) -> Generator[Progress, None, str]:
-    """Create the HPS project `name` with the jobs of `submission`; return its id when it is whole and active.
+    """Create the HPS project `name` with the jobs of `submission`; return its ID when it is complete and active.
 
-    HPS projects of that name are deleted if that is asked for, once the new one is whole. Raises
-    `HpsError`; what was begun is deleted then, also when the caller stops listening.
+    With `replace`, projects of the same name are deleted once the new one is complete. Raises `HpsError`; a partly
+    created project is deleted then, and also if the caller closes the generator.
     """
     with explained(client.url):
         jms = JmsApi(client)
-        same = [each["id"] for each in jms.get_projects(name=name, fields=["id"], as_objects=False)]
-    if same and not replace:
+        existing = [old["id"] for old in jms.get_projects(name=name, fields=["id"], as_objects=False)]
+    if existing and not replace:
         raise HpsError(
             name,
-            f"an HPS project of this name exists already ({', '.join(map(plain, sorted(same)))})",
-            "choose another --name, or give --replace, which deletes it with its results",
+            f"an HPS project of this name already exists ({', '.join(map(plain, sorted(existing)))})",
+            "choose another --name, or use --replace, which deletes the project and its results",
         )
-    # Under a name that nobody else has, so that it can be found again whatever becomes of the answer.
+    # A unique name lets us find the project again even if the server's answer is lost.
     working = f"{name} ({secrets.token_hex(6)})"
     try:
         with explained(client.url):
             project = jms.create_project(Project(name=working, active=False))
             identity = str(project.id)
         yield from _fill(client, identity, submission)
-        if not same:
+        if not existing:
             _activate(client, jms, identity, name)
-    except BaseException as fault:
-        _delete_begun(client, jms, working, fault)
+    except BaseException as error:
+        _delete_begun(client, jms, working, error)
         raise
-    if same:
-        # From here on nothing is deleted but what is replaced: the new one is whole.
+    if existing:
+        # The new project is complete, so only those that it replaces are deleted from here on.
         with explained(client.url):
-            for each in same:
-                jms.delete_project(Project(id=each))
+            for old in existing:
+                jms.delete_project(Project(id=old))
         _activate(client, jms, identity, name)
     return identity
 
@@ -98,34 +99,34 @@ def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
         jms.update_project(Project(id=project, name=name, active=True))
 
 
-def _delete_begun(client: Client, jms: JmsApi, working: str, fault: BaseException) -> None:
-    """Delete the half-made project; raise `HpsError` where even that fails."""
+def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseException) -> None:
+    """Delete the partly created project. Raises `HpsError` if that fails, too."""
     try:
         with explained(client.url):
-            for each in jms.get_projects(name=working, fields=["id"], as_objects=False):
-                jms.delete_project(Project(id=each["id"]))
+            for project in jms.get_projects(name=working, fields=["id"], as_objects=False):
+                jms.delete_project(Project(id=project["id"]))
     except HpsError as second:
-        why = fault.fact if isinstance(fault, HpsError) else type(fault).__name__
-        left = f"{why}, and the half-made HPS project {working!r} could not be deleted ({second.fact})"
-        raise HpsError(client.url, left, "delete it in the web interface") from fault
+        why = error.fact if isinstance(error, HpsError) else type(error).__name__
+        fact = f"{why}, and the incomplete HPS project {working!r} could not be deleted ({second.fact})"
+        raise HpsError(client.url, fact, "delete it in the web interface") from error
 
 
 def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
     api = ProjectApi(client, project)
-    yield Progress(text=f"Uploading {1 + len(submission.files)} files")
+    yield Progress(text=f"Uploading {counted(1 + len(submission.files), 'file')}")
     files = _create_files(client, api, submission)
     with explained(client.url):
         definitions = [parameter_definition(parameter, "input") for parameter in submission.parameters]
         definitions += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
         parameters = api.create_parameter_definitions(definitions)
         tasks = [task_definition(submission, step, level, files) for level, step in enumerate(submission.steps)]
-        made = api.create_task_definitions(tasks, as_objects=False)
+        created = api.create_task_definitions(tasks, as_objects=False)
         (definition,) = api.create_job_definitions(
             [
                 JobDefinition(
                     name=submission.publication,
                     active=True,
-                    task_definition_ids=[task["id"] for task in made],
+                    task_definition_ids=[task["id"] for task in created],
                     parameter_definition_ids=[parameter.id for parameter in parameters],
                 )
             ]
@@ -142,29 +143,29 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
 
 
 def _create_files(client: Client, api: ProjectApi, submission: Submission) -> dict[str, str]:
-    """Upload the execution script and input files, declare outputs; return ids by name, compared with what was sent."""
+    """Upload the execution script and input files and declare outputs; return file IDs by name."""
     uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
     names = {EXEC_SCRIPT: EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
     outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
     with tempfile.TemporaryDirectory() as folder:
         uploads[EXEC_SCRIPT] = Path(folder, EXEC_SCRIPT)
         uploads[EXEC_SCRIPT].write_bytes(submission.exec_script)
-        wanted = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
+        files = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
         for name in outputs:
-            wanted[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
+            files[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
         with explained(client.url):
-            # Without contents: the client would wait for their transfer for ever.
-            created = api.create_files(list(wanted.values()))
-            found = dict(zip(wanted, created, strict=True))
-        places = {key: f"{api.project_id}/{str(found[key].storage_id).rpartition('/')[2]}" for key in uploads}
-        arrived = transfer.upload(client, {places[key]: path for key, path in uploads.items()})
+            # Without contents, since the client would wait forever for their transfer.
+            created = api.create_files(list(files.values()))
+            records = dict(zip(files, created, strict=True))
+        places = {key: f"{api.project_id}/{str(records[key].storage_id).rpartition('/')[2]}" for key in uploads}
+        received = transfer.upload(client, {places[key]: path for key, path in uploads.items()})
         for key, path in uploads.items():
-            found[key].hash, found[key].size = arrived[places[key]]
-            if found[key].hash.casefold() != transfer.checksum(path):
-                raise HpsError(client.url, f"{path.name} did not arrive whole", "try again")
+            records[key].hash, records[key].size = received[places[key]]
+            if records[key].hash.casefold() != transfer.checksum(path):
+                raise HpsError(client.url, f"{path.name} was damaged while it was uploaded", "try again")
     with explained(client.url):
-        api.update_files([found[key] for key in uploads], as_objects=False)
-    return {key: str(file.id) for key, file in found.items()}
+        api.update_files([records[key] for key in uploads], as_objects=False)
+    return {key: str(file.id) for key, file in records.items()}
 
 
 def _type(name: str) -> str:
@@ -172,33 +173,33 @@ def _type(name: str) -> str:
 
 
 def parameter_definition(parameter: Parameter, mode: str) -> Any:
-    """Return the definition of `parameter` as the client has it; `mode` is input or output."""
+    """Return the definition of `parameter` for the client; `mode` is input or output."""
     limits = {"lower_limit": parameter.lower, "upper_limit": parameter.upper, "default": parameter.default}
-    given = {name: value for name, value in limits.items() if value is not None}
-    return _TYPES[parameter.type](name=parameter.name, mode=mode, **given)
+    values = {name: value for name, value in limits.items() if value is not None}
+    return _TYPES[parameter.type](name=parameter.name, mode=mode, **values)
 
 
 def task_definition(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
-    """Return the task definition of the step `level` of `submission`; `files` are ids by `in:NAME` and `out:NAME`."""
-    made = {name for earlier in submission.steps[:level] for name in (*earlier.outputs, *earlier.optional_outputs)}
-    inputs = [files[f"out:{name}"] if name in made else files[f"in:{name}"] for name in step.inputs]
+    """Return the task definition of the step `level` of `submission`; `files` are IDs by `in:NAME` and `out:NAME`."""
+    produced = {name for earlier in submission.steps[:level] for name in (*earlier.outputs, *earlier.optional_outputs)}
+    inputs = [files[f"out:{name}"] if name in produced else files[f"in:{name}"] for name in step.inputs]
     required = [files[f"out:{name}"] for name in step.outputs]
     last = level == len(submission.steps) - 1
     applications = [*([submission.application] if submission.application else []), *step.software]
-    given: dict[str, Any] = {"max_execution_time": step.timeout} if step.timeout else {}
+    options: dict[str, Any] = {"max_execution_time": step.timeout} if step.timeout else {}
     return TaskDefinition(
         name=step.script,
         execution_level=level,
         execution_script_id=files[EXEC_SCRIPT],
         use_execution_script=True,
-        # The client fails without a command, although none is run.
+        # The client requires a command, although it is not run.
         execution_command="uv run",
         environment=dict(step.environment),
         num_trials=step.trials,
         store_output=True,
         input_file_ids=inputs,
         output_file_ids=[*required, *(files[f"out:{name}"] for name in step.optional_outputs)],
-        software_requirements=[_software(each) for each in applications],
+        software_requirements=[_software(application) for application in applications],
         resource_requirements=_resources(submission.platform, step),
         success_criteria=SuccessCriteria(
             return_code=0,
@@ -206,7 +207,7 @@ def task_definition(submission: Submission, step: Step, level: int, files: dict[
             require_all_output_files=False,
             require_all_output_parameters=bool(last and submission.output_parameters),
         ),
-        **given,
+        **options,
     )
 
 
@@ -216,16 +217,16 @@ def _software(text: str) -> Software:
 
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:
-    given = {"platform": platform, "memory": step.memory}
+    options = {"platform": platform, "memory": step.memory}
     return ResourceRequirements(
         num_cores=step.cores,
         disk_space=step.disk,
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in options.items() if value is not None},
     )
 
 
 def retry(client: Client, project: str, states: Sequence[str]) -> int:
-    """Make the jobs of `project` that are in one of `states` pending again; return how many. Raises `HpsError`."""
+    """Make the jobs of `project` in one of `states` pending again; return their number. Raises `HpsError`."""
     with explained(client.url):
         api = ProjectApi(client, project)
         jobs = [

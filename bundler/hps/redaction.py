@@ -1,4 +1,4 @@
-"""Secrets that must show in no message, in whatever form a server sends them back."""
+"""Hide secrets in messages, in whatever form a server returns them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _HIDDEN = "***"
 _TOKEN = re.compile(r"eyJ[\w-]{5,}(\.[\w-]+)*|(?i:bearer)\s+\S+")
-# Shorter ones are hidden as whole words only: inside other words they would make messages unreadable.
+# Shorter secrets are only hidden as whole words; inside other words, they would make messages unreadable.
 _SHORT = 4
-# Characters of base64 that no two texts share by chance.
+# Characters of base64 that two texts do not have in common by chance.
 _CODED = 5
 _FORM = "application/x-www-form-urlencoded"
 _SECRETS = ("password", "access_token", "refresh_token", "id_token", "client_secret", "code", "code_verifier")
@@ -27,7 +27,7 @@ _pattern: re.Pattern[str] | None = None
 
 
 def hide(*secrets: str | None) -> None:
-    """Hide `secrets` in all later messages of this process, also encoded for URLs, JSON, HTML or in base64."""
+    """Hide `secrets` in all later messages of this process, including their URL, JSON, HTML and base64 forms."""
     global _pattern  # noqa: PLW0603 - one set of secrets for each process
     fresh = {secret: tuple(_forms(secret)) for secret in secrets if secret and secret not in _known}
     if not fresh:
@@ -47,7 +47,7 @@ def hide_secrets_of(request: Any) -> None:
 
 
 def hide_tokens_in(response: Any) -> None:
-    """Hide what a server answers to a login; only forms are sent to log in."""
+    """Hide the tokens in the answer to a login; only logins send forms."""
     if response.request.headers.get("Content-Type") != _FORM:
         return
     with contextlib.suppress(ValueError):
@@ -62,8 +62,8 @@ def without_secrets(text: str) -> str:
 
 
 def plain(text: object) -> str:
-    """Return `text`, which a server sent, as one line without secrets that steers no terminal."""
-    return "".join(each if each.isprintable() else " " for each in without_secrets(str(text))).strip()
+    """Return `text` from a server as one line without secrets and control characters."""
+    return "".join(character if character.isprintable() else " " for character in without_secrets(str(text))).strip()
 
 
 def _expression(form: str) -> str:
@@ -78,7 +78,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield " ".join(secret.split())
     yield base64.b64encode(data).decode()
     yield base64.urlsafe_b64encode(data).decode()
-    # In base64 of a longer text, such as user:password, the same bytes look different in each of three positions.
+    # In the base64 of a longer text, such as user:password, the same bytes have one of three forms.
     for before in range(3):
         whole = base64.b64encode(bytes(before) + data).decode()
         core = whole[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]

@@ -1,4 +1,4 @@
-"""Registering uv as an application of evaluators, without losing what else is registered there."""
+"""Register uv as an application of evaluators, and keep their other applications."""
 
 from __future__ import annotations
 
@@ -32,60 +32,69 @@ def registration(name: str, version: str, executable: str, cache: str) -> dict[s
     }
 
 
-def evaluators_for(client: Client, wanted: Mapping[str, Any], names: Sequence[str]) -> list[Resource]:
-    """Return the evaluators that are alive and called `names`; raise `HpsError` if one of `names` is not among them.
+def evaluators_for(client: Client, application: Mapping[str, Any], names: Sequence[str]) -> list[Resource]:
+    """Return the running evaluators with the given `names`. Raises `HpsError` if one is not running.
 
-    Without names, return all on whose platform there are paths like that of the executable, which may be none.
+    Without names, returns all whose platform uses paths like that of the executable; there may be none.
     """
-    platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", wanted["executable"]) else ("linux", "darwin")
+    platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", application["executable"]) else ("linux", "darwin")
     alive = [resource for resource in survey(client) if resource.kind == "evaluator"]
     missing = sorted(set(names) - {resource.name for resource in alive})
     if missing:
-        known = ", ".join(sorted({resource.name for resource in alive})) or "none"
-        raise HpsError(client.url, f"no evaluator called {', '.join(missing)} is alive", f"evaluators alive: {known}")
+        running = ", ".join(sorted({resource.name for resource in alive})) or "none"
+        raise HpsError(
+            client.url, f"no running evaluator is called {', '.join(missing)}", f"running evaluators: {running}"
+        )
     if names:
         return [resource for resource in alive if resource.name in names]
     return [resource for resource in alive if resource.platform in (None, *platforms)]
 
 
 def differences(
-    client: Client, wanted: Mapping[str, Any], evaluators: Sequence[Resource]
+    client: Client, application: Mapping[str, Any], evaluators: Sequence[Resource]
 ) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
-    """Return what registering `wanted` would change, by id of the evaluator that would change.
+    """Return the changes that registering `application` would make, by ID of the evaluator.
 
-    Each change is the evaluator's name, lines for people, and all applications that it would have. Raises `HpsError`.
+    Each change is the evaluator's name, lines that describe it, and its complete list of applications. Raises
+    `HpsError`.
     """
-    found = {}
+    changes = {}
     for resource in evaluators:
         with explained(client.url):
             configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
             before = list(configuration.get("applications") or [])
-            old = next((each for each in before if each.get("name") == wanted["name"]), None)
-            known = old or {}
-            new = {**known, **wanted, "environment": {**(known.get("environment") or {}), **wanted["environment"]}}
-        keys = [key for key in new if known.get(key) != new[key]]
+            old = next((entry for entry in before if entry.get("name") == application["name"]), None)
+            current = old or {}
+            new = {
+                **current,
+                **application,
+                "environment": {**(current.get("environment") or {}), **application["environment"]},
+            }
+        keys = [key for key in new if current.get(key) != new[key]]
         lines = [
             plain(line)
             for key in keys
-            for line in ([f"- {key}: {known[key]}"] if key in known else []) + [f"+ {key}: {new[key]}"]
+            for line in ([f"- {key}: {current[key]}"] if key in current else []) + [f"+ {key}: {new[key]}"]
         ]
         if lines:
-            # The whole list is sent: the other applications would be lost otherwise.
-            found[resource.identity] = (
+            # The whole list is sent, or the other applications would be lost.
+            changes[resource.identity] = (
                 plain(resource.name),
                 lines,
-                [each for each in before if each is not old] + [new],
+                [entry for entry in before if entry is not old] + [new],
             )
-    return found
+    return changes
 
 
 def register(client: Client, evaluator: str, applications: Sequence[Mapping[str, Any]]) -> None:
-    """Make `applications` the registered ones of `evaluator`; raise `HpsError`."""
-    known = set(ApplicationInfo.model_fields)
-    lost = {key for each in applications for key in each if key not in known}
+    """Replace the registered applications of `evaluator` by `applications`. Raises `HpsError`."""
+    fields = set(ApplicationInfo.model_fields)
+    lost = {key for application in applications for key in application if key not in fields}
     if lost:
-        fact = f"its applications have {', '.join(sorted(lost))}, which this client would lose"
-        raise HpsError(evaluator, fact, "use the web interface")
+        fact = f"its applications have the fields {', '.join(sorted(lost))}, which the HPS client would drop"
+        raise HpsError(evaluator, fact, "register uv in the web interface")
     with explained(client.url):
-        update = EvaluatorConfigurationUpdate(applications=[ApplicationInfo(**each) for each in applications])
+        update = EvaluatorConfigurationUpdate(
+            applications=[ApplicationInfo(**application) for application in applications]
+        )
         RmsApi(client).update_evaluator_configuration(evaluator, update)

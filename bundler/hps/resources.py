@@ -1,4 +1,4 @@
-"""Where jobs could run: evaluators and compute resource sets, and what is registered there."""
+"""The evaluators and compute resource sets of HPS, and their applications."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     from bundler.jobs.submission import Step, Submission
 
-# RMS tells of ten unless asked for more.
+# RMS returns ten by default.
 _MANY = 1000
-# Evaluators report every few seconds; one silent for longer is gone.
+# Evaluators report every few seconds; one that is silent for longer has ended.
 _ALIVE = timedelta(seconds=60)
-# Each evaluator's applications are a request of their own; so many tell enough about a site.
+# Reading the applications of an evaluator is one request, so only this many are asked.
 _ASKED = 100
-# HPS tells nothing of processors and C libraries: this is what its nodes mostly are.
+# HPS does not report processors and C libraries; these are the most common ones.
 _PLATFORMS = {"linux": "x86_64-manylinux_2_28", "windows": "x86_64-pc-windows-msvc", "darwin": "aarch64-apple-darwin"}
-# What an evaluator that has ended says, or the service that watches over it. "unset" is what all others say, and what a
-# newer server may add is no reason to call one gone: whether it is alive shows in its reports.
+# The states of an evaluator that has ended. A running one reports "unset", and a newer server may report anything else,
+# which does not mean that it has ended: its last report tells.
 _GONE = frozenset(str(status.value) for status in ShutdownStatus) - {"unset"}
 _ABSENT = (404, 405, 500, 501)
 _NOT_FOR_US = (401, 403)
@@ -47,7 +47,7 @@ _NOT_FOR_US = (401, 403)
 class Resource:
     """An evaluator or a compute resource set.
 
-    `applications` are the (name, version) of what is registered there, None where nobody could be asked.
+    `applications` are the (name, version) pairs that are registered, or None if they are unknown.
     """
 
     identity: str
@@ -57,12 +57,12 @@ class Resource:
     applications: tuple[tuple[str, str], ...] | None
 
     def has(self, name: str) -> bool:
-        """Return whether an application is registered under just this name."""
+        """Return whether an application is registered under exactly this name."""
         return any(application[0] == name for application in self.applications or ())
 
 
 def survey(client: Client) -> list[Resource]:
-    """Return the evaluators that are alive and the compute resource sets; raise `HpsError`."""
+    """Return the running evaluators and the compute resource sets. Raises `HpsError`."""
     with explained(client.url):
         return [*_evaluators(client), *_resource_sets(RmsApi(client))]
 
@@ -71,18 +71,18 @@ def _evaluators(client: Client) -> list[Resource]:
     rms = RmsApi(client)
     fields = ["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"]
     since = (_server_time(client) - _ALIVE).replace(tzinfo=None).isoformat()
-    found = rms.get_evaluators(as_objects=False, limit=_MANY, fields=fields, **{"last_modified.gt": since})
-    alive = [each for each in found if str(each.get("shutdown_status")).casefold() not in _GONE]
+    records = rms.get_evaluators(as_objects=False, limit=_MANY, fields=fields, **{"last_modified.gt": since})
+    alive = [record for record in records if str(record.get("shutdown_status")).casefold() not in _GONE]
     resources = []
-    for number, each in enumerate(alive):
-        configuration = _configuration(rms, each["id"]) if number < _ASKED else None
+    for number, record in enumerate(alive):
+        configuration = _configuration(rms, record["id"]) if number < _ASKED else None
         platform = ((configuration or {}).get("resources") or {}).get("platform")
         resources.append(
             Resource(
-                identity=str(each["id"]),
-                name=str(each.get("host_name") or each.get("name") or each["id"]),
+                identity=str(record["id"]),
+                name=str(record.get("host_name") or record.get("name") or record["id"]),
                 kind="evaluator",
-                platform=each.get("platform") or platform,
+                platform=record.get("platform") or platform,
                 applications=None if configuration is None else _applications(configuration.get("applications")),
             )
         )
@@ -90,35 +90,35 @@ def _evaluators(client: Client) -> list[Resource]:
 
 
 def _server_time(client: Client) -> datetime:
-    """Return what time it is for the server; clocks of laptops are wrong."""
+    """Return the time of the server, since the clock of this machine may be wrong."""
     now = datetime.now(timezone.utc)
     with contextlib.suppress(KeyError, TypeError, ValueError):
-        told = datetime.fromisoformat(JmsApi(client).get_api_info()["time"].replace("Z", "+00:00"))
-        return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+        time = datetime.fromisoformat(JmsApi(client).get_api_info()["time"].replace("Z", "+00:00"))
+        return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
     return now
 
 
 def _configuration(rms: RmsApi, identity: str) -> dict[str, Any] | None:
-    """Return the configuration of an evaluator, None where this user may not see it."""
+    """Return the configuration of an evaluator, or None if this user may not see it."""
     try:
-        found: dict[str, Any] = rms.get_evaluator_configuration(identity, as_object=False)
-    except ClientError as fault:
-        if fault.response is not None and fault.response.status_code in _NOT_FOR_US:
+        configuration: dict[str, Any] = rms.get_evaluator_configuration(identity, as_object=False)
+    except ClientError as error:
+        if error.response is not None and error.response.status_code in _NOT_FOR_US:
             return None
         raise
-    return found
+    return configuration
 
 
 def _resource_sets(rms: RmsApi) -> list[Resource]:
     return [
         Resource(
-            identity=str(each.get("id")),
-            name=str(each.get("name") or each.get("id")),
+            identity=str(record.get("id")),
+            name=str(record.get("name") or record.get("id")),
             kind="compute resource set",
-            platform=(each.get("available_resources") or {}).get("platform"),
-            applications=_applications(each.get("available_applications")),
+            platform=(record.get("available_resources") or {}).get("platform"),
+            applications=_applications(record.get("available_applications")),
         )
-        for each in rms.get_compute_resource_sets(as_objects=False, limit=_MANY)
+        for record in rms.get_compute_resource_sets(as_objects=False, limit=_MANY)
     ]
 
 
@@ -127,81 +127,88 @@ def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str
 
 
 def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
-    """Return uv's names of the platforms of `resources`; raise `HpsError` where there are none."""
-    found = {_PLATFORMS[each.platform] for each in resources if each.platform in _PLATFORMS}
-    if not found:
-        raise HpsError("HPS", "has no evaluator that is alive, and no compute resource set", "give --platform")
-    return tuple(sorted(found))
+    """Return uv's names for the platforms of `resources`. Raises `HpsError` if there are none."""
+    platforms = {_PLATFORMS[resource.platform] for resource in resources if resource.platform in _PLATFORMS}
+    if not platforms:
+        raise HpsError(
+            "HPS", "has no running evaluator and no compute resource set", "give the platform with --platform"
+        )
+    return tuple(sorted(platforms))
 
 
 def require_somewhere(client: Client, submission: Submission, resources: Sequence[Resource]) -> None:
     """Raise `BundlerError` unless every step of `submission` can run on one of `resources`.
 
-    The server's own matching decides where it can be asked, since only it knows whether case and versions count; else
-    names are compared to the letter.
+    The server decides if it can be asked, since only it knows how it compares names and versions; otherwise names
+    must be equal.
     """
     for step in submission.steps:
         applications = [*([submission.application] if submission.application else []), *step.software]
-        wanted = [name.partition("=")[0] for name in applications]
-        here = [each for each in resources if each.platform is None or each.platform in submission.platforms]
-        fitting = [each for each in here if all(each.has(name) for name in wanted)]
-        if any(each.kind != "evaluator" for each in fitting):
+        names = [name.partition("=")[0] for name in applications]
+        here = [
+            resource for resource in resources if resource.platform is None or resource.platform in submission.platforms
+        ]
+        fitting = [resource for resource in here if all(resource.has(name) for name in names)]
+        if any(resource.kind != "evaluator" for resource in fitting):
             continue
         counts = [_server_matches(client, applications, platform, step, resources) for platform in submission.platforms]
-        unknown = [each for each in here if each.applications is None]
+        unknown = [resource for resource in here if resource.applications is None]
         if any(counts) or (None in counts and (fitting or unknown)):
             continue
-        needs = f"{' and '.join(map(repr, wanted)) or 'anything'} on {' or '.join(submission.platforms)}"
-        found = {f"{each.kind} {each.name} ({each.platform or 'any platform'})": _names(each) for each in resources}
-        advice = _advice(submission.application, wanted, resources)
+        needs = f"{' and '.join(map(repr, names)) or 'anything'} on {' or '.join(submission.platforms)}"
+        descriptions = {
+            f"{resource.kind} {resource.name} ({resource.platform or 'any platform'})": _names(resource)
+            for resource in resources
+        }
+        advice = _advice(submission.application, names, resources)
         if fitting:
-            advice = "the server's own matching finds none: too few cores, memory or disk, no rights, or the version"
-        raise nowhere_to_run(needs, found, advice)
+            advice = "check cores, memory, disk, permissions and versions: the server finds no match"
+        raise nowhere_to_run(needs, descriptions, advice)
 
 
 def _names(resource: Resource) -> str:
     if resource.applications is None:
-        return "nobody could be asked"
+        return "applications unknown"
     return ", ".join(" ".join(filter(None, app)) for app in resource.applications) or "no applications"
 
 
-def _advice(application: str | None, wanted: Sequence[str], resources: Sequence[Resource]) -> str:
+def _advice(application: str | None, required: Sequence[str], resources: Sequence[Resource]) -> str:
     if not resources:
-        return "no evaluator is alive; start one"
-    names = {each[0] for resource in resources for each in resource.applications or ()}
-    missing = {name.casefold(): name for name in wanted if name not in names}
+        return "start an evaluator; none is running"
+    names = {entry[0] for resource in resources for entry in resource.applications or ()}
+    missing = {name.casefold(): name for name in required if name not in names}
     for name in sorted(names):
         if name.casefold() in missing:
             option = "--application" if missing[name.casefold()] == application else "--software"
-            return f"names must match to the letter: give {option} {plain(name)}"
-    return "register the application (see `bundler hps register`), or bundle the script for the platforms that HPS has"
+            return f"use {option} {plain(name)}, since names must match exactly"
+    return "register the application (see `bundler hps register`), or bundle for the platforms of the evaluators"
 
 
 def _server_matches(
     client: Client, applications: Sequence[str], platform: str, step: Step, resources: Sequence[Resource]
 ) -> int | None:
-    """Return how many evaluators the server itself finds for jobs; None where it cannot be asked."""
-    evaluators = [each.identity for each in resources if each.kind == "evaluator"]
+    """Return the number of evaluators that the server finds for the jobs, or None if it cannot be asked."""
+    evaluators = [entry.identity for entry in resources if entry.kind == "evaluator"]
     if not evaluators:
-        return None  # evaluators that are gone would count
+        return None  # Evaluators that have ended would count.
     software = []
-    for each in applications:
-        name, _, version = each.partition("=")
+    for entry in applications:
+        name, _, version = entry.partition("=")
         software.append(AnalyzeRequiredSoftware(name=name, version=version or None))
-    given = {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk}
+    limits = {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk}
     with explained(client.url):
         requirements = AnalyzeRequirements(
             software_requirements=software,
             resource_requirements=AnalyzeResourceRequirements(
-                platform=platform, **{name: value for name, value in given.items() if value is not None}
+                platform=platform, **{name: value for name, value in limits.items() if value is not None}
             ),
             evaluator_ids=evaluators,
         )
         try:
-            found = RmsApi(client).analyze(requirements, analytics=True, as_object=False)
-        except (ClientError, APIError) as fault:
-            if fault.response is not None and fault.response.status_code in (*_ABSENT, *_NOT_FOR_US):
+            answer = RmsApi(client).analyze(requirements, analytics=True, as_object=False)
+        except (ClientError, APIError) as error:
+            if error.response is not None and error.response.status_code in (*_ABSENT, *_NOT_FOR_US):
                 return None
             raise
-        counts = found.get("analytics") or {}
+        counts = answer.get("analytics") or {}
         return int(counts.get("number_accessible_assignable_and_matching", counts.get("number_matching", 0)) or 0)

@@ -1,4 +1,4 @@
-"""Fetching what jobs left: their output files, each compared with its checksum, and the table of all jobs."""
+"""Fetch the output files of jobs, compare their checksums, and write a table of all jobs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.outputs import TABLE, latest, outputs_of, places_of, table_of
 from bundler.progress import Progress
+from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.errors import FileError
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     from bundler.hps.outputs import Output
 
-# Files of one transfer: enough to keep the worker busy, few enough to lose little when it breaks off.
+# Files per transfer: enough to keep the worker busy, few enough to lose little when it fails.
 _BATCH = 64
-# What a disk says where a name is the trouble, which is the server's; all else concerns every file.
+# Errors of the disk that are due to the name of a file; others concern every file.
 _OF_THE_NAME = (
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
     *(errno.EINVAL, errno.EILSEQ, errno.ELOOP),
@@ -34,18 +35,20 @@ _OF_THE_NAME = (
 
 
 def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, None, tuple[int, Path]]:
-    """Download the outputs of every job of `project` below `folder`; return how many, and the table of all jobs.
+    """Download the outputs of every job of `project` to `folder`; return the number of files and the table of all jobs.
 
-    What is there whole already is left alone. Raises `files_failed` in the end for files whose names cannot be used or
-    that did not arrive whole, with all others in place, and what connecting raises.
+    Complete files are skipped. Raises `files_failed` at the end for files with unusable names or wrong checksums,
+    when all others are complete, and the errors of connecting.
     """
-    yield Progress(text="Asking for the jobs and their files")
+    yield Progress(text="Listing jobs and their files")
     api = ProjectApi(client, project)
     with explained(client.url):
         jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status", "values"])
         tasks = api.get_tasks(as_objects=False)
         about = api.get_files(as_objects=False) if any(task.get("output_file_ids") for task in tasks) else []
-        steps = {each["id"]: str(each.get("name")) for each in api.get_task_definitions(as_objects=False)}
+        steps = {
+            definition["id"]: str(definition.get("name")) for definition in api.get_task_definitions(as_objects=False)
+        }
         places = places_of(jobs)
         outputs, refused = outputs_of(project, places, latest(tasks), {file["id"]: file for file in about}, steps)
         table = table_of(jobs, places)
@@ -56,7 +59,7 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
         batch = missing[start : start + _BATCH]
         bad |= _download(client, folder, batch)
         done += sum(output.size for output in batch)
-        yield Progress(text=f"Downloading {len(missing)} files", done=done, total=total)
+        yield Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total)
     path = folder / TABLE
     files.write(path, table)
     if bad or refused:
@@ -74,17 +77,17 @@ def _is_here(folder: Path, output: Output) -> bool:
 
 
 def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
-    """Download the files of `batch`, together or, where that fails, one by one; return why some could not be had."""
+    """Download the files of `batch`, together or, if that fails, one by one; return the reason for each failure."""
     try:
         return _download_together(client, folder, batch)
-    except HpsError as fault:
+    except HpsError as error:
         if len(batch) == 1:
-            return {batch[0].path: fault.fact}
-    except FileError as fault:
-        if fault.fault.errno not in _OF_THE_NAME:
+            return {batch[0].path: error.fact}
+    except FileError as error:
+        if error.error.errno not in _OF_THE_NAME:
             raise
         if len(batch) == 1:
-            return {batch[0].path: fault.fault.strerror or str(fault.fault)}
+            return {batch[0].path: error.error.strerror or str(error.error)}
     bad: dict[str, str] = {}
     for output in batch:
         bad |= _download(client, folder, [output])
@@ -99,7 +102,7 @@ def _download_together(client: Client, folder: Path, batch: Sequence[Output]) ->
             with files.explained(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             if not target.parent.resolve().is_relative_to(folder.resolve()):
-                raise HpsError(str(target.parent), "leads out of the output folder", "remove the link")
+                raise HpsError(str(target.parent), "is outside of the output folder", "remove the link")
         transfer.download(client, targets)
         for output in batch:
             partial = targets[output.source]
@@ -107,7 +110,7 @@ def _download_together(client: Client, folder: Path, batch: Sequence[Output]) ->
                 with files.explained(partial):
                     partial.replace(folder / output.path)
             else:
-                bad[output.path] = "its checksum differs"
+                bad[output.path] = "its checksum is wrong"
     finally:
         for target in targets.values():
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Sessions within the bounds of `bundler.hps.guard`: the one of the HPS client, and those in which it logs in."""
+"""HTTP sessions with the limits of `bundler.hps.guard`: that of the HPS client, and those of its logins."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class GuardedAdapter(HTTPAdapter):
-    """An adapter whose answers are bounded in time and size, and that follows redirects on the same server only."""
+    """An adapter that limits time and size of answers, and follows redirects on the same server only."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Send `request`; raise `HpsError` for an answer out of bounds, and what requests raises."""
+        """Send `request`. Raises `HpsError` for an answer outside the limits, and the errors of requests."""
 
         def send(**bounds: Any) -> requests.Response:
             return super(GuardedAdapter, self).send(request, *args, **bounds)
@@ -33,7 +33,7 @@ class _LoginSession(requests.Session):
 
 
 class _Requests:
-    """The part of `requests` with which the client logs in."""
+    """The part of `requests` that the client uses to log in."""
 
     Session = session = _LoginSession
     exceptions = requests.exceptions
@@ -45,20 +45,20 @@ class _Requests:
 
 
 def guard_logins(module: ModuleType) -> None:
-    """Give `module` of the client guarded sessions: it makes its own to log in, and takes none."""
-    module.requests = _Requests  # type: ignore[attr-defined]  # its name for the library
+    """Give `module` of the client limited sessions; it creates its own sessions to log in."""
+    module.requests = _Requests  # type: ignore[attr-defined]  # Its name for the library.
 
 
 def guard_session(session: requests.Session) -> None:
-    """Mount guarded adapters on the `session` of a client, with its own rules for connections that fail."""
+    """Mount limited adapters on the `session` of a client, with its rules for failed connections."""
     for scheme, adapter in list(session.adapters.items()):
-        assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - requests has no other
-        # An answer that does not come is not waited for five times more, and the guard waits for busy servers.
+        assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - requests has no others
+        # A missing answer is not waited for five times, and the guard retries for busy servers.
         retries = adapter.max_retries.new(read=1, status_forcelist=(), respect_retry_after_header=False)
         session.mount(scheme, GuardedAdapter(max_retries=retries))
 
 
 def _next_url(response: requests.Response) -> str:
-    """Return where requests itself would go from a redirect."""
+    """Return the target of a redirect as requests computes it."""
     steps = requests.Session().resolve_redirects(response, response.request, yield_requests=True)
     return str(next(steps).url)

@@ -1,4 +1,4 @@
-"""A task definition template of a publication, which others pick in the web interface."""
+"""Create task definition templates, which other users choose in the web interface."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
-    """Create the template `name` for the first step of `submission`, with its execution script; return its id.
+    """Create the template `name` for the first step of `submission`, with its execution script; return its ID.
 
-    Raises `HpsError`, also where this HPS is too old for templates.
+    Raises `HpsError`, also if HPS is too old for templates.
     """
     step = submission.steps[0]
     with explained(client.url):
         jms = JmsApi(client)
-        jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # raises where HPS is too old
+        jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # Raises if HPS is too old.
         bucket = jms.get_api_info()["settings"]["execution_script_bucket"]
     identity = f"{submission.publication}-{hashlib.sha256(submission.exec_script).hexdigest()[:12]}.py"
     with tempfile.TemporaryDirectory() as folder:
@@ -54,21 +54,21 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     template = TaskDefinitionTemplate(
         name=name,
         version="1",
-        description=f"Runs {step.script} of the publication {submission.publication} offline.",
+        description=f"Runs {step.script} of the publication {submission.publication} without internet access.",
         use_execution_script=True,
         execution_script_storage_bucket=bucket,
         execution_script_storage_id=identity,
-        software_requirements=[_software(each) for each in filter(None, [submission.application, *step.software])],
+        software_requirements=[_software(item) for item in filter(None, [submission.application, *step.software])],
         resource_requirements=TemplateResourceRequirements(**resources),
         environment={key: TemplateProperty(type="string", default=value) for key, value in step.environment.items()},
         input_files=[
-            TemplateInputFile(name=each, evaluation_path=each, description="input of the script", required=True)
-            for each in step.inputs
+            TemplateInputFile(name=item, evaluation_path=item, description="input of the script", required=True)
+            for item in step.inputs
         ],
         output_files=[
-            TemplateOutputFile(name=each, evaluation_path=each, description="output", required=need, collect=True)
+            TemplateOutputFile(name=item, evaluation_path=item, description="output", required=need, collect=True)
             for need, names in ((True, step.outputs), (False, step.optional_outputs))
-            for each in names
+            for item in names
         ],
     )
     with explained(client.url):

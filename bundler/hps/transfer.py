@@ -1,4 +1,4 @@
-"""Files to and from HPS, through the worker program that the client fetches from the server and starts."""
+"""Transfer files with HPS through the worker program that the client downloads and starts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bundler.hps.errors import HpsError
 from bundler.hps.guard import silence
 from bundler.hps.redaction import plain
 from bundler.hps.worker import start_worker, stop_worker
+from bundler.units import counted
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -29,25 +30,25 @@ _WORKERS = Path(".ansys", "hps", "data-transfer", "binaries", "worker")
 
 
 def start(client: Client) -> None:
-    """Start the worker if it does not run, with the token of now; raise `HpsError`."""
+    """Start the worker, unless it runs, and give it the current token. Raises `HpsError`."""
     home = os.environ.get("HOME", "")
     if os.name != "nt" and any(character.isspace() for character in home):
         raise HpsError(
             home,
-            "has a space in it, and the client of HPS cannot start its transfer worker from there",
+            "contains a space, and the HPS client cannot start its transfer worker from such a path",
             "set HOME to another folder for this command",
         )
-    # A second attempt, since a worker on a busy machine may be late for the first.
-    fault = _attempt(client) and _attempt(client)
-    if fault is not None:
-        cause = fault.__cause__ or fault
+    # A second attempt, since a worker on a busy machine may start too late for the first.
+    error = _attempt(client) and _attempt(client)
+    if error is not None:
+        cause = error.__cause__ or error
         raise HpsError(
             client.url,
             f"the transfer worker does not start ({type(cause).__name__}: {plain(cause)[:200]})",
-            f"if a download of it broke off once, remove {Path.home() / _WORKERS} and try again.",
-        ) from fault
+            f"if an earlier download of it was interrupted, delete {Path.home() / _WORKERS} and try again",
+        ) from error
     with explained(client.url):
-        # What the client refreshes before a token ends does not reach the worker.
+        # The client does not pass a refreshed token on to the worker.
         client.data_transfer_client.binary_config.update(token=client.access_token)
 
 
@@ -57,49 +58,49 @@ def _attempt(client: Client) -> Exception | None:
     except BundlerError:
         stop_worker(client)
         raise
-    except Exception as fault:  # noqa: BLE001 - whatever it is, there is no worker
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is no worker
         stop_worker(client)
-        return fault
+        return error
     return None
 
 
-def download(client: Client, wanted: Mapping[str, Path]) -> None:
-    """Copy files of the storage, by their path there, to paths here; raise `HpsError`."""
+def download(client: Client, paths: Mapping[str, Path]) -> None:
+    """Download files from the storage to local paths. Raises `HpsError`."""
     start(client)
     operations = [
         SrcDst(src=StoragePath(path=source), dst=StoragePath(path=str(target), remote="local"))
-        for source, target in wanted.items()
+        for source, target in paths.items()
     ]
     with explained(client.url):
         identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"download of {len(operations)} files")
+    _wait(client, identity, f"download of {counted(len(operations), 'file')}")
 
 
-def upload(client: Client, wanted: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
-    """Copy files to paths in the storage; return checksum and size by path of what arrived. Raises `HpsError`."""
+def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
+    """Upload local files to paths in the storage; return their checksum and size by path. Raises `HpsError`."""
     start(client)
     operations = [
         SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
-        for target, source in wanted.items()
+        for target, source in paths.items()
     ]
     with explained(client.url):
         identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"upload of {len(operations)} files")
+    _wait(client, identity, f"upload of {counted(len(operations), 'file')}")
     with explained(client.url):
-        identity = client.data_transfer_api.get_metadata(list(wanted)).id
-    result = _wait(client, identity, "look at what was uploaded")
+        identity = client.data_transfer_api.get_metadata(list(paths)).id
+    result = _wait(client, identity, "check of the uploaded files")
     with explained(client.url):
-        return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in wanted}
+        return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in paths}
 
 
 def _wait(client: Client, identity: str, what: str) -> Any:
-    """Return the result of an operation; raise `HpsError` if it fails, or stands still for too long."""
+    """Return the result of an operation. Raises `HpsError` if it fails or makes no progress."""
     seen: object = None
     since = time.monotonic()
 
     def look(operations: list[Operation]) -> None:
         nonlocal seen, since
-        now = [(each.state, each.progress, each.progress_current) for each in operations]
+        now = [(operation.state, operation.progress, operation.progress_current) for operation in operations]
         if now != seen:
             seen, since = now, time.monotonic()
 
@@ -110,15 +111,15 @@ def _wait(client: Client, identity: str, what: str) -> Any:
         if done:
             break
         if time.monotonic() - since > silence():
-            raise HpsError(client.url, f"the {what} stands still for {silence():g} s", "try again")
+            raise HpsError(client.url, f"the {what} made no progress for {silence():g} s", "try again")
     if done[0].state != OperationState.Succeeded:
-        said = "; ".join(done[0].messages or []) or "it says no more"
-        raise HpsError(client.url, f"the {what} failed ({said})", "try again")
+        messages = "; ".join(done[0].messages or []) or "without a message"
+        raise HpsError(client.url, f"the {what} failed ({messages})", "try again")
     return done[0].result
 
 
 def checksum(path: Path) -> str:
-    """Return the checksum of a file as HPS makes it: XXH64 with seed 0, in hex."""
+    """Return the checksum of a file as HPS computes it: XXH64 with seed 0, in hex."""
     digest = xxhash.xxh64()
     with files.explained(path), path.open("rb") as source:
         while chunk := source.read(files.CHUNK):

@@ -1,4 +1,4 @@
-"""How the jobs of an HPS project fare, asking only for what changed."""
+"""Watch the jobs of an HPS project, requesting only changes."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "ti
 FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))
 FAILED = ("failed", "timeout", "aborted")
 CONSOLE = "console_output.txt"
-# Whether the time of a job's last change moves with its state is a guess, so now and then all are asked for.
+# It is not documented that the modification time of a job changes with its state, so all are read now and then.
 _ALL_EVERY = 10
-# Questions without an answer that are put up with, one after the other.
+# Failed requests in a row that are tolerated.
 _MISSES = 5
 _LINES = 15
-# Seconds without any change after which jobs in states that HPS does not document are waited for no longer.
+# Seconds without any change after which jobs in undocumented states are no longer waited for.
 _STRANGE = 600.0
 _SHOWN_STATE = 40
-# The console of every failing job of thousands would bury the first, which mostly fails like the others.
+# Among thousands of failing jobs, the first ones matter: they mostly fail for the same reason.
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Jobs by state, in the order of `STATES`; `failed` are (id, name, state) of those that failed since the last."""
+    """Numbers of jobs by state, in the order of `STATES`; `failed` are (ID, name, state) of newly failed jobs."""
 
     counts: dict[str, int]
     failed: tuple[tuple[str, str, str], ...]
@@ -54,20 +54,19 @@ class Status:
 
 
 def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
-    """Yield the status of `project` until all jobs are done, every `interval` seconds.
+    """Yield the status of `project` every `interval` seconds until all jobs have ended.
 
-    Raises `HpsError` for what the server does not answer, and where nothing changes any more while jobs are in states
-    that HPS does not document. `stuck` of a status is for how many seconds nothing but pending jobs was left and none
-    of them changed.
+    Raises `HpsError` if the server does not answer, or if nothing changes while jobs are in undocumented states.
+    `stuck` of a status is the number of seconds in which all remaining jobs were pending and none changed.
     """
     api = ProjectApi(client, project)
-    known: dict[str, dict[str, Any]] = {}
+    states: dict[str, dict[str, Any]] = {}
     changed_at = time.monotonic()
     asked = missed = 0
     while True:
         everything = asked % _ALL_EVERY == 0
         try:
-            jobs = _changed(client, api, known, everything=everything)
+            jobs = _changed(client, api, states, everything=everything)
         except HpsError:
             missed += 1
             if missed > _MISSES or not asked:
@@ -75,15 +74,15 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
             time.sleep(min(interval * 2**missed, 30.0))
             continue
         asked, missed = asked + 1, 0
-        known_before = {identity: job["eval_status"] for identity, job in known.items()}
+        known_before = {identity: job["eval_status"] for identity, job in states.items()}
         news = [job for job in jobs.values() if known_before.get(job["id"]) != job["eval_status"]]
-        # Jobs may have been deleted since.
-        known = jobs if everything else {**known, **jobs}
-        if not known:
-            raise HpsError(client.url, f"the HPS project {project} has no jobs", "check the id")
+        # Jobs may have been deleted.
+        states = jobs if everything else {**states, **jobs}
+        if not states:
+            raise HpsError(client.url, f"the HPS project {project} has no jobs", "check the ID")
         if any(job["eval_status"] in STATES or known_before.get(job["id"]) in STATES for job in news):
             changed_at = time.monotonic()
-        counts = Counter(job["eval_status"] for job in known.values())
+        counts = Counter(job["eval_status"] for job in states.values())
         _require_documented(client, counts, time.monotonic() - changed_at)
         waiting = bool(counts["pending"]) and not (counts["running"] or counts["prolog"])
         failed = tuple((job["id"], job["name"], job["eval_status"]) for job in news if job["eval_status"] in FAILED)
@@ -100,7 +99,7 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
 
 
 def _require_documented(client: Client, counts: Counter[str], unchanged: float) -> None:
-    """Raise `HpsError` where jobs stay in states that nobody can tell the end of, after `unchanged` seconds."""
+    """Raise `HpsError` if jobs stay in undocumented states for `unchanged` seconds."""
     strange = sorted(state for state in counts if state not in STATES)
     if not strange or counts["running"] or counts["prolog"] or unchanged <= _STRANGE:
         return
@@ -115,11 +114,11 @@ def _require_documented(client: Client, counts: Counter[str], unchanged: float) 
 
 
 def _changed(
-    client: Client, api: ProjectApi, known: dict[str, dict[str, Any]], *, everything: bool
+    client: Client, api: ProjectApi, jobs: dict[str, dict[str, Any]], *, everything: bool
 ) -> dict[str, dict[str, Any]]:
-    """Return the jobs that changed since the newest change that is known, by the server's own clock, by id."""
+    """Return the jobs that changed since the newest known change, by the server's clock, by ID."""
     with explained(client.url):
-        times = [job["modification_time"] for job in known.values() if job["modification_time"]]
+        times = [job["modification_time"] for job in jobs.values() if job["modification_time"]]
         query: dict[str, Any] = {"fields": ["id", "name", "eval_status", "modification_time"]}
         if times and not everything:
             query["modification_time.ge"] = max(times, key=_moment)
@@ -139,16 +138,16 @@ def _moment(text: str) -> datetime:
 
 
 def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[tuple[str, list[str]], None, None]:
-    """Yield id and last console lines of the first few of `jobs`; nothing for those that left none."""
+    """Yield the ID and last console lines of the first few of `jobs`; no lines for jobs without console output."""
     api = ProjectApi(client, project)
     for job in jobs[:_SHOWN]:
         try:
             with explained(client.url):
                 tasks = api.get_tasks(as_objects=False, job_id=job, fields=["id", "output_file_ids"])
                 ids = [identity for task in tasks for identity in task.get("output_file_ids") or []]
-                # Without an id, the client would be given all files of the project.
-                found = api.get_files(as_objects=False, id=ids) if ids else []
-                consoles = [file for file in found if file.get("evaluation_path") == CONSOLE and file.get("hash")]
+                # Without an ID, the client would return all files of the project.
+                files = api.get_files(as_objects=False, id=ids) if ids else []
+                consoles = [file for file in files if file.get("evaluation_path") == CONSOLE and file.get("hash")]
                 sources = [f"{project}/{str(file['storage_id']).rpartition('/')[2]}" for file in consoles]
             if not sources:
                 continue
@@ -157,10 +156,13 @@ def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[t
                 source = sources[-1]
                 transfer.download(client, {source: path})
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
-            # Nothing of a job may steer the terminal of who watches.
+            # The console output of a job must not control the user's terminal.
             yield (
                 job,
-                ["".join(each if each.isprintable() else "?" for each in without_secrets(line)) for line in lines],
+                [
+                    "".join(character if character.isprintable() else "?" for character in without_secrets(line))
+                    for line in lines
+                ],
             )
-        except BundlerError as fault:
-            yield job, [f"(its console output cannot be fetched: {plain(fault)})"]
+        except BundlerError as error:
+            yield job, [f"(its console output cannot be fetched: {plain(error)})"]

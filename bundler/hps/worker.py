@@ -1,4 +1,4 @@
-"""The transfer worker: the program that the HPS client downloads from the server, starts, and talks to."""
+"""The transfer worker: the program that the HPS client downloads from the server and starts."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ if TYPE_CHECKING:
 
     from ansys.hps.client import Client
 
-# It becomes part of a path below HOME and of a command of the shell, as the token does.
+# The version becomes part of a path below HOME and of a shell command, like the token.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-# What a bearer token consists of (RFC 6750, 2.1).
+# The characters of a bearer token (RFC 6750, 2.1).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def start_worker(client: Client) -> None:
-    """Download and start the worker of `client` unless it runs; raise `HpsError`, and whatever the client raises."""
-    if client._dt_client is not None:  # noqa: SLF001 - asking for it by its public name starts one
+    """Download and start the worker of `client`, unless it runs. Raises `HpsError` and the errors of the client."""
+    if client._dt_client is not None:  # noqa: SLF001 - the public property would start one
         return
     if not _TOKEN.fullmatch(client.access_token or ""):
-        raise HpsError(client.url, "the access token holds characters that no token may have", "log in again")
-    # The same steps as `initialize_data_transfer_client` of the client, which allows no other class.
-    worker = _Worker(download_dir=client._get_download_dir())  # noqa: SLF001 - it has no public name
-    client._dt_client = worker  # noqa: SLF001 - so that `stop_worker` finds it at an interrupt
+        raise HpsError(client.url, "the access token contains invalid characters", "log in again")
+    # The steps of the client's `initialize_data_transfer_client`, which does not accept another class.
+    worker = _Worker(download_dir=client._get_download_dir())  # noqa: SLF001 - has no public name
+    client._dt_client = worker  # noqa: SLF001 - lets `stop_worker` find it after an interrupt
     worker.binary_config.update(
         verbosity=3, debug=False, insecure=True, token=client.access_token, data_transfer_url=client.data_transfer_url
     )
     worker.start()
-    client._dt_api = DataTransferApi(worker)  # noqa: SLF001 - where the client looks for it
+    client._dt_api = DataTransferApi(worker)  # noqa: SLF001 - where the client expects it
     client._dt_api.status(wait=True)  # noqa: SLF001
 
 
 def stop_worker(client: Client) -> None:
-    """Stop the transfer worker if there is one.
+    """Stop the transfer worker, if there is one.
 
-    The client does it at a regular exit only, would leave its worker behind at an interrupt, and where the worker does
-    not listen yet it ends no more than the shell that started it.
+    The client only does so at a regular exit, so it would leave the worker behind after an interrupt; and if the
+    worker does not listen yet, the client only ends the shell that started it.
     """
-    worker = client._dt_client  # noqa: SLF001 - asking for it by its public name starts one
+    worker = client._dt_client  # noqa: SLF001 - the public property would start one
     if worker is None:
         return
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.Error, AttributeError):
-        shell = psutil.Process(worker.binary._process.pid)  # noqa: SLF001 - nothing else tells
+        shell = psutil.Process(worker.binary._process.pid)  # noqa: SLF001 - there is no other way
         family = [*shell.children(recursive=True), shell]
     with contextlib.suppress(Exception):
         worker.stop(wait=1.0)
     for process in family:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    # A half-made client would make the next attempt fail in another way.
-    client._dt_client = None  # noqa: SLF001 - it has no way to start again
+    # A partly initialized client would make the next attempt fail in another way.
+    client._dt_client = None  # noqa: SLF001 - there is no way to start again
 
 
 class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no types
-    """The worker's client, which trusts its server less: with names, redirects, sizes and times."""
+    """The client of the worker, with checks of names, redirects, sizes and times from the server."""
 
     _refusal: HpsError | None = None
 
@@ -74,7 +74,7 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
         try:
             super()._prepare_platform_binary()
         except Exception:
-            # The client swallows why a download ended, and then misses the file.
+            # The client hides why a download failed, and then misses the file.
             if self._refusal is not None:
                 raise self._refusal from None
             raise
@@ -91,7 +91,7 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
 
     def _create_session(self, url: str, *, sync: bool = True) -> Any:
         session = super()._create_session(url, sync=sync)
-        # Bytes that are not compressed have the size that they have on the way.
+        # Without compression, the bytes on the wire have the final size.
         session.headers["Accept-Encoding"] = "identity"
 
         def check_origin(request: httpx.Request) -> None:
@@ -106,11 +106,11 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
         return session
 
     def _bound(self, response: httpx.Response) -> None:
-        """Make `response` fail where its body is too long, too slow or compressed."""
+        """Make `response` fail if its body is too large, too slow or compressed."""
         address = str(response.request.url)
         with self._remembered():
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                fact = "an answer is compressed although it must not be"
+                fact = "an answer is compressed although that was not requested"
                 raise HpsError(shown_origin(address), fact, "check the URL, or tell the administrator of HPS")
         response.stream = _Bounded(response.stream, address, self._remembered)  # type: ignore[arg-type]
 
@@ -118,13 +118,13 @@ class _Worker(DataTransferClient):  # type: ignore[misc]  # the client has no ty
     def _remembered(self) -> Iterator[None]:
         try:
             yield
-        except HpsError as fault:
-            self._refusal = fault
+        except HpsError as error:
+            self._refusal = error
             raise
 
 
 class _Bounded(httpx.SyncByteStream):
-    """The bytes of `stream`, as long as they are few and fast enough; `remembered` sees why they are not."""
+    """The bytes of `stream`, within limits; `remembered` receives the error if they exceed them."""
 
     def __init__(
         self, stream: httpx.SyncByteStream, url: str, remembered: Callable[[], contextlib.AbstractContextManager[None]]
@@ -146,5 +146,5 @@ class _Bounded(httpx.SyncByteStream):
             yield chunk
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._stream.close()

@@ -1,4 +1,4 @@
-"""Jobs: what a publication runs, with which parameters and files; on HPS (`bundler.hps`) or here.
+"""Jobs that run a publication, on HPS (`bundler.hps`) or on this machine.
 
-In: a publication and parameters. Out: a submission (`submission`), or what a job does on this machine (`rehearsal`).
+In: a publication and parameters. Out: a submission (`submission`), or a run on this machine (`rehearsal`).
 """

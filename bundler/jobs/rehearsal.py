@@ -1,4 +1,4 @@
-"""A rehearsal: the published job, run here as an evaluator would run it, with no network."""
+"""Rehearse a job: run it on this machine as an evaluator would, without network access."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from bundler.jobs.submission import Step, Submission
 
 _CONTEXT = "context.json"
-# What the execution script writes before the script runs.
+# Files that the execution script writes before the script runs.
 _INPUT = "input_parameters.json"
-# Brings loopback up in a new namespace, since scripts may talk to themselves, and becomes the command behind it.
+# Enables loopback in a new namespace, since scripts may use it, and then executes the command.
 _WITH_LOOPBACK = """
 import fcntl, os, socket, struct, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
     fcntl.ioctl(probe, 0x8914, struct.pack("16sH14s", b"lo", 1, b""))  # SIOCSIFFLAGS, IFF_UP
 os.execv(sys.argv[1], sys.argv[1:])
 """
-# Where no namespace can be had: a proxy that nobody serves (port 9 is "discard").
+# Without a namespace: a proxy that does not exist (port 9 is "discard").
 _DEAD_PROXY = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """How the network is kept away: `prefix` goes before the command, `environment` into it."""
+    """How network access is prevented: `prefix` of the command and additional environment variables."""
 
     sentence: str
     prefix: tuple[str, ...] = ()
@@ -46,17 +46,17 @@ class Isolation:
 
 
 def isolation() -> Isolation:
-    """Return the strongest isolation from the network that this system allows."""
+    """Return the strongest isolation from the network that this system supports."""
     unshare = shutil.which("unshare")
     if unshare and process.run([unshare, "-rn", "true"])[0] == 0:
         return Isolation(
-            sentence="No network: the job runs in a network namespace of its own.",
+            sentence="The job runs without network access, in its own network namespace.",
             prefix=(unshare, "-rn", sys.executable, "-I", "-c", _WITH_LOOPBACK),
         )
     proxies = tuple((name, _DEAD_PROXY) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
     return Isolation(
-        sentence="Weak isolation: this system allows no network namespace. uv runs offline and proxies lead nowhere, "
-        "but the script itself could reach the network.",
+        sentence="warning: this system does not support network namespaces. uv runs offline and proxies are disabled, "
+        "but the script itself can access the network.",
         environment=tuple((spelling, value) for name, value in proxies for spelling in (name, name.lower())),
     )
 
@@ -64,37 +64,37 @@ def isolation() -> Isolation:
 def rehearse(
     publication: Path, submission: Submission, folder: Path, *, how: Isolation
 ) -> Generator[str, None, list[Path]]:
-    """Run the one job of `submission` in the empty task folder `folder` with a fresh uv cache, its steps in turn.
+    """Run the job of `submission` in the empty folder `folder` with an empty uv cache, one step after the other.
 
-    Yields the console output line by line; returns (as a generator does) the files that the job produced.
-    Raises `BundlerError`, `JobError`.
+    Yields the console output line by line; the generator returns the files that the job wrote. Raises `BundlerError`,
+    `JobError`.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise BundlerError(
-                f"{folder}: is not empty, and a task starts in an empty folder", hint="choose another --output"
+                f"{folder} is not empty, but a job starts in an empty folder", hint="choose another --output"
             )
         for name, path in submission.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
-    given = submission.rows[0]
-    values: dict[str, object] = dict(given)
+    inputs = submission.rows[0]
+    values: dict[str, object] = dict(inputs)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
             code = yield from _run(publication, step, values, folder, Path(scratch), how)
             values = _values(Path(scratch))
             if code:
                 break
-    left = {name: value for name, value in values.items() if name not in given or given[name] != value}
-    if left:
-        yield f"Output parameters: {json.dumps(left)}"
+    outputs = {name: value for name, value in values.items() if name not in inputs or inputs[name] != value}
+    if outputs:
+        yield f"Output parameters: {json.dumps(outputs)}"
     if code:
-        raise JobError(f"{publication.name}: the job failed; its last lines above say why")
+        raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
-    kept = {_INPUT, *submission.files}
+    ignored = {_INPUT, *submission.files}
     return sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in kept
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in ignored
     )
 
 
@@ -102,7 +102,7 @@ def _run(
     publication: Path, step: Step, values: Mapping[str, object], folder: Path, scratch: Path, how: Isolation
 ) -> Generator[str, None, int]:
     """Run one step with the parameters `values`; yield its console output, return the exit code of the evaluator."""
-    temporary = scratch / "tmp"  # of its own, to go with all that a job leaves there
+    temporary = scratch / "tmp"  # Separate, so that leftovers of the job are deleted.
     temporary.mkdir(exist_ok=True)
     environment = {
         **step.environment,
@@ -120,31 +120,31 @@ def _run(
 
 
 def _values(scratch: Path) -> dict[str, object]:
-    """Return the parameters as a step left them."""
-    found = scratch / "parameter_values.json"
-    return dict(json.loads(found.read_bytes())) if found.is_file() else {}
+    """Return the parameters after a step."""
+    path = scratch / "parameter_values.json"
+    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
 
 
 def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
-    """Raise `JobError` where the scripts say that a job leaves something and it did not: HPS would fail it."""
+    """Raise `JobError` if the job did not write something that its scripts declare; HPS would fail it."""
     missing = [name for step in submission.steps for name in step.outputs if not (folder / name).is_file()]
     missing += [
-        f"the output parameter {parameter.name}"
+        f"output parameter {parameter.name}"
         for parameter in submission.output_parameters
         if parameter.name not in values
     ]
     if missing:
         raise JobError(
-            f"{publication.name}: the job succeeded, but did not leave {', '.join(missing)}, which its scripts promise "
-            "in [tool.bundler]; HPS would count it as failed"
+            f"{publication.name}: the job did not write {', '.join(missing)}, so it would fail on HPS",
+            hint="fix the script, or its outputs in [tool.bundler]",
         )
 
 
 def parse_parameter(text: str) -> tuple[str, object]:
-    """Return name and value of `NAME=VALUE`; the value is JSON where it can be, else the text. Raises `ValueError`."""
+    """Return the name and value in `NAME=VALUE`; the value is JSON or text. Raises `ValueError`."""
     name, equals, value = text.partition("=")
     if not name.strip() or not equals:
-        raise ValueError(f"{text!r} is not NAME=VALUE")
+        raise ValueError(f"must be NAME=VALUE (got {text!r})")
     try:
         return name.strip(), json.loads(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is submitted to HPS: the steps, files and parameters of jobs, made of a publication and what its scripts say."""
+"""Describe jobs for HPS: steps, files and parameters, from a publication, its scripts and options."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
-# Wheels take about four times their size when installed; the rest is for what the script writes.
+# Installed wheels take about four times their size; the rest is for the output of the script.
 _UNPACKED = 4
 _ROOM = 64 << 20
-# Bytes; more is no file of a publication.
+# Bytes; publications have no larger files.
 _LARGEST_SCRIPT, _LARGEST_SUMS = 16 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says over what the scripts say, in their units; None where it says nothing."""
+    """Options that override `[tool.bundler]`, in the same units; None if not set."""
 
     scripts: tuple[str, ...] = ()
     application: str | None = None
@@ -54,9 +54,9 @@ _NO_OPTIONS = Options()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One task of each job: a script with what it needs and leaves; `memory` and `disk` in bytes, `timeout` in seconds.
+    """A task of each job: a script, its inputs and outputs; `memory` and `disk` in bytes, `timeout` in seconds.
 
-    `software` are names, with a version behind `=` where one is asked for.
+    `software` are names, with "=VERSION" if a version is required.
     """
 
     script: str
@@ -74,7 +74,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Jobs to be: `steps` in turn for each of `rows`, values of `parameters`; `files` are input files by name."""
+    """Jobs to submit: each runs `steps` with one of `rows`, the values of `parameters`; `files` are inputs by name."""
 
     publication: str
     exec_script: bytes
@@ -88,12 +88,12 @@ class Submission:
 
     @property
     def platform(self) -> str | None:
-        """The platform that jobs ask for, as HPS calls it; None where the targets are for several."""
+        """The platform that jobs require, by its name in HPS; None if the targets have several."""
         return self.platforms[0] if len(self.platforms) == 1 else None
 
 
 def needed_application(publication: Path, manifest: Manifest) -> str | None:
-    """Return the application that nodes must have: uv, or none where the publication brings all that it needs."""
+    """Return the application that nodes must have: uv, or None if the publication includes everything."""
     carried = read_strategy(publication).self_contained or all(target.uv for target in manifest.targets)
     return None if carried else APPLICATION
 
@@ -101,49 +101,50 @@ def needed_application(publication: Path, manifest: Manifest) -> str | None:
 def compose(
     publication: Path, rows: Sequence[Row], options: Options = _NO_OPTIONS, *, values: bool = True
 ) -> Submission:
-    """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, what they need.
+    """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, their needs only.
 
-    Raises `BundlerError`, `BundlerError`, `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
+    Raises `BundlerError`, `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
     """
     manifest = read_manifest(publication, "publication")
     names = options.scripts or tuple(script.name for script in manifest.scripts)
-    known = {script.name for script in manifest.scripts}
-    if set(names) - known:
+    existing = {script.name for script in manifest.scripts}
+    if set(names) - existing:
         raise JobError(
-            f"{publication.name}: holds no {', '.join(sorted(set(names) - known))}, but {', '.join(sorted(known))}."
+            f"{publication.name} has no script {', '.join(sorted(set(names) - existing))}",
+            hint=f"its scripts are {', '.join(sorted(existing))}",
         )
-    said = read_job_settings(publication, manifest, names)
-    application = next((each.application for each in said if each.application), None)
+    settings = read_job_settings(publication, manifest, names)
+    application = next((entry.application for entry in settings if entry.application), None)
     application = options.application or application or needed_application(publication, manifest)
     application = None if application == "none" else application
     several = len(manifest.scripts) > 1
-    given = _input_names(said, options.inputs)
+    inputs = _input_names(settings, options.inputs)
     steps = tuple(
-        _step(name, about, options, tuple(given), _disk(manifest, name), several=several)
-        for name, about in zip(names, said, strict=True)
+        _step(name, about, options, tuple(inputs), _disk(manifest, name), several=several)
+        for name, about in zip(names, settings, strict=True)
     )
-    declared = _merged([parameter for about in said for parameter in about.parameters])
-    defined = sweep.parameters(rows, declared) if values else []
+    declared = _merged([parameter for about in settings for parameter in about.parameters])
+    parameters = sweep.parameters(rows, declared) if values else []
     return Submission(
         publication=publication.name,
         exec_script=_exec_script(publication),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=application,
         steps=steps,
-        files=_files(steps, given) if values else {},
-        parameters=tuple(defined),
-        output_parameters=_merged([parameter for about in said for parameter in about.output_parameters]),
-        rows=sweep.complete(rows, {parameter.name: parameter for parameter in defined}),
+        files=_files(steps, inputs) if values else {},
+        parameters=tuple(parameters),
+        output_parameters=_merged([parameter for about in settings for parameter in about.output_parameters]),
+        rows=sweep.complete(rows, {parameter.name: parameter for parameter in parameters}),
     )
 
 
 def _exec_script(publication: Path) -> bytes:
-    """Return the execution script; raise unless SHA256SUMS vouches for it."""
+    """Return the execution script. Raises `DamagedError` unless its digest is in SHA256SUMS."""
     path = publication / EXEC_SCRIPT
     if not path.is_file():
         raise BundlerError(
-            f"{publication}: is a bundle and not a publication yet",
-            hint=f"publish it first: publish-index DEST {publication}",
+            f"{publication} is a bundle, not a publication",
+            hint=f"publish it first: publish-index STORE {publication}",
         )
     with files.explained(path):
         data = files.read_plain(path, _LARGEST_SCRIPT)
@@ -157,9 +158,9 @@ def _step(
     name: str, about: Settings, options: Options, given_inputs: tuple[str, ...], disk: int, *, several: bool
 ) -> Step:
     def chosen(key: str, otherwise: Any) -> Any:
-        given = getattr(options, key)
-        said = getattr(about, key)
-        return given if given is not None else said if said is not None else otherwise
+        override = getattr(options, key)
+        value = getattr(about, key)
+        return override if override is not None else value if value is not None else otherwise
 
     return Step(
         script=name,
@@ -177,47 +178,44 @@ def _step(
 
 
 def _disk(manifest: Manifest, script: str) -> int:
-    """Return the bytes that `script` may take on a cold node."""
+    """Return the bytes of disk space that `script` needs on a cold node."""
     sizes = {file.path: file.size for file in manifest.files}
     wheels = [sum(sizes[f"wheels/{name}"] for name in target.wheels[script]) for target in manifest.targets]
     return max(wheels) * _UNPACKED + _ROOM
 
 
 def _merged(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Return each parameter once; raise `JobError` where two scripts say different things of one."""
-    found: dict[str, Parameter] = {}
+    """Return each parameter once. Raises `JobError` if two scripts declare it differently."""
+    result: dict[str, Parameter] = {}
     for parameter in parameters:
-        if found.setdefault(parameter.name, parameter) != parameter:
-            raise JobError(f"The scripts say different things of the parameter {parameter.name}.")
-    return tuple(found.values())
+        if result.setdefault(parameter.name, parameter) != parameter:
+            raise JobError(f"two scripts declare the parameter {parameter.name} differently", hint="declare it once")
+    return tuple(result.values())
 
 
-def _input_names(said: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
-    """Return the input files by the path that jobs see: one that a script names with its folder, else the file name.
+def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
+    """Return input files by the path in the folder of a job: the path that a script declares, or the file name.
 
-    Raises `JobError` where two files would have the same.
+    Raises `JobError` if two files would have the same path.
     """
-    declared = {PurePosixPath(name).name: name for about in said for name in about.inputs}
-    found: dict[str, Path] = {}
+    declared = {PurePosixPath(name).name: name for about in settings for name in about.inputs}
+    result: dict[str, Path] = {}
     for path in inputs:
         name = declared.get(path.name, path.name)
-        if name in found:
-            raise JobError(f"{found[name]} and {path}: jobs would see both as {name}.")
-        found[name] = path
-    return found
+        if name in result:
+            raise JobError(f"{result[name]} and {path} would both become {name} in the job", hint="rename one of them")
+        result[name] = path
+    return result
 
 
-def _files(steps: Sequence[Step], given: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the input files that are uploaded; raise `JobError` for those that nobody gives and no step makes."""
-    faults = [f"{path}: is no file that can be read." for path in given.values() if not path.is_file()]
-    made: set[str] = set()
+def _files(steps: Sequence[Step], inputs: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the input files to upload. Raises `JobError` for files that are not given and that no step writes."""
+    errors = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
+    produced: set[str] = set()
     for step in steps:
-        faults += [
-            f"{step.script} needs the input file {name}. Give it with --input, or let an earlier step make it."
-            for name in step.inputs
-            if name not in made and name not in given
-        ]
-        made |= {*step.outputs, *step.optional_outputs}
-    if faults:
-        raise JobError("\n".join(faults))
-    return dict(given)
+        errors += [f"{step.script} needs {name}" for name in step.inputs if name not in produced and name not in inputs]
+        produced |= {*step.outputs, *step.optional_outputs}
+    if errors:
+        hint = "give them with --input, or let an earlier step write them"
+        raise JobError("input files are missing", facts=errors, hint=hint)
+    return dict(inputs)

@@ -1,5 +1,5 @@
-"""What runs on nodes, for Python 3.8 and the standard library: joined into one file for each program.
+"""Code that runs on nodes, with Python 3.8 or newer and the standard library.
 
-A publication and what the evaluator gives go in; what the script did comes out: its exit code, files and parameters.
-Modules import each other from left to right in the order in which `bundler.publications.execution` joins them.
+In: a publication, and the context of the task. Out: the files and output parameters of the script, or an error. The
+modules are joined into one file for each program, in the order that `bundler.publications.joining` lists.
 """

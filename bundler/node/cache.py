@@ -1,4 +1,4 @@
-"""The uv cache of a node: where it is, who uses it, and small files in it."""
+"""The uv cache of a node, and small files in it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LARGEST_JSON = 256 << 20
 
 
 def cache_folder(environment: Mapping[str, str]) -> str:
-    """Return the uv cache of this node for this user, which jobs share; make it if need be.
+    """Return the uv cache that the jobs of this user on this node share; create it if necessary.
 
-    It is UV_CACHE_DIR if that is the user's own, a folder of the user's in it if it is for several users (a cache that
-    others may write to could hold anything), else one in the temporary folder.
+    This is UV_CACHE_DIR if it belongs to the user, a folder of the user in it if it is shared (other users could write
+    anything to a shared cache), or a folder in the temporary folder.
     """
     user = str(os.getuid()) if hasattr(os, "getuid") else ""
     registered = environment.get("UV_CACHE_DIR")
@@ -33,10 +33,10 @@ def cache_folder(environment: Mapping[str, str]) -> str:
     if folder is not None and not lacks_locks(folder):
         return folder
     if registered:
-        reason = "has no locks (flock), which uv needs" if folder else "cannot be written by this user"
+        reason = "does not support file locks (flock), which uv needs" if folder else "is not writable for this user"
         log.warning(
-            "UV_CACHE_DIR %s %s; using a cache in %s. The administrator of HPS sets UV_CACHE_DIR in the registration "
-            "of uv to a folder on a local disk that users can write.",
+            "UV_CACHE_DIR=%s %s, so the cache is in %s. The administrator of the nodes can set UV_CACHE_DIR to a "
+            "folder on a local disk that users can write to.",
             registered,
             reason,
             tempfile.gettempdir(),
@@ -45,7 +45,7 @@ def cache_folder(environment: Mapping[str, str]) -> str:
 
 
 def registered_cache(registered: str, user: str) -> str | None:
-    """Return the cache in the folder `registered` for `user`, None where this user cannot write there."""
+    """Return the cache of `user` in the folder `registered`, or None if the user cannot write there."""
     with contextlib.suppress(OSError):
         os.makedirs(registered, exist_ok=True)
     own = os.path.join(registered, "user-{}".format(user))
@@ -55,48 +55,48 @@ def registered_cache(registered: str, user: str) -> str | None:
 
 
 def is_private(folder: str) -> bool:
-    """Return whether nobody but this user can have written to `folder`."""
-    found = os.lstat(folder)
-    mine = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
-    return stat.S_ISDIR(found.st_mode) and mine
+    """Return whether only this user can have written to `folder`."""
+    status = os.lstat(folder)
+    mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return stat.S_ISDIR(status.st_mode) and mine
 
 
 def private_folder(folder: str) -> str:
-    """Make `folder` for this user alone and return it; raise if somebody else has made it."""
+    """Create `folder` for this user alone and return it. Raises `OfflineRunError` if it belongs to another user."""
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         private = is_private(folder)
-    except OSError as fault:
+    except OSError as error:
         raise OfflineRunError(
-            "Cannot make the uv cache {} ({}). The administrator of HPS sets UV_CACHE_DIR in the registration of uv "
-            "to a folder on a local disk that users can write.".format(folder, fault.strerror)
-        ) from fault
+            "cannot create the uv cache {} ({})".format(folder, error.strerror),
+            "ask the administrator of the nodes to set UV_CACHE_DIR to a local folder that users can write to",
+        ) from error
     if not private:
         raise OfflineRunError(
-            "The uv cache {} belongs to somebody else. Its owner removes it, or the administrator of HPS sets "
-            "UV_CACHE_DIR in the registration of uv.".format(folder)
+            "the uv cache {} belongs to another user".format(folder),
+            "ask its owner to delete it, or the administrator of the nodes to set UV_CACHE_DIR to another folder",
         )
     return folder
 
 
 def file_system(folder: str) -> str:
-    """Return the type of the file system that `folder` lies on, as Linux calls it, "" where nobody can tell."""
-    found = ("", "")
+    """Return the type of the file system of `folder`, by its name on Linux, or "" if it is unknown."""
+    match = ("", "")
     with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
         real = os.path.realpath(folder)
         for line in mounts:
             point, kind = line.split(" ")[1:3]
-            if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(found[0]):
-                found = (point, kind)
-    return found[1]
+            if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(match[0]):
+                match = (point, kind)
+    return match[1]
 
 
 def read_json(path: str) -> Any:
-    """Return what the file `path` holds as JSON; raise `OSError`, `ValueError`, `RecursionError`."""
+    """Return the JSON document in the file `path`. Raises `OSError`, `ValueError`, `RecursionError`."""
     with open(path, "rb") as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-            raise ValueError("it is no plain file")
+            raise ValueError("it is not a regular file")
         data = source.read(LARGEST_JSON + 1)
     if len(data) > LARGEST_JSON:
         raise ValueError("it is larger than {} MB".format(LARGEST_JSON >> 20))
@@ -104,7 +104,7 @@ def read_json(path: str) -> Any:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a small file so that a reader sees all of it or nothing; a disk that refuses costs only time later."""
+    """Write a small file atomically. A failure is ignored, since it only costs time later."""
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False, encoding="utf-8") as out:

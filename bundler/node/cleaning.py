@@ -1,4 +1,4 @@
-"""Cleaning the cache after a job."""
+"""Clean the cache after a job."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from bundler.node.description import Publication
 
-# Seconds that cleaning the cache may take of a job's time.
+# Seconds that a job may spend on cleaning the cache.
 GC_TIME = 60
 
 
 def collect_garbage(publication: Publication, root: str, python: str, environment: Mapping[str, str]) -> None:
-    """Remove from the cache what no publication needs, after something new came into it and while no job runs.
+    """Remove unused entries from the cache if something was added to it and no job is running.
 
-    Not where no lock tells whether jobs run: on Windows, and on file systems that several nodes share.
+    Does nothing where no lock shows whether jobs are running: on Windows, and on shared file systems.
     """
     cache = environment["UV_CACHE_DIR"]
-    kept = os.path.join(cache, "bundler")
-    due = os.path.exists(os.path.join(kept, "gc-due"))
-    if due and is_idle(kept) and file_system(cache) not in SHARED_FILE_SYSTEMS:
+    state = os.path.join(cache, "bundler")
+    due = os.path.exists(os.path.join(state, "gc-due"))
+    if due and is_idle(state) and file_system(cache) not in SHARED_FILE_SYSTEMS:
         collector = os.path.join(root, "cache_gc.py")
         try:
             environment = dict(environment, **loader_path(python, environment))
@@ -40,5 +40,5 @@ def collect_garbage(publication: Publication, root: str, python: str, environmen
                 copy_checked(collector, copy, publication["gc"])
                 limit = list(filter(None, [environment.get("BUNDLER_CACHE_LIMIT")]))
                 subprocess.run([python, "-I", copy, cache, *limit], env=environment, check=False, timeout=GC_TIME)
-        except (OSError, OfflineRunError, subprocess.TimeoutExpired) as fault:
-            log.warning("The cache was not cleaned: %s", fault)
+        except (OSError, OfflineRunError, subprocess.TimeoutExpired) as error:
+            log.warning("The uv cache was not cleaned: %s", error)

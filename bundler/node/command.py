@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Command(NamedTuple):
-    """How a script runs on this node.
+    """A command that runs a script on this node.
 
-    `words` are the program and its arguments, `settings` the environment variables for it, `holds` the folders of the
-    cache that must stay for it. `uv` makes the environment first, or is None where that is ready.
+    `words` are the program and its arguments, `settings` its environment variables, `holds` the folders of the cache
+    that it uses. `uv` creates the environment before, or is None if the environment is ready-made.
     """
 
     words: list[str]
@@ -40,19 +40,19 @@ def command_for(
     software: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
 ) -> Command:
-    """Return the command that runs the script `name` here, in `environment` and what it needs on top."""
+    """Return the command that runs the script `name` on this node, based on the environment variables `environment`."""
     if publication["strategy"] == "environment":
         return command_without_uv(publication, root, name, environment)
     return command_with_uv(publication, root, name, software, environment)
 
 
 def command_without_uv(publication: Publication, root: str, name: str, environment: Mapping[str, str]) -> Command:
-    """Return the command for a publication whose archives hold a Python with everything installed."""
-    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+    """Return the command for a publication with ready-made environments."""
+    state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target = fitting_targets(publication, node_facts())[0]
-    scripts = local_scripts(publication, root, target, kept)
+    scripts = local_scripts(publication, root, target, state)
     script = os.path.join(scripts, name)
-    place = unpacked(root, target["archives"][name], kept)
+    place = unpacked(root, target["archives"][name], state)
     python = own_python(place)
     commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
     more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
@@ -66,28 +66,28 @@ def command_with_uv(
     software: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
 ) -> Command:
-    """Return the command for a publication whose environments uv makes, with a filled cache where there is one."""
-    kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
-    target, uv, python = tools(publication, root, software, environment, kept)
-    # A filled cache knows its wheels by the place of the publication that it was filled from.
+    """Return the command for a publication whose environments uv creates, from a filled cache if there is one."""
+    state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+    target, uv, python = tools(publication, root, software, environment, state)
+    # A filled cache refers to wheels by the path of the publication from which it was filled.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
-    scripts = local_scripts(publication, base, target, kept)
+    scripts = local_scripts(publication, base, target, state)
     script = os.path.join(scripts, name)
-    # uv takes a script's folder for that of its project, and wants no project in its cache.
+    # uv treats the folder of a script as its project, and refuses a project inside its cache.
     command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]
-    # As a URL, since uv takes a path for one and a "#" in it for a fragment.
+    # As a URL, since uv parses a path as one and would treat "#" in it as a fragment.
     wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
     command += ["--find-links", wheels, "--python", python, "--script", script]
-    more = loader_path(python, environment) if python.startswith(kept) else {}
+    more = loader_path(python, environment) if python.startswith(state) else {}
     holds = [scripts]
     holds += [
-        os.path.join(kept, os.path.relpath(tool, kept).split(os.sep)[0])
+        os.path.join(state, os.path.relpath(tool, state).split(os.sep)[0])
         for tool in (uv, python)
-        if tool.startswith(kept + os.sep)
+        if tool.startswith(state + os.sep)
     ]
     archive = target["archives"].get(name)
     if archive:
-        place = unpacked(root, archive, kept)
+        place = unpacked(root, archive, state)
         more["UV_CACHE_DIR"] = os.path.join(place, "cache")
         holds.append(place)
     return Command(command, dict(environment, **more), holds, python, script, uv)

@@ -1,4 +1,4 @@
-"""What an execution script knows of its publication: the fields of publication.json. Digests are SHA-256 in hex."""
+"""The description of a publication in its execution script and in publication.json; digests are SHA-256 in hex."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Fit(TypedDict):
-    """On which nodes a target runs; `libc` is name, major and minor of the C library."""
+    """The nodes on which a target runs; `libc` is the (name, major, minor) of the C library."""
 
     system: str
     machine: str
@@ -17,7 +17,7 @@ class Fit(TypedDict):
 
 
 class TargetDescription(Fit):
-    """A target: its folder below the publication, and what there is for it."""
+    """A target: its folder in the publication, and the files for it."""
 
     folder: str
     python: str
@@ -28,7 +28,7 @@ class TargetDescription(Fit):
 
 
 class Publication(TypedDict):
-    """A publication: where evaluators see it, and the one whose scripts and wheels it uses, itself or another."""
+    """A publication: its path on the nodes, and `base`, the path of the publication with its scripts and wheels."""
 
     path: str
     base: str

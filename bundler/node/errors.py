@@ -1,7 +1,12 @@
-"""What stops a job, in words for the user and the administrator."""
+"""The error that ends a job."""
 
 from __future__ import annotations
 
+import platform
+
 
 class OfflineRunError(RuntimeError):
-    """What is wrong, and who can fix it."""
+    """A problem that keeps a script from running: where it occurred, what it is, and who can fix it how."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__("node {}: {}\nhint: {}".format(platform.node(), problem, remedy))

@@ -1,4 +1,4 @@
-"""What a node is, and whether a target fits it."""
+"""Facts about a node, and whether a target runs on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x64": "x86_64"}
 
 
 def node_facts() -> Facts:
-    """Return system, machine and C library (name, major, minor) of this node, None for a library nobody can tell."""
+    """Return the system, machine and C library (name, major, minor) of this node; None for an unknown library."""
     machine = platform.machine().lower()
     libc = None
     if platform.system() == "Linux":
@@ -33,11 +33,11 @@ def node_facts() -> Facts:
 
 
 def misfit(target: Fit, facts: Facts) -> str | None:
-    """Return why `target` does not run on a node of `facts`, or None if it does."""
+    """Return why `target` does not run on a node with `facts`, or None if it does."""
     system, machine, libc = facts
-    wanted = MACHINES.get(target["machine"].lower(), target["machine"].lower())
-    if (target["system"], wanted) != (system, machine):
-        return "is for {} on {}".format(target["system"], wanted)
+    expected = MACHINES.get(target["machine"].lower(), target["machine"].lower())
+    if (target["system"], expected) != (system, machine):
+        return "is for {} on {}".format(target["system"], expected)
     if target["libc"] and libc:
         name, major, minor = target["libc"]
         if name != libc[0] or (major, minor) > libc[1:]:

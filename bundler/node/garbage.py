@@ -1,15 +1,15 @@
-"""Removes from the uv cache of a node what no publication needs any more.
+"""Removes unused entries from the uv cache of a node.
 
     python cache_gc.py CACHE [LIMIT]
 
-Execution scripts leave in CACHE/bundler one file per script that they ran: which publication it is from, which folders
-of the cache it uses, and, as the time of its last change, when it last ran. What goes: what belongs to publications
-that are gone from the share, what was not used for a month, and, while the cache is larger than LIMIT ("20 GB" unless
-told otherwise), uv's wheels, of which environments have links of their own, and then what was used longest ago. Jobs
-hold a lock while they run, and while any of them does, nothing goes. It needs Python 3.8 and the standard library.
+Execution scripts leave a record in CACHE/bundler for each script that they ran: its publication, the folders of the
+cache that it uses, and, as modification time, its last run. This program removes entries whose publication was deleted
+and entries that were not used for 30 days. If the cache is then still larger than LIMIT (20 GB by default), it removes
+uv's unpacked wheels, to which environments have links of their own, and then the entries that were used longest ago.
+Jobs hold a lock; nothing is removed while a job is running. Needs Python 3.8 or newer and the standard library.
 
-What goes is first moved into one folder under the lock, which is quick, and deleted after that: whoever is killed in
-between leaves nothing half removed under its name, and the next one deletes what is left.
+Entries are first moved to one folder while the lock is held, which is quick, and deleted afterwards. If the program is
+killed, no entry is half-deleted under its name, and the next run deletes the rest.
 """
 
 from __future__ import annotations
@@ -26,49 +26,49 @@ from typing import TYPE_CHECKING
 
 try:
     import fcntl
-except ImportError:  # Windows: nobody can tell there whether jobs run, so execution scripts do not clean
-    fcntl = None  # type: ignore[assignment]  # as everybody does
+except ImportError:  # Windows: no lock shows whether jobs are running, so execution scripts do not clean.
+    fcntl = None  # type: ignore[assignment]  # The usual idiom.
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import List, Tuple
 
-    # When it last ran, the path of the record, the publication, and the folders in use.
+    # Last run, path of the record, publication, folders in use.
     Use = Tuple[float, str, str, List[str]]
 
 LIMIT = "20 GB"
 UNUSED = 30 * 24 * 3600
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-# Bytes; no disk has as many.
+# Bytes; more than any disk has.
 MOST = 2**63
-# What execution scripts unpack: a uv, a Python, a filled cache, an environment.
+# Folders of unpacked archives: uv, Python, a filled cache or an environment.
 UNPACKED = re.compile(r"[0-9a-f]{16}")
-# The folders of uv's cache that hold wheels, see `uv cache dir`; without them it unpacks wheels again. The archives,
-# to which the others point, come last.
+# The folders of uv's cache that contain wheels; without them, uv unpacks wheels again. The archives, to which the
+# others refer, come last.
 WHEELS = re.compile(r"(wheels|built-wheels|simple|sdists|archive)-v\d+")
 GOING = ".going"
-# Bytes of a record of a use, which has a few hundred.
+# Bytes; a record has a few hundred.
 LARGEST_USE = 1 << 20
 
 
 def parse_size(text: object) -> int:
-    """Return the bytes that `text` means, such as 512 MB or 1.5GiB; raise `ValueError`."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*((?:[KMGT]I?)?)B?\s*", str(text), re.IGNORECASE)
-    if not found:
-        raise ValueError("{!r} is no size; write it like 512 MB".format(text))
-    size = float(found.group(1)) * UNITS[found.group(2).upper()]
+    """Return the bytes in `text`, such as 512 MB or 1.5GiB. Raises `ValueError`."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*((?:[KMGT]I?)?)B?\s*", str(text), re.IGNORECASE)
+    if not match:
+        raise ValueError("must be a size such as 512 MB (got {!r})".format(text))
+    size = float(match.group(1)) * UNITS[match.group(2).upper()]
     if size >= MOST:
-        raise ValueError("{!r} is more than there is".format(str(text)[:60]))
+        raise ValueError("is larger than any disk (got {!r})".format(str(text)[:60]))
     return int(size)
 
 
 @contextlib.contextmanager
 def exclusively(path: str) -> Iterator[bool]:
-    """Yield whether nobody else holds the lock `path`, and hold it meanwhile."""
+    """Hold the lock file `path`; yield whether that was possible."""
     if fcntl is None:
         yield True
         return
-    # Readable too, since NFS gives shared locks on nothing else; not by a link, which might lead anywhere.
+    # Opened for reading, too, since NFS needs that for shared locks; not through a link, which could point anywhere.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         try:
@@ -82,19 +82,19 @@ def exclusively(path: str) -> Iterator[bool]:
 
 
 def size_of(folder: str) -> int:
-    """Return the bytes below `folder`, each file once however many links it has, without what is going already."""
+    """Return the bytes below `folder`, counting hard-linked files once, without entries that are being deleted."""
     seen = {}
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != GOING]
         for name in names:
             with contextlib.suppress(OSError):
-                found = os.lstat(os.path.join(base, name))
-                seen[found.st_dev, found.st_ino] = found.st_size
+                status = os.lstat(os.path.join(base, name))
+                seen[status.st_dev, status.st_ino] = status.st_size
     return sum(seen.values())
 
 
 def is_gone(publication: str) -> bool:
-    """Return whether `publication` was removed from its store; not when it, or the share, is out of reach."""
+    """Return whether `publication` was deleted from its store; False if the store cannot be read."""
     try:
         os.stat(publication)
     except FileNotFoundError:
@@ -104,30 +104,30 @@ def is_gone(publication: str) -> bool:
     return False
 
 
-def read_uses(kept: str) -> list[Use]:
-    """Return (last use, path of the record, publication, folders in use), the longest unused first."""
-    found = []
-    for name in os.listdir(kept):
-        path = os.path.join(kept, name)
+def read_uses(state: str) -> list[Use]:
+    """Return (last use, path of the record, publication, folders in use), least recently used first."""
+    uses = []
+    for name in os.listdir(state):
+        path = os.path.join(state, name)
         if name.endswith(".use") and stat.S_ISREG(os.lstat(path).st_mode):
             try:
                 with open(path, encoding="utf-8") as source:
                     use = json.loads(source.read(LARGEST_USE))
                 holds = [str(folder) for folder in use["holds"] if b"\0" not in os.fsencode(str(folder))]
-                found.append((os.stat(path).st_mtime, path, str(use["publication"]), holds))
+                uses.append((os.stat(path).st_mtime, path, str(use["publication"]), holds))
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
-                found.append((0.0, path, "", []))  # torn; the next job writes it again
-    return sorted(found)
+                uses.append((0.0, path, "", []))  # Damaged; the next job writes it again.
+    return sorted(uses)
 
 
 def inside(folder: str, cache: str) -> bool:
-    """Return whether `folder` is a folder in `cache` that may be removed: nothing but what jobs recorded there."""
+    """Return whether `folder` is a folder in `cache` that may be removed, not just any path in a record."""
     real, base = os.path.realpath(folder), os.path.realpath(cache)
     return os.path.dirname(os.path.dirname(real)) == base and os.path.isdir(real)
 
 
 def is_running(folder: str) -> bool:
-    """Return whether a program of `folder` runs, as far as Linux tells; its job may have been killed before it."""
+    """Return whether a program in `folder` is running, on Linux; its job may have been killed before it."""
     prefix = os.fsencode(os.path.realpath(folder)) + b"/"
     for process in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         with contextlib.suppress(OSError):
@@ -138,9 +138,9 @@ def is_running(folder: str) -> bool:
     return False
 
 
-def remove(folder: str, kept: str) -> bool:
-    """Move `folder` out of the way, to be deleted later; return whether that went well."""
-    going = os.path.join(kept, GOING)
+def remove(folder: str, state: str) -> bool:
+    """Move `folder` away, to be deleted later; return whether that succeeded."""
+    going = os.path.join(state, GOING)
     with contextlib.suppress(OSError):
         os.makedirs(going, exist_ok=True)
         os.rename(folder, os.path.join(going, "{}-{}".format(os.path.basename(folder), time.time())))
@@ -148,9 +148,9 @@ def remove(folder: str, kept: str) -> bool:
 
 
 def drop(use: Use, uses: list[Use], cache: str) -> list[Use]:
-    """Remove the record `use` and the folders that no other of `uses` holds; return the uses that are left."""
-    left = [other for other in uses if other is not use]
-    held = {folder for other in left for folder in other[3]}
+    """Remove the record `use` and the folders that no other of `uses` needs; return the remaining uses."""
+    remaining = [other for other in uses if other is not use]
+    held = {folder for other in remaining for folder in other[3]}
     mine = [folder for folder in use[3] if folder not in held and inside(folder, cache)]
     if any(is_running(folder) for folder in mine):
         return uses
@@ -158,60 +158,60 @@ def drop(use: Use, uses: list[Use], cache: str) -> list[Use]:
     if all(removed):
         with contextlib.suppress(OSError):
             os.remove(use[1])
-    return left
+    return remaining
 
 
 def collect(cache: str, limit: int | None = None, now: float | None = None) -> int | None:
-    """Clean the cache in the folder `cache` down to `limit` bytes; return the bytes freed, None while jobs run."""
-    kept = os.path.join(cache, "bundler")
-    if os.path.islink(kept) or not os.path.isdir(kept):
+    """Clean the folder `cache` down to `limit` bytes; return the freed bytes, or None if jobs are running."""
+    state = os.path.join(cache, "bundler")
+    if os.path.islink(state) or not os.path.isdir(state):
         return 0
     with contextlib.ExitStack() as held:
-        for lock in (os.path.join(kept, "jobs.lock"), os.path.join(cache, ".lock")):
+        for lock in (os.path.join(state, "jobs.lock"), os.path.join(cache, ".lock")):
             if not held.enter_context(exclusively(lock)):
                 return None
         before = size = size_of(cache)
         now = time.time() if now is None else now
-        uses = read_uses(kept)
+        uses = read_uses(state)
         for use in list(uses):
             if is_gone(use[2]) or now - use[0] > UNUSED:
                 uses = drop(use, uses, cache)
-        remove_leftovers(kept, uses, now)
+        remove_leftovers(state, uses, now)
         limit = parse_size(LIMIT) if limit is None else limit
-        # To walk through a cache takes a while: once, unless something went.
-        size = size_of(cache) if os.path.isdir(os.path.join(kept, GOING)) else size
+        # Measuring a cache takes a while, so only do it again if something was removed.
+        size = size_of(cache) if os.path.isdir(os.path.join(state, GOING)) else size
         if size > limit:
-            remove_leftovers(kept, shrink(cache, uses, limit), now)
+            remove_leftovers(state, shrink(cache, uses, limit), now)
             size = size_of(cache)
         with contextlib.suppress(OSError):
-            os.remove(os.path.join(kept, "gc-due"))
-    shutil.rmtree(os.path.join(kept, GOING), ignore_errors=True)
+            os.remove(os.path.join(state, "gc-due"))
+    shutil.rmtree(os.path.join(state, GOING), ignore_errors=True)
     return before - size
 
 
-def remove_leftovers(kept: str, uses: list[Use], now: float) -> None:
-    """Remove from the folder `kept` what nobody holds any more: nobody is at work, so what is half made is nobody's."""
+def remove_leftovers(state: str, uses: list[Use], now: float) -> None:
+    """Remove entries from the folder `state` that no use refers to; no job is running, so nothing is being created."""
     held = {os.path.basename(folder) for use in uses for folder in use[3]}
-    for name in os.listdir(kept):
-        path = os.path.join(kept, name)
+    for name in os.listdir(state):
+        path = os.path.join(state, name)
         unheld = UNPACKED.fullmatch(name) and name not in held and not is_running(path)
         if unheld or name.startswith(".unpacking-") or name == "locks":
-            remove(path, kept)
+            remove(path, state)
         with contextlib.suppress(OSError):
             if name.endswith((".json", ".turn")) and now - os.stat(path).st_mtime > UNUSED:
                 os.remove(path)
 
 
 def shrink(cache: str, uses: list[Use], limit: int) -> list[Use]:
-    """Remove what costs least to lose first, until the cache has `limit` bytes at most; return the uses that are left.
+    """Remove entries, the cheapest first, until the cache has at most `limit` bytes; return the remaining uses.
 
-    What was used last stays, since the next job would bring it again, and so does everything where removing it all
-    would not do.
+    The most recently used entry is kept, since the next job would create it again. Nothing is removed if removing
+    everything else would not be enough.
     """
-    kept = os.path.join(cache, "bundler")
+    state = os.path.join(cache, "bundler")
     for name in sorted(filter(WHEELS.fullmatch, os.listdir(cache)), key=lambda name: name.startswith("archive")):
-        remove(os.path.join(cache, name), kept)
-    remove(os.path.join(kept, "pycache"), kept)
+        remove(os.path.join(cache, name), state)
+    remove(os.path.join(state, "pycache"), state)
     size = size_of(cache)
     sizes = {use[1]: sum(size_of(folder) for folder in use[3] if inside(folder, cache)) for use in uses}
     if size - sum(sizes.values()) > limit:
@@ -224,40 +224,40 @@ def shrink(cache: str, uses: list[Use], limit: int) -> list[Use]:
 
 
 def collect_as_owner(cache: str, limit: int | None = None) -> int | None:
-    """Do what `collect` does with the rights of the owner of `cache`, who may have put anything there."""
-    found = os.lstat(cache)
-    if not stat.S_ISDIR(found.st_mode):
+    """Like `collect`, but with the permissions of the owner of `cache`, who may have put anything there."""
+    status = os.lstat(cache)
+    if not stat.S_ISDIR(status.st_mode):
         return 0
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or found.st_uid == 0:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or status.st_uid == 0:
         return collect(cache, limit)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.setgroups([])
-            os.setgid(found.st_gid)
-            os.setuid(found.st_uid)
+            os.setgid(status.st_gid)
+            os.setuid(status.st_uid)
             os.write(writer, json.dumps(collect(cache, limit)).encode())
         finally:
             os._exit(0)
     os.close(writer)
     with open(reader, "rb") as source:
-        told = source.read()
+        output = source.read()
     os.waitpid(child, 0)
-    freed: int | None = json.loads(told or b"0")
+    freed: int | None = json.loads(output or b"0")
     return freed
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Clean the cache that is named, to the limit that may be."""
+    """Clean the cache in the first argument, down to the limit in the second."""
     try:
         limit = parse_size((arguments[1:] or [LIMIT])[0])
-    except ValueError as fault:
-        print("BUNDLER_CACHE_LIMIT: {}; taking {}.".format(fault, LIMIT))
+    except ValueError as error:
+        print("BUNDLER_CACHE_LIMIT {}; using {}.".format(error, LIMIT))
         limit = parse_size(LIMIT)
     freed = collect(arguments[0], limit)
     if freed:
-        print("Removed {:.1f} MB from the cache {} that no publication needs.".format(freed / 1e6, arguments[0]))
+        print("Removed {:.1f} MB of unused entries from the cache {}.".format(freed / 1e6, arguments[0]))
 
 
 if __name__ == "__main__":

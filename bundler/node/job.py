@@ -1,14 +1,13 @@
-"""Runs a published script on an HPS evaluator that has no internet.
+"""Runs a published script on an HPS evaluator without internet access.
 
-Made by `publish-index`; only the block marked below differs from one publication to the next. It needs Python 3.8, the
-standard library and what the evaluator provides, and it starts the published script with uv:
+`publish-index` wrote this file; only the marked block differs between publications. It needs Python 3.8 or newer, the
+standard library and the modules of the evaluator, and runs the published script with uv:
 
     uv run --offline --frozen --no-index --find-links WHEELS --script SCRIPT
 
-SCRIPT is a copy on the node of what was published, alone with the other scripts of the publication: whoever can write
-to the share cannot put a module beside it. It is always the same path on a node, so all jobs there run in one
-environment, which uv keeps in a cache on the node. The lock beside SCRIPT names every wheel with its SHA-256; uv
-installs these and nothing else.
+SCRIPT is a copy on the node, in a folder that contains only the scripts of the publication, so nobody who can write to
+the store can place a module next to it. Its path on a node is always the same, so all jobs share one environment in
+uv's cache. The lock file next to SCRIPT lists every wheel with its SHA-256 digest; uv installs these and nothing else.
 """
 
 from __future__ import annotations
@@ -60,55 +59,55 @@ PUBLICATION: Publication = {
 # </publication>
 
 
-class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # it has no types
+class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class has no types.
     """The published script as an HPS task."""
 
     def execute(self) -> None:
-        """Run the script, or several in turn; raise `OfflineRunError` when one cannot be run or fails."""
-        given = dict(self.context.environment or {})
-        told = dict(os.environ, **given)
-        root = told.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
-        names = choose_scripts(PUBLICATION, told)
-        more_arguments = arguments(told.get("BUNDLER_ARGUMENTS", ""))
-        environment = run_environment(os.environ, given)
-        # Older servers call it applications.
+        """Run the script, or several one after the other. Raises `OfflineRunError` if one cannot run or fails."""
+        task_environment = dict(self.context.environment or {})
+        settings = dict(os.environ, **task_environment)
+        root = settings.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
+        names = choose_scripts(PUBLICATION, settings)
+        more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
+        environment = run_environment(os.environ, task_environment)
+        # Older versions of HPS call it `applications`.
         software = getattr(self.context, "software", None) or getattr(self.context, "applications", None) or []
         if self.context.parameter_values is None:
             self.context.parameter_values = {}
-        kept = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+        state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
         python = None
         try:
-            with in_use(kept):
+            with in_use(state):
                 for name in names:
                     command = command_for(PUBLICATION, root, name, software, environment)
                     python = command.python
-                    prepare(kept, root, command)
+                    prepare(state, root, command)
                     try:
                         self.run_script(command, more_arguments)
                     finally:
                         with contextlib.suppress(OSError):
-                            os.utime(use_of(kept, command))
+                            os.utime(use_of(state, command))
         finally:
-            # Also after a failure, which may have been for want of space.
+            # Also after a failure, which may be due to a full disk.
             if python is not None:
                 collect_garbage(PUBLICATION, root, python, environment)
 
     def run_script(self, command: Command, more_arguments: list[str]) -> None:
-        """Run one command, with `more_arguments` for the script, and the parameters of the job.
+        """Run `command` with `more_arguments` for the script.
 
-        They are written before, and those that the script leaves in output_parameters.json are taken back.
+        Writes the parameters of the job before, and reads output_parameters.json afterwards.
         """
         with open("input_parameters.json", "w", encoding="utf-8") as out:
             json.dump(dict(self.context.parameter_values), out, default=str)
         if os.path.exists("output_parameters.json"):
-            os.remove("output_parameters.json")  # of an earlier trial in this folder
+            os.remove("output_parameters.json")  # From an earlier trial in this folder.
 
         words = command.words + more_arguments
         log.info("Running %s", words)
         try:
             run(self.run_and_capture_output, words, command.python, command.settings)
         except OfflineRunError:
-            with contextlib.suppress(OfflineRunError):  # the failed run is the news, not what it left behind
+            with contextlib.suppress(OfflineRunError):  # The failed run matters more than what it left.
                 self.context.parameter_values.update(read_output_parameters())
             raise
         self.context.parameter_values.update(read_output_parameters())

@@ -1,4 +1,4 @@
-"""Turns of the jobs of one node."""
+"""Locks between the jobs of a node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # as everybody does
+    fcntl = None  # type: ignore[assignment]  # The usual idiom.
     import msvcrt
 
 from bundler.node.log import log
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO
 
-# Seconds that a job waits for another one of this node that looks for the same; unpacking a Python takes two.
+# Seconds to wait for another job on this node that does the same work; unpacking a Python takes two.
 PATIENCE = 30
 
 
 @contextlib.contextmanager
 def turn(place: str, done: Callable[[str], object]) -> Iterator[None]:
-    """Let one job of this node into the block at once; others enter when `done(place)`, or after a while.
+    """Run the block in one job of this node at a time; others wait until `done(place)` is true, or for a while.
 
-    The lock ends with the process that holds it, however that ends.
+    The operating system releases the lock when the process ends.
     """
     until = time.monotonic() + PATIENCE
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # no place to agree, or no locks there: each does it for itself
+        with contextlib.suppress(OSError):  # Without a lock file, each job does the work itself.
             os.makedirs(os.path.dirname(place), exist_ok=True)
             lock = held.enter_context(open("{}.turn".format(place), "a+b"))
             while not lock_now(lock) and not done(place) and time.monotonic() < until:
@@ -42,22 +42,22 @@ def turn(place: str, done: Callable[[str], object]) -> Iterator[None]:
 
 
 def lock_now(lock: IO[bytes]) -> bool:
-    """Lock the open file `lock` for this process; return whether nobody else holds it."""
+    """Lock the open file `lock`; return whether that was possible."""
     try:
         if fcntl is None:
             lock.seek(0)
             msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        if fault.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return False
         raise
     return True
 
 
 def lacks_locks(folder: str) -> bool:
-    """Return whether the file system of `folder` has no locks (flock), without which uv does not install there."""
+    """Return whether the file system of `folder` does not support file locks (flock), which uv needs."""
     if fcntl is None:
         return False
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
@@ -69,28 +69,28 @@ def lacks_locks(folder: str) -> bool:
 
 
 @contextlib.contextmanager
-def in_use(kept: str) -> Iterator[None]:
-    """Keep what is in the cache from being removed while the block runs; the lock ends with the process."""
+def in_use(state: str) -> Iterator[None]:
+    """Prevent cleaning of the cache during the block; the lock ends with the process."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
-            os.makedirs(kept, exist_ok=True)
-            # Readable too, since NFS gives shared locks on nothing else.
-            lock = held.enter_context(open(os.path.join(kept, "jobs.lock"), "a+b"))
+            os.makedirs(state, exist_ok=True)
+            # Opened for reading, too, since NFS needs that for shared locks.
+            lock = held.enter_context(open(os.path.join(state, "jobs.lock"), "a+b"))
             if fcntl is not None:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    log.info("Waiting until the uv cache of this node is cleaned")
+                    log.info("Waiting for another job to clean the uv cache")
                     fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 
-def is_idle(kept: str) -> bool:
-    """Return whether no job of this user runs on this node; not where nobody can tell."""
+def is_idle(state: str) -> bool:
+    """Return whether no job of this user is running on this node; False if that is unknown."""
     if fcntl is None:
         return False
     try:
-        with open(os.path.join(kept, "jobs.lock"), "a+b") as lock:
+        with open(os.path.join(state, "jobs.lock"), "a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Where a job writes what concerns its user: to the log of the evaluator."""
+"""The log of the evaluator, which the owner of the job can read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 try:
     from ansys.rep.common.logging import log
-except ImportError:  # no evaluator
+except ImportError:  # Not on an evaluator.
     log = logging.getLogger("bundler")
 
 __all__ = ["log"]

@@ -1,4 +1,4 @@
-"""The environment of a script, made before the script runs."""
+"""Create the environment of a script before the script runs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from bundler.node.command import Command
 
 
-def prepare(kept: str, root: str, command: Command) -> None:
-    """Make the environment of the script of `command`, and note for `cache_gc.py` what it uses of the cache.
+def prepare(state: str, root: str, command: Command) -> None:
+    """Create the environment of the script of `command`, and record for `cache_gc.py` which folders it uses.
 
-    uv locks it by a file in the temporary folder, which jobs of one node seldom share, and not beside its cache: jobs
-    that come at once take apart what others run in. So they take turns, and share a temporary folder for that.
+    uv's lock for this is a file in the temporary folder, which jobs of a node rarely share, so that concurrent jobs
+    would delete environments in use. Therefore jobs take turns here, with a common temporary folder.
     """
-    use = use_of(kept, command)
+    use = use_of(state, command)
     with turn(use, is_prepared):
         if is_prepared(use):
             return
@@ -38,34 +38,34 @@ def prepare(kept: str, root: str, command: Command) -> None:
         if command.uv is not None:
             if lacks_locks(tempfile.gettempdir()):
                 log.warning(
-                    "The file system of TMPDIR, %s, has no locks (flock), without which older uv fails. "
-                    "The administrator of HPS sets TMPDIR to a folder on a local disk.",
+                    "TMPDIR=%s does not support file locks (flock), which older versions of uv need. The administrator "
+                    "of the nodes can set TMPDIR to a folder on a local disk.",
                     tempfile.gettempdir(),
                 )
             require_plain_wheels("{}.lock".format(command.script))
-            folder = os.path.join(kept, "locks")
+            folder = os.path.join(state, "locks")
             with contextlib.suppress(OSError):
                 os.makedirs(folder, exist_ok=True)
             own = dict(command.settings, TMPDIR=folder, TMP=folder, TEMP=folder)
-            # What goes wrong will go wrong again, and be told, when the script is run.
+            # A failure will occur again, with a message, when the script runs.
             prepared, _ = quiet([command.uv, "sync", "--quiet", *command.words[2:]], own)
             find = [command.uv, "python", "find", "--offline", "--no-config", "--script", command.script]
-            found, place = quiet(find, own)
-            holds = holds + [os.path.dirname(os.path.dirname(place))] * found
+            succeeded, place = quiet(find, own)
+            holds = holds + [os.path.dirname(os.path.dirname(place))] * succeeded
         noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": prepared}
         write_whole(use, json.dumps(noted))
-        write_whole(os.path.join(kept, "gc-due"), "")
+        write_whole(os.path.join(state, "gc-due"), "")
 
 
-def use_of(kept: str, command: Command) -> str:
-    """Return where it is noted for `cache_gc.py` that the script of `command` was run."""
-    # Another Python makes the environment anew.
-    known = repr((command.script, identity(command.python))).encode("utf-8", "surrogatepass")
-    return os.path.join(kept, "{}.use".format(hashlib.sha256(known).hexdigest()[:DIGITS]))
+def use_of(state: str, command: Command) -> str:
+    """Return the path of the record for `cache_gc.py` about the script of `command`."""
+    # Another Python gets another environment.
+    key = repr((command.script, identity(command.python))).encode("utf-8", "surrogatepass")
+    return os.path.join(state, "{}.use".format(hashlib.sha256(key).hexdigest()[:DIGITS]))
 
 
 def is_prepared(use: str) -> bool:
-    """Return whether a job has noted in the file `use` that its script's environment is made, and that is there yet."""
+    """Return whether the record `use` says that the environment was created, and it still exists."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         noted = read_json(use)
         return noted["prepared"] is True and all(os.path.isdir(folder) for folder in noted["holds"])
@@ -73,7 +73,7 @@ def is_prepared(use: str) -> bool:
 
 
 def require_plain_wheels(lock: str) -> None:
-    """Raise for a wheel of the lock, a copy on this node, that is no regular file: uv would read it for ever."""
+    """Raise `OfflineRunError` if a wheel in the lock is not a regular file, which uv might read forever."""
     with open(lock, encoding="utf-8") as source:
         for wheel in re.findall(r'path = ("(?:[^"\\]|\\.)*")', source.read()):
             path = json.loads(wheel)
@@ -82,7 +82,7 @@ def require_plain_wheels(lock: str) -> None:
 
 
 def quiet(command: Sequence[str], environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Run `command`; return whether that went well, and what it wrote to its standard output."""
+    """Run `command`; return whether it succeeded, and its standard output."""
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     except OSError:

@@ -1,6 +1,6 @@
-"""Prints what a node is, as JSON: give it to `bundler check` before jobs are sent there.
+"""Prints facts about a node as JSON, for `bundler check`.
 
-It needs Python 3.8 and the standard library and runs by hand or as a job of its own: python probe.py > node.json
+Run it on the node: python3 probe.py > node.json. Needs Python 3.8 or newer and the standard library.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 
 def pythons(uv: str | None) -> dict[str, str]:
-    """Return the Pythons that `uv` finds and those on the PATH, by version."""
-    found = {}
+    """Return the paths of the Pythons that `uv` finds and of those on PATH, by version."""
+    result = {}
     if uv:
         listing = [uv, "python", "list", "--only-installed", "--offline", "--no-config", "--output-format", "json"]
         try:
             done = subprocess.run(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-            for each in json.loads(done.stdout.decode()):
-                spelled = "{}{}".format("pypy" * (each["implementation"] == "pypy"), each["version"])
-                spelled += "t" * (each.get("variant") == "freethreaded")
-                known = each.get("variant") in (None, "default", "freethreaded")
-                if known and each["implementation"] in ("cpython", "pypy"):
-                    found[spelled] = each["path"]
+            for entry in json.loads(done.stdout.decode()):
+                spelled = "{}{}".format("pypy" * (entry["implementation"] == "pypy"), entry["version"])
+                spelled += "t" * (entry.get("variant") == "freethreaded")
+                is_usual = entry.get("variant") in (None, "default", "freethreaded")
+                if is_usual and entry["implementation"] in ("cpython", "pypy"):
+                    result[spelled] = entry["path"]
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
             pass
     for name in [form.format(minor) for minor in range(8, 30) for form in ("python3.{}", "python3.{}t", "pypy3.{}")]:
         path = shutil.which(name)
-        told = output_of([path, "-VV"]) if path else ""
-        version = re.search(r"\d+\.\d+\.\d+", told)
+        output = output_of([path, "-VV"]) if path else ""
+        version = re.search(r"\d+\.\d+\.\d+", output)
         if version:
-            is_threaded = "free-threading build" in told
-            found["{}{}{}".format("pypy" * ("PyPy" in told), version.group(), "t" * is_threaded)] = path
-    return found
+            is_threaded = "free-threading build" in output
+            result["{}{}{}".format("pypy" * ("PyPy" in output), version.group(), "t" * is_threaded)] = path
+    return result
 
 
 def output_of(command: Sequence[str]) -> str:
-    """Return what `command` prints, nothing if it does not run."""
+    """Return the standard output of `command`, or "" if it fails."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -55,13 +55,13 @@ def output_of(command: Sequence[str]) -> str:
 
 
 def version_of(command: Sequence[str]) -> str | None:
-    """Return the version that `command` prints, None if it does not run."""
-    found = re.search(r"\d+\.\d+(\.\d+)?", output_of(command))
-    return found.group() if found else None
+    """Return the version that `command` prints, or None if it fails."""
+    match = re.search(r"\d+\.\d+(\.\d+)?", output_of(command))
+    return match.group() if match else None
 
 
 def probe() -> dict[str, Any]:
-    """Return the facts of this node."""
+    """Return facts about this node."""
     system, machine, libc = node_facts()
     uv = shutil.which("uv")
     temporary = tempfile.gettempdir()

@@ -1,4 +1,4 @@
-"""Running a command as an HPS task does."""
+"""Run a command as an HPS task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bundler.node.errors import OfflineRunError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# Run a command, leave its exit code in a file, and end it when ended oneself.
+# Runs a command, writes its exit code to a file, and passes signals on to it.
 SHELL_REPORT = """
 "$@" &
 child=$!
@@ -31,9 +31,9 @@ sys.exit(code)
 
 
 def reporting(command: Sequence[str], python: str, status: str) -> list[str]:
-    """Return `command` wrapped so that its exit code is left in the file `status`, on Windows by the help of `python`.
+    """Return `command` wrapped so that it writes its exit code to the file `status`, with `python` on Windows.
 
-    Nobody outside of HPS can know how an evaluator tells that a command failed, or whether it does.
+    HPS does not document how an evaluator reports that a command failed, or whether it does.
     """
     if os.name != "nt":
         return ["/bin/sh", "-c", SHELL_REPORT, status, *command]
@@ -46,14 +46,14 @@ def run(
     python: str,
     environment: Mapping[str, str],
 ) -> None:
-    """Run `command`, its output going to the task's console output; raise if it failed."""
+    """Run `command` with its output in the console output of the task. Raises `OfflineRunError` if it fails."""
     with tempfile.TemporaryDirectory(prefix="bundler-status-") as folder:
         status = os.path.join(folder, "status")
-        fault = None
+        error = None
         try:
             run_and_capture_output(reporting(command, python, status), shell=False, env=environment)
         except Exception as raised:
-            fault = raised
+            error = raised
         try:
             with open(status, encoding="ascii") as source:
                 code = source.read().strip()
@@ -61,5 +61,6 @@ def run(
             code = "none"
     if code != "0":
         raise OfflineRunError(
-            "The script failed (exit code {}). The console output above says why.".format(code)
-        ) from fault
+            "the script failed with exit code {}".format(code),
+            "read the console output of the script, above this error",
+        ) from error

@@ -17,42 +17,40 @@ if TYPE_CHECKING:
 
     from bundler.node.description import Publication, TargetDescription
 
-# To be raised when what is copied to nodes, beside what was published, changes.
+# Increase this if the contents of the copies change.
 VERSION_OF_COPIES = 1
 
 
 def choose_scripts(publication: Publication, environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the scripts to run, in turn: the only one, or what BUNDLER_SCRIPT names.
+    """Return the names of the scripts to run, in order: the only one, or those in BUNDLER_SCRIPT.
 
-    Several scripts are a JSON list there.
+    BUNDLER_SCRIPT is a name or a JSON list of names.
     """
     names = sorted(publication["scripts"])
-    wanted = environment.get("BUNDLER_SCRIPT") or (names[0] if len(names) == 1 else None)
-    chosen = [wanted] if wanted else []
-    if wanted and wanted not in names and wanted.lstrip().startswith("["):
+    value = environment.get("BUNDLER_SCRIPT") or (names[0] if len(names) == 1 else None)
+    selection = [value] if value else []
+    if value and value not in names and value.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
-            chosen = list(map(str, json.loads(wanted)))
-    if not chosen or not set(chosen) <= set(names):
+            selection = list(map(str, json.loads(value)))
+    if not selection or not set(selection) <= set(names):
         raise OfflineRunError(
-            "The publication holds {}. Set BUNDLER_SCRIPT in the environment of the task definition to one of them or "
-            "a JSON list of them, or give `bundler rehearse` one as --script (it is {!r}).".format(
-                ", ".join(names), wanted
-            )
+            "BUNDLER_SCRIPT is {!r}, but the scripts of the publication are {}".format(value, ", ".join(names)),
+            "set the environment variable BUNDLER_SCRIPT of the task definition to one of them, or to a JSON list",
         )
-    return chosen
+    return selection
 
 
-def local_scripts(publication: Publication, root: str, target: TargetDescription, kept: str) -> str:
-    """Return a folder on this node with the scripts and the locks of `target`, just as published, and nothing else.
+def local_scripts(publication: Publication, root: str, target: TargetDescription, state: str) -> str:
+    """Return a folder on this node with the scripts and lock files of `target` and nothing else.
 
-    Python imports what lies beside a script. The locks lead to the wheels on the share, wherever that is mounted.
+    Python would import any module next to a script. The lock files refer to the wheels in the store as mounted here.
     """
     folder = os.path.join(root, *target["folder"].split("/"))
-    known = (os.path.abspath(folder), publication["scripts"], target["locks"], VERSION_OF_COPIES)
-    digest = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
-    place = os.path.join(kept, digest[:DIGITS])
+    key = (os.path.abspath(folder), publication["scripts"], target["locks"], VERSION_OF_COPIES)
+    digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
+    place = os.path.join(state, digest[:DIGITS])
     if not os.path.isdir(place):
-        with building(kept, place) as contents:
+        with building(state, place) as contents:
             for name in sorted(publication["scripts"]):
                 script = os.path.join(folder, name)
                 data = read_checked(script, publication["scripts"][name], "the script")
@@ -64,7 +62,7 @@ def local_scripts(publication: Publication, root: str, target: TargetDescription
 
 
 def with_places(lock: bytes, root: str, folder: str) -> bytes:
-    """Return a lock of uv with the paths in it, which start from its place on the share, made absolute."""
+    """Return the uv lock file `lock` with absolute paths instead of paths relative to its location in the store."""
     text = lock.decode("utf-8")
     places = {
         'path = "../../../wheels/': os.path.join(os.path.abspath(root), "wheels", ""),

@@ -1,4 +1,4 @@
-"""Files of the share: opened with care, and believed only by their digests."""
+"""Files in the store, which are only trusted after their digests were compared."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from bundler.node.errors import OfflineRunError
 if TYPE_CHECKING:
     from typing import IO
 
-# Bytes of what an archive unpacks to, of a script or a lock, and of what scripts leave; more is an attack on the node.
+# Bytes of an unpacked archive, of a script or lock, and of output parameters; more would be an attack on the node.
 LARGEST_ARCHIVE = 32 << 30
 LARGEST_SCRIPT = 64 << 20
 
 
 def opened(path: str, meaning: str) -> IO[bytes]:
-    """Open a file of the share for reading; raise with what may be wrong where it cannot be.
+    """Open a file in the store for reading. Raises `OfflineRunError` if that fails or it is not a regular file.
 
-    What is no regular file was published by nobody, and might have no end. No pipe is waited for.
+    A special file could be endless; opening does not wait for a pipe.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError as fault:
+    except OSError as error:
         raise OfflineRunError(
-            "Cannot read {} {} ({}). Is the share mounted on this node, at the same path, and readable for this "
-            "user?".format(meaning, path, fault.strerror)
-        ) from fault
+            "cannot read {} {} ({})".format(meaning, path, error.strerror),
+            "ask the administrator of the nodes whether the store is mounted at this path and readable for this user",
+        ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise changed(path, meaning)
@@ -36,14 +36,15 @@ def opened(path: str, meaning: str) -> IO[bytes]:
 
 
 def changed(path: str, meaning: str) -> OfflineRunError:
-    """Return the error for a file of the share whose digest is not the published one."""
+    """Return the error for a file in the store whose digest is not the published one."""
     return OfflineRunError(
-        "{} {} was changed since it was published. Publish the bundle again.".format(meaning.capitalize(), path)
+        "{} {} was changed after it was published".format(meaning, path),
+        "ask the owner of the store to find out why, and to publish the bundle again",
     )
 
 
 def read_checked(path: str, sha256: str, meaning: str) -> bytes:
-    """Return the bytes of a file of the share; raise unless it has the digest `sha256`."""
+    """Return the bytes of a file in the store. Raises `OfflineRunError` unless it has the digest `sha256`."""
     with opened(path, meaning) as source:
         data = source.read(LARGEST_SCRIPT)
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -52,7 +53,7 @@ def read_checked(path: str, sha256: str, meaning: str) -> bytes:
 
 
 def copy_checked(source: str, copy: str, sha256: str) -> None:
-    """Copy a file from the share; raise unless it is there and has the digest `sha256`."""
+    """Copy a file from the store. Raises `OfflineRunError` unless it has the digest `sha256`."""
     digest = hashlib.sha256()
     with opened(source, "the file") as share, open(copy, "wb") as out:
         for chunk in iter(lambda: share.read(1 << 20), b""):

@@ -1,4 +1,4 @@
-"""What a task gives to its script, and takes back."""
+"""The environment variables, arguments and output parameters of a script."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# uv's own settings would change what is installed, except for those that say where things are on this node.
+# uv's settings could change what is installed, except for those about paths on this node.
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
 
 
 def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment for uv: `inherited` from the evaluator, overlaid with what the task is `given`.
+    """Return the environment variables for uv: `inherited` from the evaluator, then `given` by the task.
 
-    What would lead uv or Python to other packages than the published ones is dropped.
+    Variables that could make uv or Python use other packages than the published ones are removed.
     """
     environment = {
         name: value for name, value in inherited.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
     }
-    # A frozen evaluator points the loader at its own libraries and keeps the former value under this name.
+    # A frozen evaluator sets the loader path to its own libraries and keeps the original value under this name.
     if "LD_LIBRARY_PATH_ORIG" in environment:
         environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
     elif getattr(sys, "frozen", False):
@@ -37,17 +37,17 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
         name: value for name, value in environment.items() if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
     }
     if environment.get("UV_LINK_MODE") == "symlink":
-        del environment["UV_LINK_MODE"]  # environments would break when uv's cache is cleaned
+        del environment["UV_LINK_MODE"]  # Environments would break when uv's cache is cleaned.
     environment["UV_CACHE_DIR"] = cache_folder(environment)
     environment.update({"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"})
     environment.setdefault("PYTHONUNBUFFERED", "1")
-    # Packages of the user's own would come before those of a ready environment.
+    # Packages in the user's home would precede those of a ready-made environment.
     environment["PYTHONNOUSERSITE"] = "1"
-    # Python writes bytecode beside what it imports, and what lies beside a script is to stay as it was published.
-    # Where it must not write any, it had better find the bytecode that is there.
+    # Python would write bytecode next to the script, whose folder must not change. If it must not write bytecode, it
+    # should at least find the existing one.
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
         environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
-    # The script lies elsewhere, and may import what came with the job.
+    # The script is in another folder, but may import the input files of the job.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
     return environment
 
@@ -58,18 +58,27 @@ def arguments(text: str) -> list[str]:
         if text.lstrip().startswith("["):
             return [str(word) for word in json.loads(text)]
         return shlex.split(text)
-    except (ValueError, RecursionError) as fault:
-        raise OfflineRunError("BUNDLER_ARGUMENTS cannot be taken apart: {} ({}).".format(text, fault)) from fault
+    except (ValueError, RecursionError) as error:
+        raise OfflineRunError(
+            "BUNDLER_ARGUMENTS cannot be parsed: {} ({})".format(text, error),
+            "write it as a JSON list, or quote it as for a shell",
+        ) from error
 
 
 def read_output_parameters() -> dict[str, Any]:
-    """Return what the script left in output_parameters.json, nothing if it left none."""
+    """Return the contents of output_parameters.json, or nothing if the script did not write it."""
     try:
         parameters = read_json("output_parameters.json")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as fault:
-        raise OfflineRunError("The script's output_parameters.json cannot be read: {}.".format(fault)) from fault
+    except (OSError, ValueError, RecursionError) as error:
+        raise OfflineRunError(
+            "output_parameters.json cannot be read: {}".format(error),
+            "ask the author of the script to write one JSON object with names and values",
+        ) from error
     if not isinstance(parameters, dict):
-        raise OfflineRunError("The script's output_parameters.json is no object of names and values.")
+        raise OfflineRunError(
+            "output_parameters.json is not a JSON object",
+            "ask the author of the script to write one JSON object with names and values",
+        )
     return parameters

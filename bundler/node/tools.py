@@ -1,4 +1,4 @@
-"""The target, the uv and the Python for a node."""
+"""Choose the target, uv and Python for this node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.node.description import Publication, TargetDescription
     from bundler.node.facts import Facts
 
-# The oldest uv that this was tried with; older ones do not follow the lock of a script offline.
+# The oldest supported uv; older ones do not use the lock file of a script offline.
 OLDEST_UV = (0, 6, 14)
 
 
@@ -34,52 +34,51 @@ def tools(
     root: str,
     software: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
-    kept: str,
+    state: str,
 ) -> tuple[TargetDescription, str, str]:
-    """Return target, uv and Python for this node: the site's own where they will do, else those of the publication.
+    """Return the target, uv and Python for this node: the installed ones if suitable, or those of the publication.
 
-    What was found is remembered beside the cache, so that it is looked for once on a node, and by one job: others that
-    come at the same time wait for it a moment.
+    The result is stored next to the cache. Only one job of a node searches; concurrent jobs wait for its result.
     """
-    # A cache may follow the user from node to node.
+    # Several nodes may share a cache.
     node = (platform.node(), node_facts())
-    known = hashlib.sha256(repr((publication, root, software, node)).encode("utf-8", "surrogatepass")).hexdigest()
-    memory = os.path.join(kept, "{}.json".format(known))
-    folders = {each["folder"] for each in publication["targets"]}
+    key = hashlib.sha256(repr((publication, root, software, node)).encode("utf-8", "surrogatepass")).hexdigest()
+    memory = os.path.join(state, "{}.json".format(key))
+    folders = {entry["folder"] for entry in publication["targets"]}
 
     def remembered_here(path: str) -> dict[str, str] | None:
         return remembered(path, folders)
 
-    found = remembered_here(memory)
-    if found is None:
+    result = remembered_here(memory)
+    if result is None:
         if file_system(environment["UV_CACHE_DIR"]) in SHARED_FILE_SYSTEMS:
             log.warning(
-                "The uv cache %s is not on a local disk: starts are slow and uv's locks may fail there. The "
-                "administrator of HPS sets UV_CACHE_DIR in the registration of uv to a local folder.",
+                "The uv cache %s is not on a local disk, so jobs start slowly and file locks may fail. The "
+                "administrator of the nodes can set UV_CACHE_DIR to a folder on a local disk.",
                 environment["UV_CACHE_DIR"],
             )
         with turn(memory, remembered_here):
-            found = remembered_here(memory) or looked_for(publication, root, software, environment, kept)
-            programs = {name: identity(found[name]) for name in ("uv", "python")}
-            write_whole(memory, json.dumps(dict(found, identities=programs)))
-    target = next(each for each in publication["targets"] if each["folder"] == found["folder"])
-    return target, found["uv"], found["python"]
+            result = remembered_here(memory) or looked_for(publication, root, software, environment, state)
+            programs = {name: identity(result[name]) for name in ("uv", "python")}
+            write_whole(memory, json.dumps(dict(result, identities=programs)))
+    target = next(entry for entry in publication["targets"] if entry["folder"] == result["folder"])
+    return target, result["uv"], result["python"]
 
 
 def identity(program: str) -> list[Any]:
-    """Return what changes when the file that a path leads to is another one: an upgrade in place, for instance."""
+    """Return values that change if the program at a path is replaced, for example by an upgrade."""
     real = os.path.realpath(program)
     about = os.stat(real)
     return [real, about.st_mtime_ns, about.st_size]
 
 
 def remembered(memory: str, folders: Collection[str]) -> dict[str, str] | None:
-    """Return what a job of this node found for one of `folders`, None where nobody did or it is not the same since."""
+    """Return the stored result of an earlier job for one of `folders`, or None if there is none or it is outdated."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        found: Any = read_json(memory)
-        same = all(found["identities"][name] == identity(found[name]) for name in ("uv", "python"))
-        if same and found["folder"] in folders:
-            return dict(found)
+        result: Any = read_json(memory)
+        unchanged = all(result["identities"][name] == identity(result[name]) for name in ("uv", "python"))
+        if unchanged and result["folder"] in folders:
+            return dict(result)
     return None
 
 
@@ -88,112 +87,117 @@ def looked_for(
     root: str,
     software: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
-    kept: str,
+    state: str,
 ) -> dict[str, str]:
-    """Look for target, uv and Python on this node, unpacking what the publication carries where the site has none."""
+    """Search this node for a target, uv and Python; unpack those of the publication if there are none."""
     fitting = fitting_targets(publication, node_facts())
     registered, complaint = registered_uv(software)
     for target in fitting:
         uv = registered
         if uv is None and target["uv"]:
-            folder = unpacked(root, target["uv"], kept)
+            folder = unpacked(root, target["uv"], state)
             uv = os.path.join(folder, min(os.listdir(folder)))
         if uv is None:
             continue
         python = installed_python(uv, target["python"], environment)
         if python is None and target["interpreter"]:
-            python = own_python(unpacked(root, target["interpreter"], kept))
+            python = own_python(unpacked(root, target["interpreter"], state))
         if python is not None:
             return {"folder": target["folder"], "uv": uv, "python": python}
     if registered is None and not any(target["uv"] for target in fitting):
-        raise OfflineRunError("{} Or bundle the script with --include-uv.".format(complaint))
+        problem, remedy = complaint
+        raise OfflineRunError(problem, "{}, or bundle the script with --include-uv".format(remedy))
     raise OfflineRunError(
-        "uv finds no Python {} on this node; the administrator of HPS installs one, or the script is bundled with "
-        "--include-python.".format(" or ".join(target["python"] for target in fitting))
+        "uv finds no Python {} on this node".format(" or ".join(target["python"] for target in fitting)),
+        "ask the administrator of the nodes to install one, or bundle the script with --include-python",
     )
 
 
 def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescription]:
-    """Return the targets that fit a node of `facts`, in the order of the publication."""
+    """Return the targets that run on a node with `facts`, in the order of the publication."""
     reasons = [(target, misfit(target, facts)) for target in publication["targets"]]
     fitting = [target for target, reason in reasons if reason is None]
     if not fitting:
         system, machine, libc = facts
         raise OfflineRunError(
-            "This node is {} on {}{}, and no target of the publication fits it: {}. Bundle the script again with a "
-            "--platform that does, or send the job to other nodes.".format(
+            "no target of the publication runs on {} on {}{}: {}".format(
                 system,
                 machine,
                 " with {} {}.{}".format(*libc) if libc else "",
                 "; ".join("{} {}".format(os.path.basename(target["folder"]), reason) for target, reason in reasons),
-            )
+            ),
+            "bundle the script again with a --platform for this node, or run the job on other nodes",
         )
     return fitting
 
 
-def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, str]:
-    """Return the path of uv among the applications of the task (`context.software`), or None and why it will not do."""
+def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tuple[str, str]]:
+    """Return the path of uv among the applications of the task, or None with the problem and its remedy."""
     named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
-    found = named or (software if len(software) == 1 else [])
-    if not found:
+    matches = named or (software if len(software) == 1 else [])
+    if not matches:
         names = ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
         return None, (
-            "uv is not among the applications of this task ({}). Add the software requirement 'uv' to the task "
-            "definition; the administrator of HPS registers the application on the evaluators.".format(names)
+            "uv is not among the applications of this task ({})".format(names),
+            "add the software requirement uv to the task definition, and ask the administrator of HPS to register it",
         )
-    uv = str(found[0].get("executable") or "").strip('"')
+    uv = str(matches[0].get("executable") or "").strip('"')
     if not os.path.isfile(uv):
         return None, (
-            "The registered uv does not exist on this node: {}. The administrator of HPS fixes the registration or "
-            "mounts its folder.".format(uv or "no executable is given")
+            "the registered uv does not exist: {}".format(uv or "no executable is given"),
+            "ask the administrator of HPS to correct the registration, or to mount the folder of uv on this node",
         )
     try:
         words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
-        name, told = words.split()[:2]
-        version = tuple(int(part) for part in told.split(".")[:3]) if name == "uv" else None
+        name, number = words.split()[:2]
+        version = tuple(int(part) for part in number.split(".")[:3]) if name == "uv" else None
     except (OSError, subprocess.CalledProcessError, ValueError):
         version = None
     if version is None:
-        return None, "The registered uv {} does not run on this node; the administrator of HPS fixes that.".format(uv)
-    if version < OLDEST_UV:
-        return None, "The registered uv is {}; the administrator of HPS updates it to {} or newer.".format(
-            ".".join(map(str, version)), ".".join(map(str, OLDEST_UV))
+        return None, (
+            "the registered uv {} does not run".format(uv),
+            "ask the administrator of HPS to register a uv that runs on this node",
         )
-    return uv, ""
+    if version < OLDEST_UV:
+        return None, (
+            "the registered uv {} is too old".format(".".join(map(str, version))),
+            "ask the administrator of HPS to install uv {} or newer".format(".".join(map(str, OLDEST_UV))),
+        )
+    return uv, ("", "")
 
 
 def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> str | None:
-    """Return the path of the Python `version` that uv finds on this node, or None; versions are spelled as by uv."""
-    wanted = version if version.startswith("pypy") else "cpython@{}".format(version)
-    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", wanted]
+    """Return the path of the Python `version` (in uv's notation) that uv finds on this node, or None."""
+    request = version if version.startswith("pypy") else "cpython@{}".format(version)
+    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", request]
     try:
-        found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    except OSError as fault:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError as error:
         raise OfflineRunError(
-            "uv does not run from {} ({}). If programs must not run from that disk, the administrator of HPS sets "
-            "UV_CACHE_DIR in the registration of uv to one where they may.".format(uv, fault.strerror)
-        ) from fault
-    path = found.stdout.decode(errors="surrogateescape").strip()
-    # From 3.14 on a new uv takes a free-threaded Python, for which there are other wheels, where it finds no other.
+            "uv does not run from {} ({})".format(uv, error.strerror),
+            "if that disk is mounted noexec, ask the administrator of the nodes to set UV_CACHE_DIR to another disk",
+        ) from error
+    path = done.stdout.decode(errors="surrogateescape").strip()
+    # From 3.14 on, uv may find only a free-threaded Python, which needs other wheels.
     is_threaded = re.search(r"python3\.\d+t(\.exe)?$", os.path.realpath(path)) is not None
     usable = os.path.isfile(path) and (version.endswith("t") or not is_threaded)
-    return path if found.returncode == 0 and usable else None
+    return path if done.returncode == 0 and usable else None
 
 
 def own_python(folder: str) -> str:
-    """Return the interpreter in an unpacked archive of one, which holds it below `python/`; raise if it does not."""
+    """Return the interpreter in an unpacked archive. Raises `OfflineRunError` if there is none in `python/`."""
     names = ("python.exe",) if platform.system() == "Windows" else ("bin", "python3")
     python = os.path.join(folder, "python", *names)
     if not os.path.isfile(python):
         raise OfflineRunError(
-            "The Python that the publication carries has no {}. Bundle the script again with another Python, and "
-            "publish that.".format("/".join(("python",) + names))
+            "the Python in the publication has no {}".format("/".join(("python",) + names)),
+            "bundle the script again with another Python, and publish it",
         )
     return python
 
 
 def loader_path(python: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that lets an interpreter of the publication find its own libpython, wherever it was built."""
+    """Return the environment variable that lets an interpreter of the publication find its libpython."""
     library = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
     if not os.path.isdir(library) or not any(name.startswith("libpython") for name in os.listdir(library)):
         return {}

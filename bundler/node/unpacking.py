@@ -1,4 +1,4 @@
-"""Archives of the share, unpacked once per node."""
+"""Unpack archives from the store, once per node."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ if TYPE_CHECKING:
     from typing import Any
 
 A_DAY = 24 * 3600
-# Of a digest in a path: enough to tell archives apart, short enough for Windows.
+# Characters of a digest in a path: enough to distinguish archives, short enough for Windows.
 DIGITS = 16
-# What Python 3.12 and newer need to be told, and older ones do not know; the digest vouches for what is in an archive.
+# Python 3.12 and newer need a filter, older ones have none; the digest guarantees the contents of the archive.
 EXTRACTION: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 
 
-def unpacked(root: str, archive: Sequence[str], kept: str) -> str:
-    """Return a folder on this node with the contents of `archive`, (path on the share, SHA-256), unpacked once.
+def unpacked(root: str, archive: Sequence[str], state: str) -> str:
+    """Return a folder on this node with the contents of `archive`, a (path in the store, SHA-256) pair.
 
-    The bytes are checked on their way from the share, before anything is made of them, and the folder gets its name
-    when it is whole: of jobs that come at once one wins, and a node that dies in between leaves nothing that counts.
+    The bytes are verified while they are copied, before they are unpacked, and the folder is renamed when it is
+    complete. One of several concurrent jobs wins, and a crash leaves nothing under the final name.
     """
     path, sha256 = archive
-    place = os.path.join(kept, sha256[:DIGITS])
+    place = os.path.join(state, sha256[:DIGITS])
     if not os.path.isdir(place):
         with turn(place, os.path.isdir):
             if not os.path.isdir(place):
-                with building(kept, place) as contents:
+                with building(state, place) as contents:
                     unpack(root, path, sha256, contents)
     return place
 
 
 @contextlib.contextmanager
-def building(kept: str, place: str) -> Iterator[str]:
-    """Yield an empty folder that becomes `place`, in the folder `kept`, when the block ends well."""
+def building(state: str, place: str) -> Iterator[str]:
+    """Yield an empty folder that is renamed to `place`, in the folder `state`, if the block succeeds."""
     try:
-        os.makedirs(kept, exist_ok=True)
-        clear_abandoned(kept)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=kept) as scratch:
+        os.makedirs(state, exist_ok=True)
+        clear_abandoned(state)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=state) as scratch:
             contents = os.path.join(scratch, "contents")
             os.mkdir(contents)
             yield contents
             try:
                 os.rename(contents, place)
             except OSError:
-                if not os.path.isdir(place):  # else another job was faster
+                if not os.path.isdir(place):  # Otherwise another job was faster.
                     raise
-    except OSError as fault:
+    except OSError as error:
         raise OfflineRunError(
-            "Cannot write to {} ({}). The user clears space there, or the administrator of HPS sets UV_CACHE_DIR "
-            "in the registration of uv to a larger local disk.".format(kept, fault.strerror or fault)
-        ) from fault
+            "cannot write to {} ({})".format(state, error.strerror or error),
+            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR to a larger local disk",
+        ) from error
 
 
 def unpack(root: str, path: str, sha256: str, contents: str) -> None:
-    """Unpack the file `path` of the share into the folder `contents`."""
+    """Unpack the file `path` in the store to the folder `contents`."""
     copy = os.path.join(os.path.dirname(contents), os.path.basename(path))
     copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
     try:
@@ -76,31 +76,31 @@ def unpack(root: str, path: str, sha256: str, contents: str) -> None:
             with tarfile.open(copy) as tar:
                 for member in within_limit(tar):
                     tar.extract(member, contents, **EXTRACTION)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as fault:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
         raise OfflineRunError(
-            "{} cannot be unpacked, although it is as published ({}). Bundle the script again with another Python or "
-            "uv, and publish that.".format(path, fault)
-        ) from fault
+            "{} cannot be unpacked, although it matches its digest ({})".format(path, error),
+            "bundle the script again with another Python or uv, and publish it",
+        ) from error
     finally:
         os.remove(copy)
 
 
 def within_limit(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of `tar`; raise `ValueError` for one with which it holds more than any should."""
+    """Yield the members of `tar`. Raises `ValueError` if they exceed the size limit."""
     total = 0
     for member in tar:
         total += member.size
         if total > LARGEST_ARCHIVE:
-            raise ValueError("it holds more than {} GB".format(LARGEST_ARCHIVE >> 30))
+            raise ValueError("it contains more than {} GB".format(LARGEST_ARCHIVE >> 30))
         yield member
 
 
 def unpack_uv(wheel: str, contents: str) -> None:
-    """Take uv out of its wheel."""
+    """Extract uv from its wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.endswith(("/scripts/uv", "/scripts/uv.exe"))]
         if not names:
-            raise ValueError("there is no uv in it")
+            raise ValueError("it does not contain uv")
         for name in names:
             target = os.path.join(contents, os.path.basename(name))
             with archive.open(name) as source, open(target, "wb") as out:
@@ -108,10 +108,10 @@ def unpack_uv(wheel: str, contents: str) -> None:
             os.chmod(target, 0o700)
 
 
-def clear_abandoned(kept: str) -> None:
-    """Remove what jobs that were killed left half unpacked, a day ago or more."""
-    for name in os.listdir(kept):
-        left = os.path.join(kept, name)
+def clear_abandoned(state: str) -> None:
+    """Remove partly unpacked folders that killed jobs left at least a day ago."""
+    for name in os.listdir(state):
+        path = os.path.join(state, name)
         with contextlib.suppress(OSError):
-            if name.startswith(".unpacking-") and time.time() - os.stat(left).st_mtime > A_DAY:
-                shutil.rmtree(left, ignore_errors=True)
+            if name.startswith(".unpacking-") and time.time() - os.stat(path).st_mtime > A_DAY:
+                shutil.rmtree(path, ignore_errors=True)

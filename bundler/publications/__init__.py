@@ -1,4 +1,4 @@
-"""The publication: a bundle in a store that every evaluator sees, with an execution script.
+"""Publications: bundles in a store that every node can read, each with an execution script.
 
-In: a bundle and a store. Out: the path of a publication (`publication`), and whether nodes could run it (`check`).
+In: a bundle and a store. Out: the path of a publication (`publication`), and whether it runs on given nodes (`check`).
 """

@@ -1,4 +1,4 @@
-"""What nodes unpack when the strategy is not `index`: a Python with everything installed, or a filled uv cache."""
+"""The archives that nodes unpack with the strategies `environment` and `cache`."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ if TYPE_CHECKING:
 
     from bundler.manifest import TargetEntry
 
-# The top folders of the archives, which `exec_script.py` knows.
+# The top-level folders of the archives, which the execution script expects.
 _CACHE = "cache"
 _PYTHON = "python"
 
 
 def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
-    """Write the interpreter of a target, with what `script` needs installed into it, to the archive `path`.
+    """Write the interpreter of a target, with the wheels of `script` installed, to the archive `path`.
 
-    Such a tree needs no virtual environment around it and runs from wherever it is unpacked.
-    Raises `ArchiveError`, `WheelError`, `FileError`.
+    The tree needs no virtual environment and runs from any path. Raises `ArchiveError`, `WheelError`, `FileError`.
     """
-    assert entry.interpreter is not None  # noqa: S101 - `Environment.require` has looked
+    assert entry.interpreter is not None  # noqa: S101 - checked by `Environment.require`
     with _scratch() as scratch:
         unpack(root / entry.interpreter, scratch, limit=LARGEST_INTERPRETER)
         version = re.search(r"\d+\.\d+\.\d+", Path(entry.interpreter).name)
@@ -48,45 +47,45 @@ def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) ->
             lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{request.series}")
             packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
         if not packages.resolve().is_relative_to(scratch.resolve()):
-            raise FileError(root / entry.interpreter, OSError("leads out of itself"))
-        chosen = _chosen(root, script, entry, str(request))
-        wheels = [root / "wheels" / Path(package.wheels[0].path or "").name for package in chosen if package.wheels]
+            raise FileError(root / entry.interpreter, OSError("contains a link that points outside of it"))
+        selection = _chosen(root, script, entry, str(request))
+        wheels = [root / "wheels" / Path(package.wheels[0].path or "").name for package in selection if package.wheels]
         environment.install(scratch / _PYTHON, packages, wheels, PLATFORMS[entry.platform])
         files.pack(scratch / _PYTHON, path, _PYTHON)
 
 
 def pack_cache(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
-    """Write a uv cache, filled with what `script` needs of the publication `root`, to the archive `path`.
+    """Write a uv cache with the wheels of `script` in the publication `root` to the archive `path`.
 
-    uv knows wheels in its cache by the place of their index, so this cache serves that publication at that path only.
-    Raises `FileError`, `UvError`.
+    uv's cache refers to wheels by the path of their index, so it only serves this publication at this path. Raises
+    `FileError`, `UvError`.
     """
     with _scratch() as scratch:
         cache = scratch / _CACHE
         with files.explained(cache):
             cache.mkdir()
-        chosen = _chosen(root, script, entry, entry.python)
-        if chosen:
+        packages = _chosen(root, script, entry, entry.python)
+        if packages:
             index = (root / entry.folder() / "simple").absolute().as_uri()
-            requirements = [f"{package.name}=={package.version or Version('0')}" for package in chosen]
+            requirements = [f"{package.name}=={package.version or Version('0')}" for package in packages]
             there = entry.python.replace(".", "").isdigit()
-            hint = "" if there else f" (it can where a Python {entry.python} is on the PATH)"
+            hint = "" if there else f" (this may need Python {entry.python} on PATH)"
             uv.install(
                 ["--default-index", index, *requirements],
                 scratch / "unused",
                 python=entry.python,
                 platform=entry.platform,
                 cache=cache,
-                failure=f"{script}: uv could not install it for {entry.name}{hint}.",
+                failure=f"{script}: uv could not install it for {entry.name}{hint}",
             )
-        for left in ("interpreter-v4", "simple-v20"):
-            shutil.rmtree(cache / left, ignore_errors=True)
+        for name in ("interpreter-v4", "simple-v20"):
+            shutil.rmtree(cache / name, ignore_errors=True)
         (cache / ".lock").unlink(missing_ok=True)
         files.pack(cache, path, _CACHE)
 
 
 def _chosen(root: Path, script: str, entry: TargetEntry, python: str) -> list[Package]:
-    """Return the packages that `script` installs on a Python of the version `python`, with one wheel each."""
+    """Return the packages that `script` installs with the Python version `python`, with one wheel each."""
     lock = root / entry.folder() / target_files(script)[2]
     pylock = Pylock.from_dict(toml.loads(lock.read_text(encoding="utf-8")))
     target = Target(python=python, platform=PLATFORMS[entry.platform])

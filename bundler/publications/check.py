@@ -1,4 +1,4 @@
-"""Would a publication run on a node? Answered from the facts that `bundler probe` gathered there."""
+"""Check whether a publication would run on a node, from the facts that `bundler probe` printed there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 from bundler.errors import BundlerError
 from bundler.node.facts import MACHINES, misfit
 from bundler.publications.strategy import INDEX
+from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.errors import PythonRequestError
 from wheelhouse.python_request import parse_python_request
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from bundler.node.description import Fit
     from bundler.publications.strategy import Strategy
 
-# As in exec_script.py.
+# The same as in the execution script.
 OLDEST_UV = Version("0.6.14")
-# A node tells little; more is no node.
+# Bytes; facts are small.
 _LIMIT = 1 << 20
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the facts in `path`; raise `BundlerError`, `FileError`."""
+    """Return the facts in the file `path`. Raises `BundlerError`, `FileError`."""
     with files.explained(path), path.open("rb") as source:
         data = source.read(_LIMIT)
     try:
@@ -48,52 +49,52 @@ def read_facts(path: Path) -> dict[str, Any]:
         AttributeError,
         ArithmeticError,
         RecursionError,
-    ) as fault:
+    ) as error:
         raise BundlerError(
-            f"{path}: does not hold the facts of a node", hint=f"gather them there: bundler probe > {path.name}"
-        ) from fault
+            f"{path} does not contain facts about a node", hint=f"run on the node: bundler probe > {path.name}"
+        ) from error
     return dict(facts)
 
 
 def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> dict[str, list[str]]:
-    """Return, by target, what keeps it from running on a node of `facts`; a target with none runs there."""
+    """Return, for each target, the reasons why it does not run on a node with `facts`; none if it does."""
     return {target.name: _obstacles(target, facts, strategy) for target in manifest.targets}
 
 
 def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: Strategy) -> list[str]:
-    wanted: Fit = {"system": target.system, "machine": target.machine, "libc": target.libc}
-    reason = misfit(wanted, (facts["system"], facts["machine"], facts["libc"]))
+    fit: Fit = {"system": target.system, "machine": target.machine, "libc": target.libc}
+    reason = misfit(fit, (facts["system"], facts["machine"], facts["libc"]))
     if reason:
         return [reason]
     if strategy.self_contained:
         return []
-    found = []
+    reasons = []
     if facts["uv"] and Version(facts["uv"]) < OLDEST_UV and not target.uv:
-        found.append(f"its uv is {facts['uv']}: update it to {OLDEST_UV} or newer, or bundle with --include-uv")
+        reasons.append(f"uv {facts['uv']} is older than {OLDEST_UV}; update it, or bundle with --include-uv")
     if not target.interpreter and not any(_is(version, target.python) for version in facts["pythons"]):
-        found.append(f"there is no Python {target.python} on its PATH: install one, or bundle with --include-python")
-    return found
+        reasons.append(f"no Python {target.python} on PATH; install it, or bundle with --include-python")
+    return reasons
 
 
 def would_not_run(publication: Path, nodes: Mapping[str, Mapping[str, Sequence[str]]]) -> BundlerError:
-    """Return the failure of `nodes` on which no target of `publication` runs: by target the obstacles, for each."""
+    """Return the error for `nodes` on which no target of `publication` runs, with the reasons for each target."""
     facts = []
     for node, targets in sorted(nodes.items()):
         facts.append(node)
         facts += [f"  {target}: {'; '.join(reasons)}" for target, reasons in sorted(targets.items())]
-    return BundlerError(f"{publication.name} would not run on {len(nodes)} of the nodes:", facts=facts)
+    return BundlerError(f"{publication.name} would not run on {counted(len(nodes), 'node')}", facts=facts)
 
 
 def _is(found: str, wanted: str) -> bool:
-    """Return whether a node's Python `found`, such as 3.13.1t, is one that `wanted`, such as 3.13t, means."""
+    """Return whether the Python `found` of a node, such as 3.13.1t, satisfies `wanted`, such as 3.13t."""
     try:
         here, target = parse_python_request(found), parse_python_request(wanted)
     except PythonRequestError:
         return False
-    same = replace(here, version=target.version) == target
-    return same and f"{here.version}.".startswith(f"{target.version}.")
+    matches = replace(here, version=target.version) == target
+    return matches and f"{here.version}.".startswith(f"{target.version}.")
 
 
 def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> bool:
-    """Return whether the node must have uv registered as an application, which no probe can see."""
+    """Return whether uv must be registered for the node, which facts cannot show."""
     return not strategy.self_contained and not facts["uv"] and not all(target.uv for target in manifest.targets)

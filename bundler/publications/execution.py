@@ -1,4 +1,4 @@
-"""The execution script: the program for nodes, with what it must know of its publication filled in."""
+"""Write execution scripts: the program for nodes, with the description of a publication."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def describe(
     archives: Mapping[str, str] | None = None,
     base: str | None = None,
 ) -> dict[str, Any]:
-    """Return what the execution script needs to know of the publication of `manifest` that evaluators see at `path`.
+    """Return the description of the publication of `manifest` that nodes see at `path`.
 
-    `archives` gives the digest of what each script unpacks on each target, by the path from `archive_path`; `base` is
-    the publication whose scripts and wheels are used, where it is another one.
+    `archives` are the digests of archives by their path (see `archive_path`); `base` is the path of the publication
+    whose scripts and wheels are used, if it is another one.
     """
     archives = archives or {}
     digests = {file.path: file.sha256 for file in manifest.files}
@@ -67,18 +67,18 @@ def collector() -> bytes:
 
 
 def to_json(publication: Mapping[str, Any]) -> bytes:
-    """Return publication.json: what `describe` gave."""
+    """Return the bytes of publication.json for the description `publication`."""
     return (json.dumps(publication, indent=1) + "\n").encode()
 
 
 def render(publication: Mapping[str, Any]) -> bytes:
-    """Return the execution script of the publication that `describe` described."""
+    """Return the execution script for the description `publication`."""
     block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
-    # Some evaluators read scripts in the locale's encoding: nothing but ASCII is safe.
+    # Some evaluators read scripts in the encoding of the locale, so only ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
     return _BLOCK.sub(lambda _: ascii_block, join(JOB), count=1).encode()
 
 
 def archive_path(script: str, target: TargetEntry) -> str:
-    """Return where a publication holds the cache or the environment of `script` on `target`."""
+    """Return the path of the archive for `script` on `target` in a publication."""
     return f"{ARCHIVES}{target.name}/{script}.tar.gz"

@@ -1,4 +1,4 @@
-"""Programs for nodes, each one file: modules of `bundler.node`, joined."""
+"""Join modules of `bundler.node` into programs of one file each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# In the order in which they import each other; the last one gives the program its docstring.
+# In the order of their imports; the docstring of the last one becomes that of the program.
 JOB = (
     *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "task", "running"),
     *("command", "preparing", "cleaning", "job"),
@@ -21,9 +21,9 @@ COLLECTOR = ("garbage",)
 
 @cache
 def join(modules: tuple[str, ...]) -> str:
-    """Return the source of the program that `modules` of `bundler.node` make, for Python 3.8 and the standard library.
+    """Return the source of the program that consists of `modules` of `bundler.node`.
 
-    Names stay as they are, so no two modules may define the same one.
+    Names stay as they are, so two modules must not define the same name.
     """
     imports: set[str] = set()
     parts: list[str] = []
@@ -41,7 +41,7 @@ def join(modules: tuple[str, ...]) -> str:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the statements of a module that import what is there on nodes, too."""
+    """Yield the imports of a module that are available on nodes."""
     for node in tree.body:
         if isinstance(node, ast.Import):
             yield ast.unparse(node)
@@ -52,7 +52,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _definitions(source: str, tree: ast.Module) -> Iterator[str]:
-    """Yield all of a module but its docstring, its imports and what is for types only, with the comments before it."""
+    """Yield the statements of a module, with their comments, except for docstring, imports and type checking."""
     lines = source.splitlines()
     before = 0
     for number, node in enumerate(tree.body):

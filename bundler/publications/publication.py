@@ -1,4 +1,4 @@
-"""A publication: a bundle in its final place on the share, whole, immutable, named after its content."""
+"""Publish a bundle: complete, immutable, and named after its content."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ _ID_LENGTH = 12
 
 
 def bundles_in(folder: Path) -> list[Path]:
-    """Return the one bundle in `folder`; raise `BundlerError` where there is none or more."""
+    """Return the only bundle in `folder`. Raises `BundlerError` if there is none or several."""
     with files.explained(folder):
-        found = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / MANIFEST).is_file()]
-    if len(found) != 1:
-        names = sorted(path.name for path in found)
+        bundles = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / MANIFEST).is_file()]
+    if len(bundles) != 1:
+        names = sorted(path.name for path in bundles)
         raise BundlerError(
-            f"{folder.absolute()}: {f'{len(found)} bundles' if found else 'no bundle'} here",
+            f"{folder.absolute()} contains {f'{len(bundles)} bundles' if bundles else 'no bundle'}",
             facts=names,
-            hint="name those to publish" if found else "make one with `bundle SCRIPT`, or name one",
+            hint="name the bundles to publish" if bundles else "create one with `bundle SCRIPT`, or name one",
         )
-    return found
+    return bundles
 
 
 def require_bundle(path: Path) -> None:
-    """Raise `BundlerError`, `ManifestError` or `ManifestError` unless `path` is a bundle by its looks."""
+    """Raise `BundlerError` or `ManifestError` unless `path` looks like a bundle."""
     read_manifest(path, "bundle")
 
 
 def publish(
     bundle: Path, destination: Store, seen_at: str, strategy: Strategy = INDEX
 ) -> Generator[Progress, None, Path]:
-    """Verify `bundle`, publish it into the store `destination`, and return the publication's folder in the end.
+    """Verify `bundle`, publish it to the store `destination`, and return the folder of the publication.
 
-    `seen_at` is the folder of the store as evaluators see it. Publishing what is published changes nothing.
-    Raises what `verify`, `store.add`, and `require` and `pack` of the strategy raise, `ArchiveError` and `FileError`.
+    `seen_at` is the path of the store on the nodes. Publishing again changes nothing. Raises the errors of `verify`, of
+    `store.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle}")
     manifest = verify(bundle)
@@ -75,19 +75,19 @@ def publish(
 def _publish(
     draft: Draft, strategy: Strategy, base: Path | None = None, *, is_base: bool = False
 ) -> Generator[Progress, None, Path]:
-    """Publish by `strategy`, with archives made from the publication `base`, or as such a base."""
+    """Publish with `strategy`, with archives made from the publication `base`, or as such a base itself."""
     manifest = draft.manifest
     place = draft.store.publications / _name(draft, strategy, is_base=is_base)
     if _is_whole(place):
-        # A page of the index that got lost comes back.
+        # This restores index pages that were lost.
         projects = {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in draft.wheels}
         store.write_pages(draft.store, projects)
         yield Progress(kind="note", text=f"{place.name} is already published")
         return place
     stored = yield from _store_wheels(draft)
     with files.building(place, replace=place.exists()) as folder, files.explained(place):
-        # uv tells by the time of the last change of a wheel whether its cache still holds, and every further link to a
-        # file changes that time.
+        # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
+        # that time.
         _copy(draft.bundle, manifest, stored, folder, files.copy if is_base else files.link)
         archives: dict[str, str] = {}
         for target, script in _pairs(manifest) if strategy.has_archives else []:
@@ -113,8 +113,8 @@ def _publish(
 
 
 def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
-    """Return the name of a publication, which its content makes."""
-    # The execution script holds the path, so the same bundle seen at two places makes two publications.
+    """Return the name of a publication, which depends on its content."""
+    # The execution script contains the path, so the same bundle at two paths makes two publications.
     identity = (draft.bundle / MANIFEST).read_bytes()
     identity += render(describe(draft.manifest, draft.seen_at, strategy.name))
     kind = "-base" if is_base else ""
@@ -122,7 +122,7 @@ def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
 
 
 def _store_wheels(draft: Draft) -> Generator[Progress, None, list[Path]]:
-    """Add the wheels of the bundle to the store; return where they are there. Raises what `store.add` raises."""
+    """Add the wheels of the bundle to the store; return their paths there. Raises the errors of `store.add`."""
     wheels = draft.wheels
     absent = [file for file in wheels if not draft.store.file(file.path.partition("/")[2], file.sha256).exists()]
     others = [file for file in draft.manifest.files if not file.path.startswith("wheels/")]
@@ -150,7 +150,7 @@ def _pairs(manifest: Manifest) -> list[tuple[TargetEntry, str]]:
 def _copy(
     bundle: Path, manifest: Manifest, wheels: Sequence[Path], folder: Path, put: Callable[[Path, Path], None]
 ) -> None:
-    """Put the files of `bundle` into `folder`, the wheels from the store by `put`."""
+    """Copy the files of `bundle` to `folder`, and its wheels from the store with `put`."""
     (folder / "wheels").mkdir()
     for wheel in wheels:
         put(wheel, folder / "wheels" / wheel.name)
@@ -160,7 +160,7 @@ def _copy(
 
 
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
-    """Write SHA256SUMS, check all that was copied, in case the bundle changed under our hands, and forbid writing."""
+    """Write SHA256SUMS, verify all copies in case the bundle was changed meanwhile, and make them read-only."""
     digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
     on_top = (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, MANIFEST)
     digests |= {name: files.sha256(folder / name) for name in on_top}
@@ -172,7 +172,7 @@ def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None
 
 
 def _join(folder: str, *names: str) -> str:
-    """Join in the manner of `folder`, which may be a path of another system than this one."""
+    """Join path components with the separator of `folder`, which may be a path on another system."""
     windows = "\\" in folder or re.match(r"[A-Za-z]:", folder)
     return str((PureWindowsPath if windows else PurePosixPath)(folder, *names))
 
@@ -181,7 +181,7 @@ def _is_whole(place: Path) -> bool:
     try:
         verify(place)
     except DamagedError as damage:
-        # What somebody left there beside the published files is no reason to touch these.
+        # Files that somebody added there are no reason to replace the published ones.
         return all(kind == "foreign" for kind, _ in damage.rows) and (place / EXEC_SCRIPT).is_file()
     except WheelhouseError:
         return False

@@ -1,4 +1,4 @@
-"""The strategies: how the environment of a script comes about on a node."""
+"""Strategies: how the environment of a script is created on a node."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from bundler.manifest import File, Manifest, TargetEntry
     from wheelhouse.store import Store
 
-# As for the manifest: more is an attack on memory.
+# Bytes; a larger file would be an attack on memory.
 _LIMIT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A verified bundle on its way into a store that evaluators see at `seen_at`."""
+    """A verified bundle that is being published to a store that nodes see at `seen_at`."""
 
     bundle: Path
     manifest: Manifest
@@ -38,10 +38,10 @@ class Draft:
 
 
 class Strategy(ABC):
-    """How the environment of a script comes about on a node.
+    """How the environment of a script is created on a node.
 
-    `self_contained` says whether nodes need neither uv nor Python, `has_archives` whether `pack` writes something, and
-    `has_base` whether it writes that from a publication of the same bundle, which must be in the store first.
+    `self_contained` says whether nodes need neither uv nor Python, `has_archives` whether `pack` writes an archive, and
+    `has_base` whether it does so from a publication of the same bundle, which must be in the store before.
     """
 
     name: ClassVar[str]
@@ -51,15 +51,15 @@ class Strategy(ABC):
 
     @abstractmethod
     def require(self, draft: Draft) -> None:
-        """Raise for what this strategy cannot publish."""
+        """Raise `BundlerError` if this strategy cannot publish `draft`."""
 
     @abstractmethod
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write what nodes unpack for `script` on `target` to the archive `path`, from the publication in `root`."""
+        """Write the archive `path` that nodes unpack for `script` on `target`, from the publication in `root`."""
 
 
 class Index(Strategy):
-    """uv makes the environment from the wheels in the store."""
+    """uv creates the environment from the wheels in the store."""
 
     name = "index"
     has_archives = False
@@ -72,47 +72,47 @@ class Index(Strategy):
 
 
 class Cache(Strategy):
-    """uv makes the environment from a filled cache, which nodes unpack.
+    """uv creates the environment from a filled cache, which nodes unpack.
 
-    uv knows wheels in its cache by the path of their index, so a cache serves one publication at one path.
+    uv's cache refers to wheels by the path of their index, so it serves one publication at one path.
     """
 
     name = "cache"
     has_base = True
 
     def require(self, draft: Draft) -> None:
-        """Raise `BundlerError` where evaluators see the store at another path."""
+        """Raise `BundlerError` if nodes see the store at another path."""
         if draft.seen_at != str(draft.store.path):
             raise BundlerError(
-                f"{draft.store.path}: evaluators see it at {draft.seen_at}, and a uv cache serves one path only",
-                hint="publish where the path is the same, or with another --strategy",
+                f"{draft.store.path}: nodes see it at {draft.seen_at}, but a uv cache only works at one path",
+                hint="publish where the path is the same, or use another --strategy",
             )
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write a uv cache; raise `FileError`, `UvError`."""
-        from bundler.publications.archives import pack_cache  # calls uv, which the far side may not have
+        """Write a uv cache. Raises `FileError`, `UvError`."""
+        from bundler.publications.archives import pack_cache  # Needs uv, which the far side may not have.
 
         pack_cache(root, script, target, path)
 
 
 class Environment(Strategy):
-    """Nodes unpack a Python with everything installed."""
+    """Nodes unpack a ready-made environment with its Python."""
 
     name = "environment"
     self_contained = True
 
     def require(self, draft: Draft) -> None:
-        """Raise `BundlerError` where the bundle lacks an interpreter."""
+        """Raise `BundlerError` if the bundle has no interpreter for a target."""
         for target in draft.manifest.targets:
             if target.interpreter is None:
                 raise BundlerError(
-                    f"{draft.bundle}: carries no Python for {target.name}, and the strategy `environment` needs one",
-                    hint="bundle again with --include-python, or publish with another --strategy",
+                    f"{draft.bundle} includes no Python for {target.name}, which the strategy `environment` needs",
+                    hint="bundle again with --include-python, or use another --strategy",
                 )
 
     def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write a Python with the wheels installed; raise `ArchiveError`, `WheelError`, `FileError`."""
-        from bundler.publications.archives import pack_environment  # starts slowly
+        """Write a Python with the wheels installed. Raises `ArchiveError`, `WheelError`, `FileError`."""
+        from bundler.publications.archives import pack_environment  # Slow to import.
 
         pack_environment(root, script, target, path)
 
@@ -122,7 +122,7 @@ STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (INDE
 
 
 def read_strategy(folder: Path) -> Strategy:
-    """Return the strategy of the publication in `folder`; that of a bundle, which has none yet, is `index`.
+    """Return the strategy of the publication in `folder`; `index` for a bundle.
 
     Raises `ManifestError`.
     """
@@ -131,7 +131,7 @@ def read_strategy(folder: Path) -> Strategy:
         if not path.exists():
             return INDEX
         name = json.loads(files.read_plain(path, _LIMIT))["strategy"]
-        # Version 0.1 gave the publications that it filled caches from a name of their own.
+        # Version 0.1 used another name for publications from which caches are filled.
         return INDEX if name == "base" else STRATEGIES[name]
     except (FileError, ValueError, KeyError, TypeError, RecursionError):
-        raise ManifestError(path, "is no description of a publication") from None
+        raise ManifestError(path, "is not the description of a publication") from None

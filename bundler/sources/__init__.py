@@ -1,4 +1,4 @@
-"""What can be bundled: scripts, requirements files, locks and projects.
+"""Inputs of `bundle`: scripts, requirements files, pylock.toml files and projects.
 
-In: paths that somebody names, and what the command line adds. Out: sources, which know what they install on a target.
+In: the paths that a user gives, and options that affect resolution. Out: sources, which resolve for targets.
 """

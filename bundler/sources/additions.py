@@ -1,4 +1,4 @@
-"""What the command line adds to what sources ask for."""
+"""Options that change how inputs are resolved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Resolver(Enum):
-    """Who chooses versions, as `--resolver` names it."""
+    """The tool that resolves, by its name in `--resolver`."""
 
     UV = "uv"
     PIP_TOOLS = "pip-tools"
@@ -26,7 +26,7 @@ class Resolver(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Additions:
-    """Requirements, constraints and overrides as uv has them; with `locked` every source must have a lock."""
+    """Additional requirements, constraints and overrides; with `locked`, every input must have a lock file."""
 
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
@@ -36,47 +36,49 @@ class Additions:
 
     @property
     def dependencies(self) -> bool:
-        """Whether other versions would come of it, whichever resolver it is."""
+        """Whether these options can change the selected versions, with either resolver."""
         return bool(self.requirements or self.constraints or self.overrides)
 
     @property
     def pip_tools(self) -> bool:
-        """Whether it is pip-tools that resolves."""
+        """Whether pip-tools resolves."""
         return self.resolver is Resolver.PIP_TOOLS
 
     def as_options(self) -> tuple[str, ...]:
-        """Return all of it in words, for the manifest."""
+        """Return the options as text for the manifest."""
         pairs = (("--with", self.requirements), ("--constraint", self.constraints), ("--override", self.overrides))
         words = tuple(f"{option} {text}" for option, texts in pairs for text in texts)
         return (*words, *((f"--resolver {self.resolver.value}",) if self.pip_tools else ()))
 
 
 def requirement_lines(path: Path) -> tuple[str, ...]:
-    """Return the requirements in a file of one a line; raise `ScriptError` for anything else."""
+    """Return the requirements in a file with one per line. Raises `ScriptError` for anything else."""
     with files.explained(path):
         lines = files.read_input(path).decode(errors="replace").splitlines()
-    texts = tuple(line for each in lines if (line := re.sub(r"(^|\s+)#.*", "", each).strip()))
+    texts = tuple(line for text in lines if (line := re.sub(r"(^|\s+)#.*", "", text).strip()))
     require_requirements(path, texts)
     return texts
 
 
 def require_requirements(path: Path, texts: Sequence[str]) -> None:
-    """Raise `ScriptError` unless each of `texts`, which came from `path`, is a dependency specifier (PEP 508)."""
+    """Raise `ScriptError` unless each of `texts` from the file `path` is a dependency specifier (PEP 508)."""
     for text in texts:
         try:
             Requirement(text)
-        except InvalidRequirement as fault:
-            raise ScriptError(path, f"{text!r} is no requirement ({str(fault).splitlines()[0]})", "fix it") from fault
+        except InvalidRequirement as error:
+            raise ScriptError(
+                path, f"{text!r} is not a requirement ({str(error).splitlines()[0]})", "fix it"
+            ) from error
 
 
 def require_no_overrides(path: Path, additions: Additions) -> None:
-    """Raise `ScriptError` where pip-tools is to take overrides for the source at `path`."""
+    """Raise `ScriptError` if pip-tools would have to apply overrides to the input `path`."""
     if additions.pip_tools and additions.overrides:
-        raise ScriptError(path, "cannot have overrides: pip-tools knows none", "let uv resolve it")
+        raise ScriptError(path, "pip-tools does not support overrides", "resolve with uv instead")
 
 
 def require_nothing_added(path: Path, lock: Path, additions: Additions) -> None:
-    """Raise `ScriptError` where something is added to the source at `path`, of which `lock` decides everything."""
+    """Raise `ScriptError` if options would change the input `path`, whose versions `lock` determines."""
     if additions.dependencies or additions.pip_tools:
-        advice = "Leave out --with, --constraint, --override and --resolver, or take the lock away."
-        raise ScriptError(path, f"cannot be resolved otherwise than {lock.name} says", advice)
+        advice = f"remove --with, --constraint, --override and --resolver, or delete {lock.name}"
+        raise ScriptError(path, f"all versions come from {lock.name}, so no option can change them", advice)

@@ -1,4 +1,4 @@
-"""The metadata block of a script (PEP 723)."""
+"""The inline metadata of a script (PEP 723)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from wheelhouse.files import read_input
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The expression that the specification of inline script metadata gives.
+# The regular expression of the inline script metadata specification.
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _OPENED = re.compile(r"(?m)^# /// script\s*$")
-_HINT = 'Add a "# /// script" block (PEP 723) that names its dependencies.'
+_HINT = 'add a "# /// script" block (PEP 723) with the dependencies'
+_FIX = "fix the metadata block"
 
 
 def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[str, Any]]:
@@ -44,49 +45,49 @@ def parse_block(path: Path, text: str) -> dict[str, Any]:
     """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptError`."""
     blocks = [match for match in _BLOCK.finditer(text) if match["type"] == "script"]
     if len(blocks) > 1:
-        raise ScriptError(path, f"has {len(blocks)} script metadata blocks", "keep one")
+        raise ScriptError(path, f"has {len(blocks)} script metadata blocks", "keep only one")
     if not blocks:
         if _OPENED.search(text):
             raise ScriptError(
                 path,
-                "its script metadata block does not end",
-                'Every line of it starts with "#", and the last one is "# ///".',
+                "its script metadata block is not closed",
+                'start every line of it with "#" and end it with "# ///"',
             )
         raise ScriptError(path, "no inline script metadata", _HINT)
     first = text[: blocks[0].start("content")].count("\n") + 1
-    # As the specification's reference implementation strips it.
+    # Like the reference implementation of the specification.
     content = "".join(
         line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True)
     )
     try:
         return toml.loads(content)
-    except (ValueError, RecursionError) as fault:  # TOMLDecodeError, and numbers and nesting beyond Python's limits
-        line = re.search(r"line (\d+)", str(fault))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or numbers or nesting beyond Python's limits.
+        line = re.search(r"line (\d+)", str(error))
         where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
-        raise ScriptError(path, f"its script metadata is not TOML: {fault}{where}", "fix the block") from fault
+        raise ScriptError(path, f"its script metadata is not valid TOML: {error}{where}", _FIX) from error
 
 
 def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
-    """Return requires-python and dependencies of `metadata`; raise `ScriptError` with all that is wrong in it."""
-    faults = []
+    """Return requires-python and the dependencies in `metadata`. Raises `ScriptError` with everything that is wrong."""
+    errors = []
     requires_python, dependencies = metadata.get("requires-python", ""), metadata.get("dependencies", [])
     specifiers = SpecifierSet()
     try:
         specifiers = SpecifierSet(requires_python)
     except (InvalidSpecifier, TypeError, AttributeError):
-        faults.append(f"requires-python {requires_python!r} is no version specifier")
+        errors.append(f"requires-python {requires_python!r} is not a version specifier")
     if not isinstance(dependencies, list):
-        faults.append(f"dependencies is {dependencies!r}, not a list")
+        errors.append(f"dependencies must be a list (got {dependencies!r})")
         dependencies = []
     for dependency in dependencies:
         try:
             Requirement(dependency)
-        except (InvalidRequirement, TypeError) as fault:
-            faults.append(f"dependency {dependency!r} is no dependency specifier ({str(fault).splitlines()[0]})")
+        except (InvalidRequirement, TypeError) as error:
+            errors.append(f"dependency {dependency!r} is invalid ({str(error).splitlines()[0]})")
     if not isinstance(metadata.get("tool", {}), dict) or not isinstance(metadata.get("tool", {}).get("uv", {}), dict):
-        faults.append("tool or tool.uv is not a table")
+        errors.append("tool and tool.uv must be tables")
     else:
-        faults += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
-    if faults:
-        raise ScriptError(path, "; ".join(faults), "fix the block")
+        errors += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
+    if errors:
+        raise ScriptError(path, "; ".join(errors), _FIX)
     return specifiers, tuple(dependencies)

@@ -1,4 +1,4 @@
-"""A project with its uv.lock as a source."""
+"""A project with a uv.lock as an input."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project(Source):
-    """The folder of a project, of which the uv.lock is followed as it is."""
+    """A project folder, with the versions in its uv.lock."""
 
     locked: ClassVar[bool] = True
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
-        """Return what its lock says."""
+        """Return the contents of its lock file."""
         return locks.read_project_lock(self.path, self.name, self.dependencies)
 
     def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
-        """Return what its lock says."""
+        """Return the contents of its lock file."""
         return self.resolve([target], folder)
 
     def folder(self) -> Path:
-        """Return the folder of the project."""
+        """Return the absolute folder of the project."""
         return self.path.absolute()
 
 
 def read_project(folder: Path, additions: Additions) -> Project:
-    """Return the project in `folder`; raise `ScriptError`, `FileError`."""
+    """Return the project in `folder`. Raises `ScriptError` or `FileError`."""
     path, lock = folder / "pyproject.toml", folder / "uv.lock"
     with files.explained(path):
         try:
@@ -50,13 +50,13 @@ def read_project(folder: Path, additions: Additions) -> Project:
             name, requires = str(project["name"]), SpecifierSet(project.get("requires-python", ""))
             dependencies = tuple(map(str, project.get("dependencies", [])))
             tool = tables.get("tool", {})
-            faults = uv_settings.faults_of(tool.get("uv", {}))
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as fault:
-            raise ScriptError(path, f"is no project with a name ({fault})", "fix it") from fault
-    if faults:
-        raise ScriptError(path, "; ".join(faults), "fix it")
+            errors = uv_settings.faults_of(tool.get("uv", {}))
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as error:
+            raise ScriptError(path, f"is not a project with a name ({error})", "fix it") from error
+    if errors:
+        raise ScriptError(path, "; ".join(errors), "fix it")
     if not lock.is_file():
-        raise ScriptError(path, "has no uv.lock beside it", "make it with `uv lock`")
+        raise ScriptError(path, "has no uv.lock next to it", "create it with `uv lock`")
     with files.explained(folder):
         files.read_input(lock)
     require_nothing_added(folder, lock, additions)

@@ -1,4 +1,4 @@
-"""A pylock.toml (PEP 751) as a source."""
+"""A pylock.toml (PEP 751) as an input."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PylockFile(Source):
-    """A pylock.toml, which is followed as it is."""
+    """A pylock.toml, with the versions in it."""
 
     locked: ClassVar[bool] = True
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
-        """Return what it says."""
+        """Return its contents."""
         return locks.read_pylock(self.path)
 
     def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
-        """Return what it says."""
+        """Return its contents."""
         return self.resolve([target], folder)
 
     def upgrade_command(self) -> str:
-        """Return what upgrades a package in it: nobody knows what made it."""
-        return "make it anew"
+        """Return how to upgrade a package in it; the tool that wrote it is unknown."""
+        return "lock again with the tool that wrote it"
 
 
 def read_pylock(path: Path, additions: Additions) -> PylockFile:
-    """Return the pylock.toml at `path`; raise `ScriptError`, `FileError`."""
+    """Return the pylock.toml at `path`. Raises `ScriptError` or `FileError`."""
     with files.explained(path):
         files.read_input(path)
     require_nothing_added(path, path, additions)

@@ -1,4 +1,4 @@
-"""Reading sources of every kind: the one entry point of `bundler.sources`."""
+"""Read inputs of every kind: the entry point of `bundler.sources`."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _STDIN = Path("-")
 
 
 def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
-    """Read the sources of one bundle, `-` being a script on standard input; raise `CombinedError` with all faults."""
+    """Read the inputs of a bundle; `-` is a script on standard input. Raises `CombinedError` with all errors."""
     require_requirements(Path("--with"), additions.requirements)
-    # Not Path.resolve, which fails for a link to itself; reading it will, with a sentence.
+    # Path.resolve() would fail for a link to itself; reading the file gives a better message.
     distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
-    sources, faults = attempt_all(lambda path: _checked(_read(path, additions)), distinct)
-    faults += _same_names(sources)
-    if faults:
-        raise CombinedError(faults)
+    sources, errors = attempt_all(lambda path: _checked(_read(path, additions)), distinct)
+    errors += _same_names(sources)
+    if errors:
+        raise CombinedError(errors)
     return sources
 
 
 def _checked(source: Source) -> Source:
-    """Return `source`; raise `ScriptError` unless its `[tool.bundler]` can be read."""
+    """Return `source`. Raises `ScriptError` if its `[tool.bundler]` is invalid."""
     settings_of(source.path, source.tool)
     return source
 
@@ -52,23 +52,23 @@ def _checked(source: Source) -> Source:
 def _read(path: Path, additions: Additions) -> Source:
     if path == _STDIN:
         if sys.stdin is None:
-            raise ScriptError(path, "there is no standard input", "name a script")
+            raise ScriptError(path, "there is no standard input", "give the path of a script")
         return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
     if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
         return read_project(path.parent if path.name == "pyproject.toml" else path, additions)
     if _PYLOCK.fullmatch(path.name):
         return read_pylock(path, additions)
     if path.is_dir():
-        raise ScriptError(path, "is a folder without a pyproject.toml", "name a script, or the folder of a project")
+        raise ScriptError(path, "has no pyproject.toml", "give a script, or the folder of a project")
     if path.name == "uv.lock":
-        raise ScriptError(path, "is the lock of a project", "name the folder of the project")
+        raise ScriptError(path, "is the lock file of a project", "give the folder of the project")
     if path.suffix in (".txt", ".in"):
         return read_requirements(path, additions)
     return locked_script(read_script(path), additions)
 
 
 def _same_names(sources: Sequence[Source]) -> list[Exception]:
-    """Return a failure for all of `sources` that would make the same file of a bundle."""
+    """Return an error for all of `sources` that would write the same file of a bundle."""
     makers: dict[str, list[Path]] = {}
     for source in sources:
         for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(source.name)}:
@@ -76,7 +76,7 @@ def _same_names(sources: Sequence[Source]) -> list[Exception]:
     return [
         BundlerError(
             f"{', '.join(map(str, sorted(paths)))}: file names clash on case-insensitive file systems",
-            hint="rename one, or bundle them one by one",
+            hint="rename one of them, or bundle them separately",
         )
         for paths in makers.values()
         if len(paths) > 1
@@ -84,11 +84,11 @@ def _same_names(sources: Sequence[Source]) -> list[Exception]:
 
 
 def require_own(sources: Sequence[Source], targets: Sequence[Target]) -> None:
-    """Raise `ScriptError` where pip-tools is to resolve for another machine or Python than those it runs on."""
+    """Raise `ScriptError` if pip-tools would have to resolve for another platform or Python than its own."""
     here, own = this_platform(), pip_tools.PYTHON
     for source in sources:
         for target in targets if source.additions.pip_tools else ():
             foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
             if foreign or str(target.request.series) != own:
-                fact = f"pip-tools resolves for Python {own} on this machine only, and not for {target}"
-                raise ScriptError(source.path, fact, "let uv resolve it, or bundle with that Python there")
+                fact = f"pip-tools can only resolve for Python {own} on this machine, not for {target}"
+                raise ScriptError(source.path, fact, "resolve with uv, or run bundle with that Python on that platform")

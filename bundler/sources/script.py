@@ -1,4 +1,4 @@
-"""A script with inline metadata (PEP 723) as a source, with or without a lock beside it."""
+"""A script with inline metadata (PEP 723) as an input, with or without a lock file."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from wheelhouse.target import Target
 
 _EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")
-# Leaves room for what the files of a target add to it.
+# Leaves room for the suffixes of the files of a target.
 _NAME_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script(Source):
-    """A script that says what it needs, and is resolved."""
+    """A script without a lock file, which is resolved."""
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:
-        """Resolve for all `targets` at once, by the resolver that was asked for."""
+        """Resolve for all `targets` together, with the chosen resolver."""
         if self.additions.pip_tools:
             constraints = self.tool.get("uv", {}).get("constraint-dependencies", [])
             return pip_tools.resolve(self.name, self.dependencies, constraints, folder, self.keep)
         return resolution.resolve(self.wanted(), targets, folder, self.keep)
 
     def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:
-        """Resolve for `target` alone, wheels only."""
+        """Resolve for `target` alone, with wheels only."""
         return resolution.resolve_for(self.wanted(), target, folder, self.keep, prereleases=prereleases)
 
     def wanted(self) -> resolution.Wanted:
-        """Return what uv is to resolve, for any folder: paths in it are absolute."""
+        """Return the request for uv, with absolute paths."""
         return resolution.Wanted(
             subject=self.name,
             dependencies=[_with_absolute_path(dependency, self.folder()) for dependency in self.dependencies],
@@ -55,47 +55,49 @@ class Script(Source):
         )
 
     def texts(self) -> list[str]:
-        """Return its dependencies, and what pip is configured to where that counts."""
+        """Return its dependencies, and pip's settings if pip-tools resolves."""
         return [*self.dependencies, *([pip_tools.settings()] if self.additions.pip_tools else [])]
 
     def warnings(self) -> list[str]:
-        """Return sentences about what is allowed but hardly meant."""
+        """Return warnings about settings that are valid but unlikely to be intended."""
         exact = [match[1] for part in str(self.requires_python).split(",") if (match := _EXACT_MINOR.match(part))]
         sentences = [
-            f'{self.path}: requires-python "=={minor}" means {minor}.0 only, and uv makes a new environment every time '
-            f'for any other. Write "=={minor}.*".'
+            f'{self.path}: requires-python "=={minor}" means only {minor}.0, so uv recreates the environment on every '
+            f'run with another {minor} version\nhint: use "=={minor}.*"'
             for minor in exact
         ]
         text = str((self.dependencies, self.tool))
         if redacted(text) != text:
-            sentences.append(f"{self.path}: a URL in its metadata holds a password or a query, which travel with it.")
+            sentences.append(
+                f"{self.path}: a URL in its metadata contains a password or query, which the bundle includes"
+            )
         return sentences
 
     def upgrade_command(self) -> str:
-        """Return what upgrades the package NAME in its lock."""
+        """Return the command that upgrades the package NAME in the lock file."""
         return f"uv lock --script {self.name} --upgrade-package NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedScript(Script):
-    """A script with a lock beside it, which is followed as it is."""
+    """A script with a lock file, which determines its versions."""
 
     locked: ClassVar[bool] = True
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
-        """Return what its lock says."""
+        """Return the contents of its lock file."""
         return locks.read_script_lock(self.path, self.dependencies, self.requires_python)
 
     def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
-        """Return what its lock says."""
+        """Return the contents of its lock file."""
         return self.resolve([target], folder)
 
 
 def read_script(path: Path, data: bytes | None = None) -> Script:
-    """Read `path`, or `data` in its place, and its metadata block; raise `ScriptError`."""
+    """Return the script `path`, with `data` instead of its bytes if given. Raises `ScriptError`."""
     data, metadata = read_metadata(path, data)
     if not safe_path(path.name) or path.name.casefold() == "simple" or len(path.name.encode()) > _NAME_BYTES:
-        raise ScriptError(path, "has a name that no bundle can carry to every system", "rename it")
+        raise ScriptError(path, "its file name is not valid on all systems", "rename it")
     requires_python, dependencies = check(path, metadata)
     return Script(
         path=path,
@@ -108,7 +110,7 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
 
 
 def locked_script(script: Script, additions: Additions) -> Script:
-    """Return `script` with the lock beside it, or as it is where there is none; raise `ScriptError`."""
+    """Return `script` with its lock file, if there is one, or with `additions`. Raises `ScriptError`."""
     lock = lock_path(script.path)
     if not lock.is_file():
         return script_with(script, additions)
@@ -126,14 +128,14 @@ def locked_script(script: Script, additions: Additions) -> Script:
 
 
 def script_with(script: Script, additions: Additions) -> Script:
-    """Return `script`, which has no lock, with `additions`; raise `ScriptError`."""
+    """Return `script`, which has no lock file, with `additions`. Raises `ScriptError`."""
     if additions.locked:
-        raise ScriptError(script.path, "has no lock beside it", f"make it with `uv lock --script {script.name}`")
+        raise ScriptError(script.path, "has no lock file", f"create it with `uv lock --script {script.name}`")
     require_no_overrides(script.path, additions)
     settings: dict[str, Any] = dict(script.tool.get("uv", {}))
     if additions.pip_tools and settings:
-        fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would pass over"
-        raise ScriptError(script.path, fact, "let uv resolve it, or take the table out")
+        fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would ignore"
+        raise ScriptError(script.path, fact, "resolve with uv, or remove the table")
     added = (("constraint-dependencies", additions.constraints), ("override-dependencies", additions.overrides))
     settings |= {key: [*settings.get(key, []), *texts] for key, texts in added if texts}
     return replace(
@@ -145,7 +147,7 @@ def script_with(script: Script, additions: Additions) -> Script:
 
 
 def _with_absolute_path(dependency: str, folder: Path) -> str:
-    """Return `dependency`, made absolute if it is a path relative to `folder`, such as "alpha @ ./alpha"."""
+    """Return `dependency` with an absolute path if its path is relative to `folder`, as in "alpha @ ./alpha"."""
     requirement = Requirement(dependency)
     if requirement.url is None or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", requirement.url):
         return dependency

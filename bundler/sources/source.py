@@ -1,4 +1,4 @@
-"""What all kinds of sources have in common."""
+"""The interface of all kinds of inputs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(ABC):
-    """What somebody wants to run, as it was read once.
+    """An input of `bundle`, read once.
 
-    `path` is what was named: a file, or the folder of a project. `name` and `data` are the file name and the bytes of
-    the script that runs on nodes, `tool` is the `[tool]` table. `lock` is the file that dictates what it installs,
-    `additions` what the command line adds, `keep` the versions ("name==version") that are to stand as far as they can
-    when it is resolved.
+    `path` is the file or project folder that was given. `name` and `data` are the file name and bytes of the script
+    that runs on nodes, `tool` is the `[tool]` table. `lock` is the lock file that determines the versions,
+    `additions` are the options that affect resolution, and `keep` lists versions ("name==version") to keep where
+    possible.
     """
 
     path: Path
@@ -44,35 +44,35 @@ class Source(ABC):
     additions: Additions = field(default_factory=Additions)
     keep: tuple[str, ...] = ()
 
-    # Whether all versions are those of `lock`.
+    # Whether all versions come from `lock`.
     locked: ClassVar[bool] = False
 
     @abstractmethod
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:
-        """Resolve for all `targets` at once, or follow the lock; `folder` is an empty one for what that takes.
+        """Resolve for all `targets` together, or return the contents of the lock; `folder` is an empty working folder.
 
-        Raises `UvError`, `LockError`.
+        Raises `UvError` or `LockError`.
         """
 
     @abstractmethod
     def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:
-        """Resolve for `target` alone, wheels only, in the empty `folder`; a lock says the same for each target.
+        """Resolve for `target` alone, with wheels only, in the empty `folder`; a lock returns the same for each target.
 
-        `prereleases` says whether those may be taken that nobody asked for. Raises what `resolve` raises.
+        `prereleases` allows pre-releases that were not requested. Raises the same errors as `resolve`.
         """
 
     @property
     def sha256(self) -> str:
-        """The digest of the script's bytes, in hex."""
+        """The SHA-256 digest of the script, in hex."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def resolved_with(self) -> tuple[str, ...]:
-        """What the command line adds, in words, without secrets."""
+        """The options that affect resolution as text, without secrets."""
         return tuple(map(redacted, self.additions.as_options()))
 
     def entry(self) -> ScriptEntry:
-        """Return what the manifest says of it."""
+        """Return the entry for the manifest."""
         return ScriptEntry(
             name=self.name,
             sha256=self.sha256,
@@ -83,32 +83,32 @@ class Source(ABC):
         )
 
     def folder(self) -> Path:
-        """Return the absolute folder to which paths in it are relative."""
+        """Return the absolute folder to which paths in the input are relative."""
         return self.path.absolute().parent
 
     def uv_settings(self) -> dict[str, Any]:
-        """Return its `[tool.uv]`, the paths in it made absolute."""
+        """Return `[tool.uv]` with absolute paths."""
         return uv_settings.absolute(self.tool.get("uv", {}), self.folder())
 
     def texts(self) -> list[str]:
-        """Return the texts that may name indexes and repositories, with whatever secrets are in them."""
+        """Return the texts that may contain URLs of indexes and repositories, including secrets."""
         return list(self.dependencies)
 
     def warnings(self) -> list[str]:
-        """Return sentences about what is allowed but hardly meant."""
+        """Return warnings about settings that are valid but unlikely to be intended."""
         return []
 
     def includes_others(self) -> bool:
-        """Return whether it includes other files, of which nobody knows whether they changed."""
+        """Return whether it includes other files, which may have changed unnoticed."""
         return False
 
     def upgrade_command(self) -> str:
-        """Return what upgrades the package NAME in its lock."""
+        """Return the command that upgrades the package NAME in the lock file."""
         return "uv lock --upgrade-package NAME"
 
 
 def runner(path: Path, stem: str) -> tuple[str, bytes]:
-    """Return name and bytes of the script that stands for `path`, which has none: it runs what a job names."""
+    """Return the name and bytes of the script that stands for `path` and runs what a job names."""
     text = resources("bundler").joinpath("templates/runner.py").read_text(encoding="utf-8")
     block = "# /// script\n# dependencies = []\n# ///\n"
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "inputs"

@@ -1,4 +1,4 @@
-"""`[tool.bundler]` in the metadata block of a script: what its author knows of its targets and its jobs."""
+"""The table `[tool.bundler]` in the metadata of a script, which describes its targets and jobs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-# The types of parameters that HPS knows, and what their values are in Python.
+# The types of parameters in HPS, and the Python types of their values.
 TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of jobs, of one of `TYPES`; an output parameter has no default."""
+    """A parameter of a job, of one of the `TYPES`; an output parameter has no default and no bounds."""
 
     name: str
     type: str
@@ -32,10 +32,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a script says of itself. `memory` and `disk` are in bytes, `timeout` in seconds, None where nothing is said.
+    """The values of `[tool.bundler]`; `memory` and `disk` in bytes, `timeout` in seconds, None if not set.
 
-    `inputs` are the files that a job needs beside the script, `outputs` those that it must leave, `optional_outputs`
-    those that it may leave.
+    `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write.
     """
 
     pythons: tuple[str, ...] = ()
@@ -70,7 +69,7 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
             try:
                 values[attribute] = parse(table[key])
             except (ValueError, TypeError, OverflowError) as error:
-                problems.append(f"tool.bundler.{key} {error}")
+                problems.append(f"tool.bundler.{key}: {error}")
     if problems:
         raise ScriptError(path, "; ".join(problems), ", ".join(hints) or "fix the metadata block")
     return Settings(**values)
@@ -82,17 +81,17 @@ def _near(key: str) -> str:
 
 
 def type_of(value: object) -> str:
-    """Return the type of parameter that `value` is; raise `ValueError` for what is none."""
+    """Return the type of a parameter with the value `value`. Raises `ValueError` if there is none."""
     for name, types in (("bool", (bool,)), ("int", (int,)), ("float", (float,)), ("string", (str,))):
         if isinstance(value, types):
             return name
-    raise ValueError(f"{value!r} is no number, truth value or text")
+    raise ValueError(f"must be a number, a boolean or a string (got {value!r})")
 
 
 def _texts(value: object) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(each, str) and each for each in values):
-        raise ValueError(f"{str(value)[:60]!r} is no text and no list of texts")
+    if not isinstance(values, list) or not values or not all(isinstance(item, str) and item for item in values):
+        raise ValueError(f"must be a string or a list of strings (got {str(value)[:60]!r})")
     return tuple(values)
 
 
@@ -100,25 +99,25 @@ def _paths(value: object) -> tuple[str, ...]:
     paths = _texts(value)
     for path in paths:
         if not safe_path(path):
-            raise ValueError(f"{path!r} is no path inside the folder of a job")
+            raise ValueError(f"must be relative paths inside the folder of a job (got {path!r})")
     return paths
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError(f"{value!r} is no number above 0")
+        raise ValueError(f"must be a number greater than 0 (got {value!r})")
     return value
 
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is no whole number above 0")
+        raise ValueError(f"must be an integer greater than 0 (got {value!r})")
     return value
 
 
 def _parameters(value: object) -> tuple[Parameter, ...]:
     if not isinstance(value, dict):
-        raise TypeError("is no table of names and defaults")
+        raise TypeError("must be a table of names and defaults")
     return tuple(_parameter(name, about) for name, about in value.items())
 
 
@@ -127,31 +126,35 @@ def _parameter(name: str, about: object) -> Parameter:
         return check_value(Parameter(name=name, type=type_of(about), default=about))
     more = {key: about[key] for key in ("default", "lower", "upper") if key in about}
     if set(about) - {"type", *more}:
-        raise ValueError(f"{name} may have type, default, lower and upper")
+        raise ValueError(f"{name} has unknown keys; type, default, lower and upper are supported")
     kind = about.get("type") or (type_of(more["default"]) if "default" in more else "float")
     if kind not in TYPES:
-        raise ValueError(f"{name}: {kind!r} is none of {', '.join(TYPES)}")
+        raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
     return check_value(Parameter(name=name, type=kind, **more))
 
 
 def check_value(parameter: Parameter) -> Parameter:
-    """Return `parameter`; raise `ValueError` where its default or its limits are not of its type, or do not agree."""
+    """Return `parameter`. Raises `ValueError` if its default or bounds do not fit its type or each other."""
     name, kind = parameter.name, parameter.type
     for value in (parameter.default, parameter.lower, parameter.upper):
         if value is None:
             continue
         fits = isinstance(value, TYPES[kind]) and (kind == "bool") == isinstance(value, bool)
         if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ValueError(f"{name}: {value!r} is no {kind}")
+            raise ValueError(f"{name} must be of type {kind} (got {value!r})")
     limits = (parameter.lower, parameter.upper)
     if limits != (None, None) and kind not in ("int", "float"):
-        raise ValueError(f"{name}: a {kind} has no limits")
+        raise ValueError(f"{name} is of type {kind}, which has no bounds")
     value = parameter.default
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = limits
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"{name}: {value!r} is not between {low} and {high}")
+            raise ValueError(f"{name} = {value!r} is outside its bounds {_bound(low)}..{_bound(high)}")
     return parameter
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value}"
 
 
 def _results(value: object) -> tuple[Parameter, ...]:
@@ -161,7 +164,7 @@ def _results(value: object) -> tuple[Parameter, ...]:
         pairs = [(name, "float") for name in _texts(value)]
     for name, kind in pairs:
         if kind not in TYPES:
-            raise ValueError(f"{name}: {kind!r} is none of {', '.join(TYPES)}")
+            raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
     return tuple(Parameter(name=name, type=kind) for name, kind in pairs)
 
 

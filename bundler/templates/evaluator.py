@@ -1,11 +1,11 @@
-"""Stands in for an HPS evaluator: runs one execution script on one task, as far as public scripts tell what happens.
+"""Imitates an HPS evaluator: runs an execution script on a task.
 
     python evaluator.py EXEC_SCRIPT CONTEXT.json
 
-The task folder is the working directory. Nobody outside of HPS can know how its evaluator tells a failed command, so
-`failure` in the context chooses: "raise" (an exception), "return" (the exit code), "silent" (None, and no other word of
-it). Writes parameter_values.json, the values after the run, beside the context. Exits with 0 when the job would be
-evaluated, else with 70.
+The current folder is the folder of the task. HPS does not document how its evaluator reports a failed command, so
+`failure` in the context chooses: "raise" (an exception), "return" (the exit code) or "silent" (None). Writes the
+parameter values after the run to parameter_values.json next to the context. Exits with 0 if the job would be evaluated,
+and with 70 if it would fail.
 """
 
 import importlib.util
@@ -21,10 +21,10 @@ EXECUTION_SCRIPT_FAILED = 70
 
 
 class ApplicationExecution:
-    """The base class that execution scripts derive from."""
+    """The base class of execution scripts."""
 
     class Meta:
-        """What a script may declare; nothing here reads it."""
+        """Declarations of an execution script, which are not used here."""
 
         available_commands = []
 
@@ -32,7 +32,7 @@ class ApplicationExecution:
         self.context = context
 
     def run_and_capture_output(self, command, shell=False, env=None, cwd=None):  # noqa: FBT002 - the signature of HPS
-        """Run `command`, its output going where the task's console output goes."""
+        """Run `command` with its output in the console output of the task."""
         sys.stdout.flush()
         code = subprocess.run(command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False).returncode
         if code and self.context.failure == "raise":
@@ -41,7 +41,7 @@ class ApplicationExecution:
 
 
 def provide_modules(log):
-    """Make `ansys.rep...` importable, with what execution scripts import from it."""
+    """Provide the modules below `ansys.rep` that execution scripts import."""
     contents = {
         "ansys": {},
         "ansys.rep": {},
@@ -75,9 +75,9 @@ def main(exec_script, context_path):
     failed = False
     try:
         execution.execute()
-    except Exception as fault:
+    except Exception as error:
         failed = True
-        for line in "".join(traceback.format_exception_only(type(fault), fault)).splitlines():
+        for line in "".join(traceback.format_exception_only(type(error), error)).splitlines():
             print("[ERROR]", line.partition(".OfflineRunError: ")[2] or line)
     with open(os.path.join(os.path.dirname(context_path), "parameter_values.json"), "w", encoding="utf-8") as out:
         json.dump(context.parameter_values, out)

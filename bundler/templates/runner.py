@@ -1,9 +1,9 @@
-"""Runs a file of the job, or a module, in the environment of {origin}: the first argument is a path, or -m MODULE."""
+"""Runs a file of the job, or a module, in the environment of {origin}. Arguments: a path, or -m MODULE."""
 
 import runpy
 import sys
 
-del sys.path[0]  # the folder of this file, whose name may be that of a package
+del sys.path[0]  # The folder of this file, whose name may be that of a package.
 if sys.argv[1:2] == ["-m"] and sys.argv[2:]:
     module = sys.argv[2]
     sys.argv[:3] = [module]
@@ -12,4 +12,6 @@ elif len(sys.argv) > 1:
     del sys.argv[0]
     runpy.run_path(sys.argv[0], run_name="__main__")
 else:
-    sys.exit("Say what to run in BUNDLER_ARGUMENTS: a file of the job, or -m MODULE, and its arguments.")
+    sys.exit(
+        "error: BUNDLER_ARGUMENTS is not set\nhint: set it to a file of the job, or to -m MODULE, followed by arguments"
+    )

@@ -247,5 +247,5 @@ def test_a_node_is_probed_and_a_publication_checked_against_it(workplace: Workpl
     (workplace.folder / "other.json").write_text(facts)
     done = workplace.run("bundler", "check", publication, "--probe", "node.json", "--probe", "other.json")
     assert done.returncode == 1
-    assert "would not run on 1 of the nodes:\n  other.json" in done.stderr
+    assert "would not run on 1 node\n  other.json" in done.stderr
     assert workplace.run("bundler", "probe", "--script").stdout.startswith('"""Prints what a node is')

@@ -658,4 +658,4 @@ def test_a_bundle_is_for_the_evaluators_that_hps_has_or_for_what_the_script_says
     assert [target["python"] for target in manifest["targets"]] == ["3.12", "3.11"]
     assert {target["system"] for target in manifest["targets"]} == {"Windows"}
     hps.evaluators.clear()
-    assert "hint: give --platform" in site.run("bundle", "solve.py", "--for-hps").stderr
+    assert "hint: give the platform with --platform" in site.run("bundle", "solve.py", "--for-hps").stderr

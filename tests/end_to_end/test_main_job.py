@@ -241,7 +241,7 @@ def test_a_share_that_is_not_mounted_is_told(workplace: Workplace) -> None:
     shutil.rmtree(workplace.folder / "share")
     done, _ = evaluate(workplace, workplace.folder)
     assert done.returncode == 70
-    assert "Is the share mounted on this node" in done.stdout
+    assert "ask the administrator of the nodes whether the store is mounted on this node" in done.stdout
 
 
 def test_a_python_that_is_missing_is_told(workplace: Workplace) -> None:

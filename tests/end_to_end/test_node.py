@@ -89,7 +89,7 @@ def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled:
 def test_an_evaluator_may_be_of_python_3_8(bundled: Workplace) -> None:
     found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     if not found:
-        pytest.skip("there is no Python 3.8 here; the syntax is checked elsewhere")
+        pytest.skip("there is not a Python 3.8 here; the syntax is checked elsewhere")
     done, _ = evaluate(bundled, publish(bundled, "index"), evaluator=(found[0], EVALUATOR))
     assert done.returncode == 0, done.stdout
     assert "got 1.5" in done.stdout
@@ -316,7 +316,7 @@ print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").rea
         ("index", "size=64k", "No space left on device"),
         ("cache", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
         ("environment", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
-        ("index", "noexec", "If programs must not run from that disk, the administrator of HPS sets UV_CACHE_DIR"),
+        ("index", "noexec", "If if that disk is mounted noexec, the administrator of HPS sets UV_CACHE_DIR"),
     ],
 )
 def test_a_local_disk_that_will_not_do_is_told(bundled: Workplace, strategy: str, options: str, words: str) -> None:
@@ -343,7 +343,7 @@ def test_what_no_publication_needs_leaves_the_cache_of_a_node(bundled: Workplace
     second = publish(bundled, "index")
     shutil.rmtree(first)
     done, _ = evaluate(bundled, second)
-    assert "that no publication needs" in done.stdout
+    assert "of unused entries" in done.stdout
     (left,) = environments.iterdir()
     assert left != old
     assert evaluate(bundled, second)[0].returncode == 0
@@ -446,7 +446,7 @@ def test_an_interpreter_that_nodes_could_not_use_is_not_published(bundled: Workp
     sums.write_text(sums.read_text().replace(str(known["sha256"]), str(changed["sha256"])).replace(before, after))
     done = bundled.run("publish-index", "share")
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"{path.name}: holds no python/bin/python3" in done.stderr
+    assert f"{path.name}: does not contain python/bin/python3" in done.stderr
     assert not list((bundled.folder / "share").rglob("*.whl"))
 
 

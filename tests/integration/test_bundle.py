@@ -235,7 +235,7 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
         (["nowhere.py"], "nowhere.py: No such file or directory"),
         (["plain.py"], "plain.py: no inline script metadata\nhint: "),
         (["solve.py", "--python", "banana"], "banana: not a Python version"),
-        (["solve.py", "--python", "3.99"], "3.99: uv knows no such Python"),
+        (["solve.py", "--python", "3.99"], "3.99: is not a Python that uv knows"),
         (["solve.py", "--platform", "solaris", "--platform", "beos"], "beos: no such platform"),
         (["solve.py", "--platform", "solaris", "--platform", "beos"], "solaris: no such platform"),
         (["solve.py", "--python", "3.8"], "requires-python is >=3.9, which leaves out Python 3.8"),

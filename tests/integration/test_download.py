@@ -153,7 +153,7 @@ def test_what_did_arrive_before_a_fault_is_kept(index: Index, tmp_path: Path) ->
     index.faults[wheels[29].filename] = faults.short
     with pytest.raises(DownloadError) as caught:
         fetch(wheels, tmp_path)
-    assert [name for name, _, _ in caught.value.faults] == [wheels[29].filename]
+    assert [name for name, _, _ in caught.value.errors] == [wheels[29].filename]
     del index.faults[wheels[29].filename]
     assert len(fetch(wheels, tmp_path).fetched) < 30
 

@@ -189,7 +189,7 @@ def test_a_file_of_the_store_that_has_no_end_is_refused(share: Store, tmp_path: 
 
 
 def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:
-    with pytest.raises(WheelError, match="is not readable"):
+    with pytest.raises(WheelError, match="cannot be read"):
         add(share, put(tmp_path, ("alpha-1.0-py3-none-any.whl", b"junk")))
 
 

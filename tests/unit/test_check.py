@@ -42,8 +42,8 @@ def test_a_node_that_has_all_is_fit(tmp_path: Path) -> None:
         ({"libc": ["glibc", 2, 17]}, "needs glibc 2.28"),
         ({"machine": "aarch64"}, "is for Linux on x86_64"),
         ({"system": "Windows", "libc": None}, "is for Linux on x86_64"),
-        ({"pythons": {"3.11.2": "/x"}}, "there is no Python 3.12 on its PATH"),
-        ({"pythons": {"3.1.2": "/x"}}, "there is no Python 3.12 on its PATH"),
+        ({"pythons": {"3.11.2": "/x"}}, "no Python 3.12 on PATH"),
+        ({"pythons": {"3.1.2": "/x"}}, "no Python 3.12 on PATH"),
     ],
 )
 def test_what_is_missing_is_told(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -80,7 +80,7 @@ def test_a_uv_that_only_a_registration_can_provide_is_told_apart(tmp_path: Path)
 def test_what_are_no_facts_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "node.json"
     path.write_text(text)
-    with pytest.raises(BundlerError, match="does not hold the facts of a node"):
+    with pytest.raises(BundlerError, match="does not contain facts about a node"):
         read_facts(path)
 
 
@@ -98,7 +98,7 @@ def test_the_probe_tells_what_check_reads(tmp_path: Path) -> None:
 def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
     text = str(would_not_run(Path("/share/publications/eval-1"), {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}}))
     assert text.splitlines() == [
-        "eval-1 would not run on 2 of the nodes:",
+        "eval-1 would not run on 2 nodes",
         "  a.json",
         "    t: z",
         "  b.json",

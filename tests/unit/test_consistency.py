@@ -106,7 +106,7 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
     file.write_text(after)
     with pytest.raises(ContradictionError) as caught:
         require_consistent(folder, sealed(folder, bare))
-    assert [fault.partition(": ")[0] for fault in caught.value.faults] == [file.relative_to(folder).as_posix()]
+    assert [fault.partition(": ")[0] for fault in caught.value.errors] == [file.relative_to(folder).as_posix()]
     assert "\x1b" not in str(caught.value)
 
 
@@ -117,4 +117,4 @@ def test_all_files_that_disagree_are_named_together(bundle: tuple[Path, Manifest
         (place / path).write_text("")
     with pytest.raises(ContradictionError) as caught:
         require_consistent(folder, sealed(folder, bare))
-    assert len(caught.value.faults) == 3
+    assert len(caught.value.errors) == 3

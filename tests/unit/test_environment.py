@@ -108,7 +108,7 @@ def test_record_names_every_file_that_was_written_with_its_digest(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["python3", "python", "python3.11", "python3.13t"])
 def test_no_command_takes_the_place_of_the_interpreter(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WheelError, match="would take the place of the interpreter"):
+    with pytest.raises(WheelError, match="would replace the interpreter"):
         environment(tmp_path, {ENTRY: f"[console_scripts]\n{name} = tool:main\n".encode()})
     assert (tmp_path / "python" / "bin" / "python3").is_symlink()
     assert [path.name for path in (tmp_path / "python" / "bin").iterdir()] == ["python3"]

@@ -86,7 +86,7 @@ def test_an_execution_script_is_python_3_8() -> None:
 def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
     found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     if not found:
-        pytest.skip("there is no Python 3.8 here; the syntax is checked above")
+        pytest.skip("there is not a Python 3.8 here; the syntax is checked above")
     for number, program in enumerate((EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR)))):
         copy = tmp_path / f"program{number}.py"
         copy.write_text(program)

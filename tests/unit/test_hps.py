@@ -184,7 +184,7 @@ def test_platforms_are_those_that_hps_tells() -> None:
 
     found = platforms_to_bundle_for([resource("linux"), resource("windows"), resource(None), resource("linux")])
     assert found == ("x86_64-manylinux_2_28", "x86_64-pc-windows-msvc")
-    with pytest.raises(HpsError, match="hint: give --platform"):
+    with pytest.raises(HpsError, match="hint: give the platform with --platform"):
         platforms_to_bundle_for([resource(None)])
 
 

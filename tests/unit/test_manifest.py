@@ -50,40 +50,40 @@ def changed(*keys: Any, to: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "is no manifest"),
-        (b"[]", "is no manifest"),
-        (b"[" * 100_000, "is no manifest"),
-        (b"{}", "is no manifest"),
+        (b"", "is not a manifest"),
+        (b"[]", "is not a manifest"),
+        (b"[" * 100_000, "is not a manifest"),
+        (b"{}", "is not a manifest"),
         (b'{"format": 1}', "lacks 'name'"),
         (changed("format", to="1"), "unknown format '1'"),
         (changed("format", to=0), "unknown format 0"),
         (changed("name", to="../x"), "malformed value '../x'"),
         (changed("scripts", to=[]), "no script"),
-        (changed("scripts", to={}), "where a list belongs"),
-        (changed("scripts", 0, "name", to="a/b.py"), "no plain file name"),
+        (changed("scripts", to={}), "instead of a value of type list"),
+        (changed("scripts", 0, "name", to="a/b.py"), "not a plain file name"),
         (changed("scripts", 0, "sha256", to=_B), "two digests"),
         (changed("targets", to=[]), "no target"),
         (changed("targets", 0, "name", to=".."), "malformed value"),
         (changed("targets", 0, "python", to="3.12; rm"), "malformed value"),
         (changed("targets", 0, "libc", to=["glibc"]), "not enough values"),
-        (changed("targets", 0, "wheels", to={}), "does not say"),
+        (changed("targets", 0, "wheels", to={}), "does not list the wheels"),
         (changed("targets", 0, "wheels", "solve.py", to=["beta-1-py3-none-any.whl"]), "does not list 'wheels/beta"),
         (changed("files", 0, "size", to=-1), "the size -1"),
-        (changed("files", 0, "size", to=True), "where a int belongs"),
-        (changed("files", 0, "size", to=1.5), "where a int belongs"),
+        (changed("files", 0, "size", to=True), "instead of a value of type int"),
+        (changed("files", 0, "size", to=1.5), "instead of a value of type int"),
         (changed("files", 0, "sha256", to="A" * 64), "malformed value"),
         (changed("files", 0, to=None), "not subscriptable"),
-        (changed("files", 0, "path", to="manifest.json"), "no place in a bundle"),
+        (changed("files", 0, "path", to="manifest.json"), "does not belong in a bundle"),
         (changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/SOLVE.py"), "same file twice"),
-        (changed("files", 3, "path", to="wheels/../../x"), "no place in a bundle"),
-        (changed("files", 3, "path", to="exec_script.py"), "no place in a bundle"),
-        (changed("files", 3, "path", to="wheels/x.txt"), "no wheel file name"),
-        (changed("files", 3, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"), "no wheel file name"),
+        (changed("files", 3, "path", to="wheels/../../x"), "does not belong in a bundle"),
+        (changed("files", 3, "path", to="exec_script.py"), "does not belong in a bundle"),
+        (changed("files", 3, "path", to="wheels/x.txt"), "not the file name of a wheel"),
+        (changed("files", 3, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"), "not the file name of a wheel"),
         (changed("files", 3, "size", to=10**400), "the size 1000"),
         (changed("targets", 0, "wheels", "solve.py", to=["alpha.whl"]), "Invalid wheel filename"),
-        (changed("targets", to=[tables()["targets"][0]] * 2), "names a target twice"),
+        (changed("targets", to=[tables()["targets"][0]] * 2), "lists a target twice"),
         (changed("name", to="x" * 101), "malformed value"),
-        (changed("targets", 0, "platform", to="plan9"), "does not know"),
+        (changed("targets", 0, "platform", to="plan9"), "unknown platform"),
     ],
 )
 def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: bytes, words: str) -> None:
@@ -93,7 +93,9 @@ def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: byte
 
 
 def test_a_newer_format_is_told_apart_from_nonsense() -> None:
-    with pytest.raises(ManifestError, match=r"format 2, and this bundler knows format 1\nhint: use a newer bundler"):
+    with pytest.raises(
+        ManifestError, match=r"has format 2, but this version supports up to 1\nhint: use a newer version"
+    ):
         parse(changed("format", to=2), _WHERE)
 
 

@@ -83,15 +83,15 @@ def test_tables_are_csv_with_names_or_json_objects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "", "holds no rows"),
-        ("a.csv", "x\n", "holds no rows"),
-        ("a.csv", "x,y\n1,2\n3\n", "line 3 has not one value for each name"),
-        ("a.csv", "x,x\n1,2\n", "names no parameters, or one twice"),
-        ("a.csv", "x;y\n1;2\n", "without commas"),
+        ("a.csv", "", "has no rows"),
+        ("a.csv", "x\n", "has no rows"),
+        ("a.csv", "x,y\n1,2\n3\n", "line 3 does not have one value for each name"),
+        ("a.csv", "x,x\n1,2\n", "its first line has no parameter names, repeats one"),
+        ("a.csv", "x;y\n1;2\n", "no commas"),
         ("a.csv", "x\n" + "a" * 200_000, "field larger than field limit"),
-        ("a.json", "{", "is no list of objects"),
-        ("a.json", "[1]", "is no list of objects"),
-        ("a.json", "{}", "holds no rows"),
+        ("a.json", "{", "is not a list of objects"),
+        ("a.json", "[1]", "is not a list of objects"),
+        ("a.json", "{}", "has no rows"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
@@ -115,12 +115,12 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
     known = [Parameter(name="x", type="float", default=1.0, lower=0, upper=10), Parameter(name="n", type="int")]
     assert complete([{"n": 3}], {parameter.name: parameter for parameter in known}) == [{"x": 1.0, "n": 3}]
     for rows, words in (
-        ([{"x": 11, "n": 1}], "x: 11.0 is not between 0 and 10"),
-        ([{"x": "a", "n": 1}], "x: 'a' is no float"),
-        ([{"n": 1.5}], "n: 1.5 is no int"),
-        ([{"x": 1}], "n: 1 of the jobs have no value for it"),
+        ([{"x": 11, "n": 1}], "x = 11.0 is outside its bounds 0..10"),
+        ([{"x": "a", "n": 1}], "x must be of type float"),
+        ([{"n": 1.5}], "n must be of type int"),
+        ([{"x": 1}], "n has no value in 1 job"),
         ([{"xx": 1, "n": 1}], "the scripts declare n, x and no xx"),
-        ([{"x": float("nan"), "n": 1}], "x: nan is no float"),
+        ([{"x": float("nan"), "n": 1}], "x must be of type float (got nan)"),
         ([{"x": 10**400, "n": 1}], "x: int too large"),
         ([{"x": [1], "n": 1}], "is no number, truth value or text"),
     ):

@@ -99,7 +99,7 @@ def test_a_minor_version_stands_for_the_patches_that_the_script_allows(
     ("name", "near"), [("x86_64-manylinux2_28", "x86_64-manylinux_2_28"), ("Window", "windows"), ("solaris", "")]
 )
 def test_an_unknown_platform_is_refused_with_those_that_are_spelled_like_it(name: str, near: str) -> None:
-    with pytest.raises(WheelhouseError, match=f"did you mean {near}" if near else "hint: `bundler targets` lists"):
+    with pytest.raises(WheelhouseError, match=f"did you mean {near}" if near else "hint: use one of uv's names"):
         parse_platform(name)
 
 

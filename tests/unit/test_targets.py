@@ -14,7 +14,7 @@ def test_a_range_of_pythons_means_every_released_minor_in_it() -> None:
 
 @pytest.mark.parametrize("text", [">=2.0,<3", ">=99", ">=a", "=="])
 def test_a_range_without_pythons_is_refused(text: str) -> None:
-    with pytest.raises(CombinedError, match=r"in this range|no range of versions"):
+    with pytest.raises(CombinedError, match=r"matches no released Python|is not a range"):
         targets_for([], [text], ["windows"])
 
 
@@ -26,5 +26,5 @@ def test_a_python_in_the_making_is_in_no_range() -> None:
 def test_other_kinds_of_python_are_targets_too() -> None:
     found = targets_for([], ["3.13t", "cpython@3.13", "pypy@3.10", "3.13+freethreaded"], ["windows"])
     assert [target.python for target in found] == ["3.13t", "3.13", "pypy3.10"]
-    with pytest.raises(CombinedError, match="uv knows no such Python"):
+    with pytest.raises(CombinedError, match="is not a Python that uv knows"):
         targets_for([], ["pypy3.99"], ["windows"])

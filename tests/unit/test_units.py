@@ -24,9 +24,9 @@ def test_durations_are_read_as_people_write_them(text: object, seconds: float) -
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1 XB", "1 2", "1e9 MB", None, [1]])
 def test_what_is_neither_is_refused_with_an_example(text: object) -> None:
-    with pytest.raises(ValueError, match="write it like 512 MB"):
+    with pytest.raises(ValueError, match="must be a size such as 512 MB"):
         parse_size(text)
-    with pytest.raises(ValueError, match="write it like 90 min or 2 h"):
+    with pytest.raises(ValueError, match="must be a duration such as 90 min or 2 h"):
         parse_duration(text)
 
 

@@ -84,7 +84,7 @@ def test_an_archive_that_leads_out_of_itself_is_refused(
 def test_a_zip_that_leads_out_of_itself_is_refused(tmp_path: Path, folder: Path, name: str) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
         made.writestr(name, "x")
-    with pytest.raises(ArchiveError, match="leads out of it"):
+    with pytest.raises(ArchiveError, match="points outside"):
         unpack(tmp_path / "a.zip", folder, limit=_LIMIT)
     assert not list(folder.iterdir())
 
@@ -96,7 +96,7 @@ def test_an_archive_that_holds_more_than_it_should_is_refused_before_it_is_unpac
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("zeros", "0" * (_LIMIT + 1))
     for path in (bomb, tmp_path / "a.zip"):
-        with pytest.raises(ArchiveError, match="holds more than"):
+        with pytest.raises(ArchiveError, match="contains more than"):
             unpack(path, folder, limit=_LIMIT)
     assert not list(folder.iterdir())
 
@@ -114,10 +114,10 @@ def test_an_archive_that_is_damaged_is_told(tmp_path: Path, folder: Path, suffix
 @pytest.mark.parametrize(
     ("members", "fact"),
     [
-        (_PYTHON[:3], "holds no python/bin/python3"),
-        ([(f"./{name}", kind, text) for name, kind, text in _PYTHON[1:3]], "holds no python/bin/python3"),
-        ([*_PYTHON, _PYTHON[2]], "holds python/bin/python3.11 twice"),
-        ([*_PYTHON, ("big", tarfile.REGTYPE, "0" * _LIMIT)], "holds more than"),
+        (_PYTHON[:3], "does not contain python/bin/python3"),
+        ([(f"./{name}", kind, text) for name, kind, text in _PYTHON[1:3]], "does not contain python/bin/python3"),
+        ([*_PYTHON, _PYTHON[2]], "contains python/bin/python3.11 twice"),
+        ([*_PYTHON, ("big", tarfile.REGTYPE, "0" * _LIMIT)], "contains more than"),
     ],
 )
 def test_an_interpreter_that_nodes_could_not_use_is_refused(
@@ -131,5 +131,5 @@ def test_an_interpreter_that_nodes_could_not_use_is_refused(
 def test_an_interpreter_for_windows_lies_elsewhere(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", ("python/python.exe", tarfile.REGTYPE, "MZ"))
     require_interpreter(path, windows=True)
-    with pytest.raises(ArchiveError, match="holds no python/bin/python3\nhint: take an archive"):
+    with pytest.raises(ArchiveError, match="does not contain python/bin/python3\nhint: use an archive"):
         require_interpreter(path, windows=False)

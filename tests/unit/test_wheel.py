@@ -38,7 +38,7 @@ def test_a_name_that_is_no_safe_wheel_name_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("digest", ["", "0" * 63, "G" * 64, "0" * 65, "A" * 64])
 def test_a_digest_that_is_none_is_refused(digest: str) -> None:
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         Wheel(filename="a-1-py3-none-any.whl", url="", sha256=digest)
 
 
@@ -72,14 +72,14 @@ def test_metadata_comes_from_inside_the_wheel(tmp_path: Path) -> None:
 
 
 def test_a_wheel_that_lies_about_its_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WheelError, match="its METADATA is of beta 1.0"):
+    with pytest.raises(WheelError, match="contains the METADATA of beta 1.0"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", make_wheel("beta")[1])))
 
 
 def test_what_is_no_wheel_inside_is_refused(tmp_path: Path) -> None:
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
-    for data, words in ((b"junk", "is not readable"), (empty.getvalue(), "0 METADATA files")):
+    for data, words in ((b"junk", "cannot be read"), (empty.getvalue(), "0 METADATA files")):
         with pytest.raises(WheelError, match=words):
             read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", data)))
 
@@ -88,7 +88,7 @@ def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", b"\0" * (17 << 20))
-    with pytest.raises(WheelError, match="larger than"):
+    with pytest.raises(WheelError, match="more than"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bomb.getvalue())))
 
 
@@ -114,7 +114,7 @@ def test_a_member_that_does_not_inflate_is_refused(tmp_path: Path) -> None:
         archive.writestr("alpha-1.0.dist-info/METADATA", b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n" * 9)
     data = bytearray(wheel.getvalue())
     data[60:70] = b"\xff" * 10
-    with pytest.raises(WheelError, match="is not readable"):
+    with pytest.raises(WheelError, match="cannot be read"):
         read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bytes(data))))
 
 

@@ -25,11 +25,11 @@ def test_a_cache_that_others_prepared_is_not_used(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     folder = Path(cache.cache_folder({}))
     folder.chmod(0o777)
-    with pytest.raises(OfflineRunError, match="belongs to somebody else"):
+    with pytest.raises(OfflineRunError, match="belongs to another user"):
         cache.cache_folder({})
     folder.rmdir()
     folder.symlink_to(tmp_path)
-    with pytest.raises(OfflineRunError, match="belongs to somebody else"):
+    with pytest.raises(OfflineRunError, match="belongs to another user"):
         cache.cache_folder({})
 
 
@@ -41,5 +41,5 @@ def test_in_a_cache_for_several_users_each_has_a_folder_of_his_own(tmp_path: Pat
     assert folder.parent == shared
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.chmod(0o777)
-    with pytest.raises(OfflineRunError, match="belongs to somebody else"):
+    with pytest.raises(OfflineRunError, match="belongs to another user"):
         cache.cache_folder({"UV_CACHE_DIR": str(shared)})

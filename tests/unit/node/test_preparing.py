@@ -60,5 +60,5 @@ def test_a_wheel_that_uv_would_read_for_ever_is_told(tmp_path: Path) -> None:
     lock.write_text(f"wheels = [{{ path = {json.dumps(str(wheel))} }}]\n")
     preparing.require_plain_wheels(str(lock))  # one that is missing is told by uv
     os.mkfifo(wheel)
-    with pytest.raises(OfflineRunError, match="was changed since it was published"):
+    with pytest.raises(OfflineRunError, match="was changed after it was published"):
         preparing.require_plain_wheels(str(lock))

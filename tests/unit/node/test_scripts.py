@@ -23,7 +23,9 @@ def test_a_script_is_chosen_by_name_where_there_are_several() -> None:
         {"BUNDLER_SCRIPT": "[]"},
     ]
     for environment in wrong:
-        with pytest.raises(OfflineRunError, match=r"holds a\.py, b\.py\. Set BUNDLER_SCRIPT"):
+        with pytest.raises(
+            OfflineRunError, match=r"are a\.py, b\.py\nhint: set the environment variable BUNDLER_SCRIPT"
+        ):
             scripts.choose_scripts(several, environment)
 
 
@@ -60,6 +62,6 @@ def test_a_script_that_was_changed_is_not_copied(tmp_path: Path) -> None:
     (folder / "solve.py").write_bytes(b"print(2)")
     described = publication(target())
     described["scripts"] = {"solve.py": digest(b"print(1)")}
-    with pytest.raises(OfflineRunError, match="solve.py was changed since it was published"):
+    with pytest.raises(OfflineRunError, match="solve.py was changed after it was published"):
         scripts.local_scripts(described, str(tmp_path), target(), str(tmp_path / "kept"))
     assert list((tmp_path / "kept").iterdir()) == []

@@ -42,7 +42,7 @@ def test_arguments_are_words_as_for_a_shell_or_a_json_list() -> None:
     assert task.arguments('["C:\\\\data", 3]') == ["C:\\data", "3"]
     assert task.arguments("") == []
     for text in ("it's", "[1"):
-        with pytest.raises(OfflineRunError, match="cannot be taken apart"):
+        with pytest.raises(OfflineRunError, match="cannot be parsed"):
             task.arguments(text)
 
 
@@ -51,7 +51,7 @@ def test_output_parameters_that_are_none_are_refused(tmp_path: Path, monkeypatch
     assert task.read_output_parameters() == {}
     Path("output_parameters.json").write_text(json.dumps({"a": 1}))
     assert task.read_output_parameters() == {"a": 1}
-    for text, words in (("{", "cannot be read"), ("[1]", "is no object")):
+    for text, words in (("{", "cannot be read"), ("[1]", "is not a JSON object")):
         Path("output_parameters.json").write_text(text)
         with pytest.raises(OfflineRunError, match=words):
             task.read_output_parameters()

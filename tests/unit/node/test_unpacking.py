@@ -31,7 +31,7 @@ def test_an_archive_is_unpacked_once_and_only_with_its_digest(tmp_path: Path) ->
     (tmp_path / "p.tar.gz").unlink()
     assert unpacking.unpacked(str(tmp_path), ["p.tar.gz", known], str(kept)) == str(place)
     (tmp_path / "p.tar.gz").write_bytes(data[:-1])
-    with pytest.raises(OfflineRunError, match="was changed since it was published"):
+    with pytest.raises(OfflineRunError, match="was changed after it was published"):
         unpacking.unpacked(str(tmp_path), ["p.tar.gz", "0" * 64], str(kept))
     assert [path.name for path in kept.iterdir() if path.suffix != ".turn"] == [place.name]
 
@@ -47,7 +47,7 @@ def test_an_archive_is_unpacked_once_and_only_with_its_digest(tmp_path: Path) ->
 )
 def test_an_archive_that_cannot_be_unpacked_is_told_by_name(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(OfflineRunError, match=f"{name} cannot be unpacked, although it is as published"):
+    with pytest.raises(OfflineRunError, match=f"{name} cannot be unpacked, although it matches its digest"):
         unpacking.unpacked(str(tmp_path), [name, hashlib.sha256(data).hexdigest()], str(tmp_path / "kept"))
 
 
@@ -57,7 +57,7 @@ def test_an_archive_that_holds_more_than_any_should_is_not_unpacked(
     monkeypatch.setattr(unpacking, "LARGEST_ARCHIVE", 1000)
     data = packed(("zeros", bytes(1001)))
     (tmp_path / "p.tar.gz").write_bytes(data)
-    with pytest.raises(OfflineRunError, match="it holds more than"):
+    with pytest.raises(OfflineRunError, match="it contains more than"):
         unpacking.unpacked(str(tmp_path), ["p.tar.gz", hashlib.sha256(data).hexdigest()], str(tmp_path / "kept"))
 
 
