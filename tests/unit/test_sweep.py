@@ -119,8 +119,8 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
         ([{"x": "a", "n": 1}], "x must be of type float"),
         ([{"n": 1.5}], "n must be of type int"),
         ([{"x": 1}], "n has no value in 1 job"),
-        ([{"xx": 1, "n": 1}], "the scripts declare n, x and no xx"),
-        ([{"x": float("nan"), "n": 1}], "x must be of type float (got nan)"),
+        ([{"xx": 1, "n": 1}], "no script declares xx"),
+        ([{"x": float("nan"), "n": 1}], "x must be of type float"),
         ([{"x": 10**400, "n": 1}], "x: int too large"),
         ([{"x": [1], "n": 1}], "is no number, truth value or text"),
     ):
