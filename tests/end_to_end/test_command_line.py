@@ -232,7 +232,7 @@ def test_a_bundle_is_not_submitted_before_it_is_published(workplace: Workplace) 
     bundle = workplace.bundle("solve.py")
     done = workplace.run("submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert done.returncode == 1
-    assert "is a bundle and not a publication yet" in done.stderr
+    assert "is a bundle, not a publication" in done.stderr
 
 
 def test_a_node_is_probed_and_a_publication_checked_against_it(workplace: Workplace) -> None:
@@ -248,4 +248,4 @@ def test_a_node_is_probed_and_a_publication_checked_against_it(workplace: Workpl
     done = workplace.run("bundler", "check", publication, "--probe", "node.json", "--probe", "other.json")
     assert done.returncode == 1
     assert "would not run on 1 node\n  other.json" in done.stderr
-    assert workplace.run("bundler", "probe", "--script").stdout.startswith('"""Prints what a node is')
+    assert workplace.run("bundler", "probe", "--script").stdout.startswith('"""Prints facts about a node')

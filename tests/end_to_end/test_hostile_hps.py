@@ -53,7 +53,7 @@ def test_nothing_is_sent_to_where_a_server_redirects(
     assert done.returncode == 1
     here, there = (each.url.removesuffix("/hps") for each in (hps, elsewhere))
     assert (
-        f"error: {here}: the server redirects to another one, {there}, and nothing was sent there\nhint: "
+        f"error: {here}: the server redirects to another one ({there}), to which nothing was sent\nhint: "
         in done.stderr
     )
     assert "hidden" not in done.stderr
@@ -91,7 +91,7 @@ def test_a_server_that_is_busy_for_a_day_is_not_waited_for(site: Workplace, hps:
     done = site.run(*WATCH)
     assert time.monotonic() - started < 30
     assert done.returncode == 1
-    assert "is busy or out of order (503" in done.stderr
+    assert "is busy or unavailable (503" in done.stderr
     assert "\nhint: try again later\n" in done.stderr
 
 
@@ -157,7 +157,7 @@ def test_an_answer_that_swells_when_it_is_decompressed_is_refused(site: Workplac
     hps.faults["GET", ".*/jobs"] = bomb(8)
     assert "has no jobs" in site.run(*WATCH).stderr, "64 MiB are no reason to refuse"
     hps.faults["GET", "/dt/api/v1"] = bomb(1)
-    assert "an answer is compressed although it must not be" in site.run("submit-jobs", publication).stderr
+    assert "an answer is compressed although that was not requested" in site.run("submit-jobs", publication).stderr
 
 
 def test_files_with_impossible_names_are_named_and_all_others_fetched(
@@ -180,12 +180,12 @@ def test_files_with_impossible_names_are_named_and_all_others_fetched(
     for reason in (
         "the name has 2001 levels (at most 32)",
         "a component of the name is longer than 255 bytes",
-        "the name leads out of the job's folder",
+        "the name is not a plain path inside the job's folder",
         "the name is longer than 900 bytes",
         "job-5/plot.txt/within: ",
     ):
         assert reason in done.stderr
-    assert "\nhint: all other files and the table are in place" in done.stderr
+    assert "\nhint: fetch again for these files; all other files and the table are complete" in done.stderr
     results = site.folder / "results"
     assert not list(site.folder.rglob("evil*"))
     assert (results / "job-7" / "plot.txt").read_text() == "x" * 70
@@ -216,7 +216,7 @@ def test_a_password_that_a_server_sends_back_is_not_shown(site: Workplace, hps: 
 
     hps.faults["POST", ".*/token"] = echo
     done = site.run(*WATCH)
-    assert "refuses this user (wrong | *** | *** | " in done.stderr
+    assert "rejected the login (wrong | *** | *** | " in done.stderr
     assert PASSWORD not in done.stderr
     assert quote_plus(PASSWORD) not in done.stderr
     assert base64.b64encode(PASSWORD.encode()).decode()[:-3] not in done.stderr
@@ -271,7 +271,7 @@ def test_a_web_page_in_place_of_the_interface_is_called_one(site: Workplace, hps
     hps.faults["GET", pattern] = page
     done = site.run(*WATCH)
     assert done.returncode == 1
-    assert "the address answers with a web page instead of HPS's API\nhint: check the URL" in done.stderr
+    assert "answers with a web page instead of HPS's API\nhint: check the URL" in done.stderr
 
 
 def test_text_in_place_of_json_is_no_answer_of_hps(site: Workplace, hps: Hps) -> None:
@@ -280,7 +280,7 @@ def test_text_in_place_of_json_is_no_answer_of_hps(site: Workplace, hps: Hps) ->
         return True
 
     hps.faults["GET", "/jms/api/v1"] = text
-    assert "does not answer as HPS does (an answer is not JSON)\nhint: check the URL" in site.run(*WATCH).stderr
+    assert "does not answer like HPS (an answer is not JSON)\nhint: check the URL" in site.run(*WATCH).stderr
 
 
 @pytest.mark.parametrize("tells_shutdown", [True, False])
@@ -309,12 +309,12 @@ def test_registering_without_an_evaluator_alive_fails(site: Workplace, hps: Hps)
     arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache", "--uv-version", "0.13.9"]
     done = site.run("bundler", "hps", "register", *arguments, "--apply", "--yes", "--evaluator", "node-7")
     assert done.returncode == 1
-    assert "no evaluator called node-7 is alive\nhint: evaluators alive: node-1\n" in done.stderr
+    assert "no running evaluator is called node-7\nhint: running evaluators: node-1\n" in done.stderr
     for each in hps.evaluators.values():
         each["shutdown_status"] = "normal"
     done = site.run("bundler", "hps", "register", *arguments)
     assert done.returncode == 0, "there are the values for the web interface"
-    assert "No evaluator is alive" in done.stderr
+    assert "No running evaluator has a platform" in done.stderr
     done = site.run("bundler", "hps", "register", *arguments, "--apply", "--yes")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no evaluator is alive" in done.stderr
+    assert "no running evaluator has a platform" in done.stderr

@@ -198,7 +198,7 @@ def test_cold_starts_work_where_one_file_system_has_no_locks(bundled: Workplace,
     for _ in range(3):
         all_said = cold_starts(bundled, publication, 8, NO_FLOCK_BELOW=place)
         assert [said for said in all_said if "got 1.5" not in said] == []
-        assert [said for said in all_said if "has no locks (flock)" in said]
+        assert [said for said in all_said if "does not support file locks (flock)" in said]
 
 
 def test_where_uv_fails_for_want_of_locks_the_cure_is_named(bundled: Workplace, no_flock: Path, old_uv: Path) -> None:
@@ -208,7 +208,7 @@ def test_where_uv_fails_for_want_of_locks_the_cure_is_named(bundled: Workplace, 
     prefix = ["env", f"LD_PRELOAD={no_flock}", f"TMPDIR={bundled.folder}/tmp", f"NO_FLOCK_BELOW={bundled.folder}/tmp"]
     done, _ = evaluate(bundled, publication, software=software, prefix=prefix)
     assert done.returncode != 0
-    assert "The administrator of HPS sets TMPDIR to a folder on a local disk." in done.stdout
+    assert "The administrator of the nodes can set TMPDIR to a folder on a local disk." in done.stdout
 
 
 def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) -> None:
@@ -314,9 +314,9 @@ print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").rea
     ("strategy", "options", "words"),
     [
         ("index", "size=64k", "No space left on device"),
-        ("cache", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
-        ("environment", "size=64k", "The user clears space there, or the administrator of HPS sets UV_CACHE_DIR"),
-        ("index", "noexec", "If if that disk is mounted noexec, the administrator of HPS sets UV_CACHE_DIR"),
+        ("cache", "size=64k", "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR"),
+        ("environment", "size=64k", "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR"),
+        ("index", "noexec", "if that disk is mounted noexec, ask the administrator of the nodes to set UV_CACHE_DIR"),
     ],
 )
 def test_a_local_disk_that_will_not_do_is_told(bundled: Workplace, strategy: str, options: str, words: str) -> None:
@@ -375,7 +375,7 @@ def test_nothing_is_removed_while_a_job_runs(bundled: Workplace) -> None:
             assert not job.done(), job.result()[0].stdout
             time.sleep(0.05)
         done = bundled.run("bundler", "gc", "node-cache", "--limit", "1 B")
-        assert "jobs are running; nothing was removed" in done.stderr
+        assert "jobs are running, so nothing was removed" in done.stderr
         assert job.result()[0].returncode == 0
 
 
@@ -455,7 +455,7 @@ def test_a_cache_is_not_published_for_another_place(workplace: Workplace) -> Non
     workplace.bundle("solve.py")
     done = workplace.run("publish-index", "share", "--strategy", "cache", "--seen-at", "/elsewhere")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "a uv cache serves one path only" in done.stderr
+    assert "a uv cache only works at one path" in done.stderr
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -103,8 +103,8 @@ def test_pypy_is_not_carried_and_not_packed(workplace: Workplace) -> None:
     workplace.script("solve.py")
     done = workplace.run("bundle", "solve.py", "--python", "pypy3.10", "--include-python")
     assert done.returncode == 1
-    assert "a bundle cannot carry PyPy" in done.stderr
+    assert "PyPy cannot be included in a bundle" in done.stderr
     python = shutil.which("pypy3")
     if python:
         done = workplace.run("bundler", "pack-python", python, "mirror")
-        assert (done.returncode, "Only CPython can be packed" in done.stderr) == (1, True)
+        assert (done.returncode, "only CPython can be packed" in done.stderr) == (1, True)

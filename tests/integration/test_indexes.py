@@ -173,5 +173,5 @@ def test_a_lock_whose_urls_lead_nowhere_any_more_is_served_by_the_indexes_that_a
     workplace.index.requests.clear()
     workplace.environment["BUNDLER_CACHE_DIR"] = str(workplace.folder / "empty")
     done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade", UV_INDEX=f"{other.url}/simple")
-    assert "private-1.0-py3-none-any.whl: the server says 404" in done.stderr
+    assert "private-1.0-py3-none-any.whl: the server answered 404" in done.stderr
     assert "/simple/private/" not in workplace.index.requests

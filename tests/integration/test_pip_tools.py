@@ -48,7 +48,7 @@ def test_a_file_that_is_none_of_requirements_is_not_quoted(workplace: Workplace)
     (workplace.folder / "passwd").write_text("root:x:0:0:the secret line:/root:/bin/bash\n")
     for text in ("-r passwd\n", "-c passwd\n"):
         done = bundled(workplace, text)
-        assert (done.returncode, "passwd: " in done.stderr, "line 1 is no requirement" in done.stderr) == (
+        assert (done.returncode, "passwd: " in done.stderr, "line 1 is not a requirement" in done.stderr) == (
             1,
             True,
             True,
@@ -66,7 +66,7 @@ def test_an_index_that_asks_who_is_there_is_told_and_nobody_is_asked(workplace: 
     workplace.index.password = "s3cret"  # noqa: S105
     done = bundled(workplace, "alpha\n")
     assert done.returncode == 1
-    assert "hint: give the user and the password of the index in pip.conf, netrc or a keyring" in done.stderr
+    assert "hint: set the user and password of the index in pip.conf, netrc or a keyring" in done.stderr
     assert "401" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Aborted" not in done.stderr

@@ -33,9 +33,9 @@ def test_a_bundle_of_a_script_of_the_same_name_elsewhere_is_not_replaced(two_fol
     bundle = two_folders.bundle("a/run.py")
     done = two_folders.run("bundle", "b/run.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "run.bundle is a bundle of other scripts: " in done.stderr
+    assert "run.bundle contains other scripts: " in done.stderr
     assert str(two_folders.folder / "a" / "run.py") in done.stderr
-    assert "hint: choose another --output, or give --replace" in done.stderr
+    assert "hint: choose another --output, or use --replace" in done.stderr
     target = next((bundle / "targets").iterdir())
     assert (target / "run.py").read_bytes() == (two_folders.folder / "a" / "run.py").read_bytes()
     two_folders.bundle("b/run.py", "--replace")
@@ -53,7 +53,7 @@ def test_a_bundle_of_fewer_or_more_scripts_is_not_replaced(workplace: Workplace)
     workplace.script("other.py")
     bundle = workplace.bundle("fit.py")
     done = workplace.run("bundle", "fit.py", "other.py", "--python", PYTHON)
-    assert (done.returncode, "is a bundle of other scripts: fit.py" in done.stderr) == (1, True)
+    assert (done.returncode, "contains other scripts: fit.py" in done.stderr) == (1, True)
     workplace.bundle("fit.py", "other.py", "--replace")
     assert scripts(bundle) == ["fit.py", "other.py"]
     done = workplace.run("bundle", "fit.py", "--python", PYTHON)
