@@ -16,6 +16,7 @@ import click
 from bundler.cli import bundles, completion, guide, hps, jobs, nodes
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
+from bundler.errors import CombinedError
 from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
@@ -79,7 +80,8 @@ def _run(command: click.Command) -> None:
             _leave(_TERMINATED)
         raise
     except WheelhouseError as error:
-        show_error(explain(error))
+        for text in error.errors if isinstance(error, CombinedError) else [explain(error)]:
+            show_error(text)
         code = 1
     except OSError as error:
         if error.errno not in _DISK_ERRORS:

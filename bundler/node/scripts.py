@@ -33,8 +33,9 @@ def choose_scripts(publication: Publication, environment: Mapping[str, str]) -> 
         with contextlib.suppress(ValueError, RecursionError):
             selection = list(map(str, json.loads(value)))
     if not selection or not set(selection) <= set(names):
+        problem = "BUNDLER_SCRIPT is {!r}".format(value) if value else "BUNDLER_SCRIPT is not set"
         raise OfflineRunError(
-            "BUNDLER_SCRIPT is {!r}, but the scripts of the publication are {}".format(value, ", ".join(names)),
+            "{}, and the scripts of the publication are {}".format(problem, ", ".join(names)),
             "set the environment variable BUNDLER_SCRIPT of the task definition to one of them, or to a JSON list",
         )
     return selection
