@@ -252,8 +252,7 @@ def test_a_python_that_is_missing_is_told(workplace: Workplace) -> None:
     assert done.returncode != 0
     assert (
         "uv finds no Python 3.14 on this node\n"
-        "hint: ask the administrator of the nodes to install one, or bundle the script with"
-        in done.stdout
+        "hint: ask the administrator of the nodes to install one, or bundle the script with" in done.stdout
     )
 
 

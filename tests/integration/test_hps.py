@@ -1,0 +1,175 @@
+"""The modules of `bundler.hps` with the real client against a stand-in, below the command line."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bundler
+from bundler.errors import BundlerError
+from bundler.hps import project as hps_project
+from bundler.hps import transfer
+from bundler.hps.errors import HpsError
+from bundler.hps.registration import differences, evaluators_for, register, registration
+from bundler.hps.resources import platforms_to_bundle_for, require_somewhere, survey
+from bundler.hps.template import create_template
+from bundler.hps.watch import FAILED, watch
+from bundler.jobs.submission import Step, Submission
+from bundler.sources.tool_table import Parameter
+from tests.stand_ins import hps as stand_in
+from tests.stand_ins.hps import Hps
+from tests.stand_ins.hps_site import PASSWORD
+
+# The client leaves sockets, pipes and a temporary folder to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+STEP = Step(
+    script="eval.py",
+    environment={},
+    software=(),
+    inputs=(),
+    outputs=("plot.png",),
+    optional_outputs=(),
+    cores=1,
+    memory=None,
+    disk=1 << 20,
+    timeout=None,
+    trials=1,
+)
+X = Parameter(name="x", type="float", default=0.0)
+SUBMISSION = Submission(
+    publication="eval-0123456789ab",
+    exec_script=b"# an execution script\n",
+    platforms=("linux",),
+    application="uv",
+    steps=(STEP,),
+    files={},
+    parameters=(X,),
+    output_parameters=(),
+    rows=[{"x": 1.0}, {"x": 2.0}],
+)
+
+
+@pytest.fixture
+def hps(tmp_path: Path) -> Iterator[Hps]:
+    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
+        served.register("node-1")
+        yield served
+
+
+@pytest.fixture
+def client(hps: Hps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with bundler.connected(bundler.Account(url=hps.url, username="anna", password=PASSWORD)) as connection:
+        yield connection
+    # Within this test, whose filter ignores what the client leaves: its threads hold the pipes of the worker.
+    del connection
+    for thread in threading.enumerate():
+        if thread.name.startswith("worker_"):
+            thread.join(10)
+    gc.collect()
+
+
+def test_the_survey_lists_running_evaluators_with_their_applications(client: Any, hps: Hps) -> None:
+    hps.register("node-2", application=None, platform="windows")
+    hps.register("node-3", last_modified=stand_in.stale(3600))
+    resources = {resource.name: resource for resource in survey(client)}
+    assert sorted(resources) == ["node-1", "node-2"]
+    assert resources["node-1"].applications == (("uv", "0.6.14"),)
+    assert resources["node-2"].applications == ()
+    assert sorted(platforms_to_bundle_for(list(resources.values()))) == [
+        "x86_64-manylinux_2_28",
+        "x86_64-pc-windows-msvc",
+    ]
+
+
+def test_jobs_that_no_evaluator_can_run_are_an_error_with_what_there_is(client: Any) -> None:
+    require_somewhere(client, SUBMISSION, survey(client))
+    with pytest.raises(BundlerError, match="so the jobs would stay pending forever") as error:
+        require_somewhere(client, replace(SUBMISSION, application="Uv"), survey(client))
+    assert error.value.facts == ["evaluator node-1 (linux): uv 0.6.14"]
+    assert "--application uv" in error.value.hint
+
+
+def test_a_submission_becomes_an_active_project_with_its_jobs(client: Any, hps: Hps) -> None:
+    notes: list[str] = []
+    identity = bundler.submit(client, SUBMISSION, name="two jobs", report=lambda progress: notes.append(progress.text))
+    assert (hps.projects[identity]["name"], hps.projects[identity]["active"]) == ("two jobs", True)
+    assert [job["values"] for job in hps.of(identity, "jobs").values()] == [{"x": 1.0}, {"x": 2.0}]
+    (script,) = [file for file in hps.of(identity, "files").values() if file["name"] == "exec_script.py"]
+    assert (hps.storage / script["storage_id"].lstrip("/")).exists() or script["size"] == len(SUBMISSION.exec_script)
+    assert notes[0] == "Uploading 1 file"
+    assert notes[-1].startswith("Submitted 2 jobs as HPS project 'two jobs': ")
+    with pytest.raises(HpsError, match="already exists"):
+        bundler.submit(client, SUBMISSION, name="two jobs")
+    assert list(hps.projects) == [identity]
+
+
+def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: Hps) -> None:
+    identity = bundler.submit(client, SUBMISSION)
+    first, second = hps.of(identity, "jobs").values()
+    statuses = watch(client, identity, 0.01)
+    assert next(statuses).counts == {"pending": 2}
+    first.update(eval_status="evaluated", modification_time=stand_in.now())
+    second.update(eval_status="failed", modification_time=stand_in.now())
+    *_, last = statuses
+    assert last.counts == {"evaluated": 1, "failed": 1}
+    assert last.done
+    assert hps_project.retry(client, identity, FAILED) == 1
+    assert second["eval_status"] == "pending"
+
+
+def test_results_are_a_table_even_of_jobs_without_files(client: Any, hps: Hps, tmp_path: Path) -> None:
+    identity = bundler.submit(client, SUBMISSION)
+    for job in hps.of(identity, "jobs").values():
+        job["eval_status"] = "evaluated"
+    count, table = bundler.fetch(client, identity, tmp_path / "results")
+    assert count == 0
+    with table.open(newline="", encoding="utf-8") as source:
+        assert [(row["job"], row["status"], row["x"]) for row in csv.DictReader(source)] == [
+            ("job-1", "evaluated", "1.0"),
+            ("job-2", "evaluated", "2.0"),
+        ]
+
+
+def test_a_file_arrives_with_the_checksum_that_hps_computes(client: Any, tmp_path: Path) -> None:
+    path, copy = tmp_path / "input.dat", tmp_path / "copy.dat"
+    path.write_bytes(b"Mock file")
+    arrived = transfer.upload(client, {"folder/input.dat": path})
+    assert arrived["folder/input.dat"] == ("ac2390bba2edaa01", 9)
+    transfer.download(client, {"folder/input.dat": copy})
+    assert copy.read_bytes() == b"Mock file"
+    assert transfer.checksum(copy) == "ac2390bba2edaa01"
+
+
+def test_registering_keeps_the_other_applications(client: Any, hps: Hps) -> None:
+    configuration = next(iter(hps.configurations.values()))
+    other = {"name": "Ansys Mechanical", "version": "2026 R1", "install_path": "/a", "executable": "/a/m"}
+    configuration["applications"].append(other)
+    values = registration("uv", "0.13.9", "/ansys_inc/uv/bin/uv", "/tmp/cache")
+    ((identity, (name, lines, applications)),) = differences(client, values, evaluators_for(client, values, ())).items()
+    assert name == "node-1"
+    assert "- version: 0.6.14" in [line.strip() for line in lines]
+    register(client, identity, applications)
+    assert {application["version"] for application in configuration["applications"]} == {"0.13.9", "2026 R1"}
+    assert differences(client, values, evaluators_for(client, values, ())) == {}
+
+
+def test_a_template_has_the_execution_script_and_the_outputs(client: Any, hps: Hps) -> None:
+    template = hps.templates[create_template(client, SUBMISSION, "Plot", for_anyone=False)]
+    path = hps.storage / template["execution_script_storage_bucket"] / template["execution_script_storage_id"]
+    assert path.read_bytes() == SUBMISSION.exec_script
+    assert [file["evaluation_path"] for file in template["output_files"]] == ["plot.png"]
+    hps.version = "1.1.20"
+    with pytest.raises(HpsError, match="too old"):
+        create_template(client, SUBMISSION, "Plot", for_anyone=False)
