@@ -123,9 +123,9 @@ def build(
     with files.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, plan) for target in targets]
         for received in downloads.run():
-            yield Progress(
-                text=f"Downloading {counted(downloads.absent, 'file')}", done=received, total=downloads.total
-            )
+            if downloads.absent:
+                text = f"Downloading {counted(downloads.absent, 'file')}"
+                yield Progress(text=text, done=received, total=downloads.total)
         for future in writing:
             future.result()
         with files.explained(folder):

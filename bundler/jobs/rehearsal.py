@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CONTEXT = "context.json"
 # Files that the execution script writes before the script runs.
-_INPUT = "input_parameters.json"
+_WRITTEN = ("input_parameters.json", "context.json")
 # Enables loopback in a new namespace, since scripts may use it, and then executes the command.
 _WITH_LOOPBACK = """
 import fcntl, os, socket, struct, sys
@@ -92,7 +92,7 @@ def rehearse(
     if code:
         raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
-    ignored = {_INPUT, *submission.files}
+    ignored = {*_WRITTEN, *submission.files}
     return sorted(
         path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in ignored
     )
@@ -110,7 +110,7 @@ def _run(
         "BUNDLER_PUBLICATION": str(publication.absolute()),
     }
     context = scratch / _CONTEXT
-    context.write_text(json.dumps(_context(environment, values)), encoding="utf-8")
+    context.write_text(json.dumps(_context(step, environment, values)), encoding="utf-8")
     with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
         exec_script = publication.absolute() / EXEC_SCRIPT
         command: list[str | Path] = [*how.prefix, sys.executable, evaluator, exec_script, context]
@@ -127,7 +127,7 @@ def _values(scratch: Path) -> dict[str, object]:
 
 def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
     """Raise `JobError` if the job did not write something that its scripts declare; HPS would fail it."""
-    missing = [name for step in submission.steps for name in step.outputs if not (folder / name).is_file()]
+    missing = [name for step in submission.steps for name in step.outputs if not _is_there(folder, name)]
     missing += [
         f"output parameter {parameter.name}"
         for parameter in submission.output_parameters
@@ -138,6 +138,13 @@ def _require_results(publication: Path, submission: Submission, folder: Path, va
             f"{publication.name}: the job did not write {', '.join(missing)}, so it would fail on HPS",
             hint="fix the script, or its outputs in [tool.bundler]",
         )
+
+
+def _is_there(folder: Path, output: str) -> bool:
+    """Return whether the file `output` is in `folder`; like HPS, `output` may contain wildcards."""
+    if set(output) & set("*?["):
+        return any(path.is_file() for path in folder.glob(output))
+    return (folder / output).is_file()
 
 
 def parse_parameter(text: str) -> tuple[str, object]:
@@ -151,15 +158,15 @@ def parse_parameter(text: str) -> tuple[str, object]:
         return name.strip(), value
 
 
-def _context(environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
+def _context(step: Step, environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
     return {
         "software": [{"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""}],
         "environment": environment,
         "parameter_values": dict(parameters),
-        "input_files": [],
-        "output_files": [],
-        "resource_requirements": {},
+        "input_files": [{"name": name, "path": name} for name in step.inputs],
+        "output_files": [{"name": name, "path": name} for name in (*step.outputs, *step.optional_outputs)],
+        "resource_requirements": {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk},
         "execution_context": {},
         "failure": "silent",
     }

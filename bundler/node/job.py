@@ -13,7 +13,6 @@ uv's cache. The lock file next to SCRIPT lists every wheel with its SHA-256 dige
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,8 @@ from ansys.rep.evaluator.task_manager import ApplicationExecution
 
 from bundler.node.cleaning import collect_garbage
 from bundler.node.command import command_for
-from bundler.node.errors import OfflineRunError
+from bundler.node.context import software_of, write_context
+from bundler.node.errors import OfflineRunError, store_error
 from bundler.node.locks import in_use
 from bundler.node.log import log
 from bundler.node.preparing import prepare, use_of
@@ -64,14 +64,23 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
 
     def execute(self) -> None:
         """Run the script, or several one after the other. Raises `OfflineRunError` if one cannot run or fails."""
+        folder = os.getcwd()
+        store_error(folder, None)
+        try:
+            self.run_scripts()
+        except Exception as error:
+            store_error(folder, error)
+            raise
+
+    def run_scripts(self) -> None:
+        """Do the work of `execute`."""
         task_environment = dict(self.context.environment or {})
         settings = dict(os.environ, **task_environment)
         root = settings.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
         names = choose_scripts(PUBLICATION, settings)
         more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
         environment = run_environment(os.environ, task_environment)
-        # Older versions of HPS call it `applications`.
-        software = getattr(self.context, "software", None) or getattr(self.context, "applications", None) or []
+        software = software_of(self.context)
         if self.context.parameter_values is None:
             self.context.parameter_values = {}
         state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
@@ -95,10 +104,9 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
     def run_script(self, command: Command, more_arguments: list[str]) -> None:
         """Run `command` with `more_arguments` for the script.
 
-        Writes the parameters of the job before, and reads output_parameters.json afterwards.
+        Writes input_parameters.json and context.json before, and reads output_parameters.json afterwards.
         """
-        with open("input_parameters.json", "w", encoding="utf-8") as out:
-            json.dump(dict(self.context.parameter_values), out, default=str)
+        write_context(self.context)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # From an earlier trial in this folder.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -49,11 +51,20 @@ def run(
     """Run `command` with its output in the console output of the task. Raises `OfflineRunError` if it fails."""
     with tempfile.TemporaryDirectory(prefix="bundler-status-") as folder:
         status = os.path.join(folder, "status")
-        error = None
+        error: Exception | None = None
+        words = reporting(command, python, status)
         try:
-            run_and_capture_output(reporting(command, python, status), shell=False, env=environment)
+            run_and_capture_output(words, shell=False, env=environment)
         except Exception as raised:
             error = raised
+        if isinstance(error, (TypeError, AttributeError)) and not os.path.exists(status):
+            # All public execution scripts pass a string, so an evaluator may support nothing else.
+            error = None
+            text = subprocess.list2cmdline(words) if os.name == "nt" else " ".join(map(shlex.quote, words))
+            try:
+                run_and_capture_output(text, shell=True, env=environment)  # noqa: S604 - quoted above
+            except Exception as raised:
+                error = raised
         try:
             with open(status, encoding="ascii") as source:
                 code = source.read().strip()

@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import re
+import shlex
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -141,7 +143,7 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "uv is not among the applications of this task ({})".format(names),
             "add the software requirement uv to the task definition, and ask the administrator of HPS to register it",
         )
-    uv = str(matches[0].get("executable") or "").strip('"')
+    uv = program_of(str(matches[0].get("executable") or ""))
     if not os.path.isfile(uv):
         return None, (
             "the registered uv does not exist: {}".format(uv or "no executable is given"),
@@ -164,6 +166,18 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "ask the administrator of HPS to install uv {} or newer".format(".".join(map(str, OLDEST_UV))),
         )
     return uv, ("", "")
+
+
+def program_of(executable: str) -> str:
+    """Return the path of the program in `executable`, which may be a bare name on PATH or have arguments."""
+    candidates = [executable.strip().strip('"')]
+    with contextlib.suppress(ValueError):
+        candidates += [word.strip('"') for word in shlex.split(executable, posix=os.name != "nt")[:1]]
+    for candidate in candidates:
+        path = candidate if os.path.isfile(candidate) else shutil.which(candidate)
+        if path:
+            return path
+    return candidates[0]
 
 
 def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> str | None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 # In the order of their imports; the docstring of the last one becomes that of the program.
 JOB = (
-    *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "task", "running"),
+    *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "context", "task"),
+    "running",
     *("command", "preparing", "cleaning", "job"),
 )
 PROBE = ("facts", "probing")

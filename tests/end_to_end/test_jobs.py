@@ -129,7 +129,7 @@ def test_an_application_of_another_name_is_told_before_anything_is_submitted(
     assert done.returncode == 1
     assert "has 'uv' on linux, so the jobs would stay pending forever" in done.stderr
     assert "evaluator node-1 (linux): Uv 0.6.14" in done.stderr
-    assert "give --application Uv" in done.stderr
+    assert "use --application Uv" in done.stderr
     assert not hps.projects
     with working(evaluator(site, hps)):
         submitted(site, publication, "--application", "Uv", "--wait")
@@ -144,7 +144,7 @@ def test_a_server_to_which_case_does_not_matter_decides_itself(site: Workplace, 
     with working(evaluator(site, hps)):
         submitted(site, publication, "--wait")
     hps.has_analyze = False
-    assert "give --application Uv" in site.run("bundler", "hps", "check", publication).stderr
+    assert "use --application Uv" in site.run("bundler", "hps", "check", publication).stderr
 
 
 def test_a_server_that_falls_silent_is_not_waited_for_for_ever(site: Workplace, hps: Hps, publication: Path) -> None:
@@ -332,7 +332,7 @@ def test_an_hps_project_of_the_same_name_is_replaced_only_when_asked(
         ("POST", ".*/jobs", "failed (500 no reason)"),
         ("POST", ".*/task_definitions", "failed (500 no reason)"),
         ("POST", ".*/files", "failed (500 no reason)"),
-        ("PUT", "/dt/api/v1/storage/.*", "the upload of 1 files failed"),
+        ("PUT", "/dt/api/v1/storage/.*", "the upload of 1 file failed"),
         ("GET", "/dt/api/v1/metadata/.*", "the check of the uploaded files failed"),
     ],
 )
@@ -446,7 +446,7 @@ def test_a_worker_that_does_not_start_is_told_with_what_to_remove(site: Workplac
     done = site.run("submit-jobs", publication)
     assert done.returncode == 1
     assert "the transfer worker does not start" in done.stderr
-    assert f"remove {workers}" in done.stderr
+    assert f"delete {workers}" in done.stderr
     assert not hps.projects
 
 

@@ -67,7 +67,7 @@ def test_report_is_told_what_the_command_says(here: Workplace) -> None:
 
 def test_what_cannot_be_bundled_is_an_error_of_the_library(here: Workplace) -> None:
     here.script("solve.py", requires=">=99")
-    with pytest.raises((bundler.BundlerError, bundler.WheelhouseError), match="requires-python is >=99"):
+    with pytest.raises((bundler.BundlerError, bundler.WheelhouseError), match="requires-python >=99"):
         bundler.bundle(["solve.py"], pythons=[PYTHON])
     assert not (here.folder / "solve.bundle").exists()
 

@@ -262,7 +262,7 @@ def test_outputs_are_named_after_what_was_given(workplace: Workplace) -> None:
     assert workplace.run("uv", "lock", cwd=project).returncode == 0
     done = workplace.run("bundle", ".", "--python", PYTHON, cwd=project)
     assert done.stdout == "my project.bundle\n", done.stderr
-    for given, words in (("empty", "has no pyproject.toml"), ("my project/uv.lock", "name the folder")):
+    for given, words in (("empty", "has no pyproject.toml"), ("my project/uv.lock", "give the folder")):
         (workplace.folder / "empty").mkdir(exist_ok=True)
         assert words in workplace.run("bundle", given, "--python", PYTHON).stderr
 

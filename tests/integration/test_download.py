@@ -83,7 +83,7 @@ def test_a_passing_fault_is_retried(index: Index, tmp_path: Path, fault: Fault) 
         (faults.always_503, "503", 3),
         (faults.truncated, "IncompleteRead|bytes", 3),
         (faults.short, "ended after 500000 of 1000000 bytes", 3),
-        (faults.corrupt, "has sha256 .*, the lock says", 1),
+        (faults.corrupt, "has the digest .*, but the lock says", 1),
         (faults.longer, "longer than the 1000000 bytes", 1),
         (faults.endless, "longer than the 1000000 bytes", 1),
         (faults.stalled, "timed out", 3),

@@ -83,7 +83,7 @@ def test_how_a_bundle_is_made_otherwise_is_told_before_it_is_made(workplace: Wor
     done = workplace.run("bundle", "fit.py", "--python", PYTHON, "--platform", "windows")
     assert done.returncode == 0, done.stderr
     told = (
-        f"Changing how fit.bundle is made: without --constraint alpha<2; no longer for {PYTHON}-{LINUX}; "
+        f"Options of fit.bundle change: without --constraint alpha<2; no longer for {PYTHON}-{LINUX}; "
         f"now also for {PYTHON}-x86_64-pc-windows-msvc\n"
     )
     assert done.stderr.startswith(told)
@@ -95,6 +95,6 @@ def test_an_upgrade_that_finds_nothing_newer_says_so(workplace: Workplace) -> No
     workplace.script("fit.py", "alpha")
     workplace.bundle("fit.py")
     done = workplace.run("bundle", "fit.py", "--python", PYTHON, "-P", "alpha")
-    assert "No newer version of alpha: all versions in fit.bundle stay" in done.stderr
+    assert "No newer version of alpha; all versions in fit.bundle were kept" in done.stderr
     done = workplace.run("bundle", "fit.py", "--python", PYTHON, "--upgrade")
     assert "No newer version of any package" in done.stderr

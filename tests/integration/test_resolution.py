@@ -186,7 +186,7 @@ def test_all_broken_scripts_are_named_at_once(workplace: Workplace) -> None:
         "two.py",
         "three.py",
     ]
-    assert "unknown key tool.bundler.output (did you mean outputs?)" in done.stderr
+    assert "unknown key tool.bundler.output\nhint: did you mean outputs?" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "meant"), [("nunpy", "numpy"), ("cv2", "opencv-python"), ("Scipi", "scipy")])

@@ -227,5 +227,5 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="format 2"):
         open_store(newer.path)
     (newer.path / "store.json").write_text("{")
-    with pytest.raises(StoreError, match="not readable"):
+    with pytest.raises(StoreError, match="is invalid"):
         open_store(newer.path)
