@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
     from bundler.hps.connection import Account
-    from bundler.hps.watch import Status
     from bundler.jobs.submission import Submission
 
 _PATH = click.Path(path_type=Path)
@@ -173,6 +172,7 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
     Raises `JobError` unless all of them succeeded.
     """
     from bundler.hps.errors import jobs_failed
+    from bundler.hps.failures import describe_failures
     from bundler.hps.redaction import plain
     from bundler.hps.watch import watch
 
@@ -186,7 +186,8 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
             counts = {plain(state): count for state, count in status.counts.items()}
             text = ", ".join(f"{count} {state}" for state, count in counts.items())
             if status.failed:
-                _show_failed(client, project, status, newline)
+                for text in describe_failures(client, project, status.failed):
+                    say(newline + text)
             if lively:
                 click.echo(f"\r{text}\033[K", nl=False, err=True)
             elif text != line:
@@ -206,13 +207,3 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
     if set(counts) - {"evaluated"}:
         raise jobs_failed(counts)
     return counts
-
-
-def _show_failed(client: Client, project: str, status: Status, newline: str) -> None:
-    """Show the last console lines of the first jobs that failed since the previous status."""
-    from bundler.hps.redaction import plain
-    from bundler.hps.watch import last_lines
-
-    names = {identity: f"{plain(name)} {plain(state)}" for identity, name, state in status.failed}
-    for identity, lines in last_lines(client, project, list(names)):
-        say(newline + "\n  ".join([f"{names[identity]}; last lines of its console output:", *lines]))

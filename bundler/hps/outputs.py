@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.hps.redaction import plain
-from bundler.hps.watch import CONSOLE
+from bundler.node.errors import ERROR_FILE
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# The columns of the table that are not parameters; the reason of a failure comes last.
+_COLUMNS = ("job", "status", "reason")
+# The console output of a task, which HPS stores.
+CONSOLE = "console_output.txt"
+# The fields of tasks and files that are read; all fields of 10,000 jobs have 15 MB.
+TASK_FIELDS = ("id", "job_id", "task_definition_id", "creation_time", "trial_number", "output_file_ids")
+FILE_FIELDS = ("id", "name", "evaluation_path", "hash", "size", "storage_id")
 # The folder of a job without a usable name.
 _NUMBERED = re.compile(r"job-number-", re.IGNORECASE)
 # Characters of a refused name that are shown.
@@ -78,7 +85,7 @@ def outputs_of(
                 continue  # Declared, but never written.
             name = str(file.get("evaluation_path") or file.get("name") or "")
             step = steps.get(task.get("task_definition_id") or "", "")
-            if name == CONSOLE and len(steps) > 1 and _PLAIN.fullmatch(step):
+            if name in (CONSOLE, ERROR_FILE) and len(steps) > 1 and _PLAIN.fullmatch(step):
                 name = f"{step}/{name}"  # Each step has a folder.
             reason = _fault_of(name)
             if reason:
@@ -106,19 +113,19 @@ def _fault_of(name: str) -> str:
     return f"the name is longer than {_PATH_BYTES} bytes" if len(name.encode()) > _PATH_BYTES else ""
 
 
-def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> bytes:
-    """Return a CSV file with a row for each of `jobs`: its folder, state and parameter values."""
+def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str], reasons: dict[str, str]) -> bytes:
+    """Return a CSV file with a row for each of `jobs`: its folder, state, parameter values, and reason of a failure.
+
+    `places` and `reasons` are by ID of the job.
+    """
     names = sorted({str(name) for job in jobs for name in job.get("values") or {}})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["job", "status", *(_cell(f"value of {name}" if name in ("job", "status") else name) for name in names)]
-    )
+    columns = [_cell(f"value of {name}" if name in _COLUMNS else name) for name in names]
+    writer.writerow([*_COLUMNS[:2], *columns, *_COLUMNS[2:]])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
-        values = job.get("values") or {}
-        writer.writerow(
-            [places[job["id"]], _cell(job["eval_status"]), *(_cell(values.get(name, "")) for name in names)]
-        )
+        values = [_cell((job.get("values") or {}).get(name, "")) for name in names]
+        writer.writerow([places[job["id"]], _cell(job["eval_status"]), *values, _cell(reasons.get(job["id"], ""))])
     return text.getvalue().encode("utf-8", "replace")
 
 

@@ -30,6 +30,7 @@ from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
+from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress
 from bundler.units import counted
 
@@ -147,6 +148,7 @@ def _create_files(client: Client, api: ProjectApi, submission: Submission) -> di
     uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
     names = {EXEC_SCRIPT: EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
     outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
+    outputs[ERROR_FILE] = None
     with tempfile.TemporaryDirectory() as folder:
         uploads[EXEC_SCRIPT] = Path(folder, EXEC_SCRIPT)
         uploads[EXEC_SCRIPT].write_bytes(submission.exec_script)
@@ -198,7 +200,7 @@ def task_definition(submission: Submission, step: Step, level: int, files: dict[
         num_trials=step.trials,
         store_output=True,
         input_file_ids=inputs,
-        output_file_ids=[*required, *(files[f"out:{name}"] for name in step.optional_outputs)],
+        output_file_ids=[*required, *(files[f"out:{name}"] for name in (*step.optional_outputs, ERROR_FILE))],
         software_requirements=[_software(application) for application in applications],
         resource_requirements=_resources(submission.platform, step),
         success_criteria=SuccessCriteria(

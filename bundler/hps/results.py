@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
-from bundler.hps.outputs import TABLE, latest, outputs_of, places_of, table_of
+from bundler.hps.failures import split_error
+from bundler.hps.outputs import FILE_FIELDS, TABLE, TASK_FIELDS, latest, outputs_of, places_of, table_of
+from bundler.hps.watch import FAILED
+from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress
 from bundler.units import counted
 from wheelhouse import files
@@ -44,14 +47,13 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
     api = ProjectApi(client, project)
     with explained(client.url):
         jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status", "values"])
-        tasks = api.get_tasks(as_objects=False)
-        about = api.get_files(as_objects=False) if any(task.get("output_file_ids") for task in tasks) else []
-        steps = {
-            definition["id"]: str(definition.get("name")) for definition in api.get_task_definitions(as_objects=False)
-        }
+        tasks = api.get_tasks(as_objects=False, fields=[*TASK_FIELDS])
+        has_outputs = any(task.get("output_file_ids") for task in tasks)
+        about = api.get_files(as_objects=False, fields=[*FILE_FIELDS]) if has_outputs else []
+        definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
+        steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
         places = places_of(jobs)
         outputs, refused = outputs_of(project, places, latest(tasks), {file["id"]: file for file in about}, steps)
-        table = table_of(jobs, places)
     missing = [output for output in outputs if not _is_here(folder, output)]
     total, done = sum(output.size for output in missing), 0
     bad: dict[str, str] = {}
@@ -61,10 +63,21 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
         done += sum(output.size for output in batch)
         yield Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total)
     path = folder / TABLE
-    files.write(path, table)
+    files.write(path, table_of(jobs, places, _reasons(folder, jobs, places)))
     if bad or refused:
         raise files_failed(len(outputs) + len(refused), [*refused, *bad.items()])
     return len(outputs), path
+
+
+def _reasons(folder: Path, jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> dict[str, str]:
+    """Return why jobs failed, by ID, from the error files that were fetched."""
+    reasons = {}
+    for job in jobs:
+        if job["eval_status"] in FAILED:
+            for path in sorted((folder / places[job["id"]]).glob(f"**/{ERROR_FILE}")):
+                node, reason, _ = split_error(path.read_text(encoding="utf-8", errors="replace"))
+                reasons[job["id"]] = f"{reason} (node {node})" if node else reason
+    return reasons
 
 
 def _is_here(folder: Path, output: Output) -> bool:

@@ -21,6 +21,7 @@ from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.layout import EXEC_SCRIPT
+from bundler.node.errors import ERROR_FILE
 
 if TYPE_CHECKING:
     from ansys.hps.client import Client
@@ -67,7 +68,7 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
         ],
         output_files=[
             TemplateOutputFile(name=item, evaluation_path=item, description="output", required=need, collect=True)
-            for need, names in ((True, step.outputs), (False, step.optional_outputs))
+            for need, names in ((True, step.outputs), (False, (*step.optional_outputs, ERROR_FILE)))
             for item in names
         ],
     )

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansys.hps.client.jms import ProjectApi
 
-from bundler.errors import BundlerError
-from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
-from bundler.hps.redaction import plain, without_secrets
+from bundler.hps.redaction import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator
 
     from ansys.hps.client import Client
 
 STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "timeout", "aborted")
 FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))
 FAILED = ("failed", "timeout", "aborted")
-CONSOLE = "console_output.txt"
 # It is not documented that the modification time of a job changes with its state, so all are read now and then.
 _ALL_EVERY = 10
 # Failed requests in a row that are tolerated.
@@ -135,34 +130,3 @@ def _changed(
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def last_lines(client: Client, project: str, jobs: Sequence[str]) -> Generator[tuple[str, list[str]], None, None]:
-    """Yield the ID and last console lines of the first few of `jobs`; no lines for jobs without console output."""
-    api = ProjectApi(client, project)
-    for job in jobs[:_SHOWN]:
-        try:
-            with explained(client.url):
-                tasks = api.get_tasks(as_objects=False, job_id=job, fields=["id", "output_file_ids"])
-                ids = [identity for task in tasks for identity in task.get("output_file_ids") or []]
-                # Without an ID, the client would return all files of the project.
-                files = api.get_files(as_objects=False, id=ids) if ids else []
-                consoles = [file for file in files if file.get("evaluation_path") == CONSOLE and file.get("hash")]
-                sources = [f"{project}/{str(file['storage_id']).rpartition('/')[2]}" for file in consoles]
-            if not sources:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "console")
-                source = sources[-1]
-                transfer.download(client, {source: path})
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
-            # The console output of a job must not control the user's terminal.
-            yield (
-                job,
-                [
-                    "".join(character if character.isprintable() else "?" for character in without_secrets(line))
-                    for line in lines
-                ],
-            )
-        except BundlerError as error:
-            yield job, [f"(its console output cannot be fetched: {plain(error)})"]

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
 import bundler
 from bundler.errors import BundlerError
 from bundler.hps import project as hps_project
 from bundler.hps import transfer
 from bundler.hps.errors import HpsError
+from bundler.hps.failures import read_failures
+from bundler.hps.outputs import CONSOLE
 from bundler.hps.registration import differences, evaluators_for, register, registration
 from bundler.hps.resources import platforms_to_bundle_for, require_somewhere, survey
 from bundler.hps.template import create_template
 from bundler.hps.watch import FAILED, watch
 from bundler.jobs.submission import Step, Submission
+from bundler.node.errors import ERROR_FILE
 from bundler.sources.tool_table import Parameter
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Hps
@@ -169,7 +173,65 @@ def test_a_template_has_the_execution_script_and_the_outputs(client: Any, hps: H
     template = hps.templates[create_template(client, SUBMISSION, "Plot", for_anyone=False)]
     path = hps.storage / template["execution_script_storage_bucket"] / template["execution_script_storage_id"]
     assert path.read_bytes() == SUBMISSION.exec_script
-    assert [file["evaluation_path"] for file in template["output_files"]] == ["plot.png"]
+    assert [file["evaluation_path"] for file in template["output_files"]] == ["plot.png", ERROR_FILE]
     hps.version = "1.1.20"
     with pytest.raises(HpsError, match="too old"):
         create_template(client, SUBMISSION, "Plot", for_anyone=False)
+
+
+def failed_job(hps: Hps, project: str, name: str, error: str, console: str = "") -> tuple[str, str, str]:
+    """Let the job `name` of `project` fail with an error file and console output; return its ID, name and state."""
+    (job,) = [job for job in hps.of(project, "jobs").values() if job["name"] == name]
+    job["eval_status"] = "failed"
+    outputs = []
+    for path, text in ((ERROR_FILE, error), (CONSOLE, console)):
+        identity = f"{name}-{path}"
+        data = text.encode()
+        target = hps.storage / project / identity
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        record: dict[str, Any] = {"id": identity, "name": path, "evaluation_path": path}
+        record |= {"storage_id": f"bucket/{identity}", "hash": xxhash.xxh64(data).hexdigest(), "size": len(data)}
+        hps.of(project, "files")[identity] = record if text else {**record, "hash": None}
+        outputs.append(identity)
+    task = {"id": f"task of {name}", "job_id": job["id"], "task_definition_id": "1", "output_file_ids": outputs}
+    hps.of(project, "tasks")[task["id"]] = {**task, "trial_number": 0, "creation_time": stand_in.now()}
+    return job["id"], name, "failed"
+
+
+def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(client: Any, hps: Hps) -> None:
+    count = 150
+    identity = bundler.submit(client, replace(SUBMISSION, rows=[{"x": float(number)} for number in range(count)]))
+    names = [job["name"] for job in hps.of(identity, "jobs").values()]
+    jobs = [
+        failed_job(hps, identity, name, f"node n{number % 3}: uv finds no Python 3.14\nhint: install one\n")
+        for number, name in enumerate(names[1:])
+    ]
+    jobs.append(
+        failed_job(hps, identity, names[0], "node n1: the script failed with exit code 1", "line 1\nboom\x1b[31m")
+    )
+    before = hps.requests.total()
+    failures = read_failures(client, identity, jobs)
+    assert hps.requests.total() - before < 20
+    assert [(len(failure.jobs), failure.reason, failure.nodes) for failure in failures] == [
+        (count - 1, "uv finds no Python 3.14", ("n0", "n1", "n2")),
+        (1, "the script failed with exit code 1", ("n1",)),
+    ]
+    assert str(failures[0]) == "149 jobs failed: uv finds no Python 3.14 (3 nodes)\n  hint: install one"
+    assert str(failures[1]).splitlines() == [
+        f"{names[0]} failed: the script failed with exit code 1 (node n1)",
+        f"  last lines of the console output of {names[0]}:",
+        "    line 1",
+        "    boom?[31m",
+    ]
+
+
+def test_the_table_of_results_has_the_reason_of_each_failure(client: Any, hps: Hps, tmp_path: Path) -> None:
+    identity = bundler.submit(client, SUBMISSION)
+    failed_job(hps, identity, "job-2", "node n1: uv is too old\nhint: update it\n")
+    next(iter(hps.of(identity, "jobs").values()))["eval_status"] = "evaluated"
+    _, table = bundler.fetch(client, identity, tmp_path / "results")
+    with table.open(newline="", encoding="utf-8") as source:
+        rows = [(row["job"], row["status"], row["reason"]) for row in csv.DictReader(source)]
+    assert rows == [("job-1", "evaluated", ""), ("job-2", "failed", "uv is too old (node n1)")]
+    assert (tmp_path / "results" / "job-2" / ERROR_FILE).read_text().startswith("node n1: ")

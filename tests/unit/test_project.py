@@ -10,6 +10,7 @@ from marshmallow import missing
 from bundler.hps.project import parameter_definition, task_definition
 from bundler.jobs.submission import Step, Submission
 from bundler.layout import EXEC_SCRIPT
+from bundler.node.errors import ERROR_FILE
 from bundler.sources.tool_table import Parameter
 
 FIRST = Step(
@@ -43,6 +44,7 @@ FILES = {
     "out:mesh.dat": "2",
     "out:log.txt": "3",
     "out:plot.png": "4",
+    f"out:{ERROR_FILE}": "5",
 }
 
 
@@ -66,7 +68,7 @@ def test_a_file_of_an_earlier_step_is_the_input_of_a_later_one() -> None:
 
 def test_only_declared_outputs_must_be_there_and_only_the_last_step_owes_the_output_parameters() -> None:
     first, last = task_definition(SUBMISSION, FIRST, 0, FILES), task_definition(SUBMISSION, SECOND, 1, FILES)
-    assert first.output_file_ids == ["2", "3"]
+    assert first.output_file_ids == ["2", "3", "5"]
     assert first.success_criteria.required_output_file_ids == ["2"]
     assert first.success_criteria.require_all_output_files is False
     assert first.success_criteria.require_all_output_parameters is False

@@ -122,7 +122,7 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
         ([{"xx": 1, "n": 1}], "no script declares xx"),
         ([{"x": float("nan"), "n": 1}], "x must be of type float"),
         ([{"x": 10**400, "n": 1}], "x: int too large"),
-        ([{"x": [1], "n": 1}], "is no number, truth value or text"),
+        ([{"x": [1], "n": 1}], "must be a number, a boolean or a string"),
     ):
         with pytest.raises(SweepError, match=words):
             parameters(rows, known)
