@@ -35,7 +35,7 @@ def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) ->
         BundlerError(f"{name} is not in {output}, so it cannot be upgraded") for name in sorted(upgraded - held)
     ]
     errors += [
-        ScriptError(source.path, "its versions come from a lock file", f"run: {source.upgrade_command()}")
+        ScriptError(source.path, "its versions come from a lock file", source.upgrade_command())
         for source in sources
         if source.locked
     ]

@@ -74,8 +74,8 @@ class Script(Source):
         return sentences
 
     def upgrade_command(self) -> str:
-        """Return the command that upgrades the package NAME in the lock file."""
-        return f"uv lock --script {self.name} --upgrade-package NAME"
+        """Return how to upgrade the package NAME in the lock file."""
+        return f"run `uv lock --script {self.name} --upgrade-package NAME`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

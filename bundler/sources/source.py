@@ -103,8 +103,8 @@ class Source(ABC):
         return False
 
     def upgrade_command(self) -> str:
-        """Return the command that upgrades the package NAME in the lock file."""
-        return "uv lock --upgrade-package NAME"
+        """Return how to upgrade the package NAME in the lock file."""
+        return "run `uv lock --upgrade-package NAME`"
 
 
 def runner(path: Path, stem: str) -> tuple[str, bytes]:

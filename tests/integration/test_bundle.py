@@ -391,7 +391,7 @@ def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stan
     assert "gamma is not in solve.bundle" in done.stderr
     assert workplace.run("uv", "lock", "--script", script).returncode == 0
     done = workplace.run("bundle", "solve.py", "--python", PYTHON, "-P", "alpha")
-    assert "hint: upgrade that: uv lock --script solve.py --upgrade-package NAME" in done.stderr
+    assert "hint: run `uv lock --script solve.py --upgrade-package NAME`" in done.stderr
     assert tree(bundle) == before
 
 
