@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for the URL and login of HPS to `command`; pass them on as `account`."""
+    """Add the options for the URL and login of HPS to `command`; pass on a function that returns the `account`."""
 
     @click.option("--url", metavar="URL", envvar="HPS_URL", show_envvar=True, help="URL of HPS.")
     @click.option("--username", metavar="NAME", envvar="HPS_USERNAME", show_envvar=True, help="HPS user name.")
@@ -37,7 +37,10 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
         insecure: bool,
         **options: Any,
     ) -> None:
-        account = account_of(url, username, password_stdin=password_stdin, ca_bundle=ca_bundle, insecure=insecure)
+        # Later, so that a command can check what needs no server first.
+        account = functools.partial(
+            account_of, url, username, password_stdin=password_stdin, ca_bundle=ca_bundle, insecure=insecure
+        )
         command(*args, account=account, **options)
 
     return with_account
@@ -45,7 +48,7 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
 
 def account_of_environment() -> Account:
     """Return the account in the HPS environment variables; prompt for what is missing."""
-    return identified(account_of(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME")))
+    return identified(lambda: account_of(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME")))
 
 
 def account_of(
@@ -82,12 +85,13 @@ def account_of(
     )
 
 
-def identified(account: Account) -> Account:
-    """Return `account` completed with stored tokens, or with what the user types on a terminal."""
+def identified(read_account: Callable[[], Account]) -> Account:
+    """Return the account of `read_account`, completed with stored tokens or with what the user types on a terminal."""
     from dataclasses import replace
 
     from bundler.hps.login import kept_tokens
 
+    account = read_account()
     if account.access_token or account.refresh_token or (account.username and account.password):
         return account
     tokens = {} if account.username else kept_tokens(account.url)

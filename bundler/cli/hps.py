@@ -14,6 +14,8 @@ from bundler.cli.jobs import require_somewhere_to_run, show_jobs, with_submissio
 from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.hps.connection import Account
 
 _PATH = click.Path(path_type=Path)
@@ -35,7 +37,7 @@ def hps() -> None:
 @with_submission_options
 @with_account
 @json_option
-def check_hps(publication: Path, options: Any, account: Account, as_json: bool) -> None:
+def check_hps(publication: Path, options: Any, account: Callable[[], Account], as_json: bool) -> None:
     """Check whether an evaluator can run the jobs.
 
     Compares what the jobs of PUBLICATION need with the evaluators and compute resource sets of HPS. Prints one line for
@@ -70,7 +72,7 @@ def check_hps(publication: Path, options: Any, account: Account, as_json: bool) 
 @click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
 @with_account
 @json_option
-def watch_jobs(project: str, interval: float, account: Account, as_json: bool) -> None:
+def watch_jobs(project: str, interval: float, account: Callable[[], Account], as_json: bool) -> None:
     """Watch the jobs of an HPS project until they end.
 
     PROJECT is the ID that `submit-jobs` prints. Shows the number of jobs in each state and the last console lines of
@@ -93,7 +95,7 @@ def watch_jobs(project: str, interval: float, account: Account, as_json: bool) -
 @click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write to this folder.  [default: named PROJECT]")
 @with_account
 @json_option
-def fetch_results(project: str, output: Path | None, account: Account, as_json: bool) -> None:
+def fetch_results(project: str, output: Path | None, account: Callable[[], Account], as_json: bool) -> None:
     """Download the results of an HPS project.
 
     Writes the output files of each job to a folder of that job, and the parameters and results of all jobs to
@@ -114,27 +116,119 @@ def fetch_results(project: str, output: Path | None, account: Account, as_json: 
     result({"table": table, "files": count}, [table], as_json=as_json)
 
 
+@hps.command("list")
+@with_account
+@json_option
+def list_all(account: Callable[[], Account], as_json: bool) -> None:
+    """List your HPS projects, the newest first.
+
+    Prints the ID, the time of creation and the name of each project.
+
+    \b
+    Examples:
+        bundler hps list
+        bundler hps list --json
+    """
+    from bundler.hps.connection import connected
+    from bundler.hps.projects import list_projects
+
+    with connected(identified(account)) as client:
+        projects = list_projects(client)
+    lines = [f"{project.identity}\t{project.created}\t{project.name}" for project in projects]
+    result({"projects": [asdict(project) for project in projects]}, lines, as_json=as_json)
+
+
+@hps.command("show", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@with_account
+@json_option
+def show(project: str, account: Callable[[], Account], as_json: bool) -> None:
+    """Show the states of the jobs and why some failed.
+
+    Prints the number of jobs of PROJECT in each state, and for each reason the jobs that failed.
+
+    \b
+    Examples:
+        bundler hps show 02qtyJfpfAQ0fr3zkoIAfC
+        bundler hps show 02qtyJfpfAQ0fr3zkoIAfC --json
+    """
+    from bundler.hps.connection import connected
+    from bundler.hps.failures import read_failures
+    from bundler.hps.projects import count_states
+
+    with connected(identified(account)) as client:
+        counts, failed = count_states(client, project)
+        failures = read_failures(client, project, failed)
+    lines = [", ".join(f"{count} {state}" for state, count in counts.items()), *map(str, failures)]
+    document = {"project": project, "jobs": counts, "failures": [asdict(failure) for failure in failures]}
+    result(document, lines, as_json=as_json)
+
+
+@hps.command("abort", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@click.argument("jobs", metavar="[JOB]...", nargs=-1)
+@with_account
+@json_option
+def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], Account], as_json: bool) -> None:
+    """Abort jobs that have not ended.
+
+    Aborts the jobs of PROJECT with the given names, or all of them. Prints the number of aborted jobs.
+
+    \b
+    Examples:
+        bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC
+        bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC job-1 job-2
+    """
+    from bundler.hps.connection import connected
+    from bundler.hps.projects import abort
+
+    with connected(identified(account)) as client:
+        count = abort(client, project, jobs)
+    result({"project": project, "aborted": count}, [count], as_json=as_json)
+
+
+@hps.command("delete", no_args_is_help=True)
+@click.argument("project", metavar="PROJECT")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_account
+def delete_project(project: str, yes: bool, account: Callable[[], Account]) -> None:
+    """Delete an HPS project with its jobs and results.
+
+    \b
+    Examples:
+        bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC
+        bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC --yes
+    """
+    from bundler.hps.connection import connected
+    from bundler.hps.projects import delete
+
+    with connected(identified(account)) as client:
+        if yes or click.confirm(f"Delete the HPS project {project} with all its results?", err=True):
+            delete(client, project)
+            say(f"Deleted the HPS project {project}")
+
+
 @hps.command("retry", no_args_is_help=True)
 @click.argument("project", metavar="PROJECT")
+@click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
-def retry_jobs(project: str, wait: bool, account: Account, as_json: bool) -> None:
+def retry_jobs(project: str, jobs: tuple[str, ...], wait: bool, account: Callable[[], Account], as_json: bool) -> None:
     """Run failed, timed-out and aborted jobs again.
 
-    Prints the number of jobs of PROJECT that will run again.
+    Retries the jobs of PROJECT with the given names, or all of them. Prints the number of jobs that will run again.
 
     \b
     Examples:
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC
-        bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC --wait
+        bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC job-1 --wait
     """
     from bundler.hps.connection import connected
-    from bundler.hps.project import retry
-    from bundler.hps.watch import FAILED
+    from bundler.hps.projects import retry
 
     with connected(identified(account)) as client:
-        count = retry(client, project, FAILED)
+        count = retry(client, project, jobs)
         result({"project": project, "retried": count}, [count], as_json=as_json)
         if wait:
             show_jobs(client, project, 1.0)
@@ -164,7 +258,7 @@ def register_uv(
     evaluators: tuple[str, ...],
     apply: bool,
     yes: bool,
-    account: Account,
+    account: Callable[[], Account],
     as_json: bool,
 ) -> None:
     """Register uv as an application of the evaluators.
@@ -217,7 +311,7 @@ def register_uv(
 @with_account
 @json_option
 def template(
-    publication: Path, options: Any, name: str | None, for_anyone: bool, account: Account, as_json: bool
+    publication: Path, options: Any, name: str | None, for_anyone: bool, account: Callable[[], Account], as_json: bool
 ) -> None:
     """Create a task definition template.
 
@@ -250,18 +344,20 @@ def template(
     default="keyring",
     help="Keep the tokens in the system's keyring, or in a file in HOME that only you can read.",
 )
+@click.option("--device", is_flag=True, help="Print a URL and a code, and log in with a browser on any device.")
 @with_account
-def login(store: str, account: Account) -> None:
+def login(store: str, device: bool, account: Callable[[], Account]) -> None:
     """Log in with a browser and keep the tokens.
 
-    Later commands then need no password.
+    Later commands then need no password. Storing them in the keyring needs the package `keyring`.
 
     \b
     Examples:
         bundler hps login --url https://host:8443/hps
-        bundler hps login --store disk
+        bundler hps login --store disk --device
     """
     from bundler.hps.login import log_in
 
-    log_in(account, store)
-    say(f"Logged in to {account.url}")
+    target = account()
+    log_in(target, store, say, device=device)
+    say(f"Logged in to {target.url}")

@@ -106,6 +106,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
 @click.option("--replace", is_flag=True, help="Delete projects of the same name and their results afterwards.")
 @click.option("--force", is_flag=True, help="Submit even if no evaluator can run the jobs.")
 @click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
+@click.option("--dry-run", is_flag=True, help="Check everything that needs no server, show the jobs, and stop.")
 @with_account
 @json_option
 def submit(
@@ -118,7 +119,8 @@ def submit(
     replace: bool,
     force: bool,
     wait: bool,
-    account: Account,
+    dry_run: bool,
+    account: Callable[[], Account],
     as_json: bool,
 ) -> None:
     """Submit jobs to HPS.
@@ -147,6 +149,12 @@ def submit(
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
     submission = compose(publication, rows, options)
+    if dry_run:
+        from bundler.jobs import summary
+
+        document = summary.summary(submission)
+        result(document, [] if as_json else [summary.table(document)], as_json=as_json)
+        return
 
     from bundler import api
     from bundler.hps.connection import connected

@@ -35,7 +35,7 @@ from bundler.progress import Progress
 from bundler.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
     from ansys.hps.client import Client
 
@@ -225,16 +225,3 @@ def _resources(platform: str | None, step: Step) -> ResourceRequirements:
         disk_space=step.disk,
         **{name: value for name, value in options.items() if value is not None},
     )
-
-
-def retry(client: Client, project: str, states: Sequence[str]) -> int:
-    """Make the jobs of `project` in one of `states` pending again; return their number. Raises `HpsError`."""
-    with explained(client.url):
-        api = ProjectApi(client, project)
-        jobs = [
-            job for job in api.get_jobs(fields=["id", "eval_status", "job_definition_id"]) if job.eval_status in states
-        ]
-        for start in range(0, len(jobs), BATCH):
-            batch = [Job(id=job.id, eval_status="pending") for job in jobs[start : start + BATCH]]
-            api.update_jobs(batch, as_objects=False)
-    return len(jobs)

@@ -31,7 +31,9 @@ COMMANDS = [
     ("bundler", "guide"),
     ("bundler", "completion"),
 ]
-HPS = ["check", "watch", "fetch", "retry", "register", "template", "login"]
+HPS = [
+    *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),
+]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(("bundler", "hps", name) for name in HPS)], ids=" ".join)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -568,6 +569,46 @@ def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) ->
     assert project.returncode == 0, project.stderr
     kept = Path(site.environment["HOME"], ".ansys", "hps", "hps_tokens.json")
     assert kept.stat().st_mode & 0o077 == 0
+    assert "If no browser opens, open this URL on this machine:\n  http" in done.stderr
+
+
+def test_a_dry_run_needs_no_server_and_shows_the_jobs(workplace: Workplace, publication: Path) -> None:
+    done = workplace.run("submit-jobs", publication, "--sweep", "frequency=1:3:1", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"3 jobs of {publication.name} on linux\n")
+    assert done.stdout.endswith("  frequency=1.0\n  frequency=2.0\n  frequency=3.0\n")
+    done = workplace.run("submit-jobs", publication, "--dry-run", "--json", "-j", "2")
+    assert json.loads(done.stdout)["jobs"] == [{"frequency": 1.0}, {"frequency": 1.0}]
+
+
+def test_what_needs_no_server_is_checked_before_one_is_asked_for(workplace: Workplace, publication: Path) -> None:
+    done = workplace.run("submit-jobs", publication, "--sweep", "frequenzy=1:3:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no script declares frequenzy (declared: frequency)" in done.stderr
+    assert "no HPS URL given" in workplace.run("submit-jobs", publication).stderr
+
+
+def test_a_login_can_use_a_browser_on_another_device(site: Workplace, hps: Hps) -> None:
+    site.environment.update(HPS_USERNAME="", HPS_PASSWORD="")
+    done = site.run("bundler", "hps", "login", "--store", "disk", "--device")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not support a login on another device\nhint: log in without --device" in done.stderr
+    hps.device_logins = ["authorization_pending", ""]
+    done = site.run("bundler", "hps", "login", "--store", "disk", "--device")
+    assert done.returncode == 0, done.stderr
+    assert "enter the code ABCD-EFGH:\n  http" in done.stderr
+    hps.device_logins = ["access_denied"]
+    done = site.run("bundler", "hps", "login", "--store", "disk", "--device")
+    assert "rejected the login (access_denied)\nhint: " in done.stderr
+
+
+def test_a_login_says_at_once_that_there_is_no_keyring(site: Workplace, hps: Hps) -> None:
+    if importlib.util.find_spec("keyring"):
+        pytest.skip("there is a keyring here")
+    done = site.run("bundler", "hps", "login")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "keyring: the package is not installed\nhint: run `pip install keyring`, or use --store disk" in done.stderr
+    assert not hps.requests
 
 
 def test_a_password_comes_by_standard_input_and_no_secret_is_written_anywhere(

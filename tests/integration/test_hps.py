@@ -15,15 +15,14 @@ import xxhash
 
 import bundler
 from bundler.errors import BundlerError
-from bundler.hps import project as hps_project
-from bundler.hps import transfer
+from bundler.hps import projects, transfer
 from bundler.hps.errors import HpsError
 from bundler.hps.failures import read_failures
 from bundler.hps.outputs import CONSOLE
 from bundler.hps.registration import differences, evaluators_for, register, registration
 from bundler.hps.resources import platforms_to_bundle_for, require_somewhere, survey
 from bundler.hps.template import create_template
-from bundler.hps.watch import FAILED, watch
+from bundler.hps.watch import watch
 from bundler.jobs.submission import Step, Submission
 from bundler.node.errors import ERROR_FILE
 from bundler.sources.tool_table import Parameter
@@ -129,7 +128,7 @@ def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: 
     *_, last = statuses
     assert last.counts == {"evaluated": 1, "failed": 1}
     assert last.done
-    assert hps_project.retry(client, identity, FAILED) == 1
+    assert projects.retry(client, identity) == 1
     assert second["eval_status"] == "pending"
 
 
@@ -235,3 +234,20 @@ def test_the_table_of_results_has_the_reason_of_each_failure(client: Any, hps: H
         rows = [(row["job"], row["status"], row["reason"]) for row in csv.DictReader(source)]
     assert rows == [("job-1", "evaluated", ""), ("job-2", "failed", "uv is too old (node n1)")]
     assert (tmp_path / "results" / "job-2" / ERROR_FILE).read_text().startswith("node n1: ")
+
+
+def test_projects_are_listed_and_their_jobs_aborted_retried_and_deleted(client: Any, hps: Hps) -> None:
+    identity = bundler.submit(client, SUBMISSION, name="two jobs")
+    (entry,) = projects.list_projects(client)
+    assert (entry.identity, entry.name, entry.active) == (identity, "two jobs", True)
+    with pytest.raises(HpsError, match="has no job job-7"):
+        projects.abort(client, identity, ["job-7", "job-1"])
+    assert projects.count_states(client, identity) == ({"pending": 2}, [])
+    assert projects.abort(client, identity, ["job-1"]) == 1
+    counts, ((_, name, state),) = projects.count_states(client, identity)
+    assert (counts, name, state) == ({"aborted": 1, "pending": 1}, "job-1", "aborted")
+    assert projects.abort(client, identity) == 1
+    assert projects.retry(client, identity, ["job-2"]) == 1
+    assert projects.count_states(client, identity)[0] == {"aborted": 1, "pending": 1}
+    projects.delete(client, identity)
+    assert not hps.projects

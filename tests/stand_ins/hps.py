@@ -62,6 +62,8 @@ class Hps:
     worker_version: str = "standin1"
     worker: bytes = b""
     token_life: int = 300
+    # What a login on another device is answered, in turn; "" grants it. Not offered if empty.
+    device_logins: list[str] = field(default_factory=list)
     # Guesses: whether names of applications must match by the letter, whether RMS has `analyze`, whether a job's
     # modification time changes with its state, what the evaluators' field of applications is called.
     exact_names: bool = True
@@ -201,7 +203,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def discovery(self) -> None:
         base = f"{self.hps.url}/auth/realms/rep"
-        self.send(200, {"token_endpoint": f"{base}/token", "authorization_endpoint": f"{base}/authorize"})
+        endpoints = {"token_endpoint": f"{base}/token", "authorization_endpoint": f"{base}/authorize"}
+        if self.hps.device_logins:
+            endpoints["device_authorization_endpoint"] = f"{base}/device"
+        self.send(200, endpoints)
+
+    def device(self) -> None:
+        page = f"{self.hps.url}/auth/device"
+        code = {"device_code": "device", "user_code": "ABCD-EFGH", "verification_uri": page}
+        self.send(200, {**code, "expires_in": 60, "interval": 0.05})
 
     def authorize(self) -> None:
         given = {name: values[0] for name, values in self.query.items()}
@@ -210,6 +220,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def grant(self) -> None:
         form = dict(parse_qsl(self.body.decode()))
+        if form["grant_type"].endswith("device_code"):
+            error = self.hps.device_logins.pop(0)
+            if error:
+                return self.send(400, {"error": error})
+            form["code"] = "anna"
         user = form.get("username") or form.get("code") or ""
         if form["grant_type"] == "refresh_token":
             user = form["refresh_token"].removeprefix("refresh of ")
@@ -431,6 +446,7 @@ ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [
     ("GET", f"{_AUTH}/.well-known/openid-configuration", Handler.discovery, False),
     ("GET", f"{_AUTH}/authorize", Handler.authorize, False),
     ("POST", f"{_AUTH}/token", Handler.grant, False),
+    ("POST", f"{_AUTH}/device", Handler.device, False),
     ("POST", f"{_JMS}/projects", Handler.create_project, True),
     ("GET", f"{_JMS}/projects", Handler.list_projects, True),
     ("GET", f"{_JMS}/projects/([^/]+)", Handler.one_project, True),

@@ -1,0 +1,46 @@
+"""What a submission would send to HPS: as a document for programs, and as text for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bundler.units import counted, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.jobs.submission import Submission
+
+# Jobs whose parameters are listed as text.
+_SHOWN = 3
+
+
+def summary(submission: Submission) -> dict[str, Any]:
+    """Return `submission` as a document for JSON; sizes are in bytes, times in seconds."""
+    return {
+        "publication": submission.publication,
+        "platform": submission.platform,
+        "application": submission.application,
+        "steps": [asdict(step) for step in submission.steps],
+        "files": {name: str(path) for name, path in submission.files.items()},
+        "parameters": [asdict(parameter) for parameter in submission.parameters],
+        "output_parameters": [asdict(parameter) for parameter in submission.output_parameters],
+        "jobs": list(submission.rows),
+    }
+
+
+def table(document: Mapping[str, Any]) -> str:
+    """Return the document of `summary` as text."""
+    jobs = document["jobs"]
+    lines = [f"{counted(len(jobs), 'job')} of {document['publication']} on {document['platform'] or 'any platform'}"]
+    for step in document["steps"]:
+        software = [*([document["application"]] if document["application"] else []), *step["software"]]
+        needs = [counted(step["cores"], "core"), f"{size_text(step['disk'])} disk"]
+        needs += [f"{size_text(step['memory'])} memory"] if step["memory"] else []
+        needs += [f"at most {step['timeout']:g} s"] if step["timeout"] else []
+        lines.append(f"  {step['script']}: {', '.join([*needs, *software])}")
+        lines += [f"    {key}: {', '.join(step[key])}" for key in ("inputs", "outputs") if step[key]]
+    for row in jobs[:_SHOWN]:
+        lines.append("  " + (", ".join(f"{name}={value}" for name, value in row.items()) or "no parameters"))
+    return "\n".join([*lines, f"  and {len(jobs) - _SHOWN} more"] if len(jobs) > _SHOWN else lines)
