@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.stand_ins import hps as stand_in
+from tests.stand_ins.hps import Hps
 from tests.stand_ins.index import Index, serving
 
 if TYPE_CHECKING:
@@ -172,6 +174,13 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture
 def index() -> Iterator[Index]:
     with serving(Index()) as served:
+        yield served
+
+
+@pytest.fixture
+def hps(tmp_path: Path) -> Iterator[Hps]:
+    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
+        served.register("node-1")
         yield served
 
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Workplace, clean_environment
-from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Hps
 from tests.stand_ins.hps_site import PASSWORD
 from tests.stand_ins.index import Index, serving
@@ -40,13 +38,6 @@ def mirror(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mirror")
     list(pack([packable], folder))
     return folder
-
-
-@pytest.fixture
-def hps(tmp_path: Path) -> Iterator[Hps]:
-    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
-        served.register("node-1")
-        yield served
 
 
 @pytest.fixture

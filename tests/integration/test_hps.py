@@ -61,13 +61,6 @@ SUBMISSION = Submission(
 
 
 @pytest.fixture
-def hps(tmp_path: Path) -> Iterator[Hps]:
-    with stand_in.serving(Hps(storage=tmp_path / "storage")) as served:
-        served.register("node-1")
-        yield served
-
-
-@pytest.fixture
 def client(hps: Hps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
