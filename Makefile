@@ -16,8 +16,10 @@ demo: .venv/ready ## Bundle a script, publish it and run it with no network
 	cd $(DEMO) && publication=$$("$(BIN)"/publish-index share) && "$(BIN)"/bundler rehearse "$$publication" --output task
 	@echo "$(CURDIR)/$(DEMO)/task/plot.png"
 
-test: lint $(OLD_UV)/bin/uv ## Run lint and all tests (ten minutes)
-	"$(BIN)"/pytest
+# Coverage is measured where it is cheap: it would double the time of the end-to-end tests.
+test: lint $(OLD_UV)/bin/uv ## Run lint and all tests, with coverage (ten minutes)
+	"$(BIN)"/pytest tests/unit tests/integration tests/fuzz --cov
+	"$(BIN)"/pytest tests/end_to_end
 
 check: lint unit ## Run lint and the unit tests (one minute)
 

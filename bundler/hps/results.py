@@ -53,6 +53,7 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
         definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
         steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
         places = places_of(jobs)
+        table_of(jobs, places, {})  # Fails early for jobs of an odd form.
         outputs, refused = outputs_of(project, places, latest(tasks), {file["id"]: file for file in about}, steps)
     missing = [output for output in outputs if not _is_here(folder, output)]
     total, done = sum(output.size for output in missing), 0

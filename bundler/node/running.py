@@ -73,5 +73,5 @@ def run(
     if code != "0":
         raise OfflineRunError(
             "the script failed with exit code {}".format(code),
-            "read the console output of the script, above this error",
+            "read the console output of the script",
         ) from error

@@ -86,7 +86,8 @@ def test_a_failing_job_shows_its_last_lines_and_may_be_tried_again(
         done = site.run("submit-jobs", publication, "--params", "values.csv", "--wait")
         project = done.stdout.strip()
         assert done.returncode == 1
-        assert "job-2 failed; last lines of its console output:" in done.stderr
+        assert "job-2 failed: the script failed with exit code 1 (node " in done.stderr
+        assert "  last lines of the console output of job-2:\n" in done.stderr
         assert "unlucky" in done.stderr
         assert "error: not all jobs succeeded: 1 evaluated, 1 failed\n" in done.stderr
         (bad,) = [job for job in jobs_of(hps, project) if job["eval_status"] == "failed"]
