@@ -17,6 +17,7 @@ TOPICS = {
     "store": "Run a store on shared storage",
     "hps": "Set up HPS (administrators)",
     "jobs": "Submit, watch and fetch jobs",
+    "hps-fields": "Every field of HPS and where to set it",
     "without-bundler": "Use bundles and stores without this tool",
     "formats": "File formats, JSON output and guarantees",
     "performance": "What to expect, with measurements",

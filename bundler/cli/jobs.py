@@ -59,6 +59,13 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     )
     @click.option("--timeout", metavar="TIME", help="Time limit of a job, such as 90 min.")
     @click.option("--trials", type=click.IntRange(min=1), help="Attempts to run a job.  [default: 1]")
+    @click.option("--priority", type=click.IntRange(min=1), help="Priority of the HPS project.")
+    @click.option("--queue", metavar="NAME", help="Queue of the job scheduler.")
+    @click.option("--exclusive", is_flag=True, default=None, help="Do not share nodes with other jobs.")
+    @click.option("--cores-per-node", type=click.IntRange(min=1), help="Cores on each node of a distributed job.")
+    @click.option("--gpus-per-node", type=click.IntRange(min=1), help="GPUs on each node.")
+    @click.option("--compute-resource-set", metavar="ID", help="Run only on this compute resource set.")
+    @click.option("--native-submit-options", metavar="TEXT", help="Options for the command of the job scheduler.")
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:
         from bundler.jobs.submission import Options
@@ -66,7 +73,10 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
 
         own = {
             name: settings.pop(name)
-            for name in ("scripts", "application", "software", "inputs", "outputs", "cores", "trials")
+            for name in (
+                *("scripts", "application", "software", "inputs", "outputs", "cores", "trials", "priority", "queue"),
+                *("exclusive", "cores_per_node", "gpus_per_node", "compute_resource_set", "native_submit_options"),
+            )
         }
         for name, parse in (("memory", parse_size), ("disk", parse_size), ("timeout", parse_duration)):
             text = settings.pop(name)

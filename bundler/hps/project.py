@@ -12,6 +12,7 @@ from ansys.hps.client.jms import (
     BoolParameterDefinition,
     File,
     FloatParameterDefinition,
+    HpcResources,
     IntParameterDefinition,
     JmsApi,
     Job,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
     from bundler.jobs.submission import Step, Submission
-    from bundler.sources.tool_table import Parameter
+    from bundler.sources.parameters import Parameter
 
 # Jobs per request: a few hundred kB, and about a second for the server.
 BATCH = 1000
@@ -78,7 +79,7 @@ def submit(
     working = f"{name} ({secrets.token_hex(6)})"
     try:
         with explained(client.url):
-            project = jms.create_project(Project(name=working, active=False))
+            project = jms.create_project(Project(name=working, active=False, **_given(priority=submission.priority)))
             identity = str(project.id)
         yield from _fill(client, identity, submission)
         if not existing:
@@ -149,12 +150,15 @@ def _create_files(client: Client, api: ProjectApi, submission: Submission) -> di
     names = {EXEC_SCRIPT: EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
     outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
     outputs[ERROR_FILE] = None
+    monitored = {name for step in submission.steps for name in step.monitor}
     with tempfile.TemporaryDirectory() as folder:
         uploads[EXEC_SCRIPT] = Path(folder, EXEC_SCRIPT)
         uploads[EXEC_SCRIPT].write_bytes(submission.exec_script)
         files = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
         for name in outputs:
-            files[f"out:{name}"] = File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=False)
+            files[f"out:{name}"] = File(
+                name=name, evaluation_path=name, type=_type(name), collect=True, monitor=name in monitored
+            )
         with explained(client.url):
             # Without contents, since the client would wait forever for their transfer.
             created = api.create_files(list(files.values()))
@@ -176,9 +180,16 @@ def _type(name: str) -> str:
 
 def parameter_definition(parameter: Parameter, mode: str) -> Any:
     """Return the definition of `parameter` for the client; `mode` is input or output."""
-    limits = {"lower_limit": parameter.lower, "upper_limit": parameter.upper, "default": parameter.default}
-    values = {name: value for name, value in limits.items() if value is not None}
-    return _TYPES[parameter.type](name=parameter.name, mode=mode, **values)
+    options = _given(
+        lower_limit=parameter.lower,
+        upper_limit=parameter.upper,
+        step=parameter.step,
+        default=parameter.default,
+        value_list=list(parameter.values) or None,
+        units=parameter.units,
+        display_text=parameter.display_text,
+    )
+    return _TYPES[parameter.type](name=parameter.name, mode=mode, **options)
 
 
 def task_definition(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
@@ -188,7 +199,12 @@ def task_definition(submission: Submission, step: Step, level: int, files: dict[
     required = [files[f"out:{name}"] for name in step.outputs]
     last = level == len(submission.steps) - 1
     applications = [*([submission.application] if submission.application else []), *step.software]
-    options: dict[str, Any] = {"max_execution_time": step.timeout} if step.timeout else {}
+    options = _given(
+        max_execution_time=step.timeout or None,
+        execution_context=dict(step.execution_context) or None,
+        debug=step.debug,
+        working_directory=step.working_directory,
+    )
     return TaskDefinition(
         name=step.script,
         execution_level=level,
@@ -219,9 +235,25 @@ def _software(text: str) -> Software:
 
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:
-    options = {"platform": platform, "memory": step.memory}
-    return ResourceRequirements(
-        num_cores=step.cores,
-        disk_space=step.disk,
-        **{name: value for name, value in options.items() if value is not None},
+    scheduling = step.scheduling
+    hpc = _given(
+        queue=scheduling.queue,
+        exclusive=scheduling.exclusive,
+        num_cores_per_node=scheduling.cores_per_node,
+        num_gpus_per_node=scheduling.gpus_per_node,
+        use_local_scratch=scheduling.use_local_scratch,
+        native_submit_options=scheduling.native_submit_options,
     )
+    options = _given(
+        platform=platform,
+        memory=step.memory,
+        distributed=scheduling.distributed,
+        compute_resource_set_id=scheduling.compute_resource_set,
+        hpc_resources=HpcResources(**hpc) if hpc else None,
+    )
+    return ResourceRequirements(num_cores=step.cores, disk_space=step.disk, **options)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Return those of `values` that are not None; the client would send None as null."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from bundler.jobs.sweep import Row
     from bundler.manifest import Manifest
-    from bundler.sources.tool_table import Parameter, Settings
+    from bundler.sources.parameters import Parameter
+    from bundler.sources.tool_table import Settings
 
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
@@ -47,9 +49,30 @@ class Options:
     disk: int | None = None
     timeout: float | None = None
     trials: int | None = None
+    priority: int | None = None
+    compute_resource_set: str | None = None
+    queue: str | None = None
+    exclusive: bool | None = None
+    cores_per_node: int | None = None
+    gpus_per_node: int | None = None
+    native_submit_options: str | None = None
 
 
 _NO_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduling:
+    """Where a task may run, and what its job scheduler is told; None leaves it to HPS."""
+
+    compute_resource_set: str | None = None
+    distributed: bool | None = None
+    queue: str | None = None
+    exclusive: bool | None = None
+    cores_per_node: int | None = None
+    gpus_per_node: int | None = None
+    use_local_scratch: bool | None = None
+    native_submit_options: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +93,11 @@ class Step:
     disk: int
     timeout: float | None
     trials: int
+    monitor: tuple[str, ...] = ()
+    execution_context: Mapping[str, object] = field(default_factory=dict)
+    debug: bool | None = None
+    working_directory: str | None = None
+    scheduling: Scheduling = Scheduling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +113,7 @@ class Submission:
     parameters: tuple[Parameter, ...]
     output_parameters: tuple[Parameter, ...]
     rows: Sequence[Row]
+    priority: int | None = None
 
     @property
     def platform(self) -> str | None:
@@ -135,6 +164,7 @@ def compose(
         parameters=tuple(parameters),
         output_parameters=_merged([parameter for about in settings for parameter in about.output_parameters]),
         rows=sweep.complete(rows, {parameter.name: parameter for parameter in parameters}),
+        priority=options.priority or next((entry.priority for entry in settings if entry.priority), None),
     )
 
 
@@ -158,13 +188,18 @@ def _step(
     name: str, about: Settings, options: Options, given_inputs: tuple[str, ...], disk: int, *, several: bool
 ) -> Step:
     def chosen(key: str, otherwise: Any) -> Any:
-        override = getattr(options, key)
+        override = getattr(options, key, None)
         value = getattr(about, key)
         return override if override is not None else value if value is not None else otherwise
 
     return Step(
         script=name,
-        environment={**options.environment, **({"BUNDLER_SCRIPT": name} if several else {})},
+        environment={
+            **about.environment,
+            **({"BUNDLER_ARGUMENTS": json.dumps(about.arguments)} if about.arguments else {}),
+            **options.environment,
+            **({"BUNDLER_SCRIPT": name} if several else {}),
+        },
         software=(*about.software, *options.software),
         inputs=tuple(dict.fromkeys((*about.inputs, *given_inputs))),
         outputs=tuple(dict.fromkeys((*about.outputs, *options.outputs))),
@@ -174,6 +209,11 @@ def _step(
         disk=chosen("disk", disk),
         timeout=chosen("timeout", None),
         trials=chosen("trials", 1),
+        monitor=about.monitor,
+        execution_context=about.execution_context,
+        debug=about.debug,
+        working_directory=about.working_directory,
+        scheduling=Scheduling(**{item.name: chosen(item.name, None) for item in fields(Scheduling)}),
     )
 
 

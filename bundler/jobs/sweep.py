@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import SweepError
-from bundler.sources.tool_table import Parameter, check_value, type_of
+from bundler.sources.parameters import Parameter, check_value, type_of
 from bundler.units import counted
 from wheelhouse import files
 

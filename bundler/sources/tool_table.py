@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from bundler.errors import ScriptError
+from bundler.sources.parameters import Parameter, parse_output_parameters, parse_parameters
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
 
@@ -15,26 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-# The types of parameters in HPS, and the Python types of their values.
-TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter of a job, of one of the `TYPES`; an output parameter has no default and no bounds."""
-
-    name: str
-    type: str
-    default: object = None
-    lower: float | None = None
-    upper: float | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The values of `[tool.bundler]`; `memory` and `disk` in bytes, `timeout` in seconds, None if not set.
 
-    `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write.
+    `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write,
+    and `monitor` those of them that HPS shows while the job runs. `queue` and what follows is for job schedulers.
     """
 
     pythons: tuple[str, ...] = ()
@@ -42,7 +30,11 @@ class Settings:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     optional_outputs: tuple[str, ...] = ()
+    monitor: tuple[str, ...] = ()
     software: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    execution_context: Mapping[str, object] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     output_parameters: tuple[Parameter, ...] = ()
     application: str | None = None
@@ -51,6 +43,17 @@ class Settings:
     disk: int | None = None
     timeout: float | None = None
     trials: int | None = None
+    priority: int | None = None
+    debug: bool | None = None
+    working_directory: str | None = None
+    distributed: bool | None = None
+    compute_resource_set: str | None = None
+    queue: str | None = None
+    exclusive: bool | None = None
+    cores_per_node: int | None = None
+    gpus_per_node: int | None = None
+    use_local_scratch: bool | None = None
+    native_submit_options: str | None = None
 
 
 def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
@@ -61,8 +64,8 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
     table = tool.get("bundler", {})
     if not isinstance(table, dict):
         raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
-    problems = [f"unknown key tool.bundler.{key}" for key in sorted(set(table) - set(KEYS))]
-    hints = [_near(key) for key in sorted(set(table) - set(KEYS))]
+    unknown = sorted(set(table) - set(KEYS))
+    problems = [f"unknown key tool.bundler.{key}" for key in unknown]
     values: dict[str, Any] = {}
     for key, (attribute, parse) in KEYS.items():
         if key in table:
@@ -70,8 +73,10 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
                 values[attribute] = parse(table[key])
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"tool.bundler.{key}: {error}")
+    strange = sorted(set(values.get("monitor", ())) - {*values.get("outputs", ()), *values.get("optional_outputs", ())})
+    problems += [f"tool.bundler.monitor: {name} is not an output" for name in strange]
     if problems:
-        raise ScriptError(path, "; ".join(problems), ", ".join(hints) or "fix the metadata block")
+        raise ScriptError(path, "; ".join(problems), ", ".join(map(_near, unknown)) or "fix the metadata block")
     return Settings(**values)
 
 
@@ -80,19 +85,23 @@ def _near(key: str) -> str:
     return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(KEYS))}"
 
 
-def type_of(value: object) -> str:
-    """Return the type of a parameter with the value `value`. Raises `ValueError` if there is none."""
-    for name, types in (("bool", (bool,)), ("int", (int,)), ("float", (float,)), ("string", (str,))):
-        if isinstance(value, types):
-            return name
-    raise ValueError(f"must be a number, a boolean or a string (got {value!r})")
-
-
 def _texts(value: object) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not values or not all(isinstance(item, str) and item for item in values):
         raise ValueError(f"must be a string or a list of strings (got {str(value)[:60]!r})")
     return tuple(values)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a string (got {str(value)[:60]!r})")
+    return value
+
+
+def _arguments(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"must be a list of strings (got {str(value)[:60]!r})")
+    return tuple(value)
 
 
 def _paths(value: object) -> tuple[str, ...]:
@@ -115,57 +124,20 @@ def _count(value: object) -> int:
     return value
 
 
-def _parameters(value: object) -> tuple[Parameter, ...]:
-    if not isinstance(value, dict):
-        raise TypeError("must be a table of names and defaults")
-    return tuple(_parameter(name, about) for name, about in value.items())
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"must be true or false (got {value!r})")
+    return value
 
 
-def _parameter(name: str, about: object) -> Parameter:
-    if not isinstance(about, dict):
-        return check_value(Parameter(name=name, type=type_of(about), default=about))
-    more = {key: about[key] for key in ("default", "lower", "upper") if key in about}
-    if set(about) - {"type", *more}:
-        raise ValueError(f"{name} has unknown keys; type, default, lower and upper are supported")
-    kind = about.get("type") or (type_of(more["default"]) if "default" in more else "float")
-    if kind not in TYPES:
-        raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
-    return check_value(Parameter(name=name, type=kind, **more))
+def _scalars(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(item, str | int | float | bool) for item in value.values()):
+        raise TypeError("must be a table of strings, numbers and booleans")
+    return value
 
 
-def check_value(parameter: Parameter) -> Parameter:
-    """Return `parameter`. Raises `ValueError` if its default or bounds do not fit its type or each other."""
-    name, kind = parameter.name, parameter.type
-    for value in (parameter.default, parameter.lower, parameter.upper):
-        if value is None:
-            continue
-        fits = isinstance(value, TYPES[kind]) and (kind == "bool") == isinstance(value, bool)
-        if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ValueError(f"{name} must be of type {kind} (got {value!r})")
-    limits = (parameter.lower, parameter.upper)
-    if limits != (None, None) and kind not in ("int", "float"):
-        raise ValueError(f"{name} is of type {kind}, which has no bounds")
-    value = parameter.default
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = limits
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"{name} = {value!r} is outside its bounds {_bound(low)}..{_bound(high)}")
-    return parameter
-
-
-def _bound(value: float | None) -> str:
-    return "" if value is None else f"{value}"
-
-
-def _results(value: object) -> tuple[Parameter, ...]:
-    if isinstance(value, dict):
-        pairs = list(cast("dict[str, Any]", value).items())
-    else:
-        pairs = [(name, "float") for name in _texts(value)]
-    for name, kind in pairs:
-        if kind not in TYPES:
-            raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
-    return tuple(Parameter(name=name, type=kind) for name, kind in pairs)
+def _environment(value: object) -> dict[str, str]:
+    return {name: str(item) for name, item in _scalars(value).items()}
 
 
 KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
@@ -174,13 +146,28 @@ KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "inputs": ("inputs", _paths),
     "outputs": ("outputs", _paths),
     "optional-outputs": ("optional_outputs", _paths),
+    "monitor": ("monitor", _paths),
     "software": ("software", _texts),
-    "parameters": ("parameters", _parameters),
-    "output-parameters": ("output_parameters", _results),
-    "application": ("application", lambda value: _texts(value)[0]),
+    "arguments": ("arguments", _arguments),
+    "environment": ("environment", _environment),
+    "execution-context": ("execution_context", _scalars),
+    "parameters": ("parameters", parse_parameters),
+    "output-parameters": ("output_parameters", parse_output_parameters),
+    "application": ("application", _text),
     "cores": ("cores", _number),
     "memory": ("memory", parse_size),
     "disk": ("disk", parse_size),
     "timeout": ("timeout", parse_duration),
     "trials": ("trials", _count),
+    "priority": ("priority", _count),
+    "debug": ("debug", _flag),
+    "working-directory": ("working_directory", _text),
+    "distributed": ("distributed", _flag),
+    "compute-resource-set": ("compute_resource_set", _text),
+    "queue": ("queue", _text),
+    "exclusive": ("exclusive", _flag),
+    "cores-per-node": ("cores_per_node", _count),
+    "gpus-per-node": ("gpus_per_node", _count),
+    "use-local-scratch": ("use_local_scratch", _flag),
+    "native-submit-options": ("native_submit_options", _text),
 }

@@ -25,7 +25,7 @@ from bundler.hps.template import create_template
 from bundler.hps.watch import watch
 from bundler.jobs.submission import Step, Submission
 from bundler.node.errors import ERROR_FILE
-from bundler.sources.tool_table import Parameter
+from bundler.sources.parameters import Parameter
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Hps
 from tests.stand_ins.hps_site import PASSWORD

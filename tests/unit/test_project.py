@@ -8,10 +8,10 @@ import pytest
 from marshmallow import missing
 
 from bundler.hps.project import parameter_definition, task_definition
-from bundler.jobs.submission import Step, Submission
+from bundler.jobs.submission import Scheduling, Step, Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
-from bundler.sources.tool_table import Parameter
+from bundler.sources.parameters import Parameter
 
 FIRST = Step(
     script="mesh.py",
@@ -80,6 +80,26 @@ def test_jobs_for_several_platforms_ask_for_none_and_jobs_without_an_application
     made = task_definition(bare, replace(FIRST, software=()), 0, FILES)
     assert not made.software_requirements
     assert made.resource_requirements.platform is missing
+
+
+def test_a_task_has_the_settings_for_job_schedulers_that_are_set_and_no_others() -> None:
+    scheduling = Scheduling(queue="short", gpus_per_node=2, compute_resource_set="set-1")
+    step = replace(FIRST, scheduling=scheduling, execution_context={"solver": "cfx"}, debug=True)
+    made = task_definition(SUBMISSION, step, 0, FILES)
+    resources = made.resource_requirements
+    assert (resources.compute_resource_set_id, resources.distributed) == ("set-1", missing)
+    hpc = resources.hpc_resources
+    assert (hpc.queue, hpc.num_gpus_per_node, hpc.exclusive) == ("short", 2, missing)
+    assert (made.execution_context, made.debug, made.working_directory) == ({"solver": "cfx"}, True, missing)
+    bare = task_definition(SUBMISSION, FIRST, 0, FILES)
+    assert (bare.resource_requirements.hpc_resources, bare.execution_context, bare.debug) == (missing,) * 3
+
+
+def test_a_parameter_has_values_units_and_a_text_for_the_web_interface() -> None:
+    made = parameter_definition(
+        Parameter(name="x", type="float", values=(1.0, 2.0), units="m", display_text="Size"), "input"
+    )
+    assert (made.units, made.display_text, made.value_list) == ("m", "Size", [1.0, 2.0])
 
 
 @pytest.mark.parametrize(

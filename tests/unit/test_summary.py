@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bundler.jobs.submission import Step, Submission
 from bundler.jobs.summary import summary, table
-from bundler.sources.tool_table import Parameter
+from bundler.sources.parameters import Parameter
 
 STEP = Step(
     script="eval.py",

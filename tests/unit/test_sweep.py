@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import SweepError
 from bundler.jobs.sweep import complete, parameters, read_table, sweep
-from bundler.sources.tool_table import Parameter
+from bundler.sources.parameters import Parameter
 
 
 def test_a_sweep_has_both_ends_and_no_rounding_dust() -> None:

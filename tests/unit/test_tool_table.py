@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bundler.errors import ScriptError
+from bundler.sources.parameters import Parameter
 from bundler.sources.script import read_script
-from bundler.sources.tool_table import Parameter, Settings, settings_of
+from bundler.sources.tool_table import Settings, settings_of
 
 FULL = """
 [tool.bundler]
@@ -16,6 +17,21 @@ platform = ["windows", "linux"]
 inputs = ["mesh/part.msh"]
 outputs = "plot.png"
 optional-outputs = ["log.txt"]
+monitor = ["log.txt"]
+arguments = ["--epochs", "3"]
+environment = {THREADS = 4}
+execution-context = {solver = "cfx"}
+priority = 5
+debug = true
+working-directory = "work"
+distributed = true
+compute-resource-set = "set-1"
+queue = "short"
+exclusive = true
+cores-per-node = 8
+gpus-per-node = 1
+use-local-scratch = false
+native-submit-options = "--account=x"
 software = ["Ansys Mechanical=2026 R1"]
 application = "Uv"
 cores = 2.5
@@ -47,6 +63,10 @@ def test_a_script_says_all_of_its_jobs(tmp_path: Path) -> None:
         Parameter(name="name", type="string", default="sine"),
         Parameter(name="deep", type="bool", default=True),
     )
+    assert (found.monitor, found.arguments, found.environment) == (("log.txt",), ("--epochs", "3"), {"THREADS": "4"})
+    assert (found.queue, found.exclusive, found.cores_per_node, found.gpus_per_node) == ("short", True, 8, 1)
+    assert (found.compute_resource_set, found.distributed, found.use_local_scratch) == ("set-1", True, False)
+    assert (found.execution_context, found.priority, found.debug) == ({"solver": "cfx"}, 5, True)
     assert found.output_parameters == (Parameter(name="maximum", type="float"),)
 
 
@@ -58,7 +78,10 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("output = 1", "unknown key tool.bundler.output\nhint: did you mean outputs?"),
-        ("colour = 1", "unknown key tool.bundler.colour\nhint: the keys are application, cores"),
+        (
+            "colour = 1",
+            "unknown key tool.bundler.colour\nhint: the keys are application, arguments, compute-resource-set",
+        ),
         ("outputs = ['../x']", "must be relative paths inside the folder of a job (got '../x')"),
         ("outputs = [1]", "must be a string or a list of strings"),
         ("memory = 'much'", "must be a size such as 512 MB"),
@@ -72,13 +95,23 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
             "x has the unknown type 'complex'; the types are float, int, bool, string",
         ),
         ("parameters = {x = {type = 'int', default = 1.5}}", "x must be of type int (got 1.5)"),
-        ("parameters = {x = {colour = 1}}", "x has unknown keys; type, default, lower and upper are supported"),
+        ("parameters = {x = {colour = 1}}", "x has unknown keys; the keys are type, default"),
         ("output-parameters = {x = 'complex'}", "unknown type 'complex'"),
-        ("application = []", "must be a string or a list of strings"),
+        ("application = []", "must be a string (got"),
         ("memory = '" + "9" * 400 + "'", "is larger than any disk"),
         ("parameters = {x = {default = 50, upper = 10}}", "x = 50 is outside its bounds ..10"),
         ("parameters = {x = {default = 'a', lower = 1}}", "x must be of type string (got 1)"),
         ("parameters = {x = {default = 1.0, lower = 'a'}}", "x must be of type float (got 'a')"),
+        ("monitor = ['other.txt']", "monitor: other.txt is not an output"),
+        ("arguments = 'x'", "must be a list of strings"),
+        ("environment = ['x']", "must be a table of strings, numbers and booleans"),
+        ("exclusive = 1", "must be true or false"),
+        ("queue = ['x']", "must be a string"),
+        ("gpus-per-node = 0", "must be an integer greater than 0"),
+        ("parameters = {x = {default = 3.0, values = [1.0, 2.0]}}", "x = 3.0 is not one of its values 1.0, 2.0"),
+        ("parameters = {x = {values = [1, 2]}}", "x is of type int, which has no list of values"),
+        ("parameters = {x = {values = 1}}", "values must be a list"),
+        ("parameters = {x = {units = 1}}", "units must be a string"),
         ("parameters = {x = nan}", "x must be of type float (got nan)"),
     ],
 )
