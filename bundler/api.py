@@ -190,14 +190,23 @@ def submit(
     return identity
 
 
-def fetch(client: Client, project: str, folder: str | Path, *, report: Report = silent) -> tuple[int, Path]:
+def fetch(
+    client: Client,
+    project: str,
+    folder: str | Path,
+    *,
+    jobs: Sequence[str] = (),
+    failed: bool = False,
+    report: Report = silent,
+) -> tuple[int, Path]:
     """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
-    Files that are already complete are skipped. Raises `BundlerError`.
+    With `jobs` (names) or `failed`, only the outputs of these jobs are downloaded. Files that are already complete
+    are skipped. Raises `BundlerError`.
     """
     from bundler.hps.results import fetch
 
-    return _finish(fetch(client, project, Path(folder)), report)
+    return _finish(fetch(client, project, Path(folder), jobs, failed=failed), report)
 
 
 def _finish(work: Generator[Progress, None, _T], report: Report) -> _T:

@@ -11,7 +11,7 @@ import click
 from bundler.cli.account import identified, with_account
 from bundler.cli.command import Group, json_option
 from bundler.cli.jobs import require_somewhere_to_run, show_jobs, with_submission_options
-from bundler.cli.terminal import reporting, result, say
+from bundler.cli.terminal import reporting, result, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,13 @@ def check_hps(publication: Path, options: Any, account: Callable[[], Account], a
             cells = (resource.kind, resource.name, resource.platform or "", names)
             lines.append("\t".join(map(plain, cells)))
         result({"resources": [asdict(resource) for resource in resources]}, lines, as_json=as_json)
+        on_demand = [resource.name for resource in resources if resource.kind != "evaluator"]
+        if on_demand:
+            names = ", ".join(map(plain, on_demand))
+            say(f"Evaluators of {names} start on demand with an empty cache (see `bundler guide hps`)")
+        for resource in resources:
+            for text in resource.warnings:
+                warn(f"{plain(resource.name)}: {text}")
         require_somewhere_to_run(client, submission)
 
 
@@ -93,25 +100,35 @@ def watch_jobs(project: str, interval: float, account: Callable[[], Account], as
 @hps.command("fetch", no_args_is_help=True)
 @click.argument("project", metavar="PROJECT")
 @click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write to this folder.  [default: named PROJECT]")
+@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Download only the outputs of this job. Repeatable.")
+@click.option("--failed", is_flag=True, help="Download only the outputs of jobs that failed.")
 @with_account
 @json_option
-def fetch_results(project: str, output: Path | None, account: Callable[[], Account], as_json: bool) -> None:
+def fetch_results(
+    project: str,
+    output: Path | None,
+    jobs: tuple[str, ...],
+    failed: bool,
+    account: Callable[[], Account],
+    as_json: bool,
+) -> None:
     """Download the results of an HPS project.
 
-    Writes the output files of each job to a folder of that job, and the parameters and results of all jobs to
-    results.csv. Skips files that are already complete. Prints the path of results.csv.
+    Writes the output files of each job to a folder of that job, and the states, parameters, results, seconds,
+    evaluators and reasons of failures of all jobs to results.csv. Skips files that are already complete. Prints the
+    path of results.csv.
 
     \b
     Examples:
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC
-        bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results
+        bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results --failed
     """
     from bundler import api
     from bundler.hps.connection import connected
     from bundler.units import counted
 
     with connected(identified(account)) as client, reporting() as report:
-        count, table = api.fetch(client, project, output or Path(project), report=report)
+        count, table = api.fetch(client, project, output or Path(project), jobs=jobs, failed=failed, report=report)
     say(f"Fetched {counted(count, 'file')}")
     result({"table": table, "files": count}, [table], as_json=as_json)
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The columns of the table that are not parameters; the reason of a failure comes last.
-_COLUMNS = ("job", "status", "reason")
+_COLUMNS = ("job", "status", "seconds", "evaluators", "reason")
 # The console output of a task, which HPS stores.
 CONSOLE = "console_output.txt"
-# The fields of tasks and files that are read; all fields of 10,000 jobs have 15 MB.
+# The fields of jobs, tasks and files that are read; all fields of 10,000 jobs have 15 MB.
+JOB_FIELDS = ("id", "name", "eval_status", "values", "elapsed_time", "host_ids")
 TASK_FIELDS = ("id", "job_id", "task_definition_id", "creation_time", "trial_number", "output_file_ids")
 FILE_FIELDS = ("id", "name", "evaluation_path", "hash", "size", "storage_id")
 # The folder of a job without a usable name.
@@ -113,10 +114,12 @@ def _fault_of(name: str) -> str:
     return f"the name is longer than {_PATH_BYTES} bytes" if len(name.encode()) > _PATH_BYTES else ""
 
 
-def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str], reasons: dict[str, str]) -> bytes:
-    """Return a CSV file with a row for each of `jobs`: its folder, state, parameter values, and reason of a failure.
+def table_of(
+    jobs: Sequence[dict[str, Any]], places: dict[str, str], reasons: dict[str, str], hosts: dict[str, str]
+) -> bytes:
+    """Return a CSV file with a row for each of `jobs`: folder, state, parameter values, seconds, evaluators and reason.
 
-    `places` and `reasons` are by ID of the job.
+    `places` and `reasons` (of failures) are by ID of the job, `hosts` are names of evaluators by ID of the host.
     """
     names = sorted({str(name) for job in jobs for name in job.get("values") or {}})
     text = io.StringIO()
@@ -125,7 +128,10 @@ def table_of(jobs: Sequence[dict[str, Any]], places: dict[str, str], reasons: di
     writer.writerow([*_COLUMNS[:2], *columns, *_COLUMNS[2:]])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
         values = [_cell((job.get("values") or {}).get(name, "")) for name in names]
-        writer.writerow([places[job["id"]], _cell(job["eval_status"]), *values, _cell(reasons.get(job["id"], ""))])
+        evaluators = " ".join(hosts.get(str(host), str(host)) for host in job.get("host_ids") or [])
+        seconds = job.get("elapsed_time") or ""
+        more = [_cell(seconds), _cell(evaluators), _cell(reasons.get(job["id"], ""))]
+        writer.writerow([places[job["id"]], _cell(job["eval_status"]), *values, *more])
     return text.getvalue().encode("utf-8", "replace")
 
 

@@ -47,7 +47,8 @@ _NOT_FOR_US = (401, 403)
 class Resource:
     """An evaluator or a compute resource set.
 
-    `applications` are the (name, version) pairs that are registered, or None if they are unknown.
+    `applications` are the (name, version) pairs that are registered, or None if they are unknown. `warnings` are about
+    the speed of jobs.
     """
 
     identity: str
@@ -55,6 +56,7 @@ class Resource:
     kind: str
     platform: str | None
     applications: tuple[tuple[str, str], ...] | None
+    warnings: tuple[str, ...] = ()
 
     def has(self, name: str) -> bool:
         """Return whether an application is registered under exactly this name."""
@@ -89,6 +91,14 @@ def _evaluators(client: Client) -> list[Resource]:
     return resources
 
 
+def hosts_of(client: Client) -> dict[str, str]:
+    """Return the names of evaluators by ID of their host; nothing if this user may not see them."""
+    with contextlib.suppress(ClientError, APIError, HpsError, KeyError, TypeError, AttributeError):
+        records = RmsApi(client).get_evaluators(as_objects=False, limit=_MANY, fields=["name", "host_id"])
+        return {str(record["host_id"]): plain(record["name"]) for record in records if record.get("host_id")}
+    return {}
+
+
 def _server_time(client: Client) -> datetime:
     """Return the time of the server, since the clock of this machine may be wrong."""
     now = datetime.now(timezone.utc)
@@ -117,9 +127,27 @@ def _resource_sets(rms: RmsApi) -> list[Resource]:
             kind="compute resource set",
             platform=(record.get("available_resources") or {}).get("platform"),
             applications=_applications(record.get("available_applications")),
+            warnings=_warnings(record.get("available_applications")),
         )
         for record in rms.get_compute_resource_sets(as_objects=False, limit=_MANY)
     ]
+
+
+def _warnings(tables: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """Return warnings about the uv of a compute resource set, whose evaluators start on demand with an empty cache."""
+    warnings = []
+    for table in tables or ():
+        if str(table.get("name", "")).casefold() != "uv":
+            continue
+        if "UV_CACHE_DIR" not in (table.get("environment") or {}):
+            warnings.append(
+                "UV_CACHE_DIR is not set, so each new evaluator creates environments in its temporary folder"
+            )
+        if table.get("use_local_scratch") is False:
+            warnings.append(
+                "use_local_scratch is off, so jobs run on shared storage, which is slow for many small files"
+            )
+    return tuple(warnings)
 
 
 def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, str], ...]:

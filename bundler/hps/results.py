@@ -12,7 +12,8 @@ from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import split_error
-from bundler.hps.outputs import FILE_FIELDS, TABLE, TASK_FIELDS, latest, outputs_of, places_of, table_of
+from bundler.hps.outputs import FILE_FIELDS, JOB_FIELDS, TABLE, TASK_FIELDS, latest, outputs_of, places_of, table_of
+from bundler.hps.resources import hosts_of
 from bundler.hps.watch import FAILED
 from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress
@@ -21,12 +22,12 @@ from wheelhouse import files
 from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Collection, Generator, Sequence
     from pathlib import Path
 
     from ansys.hps.client import Client
 
-    from bundler.hps.outputs import Output
+from bundler.hps.outputs import Output
 
 # Files per transfer: enough to keep the worker busy, few enough to lose little when it fails.
 _BATCH = 64
@@ -37,24 +38,29 @@ _OF_THE_NAME = (
 )
 
 
-def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, None, tuple[int, Path]]:
-    """Download the outputs of every job of `project` to `folder`; return the number of files and the table of all jobs.
+def fetch(
+    client: Client, project: str, folder: Path, names: Collection[str] = (), *, failed: bool = False
+) -> Generator[Progress, None, tuple[int, Path]]:
+    """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
-    Complete files are skipped. Raises `files_failed` at the end for files with unusable names or wrong checksums,
-    when all others are complete, and the errors of connecting.
+    With `names` or `failed`, only the outputs of these jobs are downloaded. Complete files are skipped. Raises
+    `files_failed` at the end for files with unusable names or wrong checksums, when all others are complete, and the
+    errors of connecting.
     """
     yield Progress(text="Listing jobs and their files")
     api = ProjectApi(client, project)
     with explained(client.url):
-        jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status", "values"])
+        jobs = api.get_jobs(as_objects=False, fields=[*JOB_FIELDS])
         tasks = api.get_tasks(as_objects=False, fields=[*TASK_FIELDS])
         has_outputs = any(task.get("output_file_ids") for task in tasks)
         about = api.get_files(as_objects=False, fields=[*FILE_FIELDS]) if has_outputs else []
         definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
         steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
         places = places_of(jobs)
-        table_of(jobs, places, {})  # Fails early for jobs of an odd form.
-        outputs, refused = outputs_of(project, places, latest(tasks), {file["id"]: file for file in about}, steps)
+        table_of(jobs, places, {}, {})  # Fails early for jobs of an odd form.
+        selection = _select(project, jobs, names, failed=failed)
+        wanted = {job["id"]: places[job["id"]] for job in selection}
+        outputs, refused = outputs_of(project, wanted, latest(tasks), {file["id"]: file for file in about}, steps)
     missing = [output for output in outputs if not _is_here(folder, output)]
     total, done = sum(output.size for output in missing), 0
     bad: dict[str, str] = {}
@@ -64,10 +70,20 @@ def fetch(client: Client, project: str, folder: Path) -> Generator[Progress, Non
         done += sum(output.size for output in batch)
         yield Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total)
     path = folder / TABLE
-    files.write(path, table_of(jobs, places, _reasons(folder, jobs, places)))
+    files.write(path, table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client)))
     if bad or refused:
         raise files_failed(len(outputs) + len(refused), [*refused, *bad.items()])
     return len(outputs), path
+
+
+def _select(
+    project: str, jobs: Sequence[dict[str, Any]], names: Collection[str], *, failed: bool
+) -> list[dict[str, Any]]:
+    """Return the jobs with `names`, or all; with `failed` only those that failed. Raises `HpsError`."""
+    unknown = sorted(set(names) - {str(job.get("name")) for job in jobs})
+    if unknown:
+        raise HpsError(project, f"has no job {', '.join(unknown)}", "see results.csv for the names of jobs")
+    return [job for job in jobs if (not names or job["name"] in names) and (not failed or job["eval_status"] in FAILED)]
 
 
 def _reasons(folder: Path, jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> dict[str, str]:

@@ -200,7 +200,7 @@ def _hps(data: bytes, folder: Path) -> None:
         outputs, _ = outputs_of(
             "p", places, latest(tasks), {file["id"]: file for file in about}, {each["id"]: str(each) for each in steps}
         )
-        table = table_of(jobs, places, {})
+        table = table_of(jobs, places, {}, {})
         for output in outputs:
             assert safe_path(output.path), output.path
         for row in csv.reader(io.StringIO(table.decode(), newline="")):

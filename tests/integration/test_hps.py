@@ -226,6 +226,12 @@ def test_the_table_of_results_has_the_reason_of_each_failure(client: Any, hps: H
     with table.open(newline="", encoding="utf-8") as source:
         rows = [(row["job"], row["status"], row["reason"]) for row in csv.DictReader(source)]
     assert rows == [("job-1", "evaluated", ""), ("job-2", "failed", "uv is too old (node n1)")]
+    count, _ = bundler.fetch(client, identity, tmp_path / "some", jobs=["job-1"])
+    assert count == 0
+    count, _ = bundler.fetch(client, identity, tmp_path / "some", failed=True)
+    assert count == 1
+    with pytest.raises(HpsError, match="has no job job-9"):
+        bundler.fetch(client, identity, tmp_path / "some", jobs=["job-9"])
     assert (tmp_path / "results" / "job-2" / ERROR_FILE).read_text().startswith("node n1: ")
 
 
@@ -244,3 +250,16 @@ def test_projects_are_listed_and_their_jobs_aborted_retried_and_deleted(client: 
     assert projects.count_states(client, identity)[0] == {"aborted": 1, "pending": 1}
     projects.delete(client, identity)
     assert not hps.projects
+
+
+def test_sets_whose_evaluators_start_on_demand_have_warnings_about_slow_settings(client: Any, hps: Hps) -> None:
+    application = {"name": "uv", "version": "0.13.9", "use_local_scratch": False, "environment": {}}
+    fast = {**application, "use_local_scratch": True, "environment": {"UV_CACHE_DIR": "/scratch/uv"}}
+    for name, uv in (("slow", application), ("fast", fast)):
+        resources = {"platform": "linux"}
+        hps.resource_sets.append(
+            {"id": name, "name": name, "available_resources": resources, "available_applications": [uv]}
+        )
+    warnings = {resource.name: resource.warnings for resource in survey(client)}
+    assert (warnings["node-1"], warnings["fast"]) == ((), ())
+    assert [text.partition(" ")[0] for text in warnings["slow"]] == ["UV_CACHE_DIR", "use_local_scratch"]

@@ -80,6 +80,7 @@ class Hps:
         self.evaluators[identity] = {
             "id": identity,
             "name": name,
+            "host_id": f"host of {name}",
             "host_name": name,
             "platform": platform,
             "last_modified": now(),

@@ -128,8 +128,11 @@ def test_each_step_has_its_own_console() -> None:
 def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
     assert "\x1b" not in str(HpsError("x", "no\x1b[31m\x1b]0;pwned\x07"))
     jobs = [{"id": "1", "name": "job-1", "eval_status": "=1", "values": {"job": "=HYPERLINK(1)", "x": -1.5, "n": "-1"}}]
-    lines = table_of(jobs, places_of(jobs), {"1": "=no"}).decode().splitlines()
-    assert lines == ["job,status,value of job,n,x,reason", "job-1,'=1,'=HYPERLINK(1),'-1,-1.5,'=no"]
+    lines = table_of(jobs, places_of(jobs), {"1": "=no"}, {}).decode().splitlines()
+    assert lines == [
+        "job,status,value of job,n,x,seconds,evaluators,reason",
+        "job-1,'=1,'=HYPERLINK(1),'-1,-1.5,,,'=no",
+    ]
 
 
 @given(
@@ -139,8 +142,8 @@ def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
 )
 def test_no_cell_is_a_formula_whatever_is_blank_before_it(blank: str, sign: str, rest: str) -> None:
     jobs = [{"id": "1", "name": "job-1", "eval_status": "evaluated", "values": {"x": blank + sign + rest, "y": -1}}]
-    text = table_of(jobs, places_of(jobs), {}).decode()
-    ((_, _, cell, number, _),) = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    text = table_of(jobs, places_of(jobs), {}, {}).decode()
+    ((_, _, cell, number, *_),) = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert (cell[0], number) == ("'", "-1")
     assert "\r" not in text
 
@@ -166,14 +169,17 @@ def test_a_short_secret_is_hidden_as_a_word_only() -> None:
 
 
 def test_the_table_has_a_column_for_every_parameter() -> None:
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {"id": "2", "name": "job-2", "eval_status": "failed", "values": {"x": 2}},
         {"id": "1", "name": "job-1", "eval_status": "evaluated", "values": {"x": 1, "maximum": 3.5}},
     ]
-    assert table_of(jobs, places_of(jobs), {"2": "uv is too old (node n1)"}).decode().splitlines() == [
-        "job,status,maximum,x,reason",
-        "job-1,evaluated,3.5,1,",
-        "job-2,failed,,2,uv is too old (node n1)",
+    jobs[1].update(elapsed_time=2.5, host_ids=["h1", "h2"])
+    assert table_of(
+        jobs, places_of(jobs), {"2": "uv is too old (node n1)"}, {"h1": "node-1"}
+    ).decode().splitlines() == [
+        "job,status,maximum,x,seconds,evaluators,reason",
+        "job-1,evaluated,3.5,1,2.5,node-1 h2,",
+        "job-2,failed,,2,,,uv is too old (node n1)",
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundler.node import running
+from bundler.node.errors import OfflineRunError
 from tests.conftest import started
 
 
@@ -35,3 +36,31 @@ def test_a_command_that_is_ended_ends_what_it_runs(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(timeout=5) != 0
     assert (tmp_path / "status").read_text().strip() == "143"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_evaluator_that_runs_only_strings_runs_the_same_command(tmp_path: Path, code: int) -> None:
+    script = tmp_path / "it's.py"
+    script.write_text(f"import sys, pathlib\npathlib.Path('words').write_text(repr(sys.argv[1:]))\nsys.exit({code})\n")
+    words = [sys.executable, str(script), "a 'b' $c", ""]
+
+    def only_strings(command: str, *, shell: bool, env: dict[str, str]) -> None:
+        if not isinstance(command, str):
+            raise TypeError("command must be a string")
+        assert shell
+        subprocess.run(command, shell=True, env=env, cwd=tmp_path, check=False)  # noqa: S602 - what is tested
+
+    if code:
+        with pytest.raises(OfflineRunError, match="the script failed with exit code 3"):
+            running.run(only_strings, words, sys.executable, dict(os.environ))
+    else:
+        running.run(only_strings, words, sys.executable, dict(os.environ))
+    assert (tmp_path / "words").read_text() == repr(words[2:])
+
+
+def test_an_evaluator_that_runs_nothing_is_a_failed_script() -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("neither")
+
+    with pytest.raises(OfflineRunError, match="exit code none"):
+        running.run(broken, [sys.executable, "-c", ""], sys.executable, dict(os.environ))

@@ -178,3 +178,16 @@ def test_a_uv_that_is_too_old_or_does_not_run_is_told(tmp_path: Path) -> None:
         assert "does not run" in tools.registered_uv(uv_that_says(tmp_path, words))[1][0]
     (tmp_path / "uv").chmod(0o644)
     assert "does not run" in tools.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1][0]
+
+
+def test_an_executable_may_be_a_bare_name_on_the_path_or_have_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own,) = uv_that_says(tmp_path, "uv 0.13.9")
+    path = own["executable"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for executable in (path, f'"{path}"', f"{path} run --offline", f'"{path}" run', "uv", "uv run"):
+        assert tools.program_of(executable) == path, executable
+    assert tools.program_of("absent") == "absent"
+    assert tools.program_of("it's") == "it's"
+    assert tools.program_of("") == ""
