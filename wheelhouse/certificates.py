@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import certifi
-
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -59,4 +57,6 @@ def _system_files() -> Iterator[Path]:
     if os.environ.get("SSL_CERT_DIR"):
         for folder in os.environ["SSL_CERT_DIR"].split(os.pathsep):
             yield from (path for path in sorted(Path(folder).glob("*")) if path.is_file())
+    import certifi  # Not needed on the far side.
+
     yield Path(certifi.where())

@@ -17,6 +17,7 @@ from bundler.cli import bundles, completion, guide, hps, jobs, nodes
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
+from bundler.extras import missing_extra
 from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
@@ -79,19 +80,31 @@ def _run(command: click.Command) -> None:
         if exit_.code == _TERMINATED:
             _leave(_TERMINATED)
         raise
-    except WheelhouseError as error:
-        for text in error.errors if isinstance(error, CombinedError) else [explain(error)]:
+    except Exception as error:
+        texts = _explained(error)
+        if not texts:
+            raise
+        for text in texts:
             show_error(text)
         code = 1
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
+    sys.exit(code)
+
+
+def _explained(error: Exception) -> list[str]:
+    """Return the texts of an expected error; nothing for a bug."""
+    if isinstance(error, CombinedError):
+        return error.errors
+    if isinstance(error, WheelhouseError):
+        return [explain(error)]
+    if isinstance(error, ModuleNotFoundError):
+        missing = missing_extra(error)
+        return [str(missing)] if missing else []
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         import tempfile
 
         path = error.filename or tempfile.gettempdir()
-        show_error(str(disk_full(Path(path))) if error.errno in DISK_FULL else f"{path}: {error.strerror}")
-        code = 1
-    sys.exit(code)
+        return [str(disk_full(Path(path))) if error.errno in DISK_FULL else f"{path}: {error.strerror}"]
+    return []
 
 
 def _show_usage_error(error: click.ClickException) -> None:

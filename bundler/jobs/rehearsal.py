@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import BundlerError, JobError
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
@@ -160,8 +162,11 @@ def parse_parameter(text: str) -> tuple[str, object]:
 
 def _context(step: Step, environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
+    software = []
+    with contextlib.suppress(WheelhouseError):  # Without uv here, the job uses that of the publication.
+        software.append({"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""})
     return {
-        "software": [{"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""}],
+        "software": software,
         "environment": environment,
         "parameter_values": dict(parameters),
         "input_files": [{"name": name, "path": name} for name in step.inputs],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, CombinedError, ScriptError, attempt_all
+from bundler.extras import require_pip_tools
 from bundler.layout import target_files
 from bundler.sources.additions import require_requirements
 from bundler.sources.project import read_project
@@ -33,6 +34,8 @@ _STDIN = Path("-")
 
 def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
     """Read the inputs of a bundle; `-` is a script on standard input. Raises `CombinedError` with all errors."""
+    if additions.pip_tools:
+        require_pip_tools()
     require_requirements(Path("--with"), additions.requirements)
     # Path.resolve() would fail for a link to itself; reading the file gives a better message.
     distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())

@@ -1,0 +1,92 @@
+"""The far side has only the packages that this one depends on itself: everything else is kept from being imported."""
+
+from __future__ import annotations
+
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.conftest import Workplace
+from tests.stand_ins.wheels import make_wheel
+
+BLOCKER = """
+import sys
+BLOCKED = {blocked!r}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+MODULES = {"ansys-hps-client": "ansys", "pip-tools": "piptools", "tomli-w": "tomli_w"}
+
+
+def modules_of(*extras: str) -> set[str]:
+    """Return the modules of the packages that `extras` install, and of what these bring for HPS."""
+    requirements = [Requirement(line) for line in requires("hps-bundler") or []]
+    names = {
+        requirement.name
+        for requirement in requirements
+        for extra in extras
+        if requirement.marker and requirement.marker.evaluate({"extra": extra})
+    }
+    return {MODULES.get(name, name) for name in names} | ({"httpx", "pydantic"} if "hps" in extras else set())
+
+
+@pytest.fixture
+def far_side(workplace: Workplace, tmp_path: Path) -> Workplace:
+    """A workplace with a bundle, in which no extra is installed."""
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha", body="import alpha\nprint('runs')\n")
+    workplace.bundle("solve.py")
+    blocked = modules_of("bundle", "hps", "pip-tools")
+    assert {"uv", "requests", "ansys", "piptools"} <= blocked
+    block(workplace, tmp_path, blocked)
+    return workplace
+
+
+def block(workplace: Workplace, tmp_path: Path, modules: set[str]) -> None:
+    """Keep commands of `workplace` from importing `modules`."""
+    (tmp_path / "blocker").mkdir()
+    (tmp_path / "blocker" / "sitecustomize.py").write_text(BLOCKER.format(blocked=modules))
+    workplace.environment["PYTHONPATH"] = str(tmp_path / "blocker")
+
+
+def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplace) -> None:
+    publication = far_side.publish()
+    (far_side.folder / "node.json").write_text(far_side.run("bundler", "probe").stdout)
+    for command in (
+        *(["verify", "solve.bundle"], ["inspect", "solve.bundle"], ["inspect", publication], ["guide", "jobs"]),
+        *(["check", publication, "--probe", "node.json"], ["gc", far_side.folder], ["rehearse", "solve.bundle"]),
+        *(["rehearse", publication, "-o", "task"], ["submit", publication, "--dry-run"], ["completion", "bash"]),
+    ):
+        done = far_side.run("bundler", *map(str, command))
+        assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (["bundle", "solve.py", "--replace", "--upgrade"], "bundle"),
+        (["bundler", "hps", "list", "--url", "http://127.0.0.1:9/hps"], "hps"),
+    ],
+)
+def test_a_command_whose_extra_is_missing_names_it(far_side: Workplace, command: list[str], extra: str) -> None:
+    done = far_side.run(*command, HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert f"which this command needs\nhint: run `pip install 'hps-bundler[{extra}]'`" in done.stderr
+
+
+def test_pip_tools_are_an_extra_of_their_own(workplace: Workplace, tmp_path: Path) -> None:
+    workplace.script("solve.py")
+    block(workplace, tmp_path, {"piptools"})
+    done = workplace.run("bundle", "solve.py", "--resolver", "pip-tools")
+    assert done.stderr.endswith("this command needs\nhint: run `pip install 'hps-bundler[pip-tools]'`\n"), done.stderr
+
+
+def test_a_module_that_is_missing_by_a_mistake_of_ours_is_a_bug(workplace: Workplace) -> None:
+    lines = "import bundler.cli, click\n@click.command()\ndef command():\n    import bundler.absent\n"
+    done = workplace.run("python", "-c", lines + "bundler.cli._run(command)\n")
+    assert "ModuleNotFoundError: No module named 'bundler.absent'" in done.stderr
