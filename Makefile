@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 OLD_UV := build/uv-0.6.14
 DEMO := build/demo
 
-.PHONY: help demo test check unit lint fuzz bench corpus test-internet clean
+.PHONY: help demo pyz test check unit lint fuzz bench corpus test-internet clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ demo: .venv/ready ## Bundle a script, publish it and run it with no network
 	cd $(DEMO) && "$(BIN)"/bundle ../../tests/examples/eval.py
 	cd $(DEMO) && publication=$$("$(BIN)"/publish-index share) && "$(BIN)"/bundler rehearse "$$publication" --output task
 	@echo "$(CURDIR)/$(DEMO)/task/plot.png"
+
+pyz: .venv/ready ## Write the far-side tool as one file, build/bundler.pyz
+	@mkdir -p build
+	"$(BIN)"/bundler pyz --output build/bundler.pyz
 
 # Coverage is measured where it is cheap: it would double the time of the end-to-end tests.
 test: lint $(OLD_UV)/bin/uv ## Run lint and all tests, with coverage (ten minutes)

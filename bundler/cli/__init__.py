@@ -47,7 +47,7 @@ def bundler() -> None:
 
 
 for _command in (
-    *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect),
+    *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect, bundles.pyz),
     *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(jobs.submit, hps.hps, guide.guide, completion.completion),
 ):

@@ -275,3 +275,23 @@ def inspect(path: Path, as_json: bool) -> None:
 
     summary = api.inspect(path)
     result(summary, [] if as_json else [table(summary)], as_json=as_json)
+
+
+@click.command("pyz", cls=Command)
+@click.option("-o", "--output", metavar="FILE", type=_PATH, default=Path("bundler.pyz"), help="Write to this file.")
+@json_option
+def pyz(output: Path, as_json: bool) -> None:
+    """Write the far-side tool as one file.
+
+    The file runs with Python 3.10 or newer and needs nothing else. It has the commands that work without an extra, such
+    as publish-index, verify, inspect and rehearse. Prints its path.
+
+    \b
+    Examples:
+        bundler pyz
+        python3 bundler.pyz publish-index /shared/store eval.bundle    # on the far side
+    """
+    from bundler.pyz import write_pyz
+
+    write_pyz(output)
+    result({"pyz": output}, [output], as_json=as_json)

@@ -30,6 +30,7 @@ COMMANDS = [
     ("bundler", "hps"),
     ("bundler", "guide"),
     ("bundler", "completion"),
+    ("bundler", "pyz"),
 ]
 HPS = [
     *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),

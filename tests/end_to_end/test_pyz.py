@@ -1,0 +1,110 @@
+"""The far-side tool as one file, run by a Python without our packages and without their dependencies."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Workplace
+from tests.stand_ins.wheels import make_wheel
+
+# The interpreter of the virtual environment's base, which has none of the packages.
+PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+
+
+@pytest.fixture(scope="session")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from bundler.pyz import write_pyz
+
+    path = tmp_path_factory.mktemp("pyz") / "bundler.pyz"
+    write_pyz(path)
+    return path
+
+
+@pytest.fixture
+def far_side(workplace: Workplace) -> Workplace:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha", body="import alpha\nprint('runs')\n")
+    workplace.bundle("solve.py")
+    return workplace
+
+
+def test_the_same_packages_give_the_same_bytes_with_no_path_or_native_module(pyz: Path, workplace: Workplace) -> None:
+    done = workplace.run("bundler", "pyz", "--output", "again.pyz")
+    assert (done.returncode, done.stdout) == (0, "again.pyz\n"), done.stderr
+    data = (workplace.folder / "again.pyz").read_bytes()
+    assert data == pyz.read_bytes()
+    with zipfile.ZipFile(pyz) as outer:
+        assert sorted(outer.namelist()) == ["__main__.py", "contents.zip"]
+        inner = zipfile.ZipFile(outer.open("contents.zip"))
+        names = inner.namelist()
+        assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc", ".pth")) or name.startswith("..")]
+        assert {"bundler/cli/__init__.py", "wheelhouse/store.py", "bundler/guides/jobs.md", "click/core.py"} <= set(
+            names
+        )
+        texts = [inner.read(name) for name in names]
+    assert not [text for text in texts if str(Path(sysconfig.get_path("purelib"))).encode() in text]
+
+
+def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workplace) -> None:
+    def run(*arguments: str | Path) -> str:
+        done = far_side.run(PYTHON, "-I", pyz, *arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+        return done.stdout
+
+    publication = run("publish-index", "share", "solve.bundle").strip()
+    (far_side.folder / "node.json").write_text(run("probe"))
+    for command in (
+        *(["verify", "solve.bundle"], ["inspect", publication, "--json"], ["guide"], ["guide", "store"]),
+        *(["check", publication, "--probe", "node.json"], ["gc", "."], ["rehearse", publication, "-o", "task"]),
+        *(["submit", publication, "--dry-run"], ["completion", "bash"], ["--version"], ["probe", "--script"]),
+    ):
+        run(*command)
+    far_side.run("bundle", "solve.py", "--include-uv")
+    done = far_side.run(PYTHON, "-I", pyz, "bundle", "solve.py")
+    assert "hint: run `pip install 'hps-bundler[bundle]'`" in done.stderr
+
+
+def test_it_is_unpacked_once_for_a_user_and_replaces_an_earlier_version(pyz: Path, far_side: Workplace) -> None:
+    cache = Path(far_side.environment["HOME"], ".cache", "hps-bundler")
+    (cache / "pyz-old").mkdir(parents=True)
+    cache.chmod(0o700)
+    assert far_side.run(PYTHON, pyz, "--version").returncode == 0
+    (folder,) = cache.iterdir()
+    before = folder.stat().st_mtime_ns
+    assert far_side.run(PYTHON, pyz, "--version").stdout.startswith("bundler.pyz ")
+    assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [before]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "open"])
+def test_it_runs_where_no_private_folder_can_be_made(pyz: Path, far_side: Workplace, place: str) -> None:
+    folder = far_side.folder / place
+    if place == "open":
+        (folder / "hps-bundler").mkdir(parents=True)
+        (folder / "hps-bundler").chmod(0o777)
+    else:
+        folder.write_text("a file")
+    done = far_side.run(PYTHON, pyz, "verify", "solve.bundle", XDG_CACHE_HOME=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert place != "open" or not list((folder / "hps-bundler").iterdir())
+
+
+def test_a_python_that_is_too_old_is_told_in_one_sentence(pyz: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pyz) as archive:
+        text = archive.read("__main__.py").decode()
+    script = tmp_path / "main.py"
+    script.write_text(text.replace("sys.version_info < (3, 10)", "sys.version_info < (9, 0)"))
+    done = subprocess.run([PYTHON, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: this tool needs Python 3.10 or newer (this is 3.")
+    for old in filter(shutil.which, ("python3.8", "python3.9", "python2")):
+        if subprocess.run([old, "-c", ""], capture_output=True, check=False).returncode:
+            continue  # A name without an interpreter behind it, as of a version manager.
+        done = subprocess.run([old, pyz], capture_output=True, text=True, check=False)
+        assert done.stderr.startswith("error: this tool needs Python 3.10 or newer")
