@@ -28,13 +28,15 @@ __all__ = [
     "connected",
     "fetch",
     "inspect",
+    "pack",
     "publish",
     "submit",
+    "unpack",
     "verify",
 ]
 
 if TYPE_CHECKING:
-    from bundler.api import bundle, fetch, inspect, publish, submit, verify
+    from bundler.api import bundle, fetch, inspect, pack, publish, submit, unpack, verify
     from bundler.errors import BundlerError
     from bundler.hps.connection import Account, connected
     from bundler.jobs.submission import Options, Submission, compose
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from wheelhouse.errors import WheelhouseError
 
 _MODULES = {
-    **dict.fromkeys(("bundle", "fetch", "inspect", "publish", "submit", "verify"), "bundler.api"),
+    **dict.fromkeys(("bundle", "fetch", "inspect", "pack", "publish", "submit", "unpack", "verify"), "bundler.api"),
     "BundlerError": "bundler.errors",
     **dict.fromkeys(("Account", "connected"), "bundler.hps.connection"),
     **dict.fromkeys(("Options", "Submission", "compose"), "bundler.jobs.submission"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -126,6 +127,43 @@ def publish(
     publication.require_bundle(Path(bundle))
     work = publication.publish(Path(bundle), open_store(Path(root)), seen_at or root, STRATEGIES[strategy])
     return _finish(work, report)
+
+
+def pack(bundles: Sequence[str | Path], output: str | Path, *, report: Report = silent) -> None:
+    """Pack `bundles` into the archive `output`; "-" is standard output. The same bundles give the same bytes.
+
+    Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.bundles import archive
+    from wheelhouse import files
+
+    paths, target = [Path(bundle) for bundle in bundles], Path(output)
+    if str(output) == "-":
+        _finish(archive.pack(paths, sys.stdout.buffer), report)
+        return
+    partial = files.beside(target)
+    with files.explained(target):
+        try:
+            with partial.open("xb") as out:
+                _finish(archive.pack(paths, out), report)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def unpack(archive: str | Path, folder: str | Path = ".", *, report: Report = silent) -> list[Path]:
+    """Unpack the bundles in `archive` to `folder`; "-" is standard input. Return their paths.
+
+    Every byte is verified, and no bundle appears before all are complete. Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.bundles.archive import unpack
+    from wheelhouse import files
+
+    path = Path(archive)
+    if str(archive) == "-":
+        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder)), report)
+    with files.explained(path), path.open("rb") as source:
+        return _finish(unpack(source, path, Path(folder)), report)
 
 
 def verify(path: str | Path) -> Manifest:

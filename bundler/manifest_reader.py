@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Larger than any file system.
 _SIZE_LIMIT = 1 << 63
 # A manifest has about 300 bytes for each file; a larger one would be an attack on memory.
-_LIMIT = 64 << 20
+MANIFEST_LIMIT = 64 << 20
 _T = TypeVar("_T")
 
 
@@ -45,15 +45,15 @@ def read_manifest(folder: Path, expected: str = "bundle or publication") -> Mani
             ) from None
         if not stat.S_ISREG(status.st_mode):
             raise ManifestError(path, "is not a regular file")
-        if status.st_size > _LIMIT:
-            raise ManifestError(path, f"is larger than {_LIMIT} bytes")
-        return parse(files.read_plain(path, _LIMIT), path)
+        if status.st_size > MANIFEST_LIMIT:
+            raise ManifestError(path, f"is larger than {MANIFEST_LIMIT} bytes")
+        return parse(files.read_plain(path, MANIFEST_LIMIT), path)
 
 
 def parse(data: bytes, path: Path) -> Manifest:
     """Return the manifest in `data`; `path` is for messages. Raises `ManifestError`."""
-    if len(data) > _LIMIT:
-        raise ManifestError(path, f"is larger than {_LIMIT} bytes")
+    if len(data) > MANIFEST_LIMIT:
+        raise ManifestError(path, f"is larger than {MANIFEST_LIMIT} bytes")
     try:
         tables = json.loads(data)
         version = tables["format"]

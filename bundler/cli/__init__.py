@@ -47,7 +47,15 @@ def bundler() -> None:
 
 
 for _command in (
-    *(bundles.bundle, bundles.publish_index, bundles.verify, bundles.inspect, bundles.pyz),
+    *(
+        bundles.bundle,
+        bundles.publish_index,
+        bundles.verify,
+        bundles.inspect,
+        bundles.pack,
+        bundles.unpack,
+        bundles.pyz,
+    ),
     *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(jobs.submit, hps.hps, guide.guide, completion.completion),
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -194,9 +195,9 @@ def _platforms_of_hps() -> tuple[str, ...]:
 def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str, as_json: bool) -> None:
     """Publish bundles to a shared store.
 
-    Verifies each BUNDLE, adds its wheels to STORE, and writes a publication with an execution script for its jobs.
-    Creates STORE if it does not exist. Without BUNDLE, publishes the only bundle in the current folder. Prints the path
-    of each publication. pip and uv can use STORE/simple as an index.
+    Verifies each BUNDLE (a folder, or an archive of `bundler pack`), adds its wheels to STORE, and writes a publication
+    with an execution script for its jobs. Creates STORE if it does not exist. Without BUNDLE, publishes the only bundle
+    in the current folder. Prints the path of each publication. pip and uv can use STORE/simple as an index.
 
     \b
     Examples:
@@ -204,6 +205,7 @@ def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, s
         publish-index /shared/store eval.bundle --strategy environment
     """
     from bundler import api
+    from bundler.bundles.archive import unpacked
     from bundler.publications.publication import bundles_in, require_bundle
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
@@ -211,15 +213,16 @@ def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, s
     seen = seen_at.rstrip("/\\") if seen_at else None
     if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
         raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
-    paths = list(bundles) or bundles_in(Path())
-    for path in paths:
-        require_bundle(path)
     publications = []
-    for path in paths:
-        with reporting() as report:
-            publications.append(api.publish(path, store, seen_at=seen, strategy=strategy, report=report))
-        if not as_json:
-            result(None, publications[-1:])
+    with contextlib.ExitStack() as stack:
+        paths = [path for given in bundles or bundles_in(Path()) for path in stack.enter_context(unpacked(given))]
+        for path in paths:
+            require_bundle(path)
+        for path in paths:
+            with reporting() as report:
+                publications.append(api.publish(path, store, seen_at=seen, strategy=strategy, report=report))
+            if not as_json:
+                result(None, publications[-1:])
     if as_json:
         result({"publications": publications}, [], as_json=True)
 
@@ -239,12 +242,14 @@ def verify(path: Path, as_json: bool) -> None:
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
     from bundler import api
+    from bundler.bundles.archive import unpacked
     from bundler.errors import DamagedError
     from bundler.units import counted
 
     damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
     try:
-        manifest = api.verify(path)
+        with unpacked(path) as paths:
+            count = sum(len(api.verify(each).files) for each in paths)
     except DamagedError as error:
         if as_json:
             for kind, name in error.rows:
@@ -252,8 +257,8 @@ def verify(path: Path, as_json: bool) -> None:
             result({"path": path, **damage}, [], as_json=True)
         raise
     if as_json:
-        result({"path": path, "files": len(manifest.files), **damage}, [], as_json=True)
-    say(f"Verified {counted(len(manifest.files), 'file')} of {path}")
+        result({"path": path, "files": count, **damage}, [], as_json=True)
+    say(f"Verified {counted(count, 'file')} of {path}")
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -271,10 +276,58 @@ def inspect(path: Path, as_json: bool) -> None:
         bundler inspect eval.bundle --json
     """
     from bundler import api
+    from bundler.bundles.archive import unpacked
     from bundler.bundles.inspection import table
 
-    summary = api.inspect(path)
-    result(summary, [] if as_json else [table(summary)], as_json=as_json)
+    with unpacked(path) as paths:
+        for each in paths:
+            summary = api.inspect(each)
+            result(summary, [] if as_json else [table(summary)], as_json=as_json)
+
+
+@click.command("pack", cls=Command, no_args_is_help=True)
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_PATH)
+@click.option("-o", "--output", metavar="FILE", required=True, type=_PATH, help='Write to this file; "-" is a pipe.')
+@json_option
+def pack(bundles: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Pack bundles into one archive.
+
+    Writes a tar archive that starts with the manifests, and verifies every file on the way. The same bundles give the
+    same bytes. publish-index, verify, inspect and rehearse accept archives directly. Prints the path of the archive.
+
+    \b
+    Examples:
+        bundler pack eval.bundle -o eval.tar
+        bundler pack eval.bundle fit.bundle -o - | ssh far-side bundler unpack -
+    """
+    from bundler import api
+
+    with reporting() as report:
+        api.pack(bundles, output, report=report)
+    if str(output) != "-":
+        result({"archive": output}, [output], as_json=as_json)
+
+
+@click.command("unpack", cls=Command, no_args_is_help=True)
+@click.argument("archive", metavar="FILE", type=_PATH)
+@click.option("-o", "--output", metavar="DIR", type=_PATH, default=Path(), help="Unpack to this folder.")
+@json_option
+def unpack(archive: Path, output: Path, as_json: bool) -> None:
+    """Unpack the bundles in an archive.
+
+    Verifies every byte on the way; no bundle appears before all of them are complete. FILE "-" is a pipe. Prints the
+    path of each bundle.
+
+    \b
+    Examples:
+        bundler unpack eval.tar
+        cat part1 part2 | bundler unpack - -o bundles
+    """
+    from bundler import api
+
+    with reporting() as report:
+        bundles = api.unpack(archive, output, report=report)
+    result({"bundles": bundles}, bundles, as_json=as_json)
 
 
 @click.command("pyz", cls=Command)

@@ -186,8 +186,9 @@ def rehearse(
 ) -> None:
     """Run a job on this machine without network access.
 
-    PATH is a publication or a bundle. Runs its execution script as an evaluator would, shows the console output of the
-    job, and prints the path of each file that the job wrote. Fails if the job fails or does not write its outputs.
+    PATH is a publication, a bundle or an archive. Runs its execution script as an evaluator would, shows the console
+    output of the job, and prints the path of each file that the job wrote. Fails if the job fails or does not write its
+    outputs.
 
     \b
     Examples:
@@ -225,21 +226,25 @@ def rehearse(
 
 @contextlib.contextmanager
 def _published(path: Path) -> Iterator[Path]:
-    """Yield the publication `path`; publish a bundle to a temporary store that is deleted at the end."""
+    """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
     import tempfile
 
     from bundler import api
+    from bundler.bundles.archive import unpacked
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
 
-    read_manifest(path)
-    if (path / EXEC_SCRIPT).exists():
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-        with reporting() as report:
-            publication = api.publish(path, Path(scratch).resolve() / "store", report=report)
-        yield publication
+    with unpacked(path) as bundles:
+        if len(bundles) > 1:
+            raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
+        read_manifest(bundles[0])
+        if (bundles[0] / EXEC_SCRIPT).exists():
+            yield bundles[0]
+            return
+        with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
+            with reporting() as report:
+                publication = api.publish(bundles[0], Path(scratch).resolve() / "store", report=report)
+            yield publication
 
 
 @contextlib.contextmanager

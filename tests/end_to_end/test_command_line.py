@@ -31,6 +31,8 @@ COMMANDS = [
     ("bundler", "guide"),
     ("bundler", "completion"),
     ("bundler", "pyz"),
+    ("bundler", "pack"),
+    ("bundler", "unpack"),
 ]
 HPS = [
     *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),
@@ -46,7 +48,7 @@ def test_every_command_has_a_version_and_a_help_with_examples_and_exit_codes(
         assert done.returncode == 0
         examples = done.stdout.partition("Examples")[2].partition("\n\n")[0].splitlines()[1:]
         assert len(examples) >= 2, done.stdout
-        assert all(re.match(r" +(bundler? |publish-index |submit-jobs |python3 )", line) for line in examples)
+        assert all(re.match(r" +(bundler? |publish-index |submit-jobs |python3 |cat )", line) for line in examples)
         assert "Exit codes: " in done.stdout
     done = workplace.run(*command, "--version")
     assert (done.returncode, done.stderr) == (0, "")

@@ -121,7 +121,7 @@ def test_no_json_in_any_place_of_a_manifest_makes_the_parser_fail_in_another_way
 
 
 def test_a_manifest_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundler.manifest_reader._LIMIT", 10)
+    monkeypatch.setattr("bundler.manifest_reader.MANIFEST_LIMIT", 10)
     (tmp_path / "manifest.json").write_bytes(manifest().to_json())
     with pytest.raises(ManifestError, match="larger than 10 bytes"):
         read_manifest(tmp_path)
