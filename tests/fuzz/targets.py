@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundles import archive
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
 from bundler.hps.connection import explained
@@ -130,6 +131,19 @@ def _archive(data: bytes, folder: Path) -> None:
         assert each.resolve().is_relative_to(real)
 
 
+def _bundles(data: bytes, folder: Path) -> None:
+    """An archive of bundles, read as a stream: all of it arrives, or nothing."""
+    inner = folder / "inner"
+    inner.mkdir()
+    arrived = False
+    try:
+        for _ in archive.unpack(io.BytesIO(data), Path("a.tar"), inner):
+            pass
+        arrived = True
+    finally:
+        assert bool(list(inner.iterdir())) == arrived
+
+
 def _store(data: bytes, folder: Path) -> None:
     (folder / "store.json").write_bytes(data)
     store.open_store(folder)
@@ -220,6 +234,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "wheel": _wheel,
     "wheel_name": _wheel_name,
     "archive": _archive,
+    "bundles": _bundles,
     "store": _store,
     "record": _record,
     "facts": _facts,
