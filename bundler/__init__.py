@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from bundler.api import bundle, fetch, inspect, pack, publish, submit, unpack, verify
     from bundler.errors import BundlerError
     from bundler.hps.connection import Account, connected
-    from bundler.jobs.submission import Options, Submission, compose
+    from bundler.jobs.options import Options
+    from bundler.jobs.submission import Submission, compose
     from bundler.manifest import Manifest
     from bundler.progress import Progress
     from wheelhouse.errors import WheelhouseError
@@ -48,7 +49,8 @@ _MODULES = {
     **dict.fromkeys(("bundle", "fetch", "inspect", "pack", "publish", "submit", "unpack", "verify"), "bundler.api"),
     "BundlerError": "bundler.errors",
     **dict.fromkeys(("Account", "connected"), "bundler.hps.connection"),
-    **dict.fromkeys(("Options", "Submission", "compose"), "bundler.jobs.submission"),
+    "Options": "bundler.jobs.options",
+    **dict.fromkeys(("Submission", "compose"), "bundler.jobs.submission"),
     "Manifest": "bundler.manifest",
     "Progress": "bundler.progress",
     "WheelhouseError": "wheelhouse.errors",

@@ -223,7 +223,7 @@ def submit(
             raise
         report(Progress(kind="warning", text=str(error)))
     identity = _finish(project.submit(client, submission, name, replace=replace), report)
-    count = counted(len(submission.rows), "job")
+    count = counted(len(submission.jobs), "job")
     report(Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {project.page(client, identity)}"))
     return identity
 

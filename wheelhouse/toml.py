@@ -24,6 +24,15 @@ def loads(text: str) -> dict[str, Any]:
         raise TOMLDecodeError("is nested too deeply") from None
 
 
+def value(text: str) -> Any:
+    """Return the TOML value `text`, or `text` itself if it is none, so that strings need no quotes."""
+    try:
+        tables = loads(f"value = {text}")
+    except TOMLDecodeError:
+        return text
+    return tables["value"] if set(tables) == {"value"} else text
+
+
 def dumps(tables: Mapping[str, Any]) -> str:
     """Return `tables` as TOML."""
     import tomli_w  # Not needed for reading, as on the far side.

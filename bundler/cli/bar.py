@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     ProgressColumn,
     SpinnerColumn,
     Task,
@@ -57,3 +58,18 @@ def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[
             display.update(task, completed=progress.done, total=progress.total or None)
 
         yield report
+
+
+@contextlib.contextmanager
+def job_bar(*, colour: bool | None) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function that draws a text and how many of all jobs have ended; the last state stays on the screen."""
+    console = Console(stderr=True, no_color=colour is False or None)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    text = TextColumn("{task.description}", markup=False)
+    with Bar(SpinnerColumn(), *columns, text, console=console, redirect_stdout=False, redirect_stderr=True) as display:
+        task = display.add_task("", total=None)
+
+        def show(description: str, done: int, total: int) -> None:
+            display.update(task, description=description, completed=done, total=total)
+
+        yield show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from bundler.cli.account import identified, with_account
 from bundler.cli.command import Command, json_option
-from bundler.cli.terminal import is_lively, reporting, result, say, warn
+from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
@@ -66,18 +67,20 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     @click.option("--gpus-per-node", type=click.IntRange(min=1), help="GPUs on each node.")
     @click.option("--compute-resource-set", metavar="ID", help="Run only on this compute resource set.")
     @click.option("--native-submit-options", metavar="TEXT", help="Options for the command of the job scheduler.")
+    @click.option(
+        "--set",
+        "overrides",
+        metavar="[SCRIPT:]KEY=VALUE",
+        multiple=True,
+        help="Set any key of [tool.bundler] for all steps, or for the step of SCRIPT. Repeatable.",
+    )
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:
-        from bundler.jobs.submission import Options
+        from bundler.jobs.options import Options
         from bundler.units import parse_duration, parse_size
 
-        own = {
-            name: settings.pop(name)
-            for name in (
-                *("scripts", "application", "software", "inputs", "outputs", "cores", "trials", "priority", "queue"),
-                *("exclusive", "cores_per_node", "gpus_per_node", "compute_resource_set", "native_submit_options"),
-            )
-        }
+        parsed = ("memory", "disk", "timeout", "environment")
+        own = {entry.name: settings.pop(entry.name) for entry in fields(Options) if entry.name not in parsed}
         for name, parse in (("memory", parse_size), ("disk", parse_size), ("timeout", parse_duration)):
             text = settings.pop(name)
             try:
@@ -101,7 +104,8 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     "table",
     metavar="FILE",
     type=_PATH,
-    help="Submit one job for each row of a CSV file, or each object of a JSON list.",
+    help="Submit one job for each row of a CSV file, or each object of a JSON list. A column that is called like an "
+    "input file names this file for each job; the columns job, note and priority describe the jobs.",
 )
 @click.option(
     "--sweep",
@@ -158,7 +162,7 @@ def submit(
     if sum(map(bool, (num_jobs, table, sweeps))) > 1:
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
-    submission = compose(publication, rows, options)
+    submission = compose(publication, rows, options, folder=table.parent if table else Path())
     if dry_run:
         from bundler.jobs import summary
 
@@ -192,36 +196,27 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
     from bundler.hps.errors import jobs_failed
     from bundler.hps.failures import describe_failures
     from bundler.hps.redaction import plain
-    from bundler.hps.watch import watch
+    from bundler.hps.watch import FINISHED, watch
 
-    # A terminal has one line that changes, a log one line for each change.
-    lively = is_lively()
-    newline = "\n" if lively else ""
     counts: dict[str, int] = {}
-    line, warned = "", False
+    warned = False
     try:
-        for status in watch(client, project, interval):
-            counts = {plain(state): count for state, count in status.counts.items()}
-            text = ", ".join(f"{count} {state}" for state, count in counts.items())
-            if status.failed:
-                for text in describe_failures(client, project, status.failed):
-                    say(newline + text)
-            if lively:
-                click.echo(f"\r{text}\033[K", nl=False, err=True)
-            elif text != line:
-                say(text)
-            line = text
-            if status.stuck > _STUCK and not warned:
-                warned = True
-                say(newline, end="")
-                warn(f"jobs have been pending for {status.stuck:.0f} s and none is running")
-                say("hint: run `bundler hps check` to see whether an evaluator can run them")
+        with counting_jobs() as show:
+            for status in watch(client, project, interval):
+                counts = {plain(state): count for state, count in status.counts.items()}
+                if status.failed:
+                    for text in describe_failures(client, project, status.failed):
+                        say(text)
+                ended = sum(count for state, count in status.counts.items() if state in FINISHED)
+                show(", ".join(f"{count} {state}" for state, count in counts.items()), ended, sum(counts.values()))
+                if status.stuck > _STUCK and not warned:
+                    warned = True
+                    warn(f"jobs have been pending for {status.stuck:.0f} s and none is running")
+                    say("hint: run `bundler hps check` to see whether an evaluator can run them")
     except (KeyboardInterrupt, BundlerError) as error:
         state = "The jobs continue. " if isinstance(error, KeyboardInterrupt) else ""
-        say(f"{newline}{state}Watch them again with: bundler hps watch {project}")
+        say(f"{state}Watch them again with: bundler hps watch {project}")
         raise
-    if lively:
-        say("")
     if set(counts) - {"evaluated"}:
         raise jobs_failed(counts)
     return counts

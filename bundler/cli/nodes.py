@@ -202,7 +202,8 @@ def rehearse(
     import shutil
 
     from bundler.jobs import rehearsal
-    from bundler.jobs.submission import Options, compose
+    from bundler.jobs.options import Options
+    from bundler.jobs.submission import compose
 
     try:
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)

@@ -114,6 +114,26 @@ def reporting() -> Iterator[Callable[[Progress], None]]:
         yield report_line
 
 
+@contextlib.contextmanager
+def counting_jobs() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function that shows a text and how many of all jobs have ended: a bar on a terminal, or one line each."""
+    if is_lively():
+        from bundler.cli.bar import job_bar
+
+        with job_bar(colour=_output.colour) as show:
+            yield show
+    else:
+        previous: list[str] = []
+
+        def show_line(text: str, done: int, total: int) -> None:
+            del done, total  # The text has the number in each state.
+            if previous != [text]:
+                previous[:] = [text]
+                say(text)
+
+        yield show_line
+
+
 def is_lively() -> bool:
     """Return whether standard error is a terminal on which lines can be drawn again."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not _output.quiet

@@ -6,28 +6,13 @@ import mimetypes
 import secrets
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from ansys.hps.client.jms import (
-    BoolParameterDefinition,
-    File,
-    FloatParameterDefinition,
-    HpcResources,
-    IntParameterDefinition,
-    JmsApi,
-    Job,
-    JobDefinition,
-    Project,
-    ProjectApi,
-    ResourceRequirements,
-    Software,
-    StringParameterDefinition,
-    SuccessCriteria,
-    TaskDefinition,
-)
+from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, ProjectApi
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
+from bundler.hps.definitions import fitness_definition, given, parameter_definition, task_definition
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
@@ -36,21 +21,21 @@ from bundler.progress import Progress
 from bundler.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
 
     from ansys.hps.client import Client
 
-    from bundler.jobs.submission import Step, Submission
-    from bundler.sources.parameters import Parameter
+    from bundler.jobs.job import Job as Description
+    from bundler.jobs.submission import Submission
 
 # Jobs per request: a few hundred kB, and about a second for the server.
 BATCH = 1000
-_TYPES = {
-    "float": FloatParameterDefinition,
-    "int": IntParameterDefinition,
-    "bool": BoolParameterDefinition,
-    "string": StringParameterDefinition,
-}
+# Job definitions per request; each has all fields of its tasks.
+_DEFINED = 100
+# The input files of a job that other jobs do not have: their path in its folder, and where they are on this machine.
+Variant: TypeAlias = "tuple[tuple[str, Path], ...]"
+# The key of the execution script among the input files, of which none has this path.
+_SCRIPT = (EXEC_SCRIPT, Path())
 
 
 def page(client: Client, project: str) -> str:
@@ -79,7 +64,7 @@ def submit(
     working = f"{name} ({secrets.token_hex(6)})"
     try:
         with explained(client.url):
-            project = jms.create_project(Project(name=working, active=False, **_given(priority=submission.priority)))
+            project = jms.create_project(Project(name=working, active=False, **given(priority=submission.priority)))
             identity = str(project.id)
         yield from _fill(client, identity, submission)
         if not existing:
@@ -88,12 +73,21 @@ def submit(
         _delete_begun(client, jms, working, error)
         raise
     if existing:
-        # The new project is complete, so only those that it replaces are deleted from here on.
+        _replace(client, jms, existing, identity, name, working)
+    return identity
+
+
+def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str, name: str, working: str) -> None:
+    """Delete the projects `existing` and give their `name` to the new `project`, which is complete and stays."""
+    try:
         with explained(client.url):
             for old in existing:
                 jms.delete_project(Project(id=old))
-        _activate(client, jms, identity, name)
-    return identity
+        _activate(client, jms, project, name)
+    except HpsError as error:
+        fact = f"{error.fact}, so the new HPS project {working!r} is complete but inactive"
+        hint = f"delete {', '.join(map(plain, existing))} and activate {plain(project)} in the web interface"
+        raise HpsError(client.url, fact, hint) from error
 
 
 def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
@@ -115,145 +109,126 @@ def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseExceptio
 
 def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
     api = ProjectApi(client, project)
-    yield Progress(text=f"Uploading {counted(1 + len(submission.files), 'file')}")
-    files = _create_files(client, api, submission)
+    uploads = _uploads(submission)
+    yield Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}")
+    inputs = _upload(client, api, submission.exec_script, uploads)
     with explained(client.url):
-        definitions = [parameter_definition(parameter, "input") for parameter in submission.parameters]
-        definitions += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
-        parameters = api.create_parameter_definitions(definitions)
-        tasks = [task_definition(submission, step, level, files) for level, step in enumerate(submission.steps)]
-        created = api.create_task_definitions(tasks, as_objects=False)
-        (definition,) = api.create_job_definitions(
-            [
-                JobDefinition(
-                    name=submission.publication,
-                    active=True,
-                    task_definition_ids=[task["id"] for task in created],
-                    parameter_definition_ids=[parameter.id for parameter in parameters],
-                )
-            ]
-        )
-    width = len(str(len(submission.rows)))
-    for start in range(0, len(submission.rows), BATCH):
+        outputs = _declare_outputs(api, submission)
+        described = [parameter_definition(parameter, "input") for parameter in submission.parameters]
+        described += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
+        # As tables: the models of the client reject the fields of newer servers.
+        parameters = [str(table["id"]) for table in api.create_parameter_definitions(described, as_objects=False)]
+    # Input files belong to task definitions, so jobs with other input files need a job definition of their own.
+    variants = list(dict.fromkeys(_files_of(job) for job in submission.jobs))
+    definitions: dict[Variant, str] = {}
+    for start in range(0, len(variants), _DEFINED):
+        batch = variants[start : start + _DEFINED]
+        with explained(client.url):
+            definitions |= _define(api, submission, batch, inputs, outputs, parameters, start)
+        if len(variants) > _DEFINED:
+            yield Progress(text=f"Defining jobs for {len(variants)} sets of input files: {start + len(batch)}")
+    width = len(str(len(submission.jobs)))
+    for start in range(0, len(submission.jobs), BATCH):
         jobs = [
-            Job(name=f"job-{number:0{width}}", values=row, eval_status="pending", job_definition_id=definition.id)
-            for number, row in enumerate(submission.rows[start : start + BATCH], start + 1)
+            Job(
+                name=job.name or f"job-{number:0{width}}",
+                values=job.values,
+                eval_status="pending",
+                job_definition_id=definitions[_files_of(job)],
+                **given(note=job.note, priority=job.priority),
+            )
+            for number, job in enumerate(submission.jobs[start : start + BATCH], start + 1)
         ]
         with explained(client.url):
             api.create_jobs(jobs, as_objects=False)
-        yield Progress(text=f"Creating {len(submission.rows)} jobs: {start + len(jobs)}")
+        yield Progress(text=f"Creating {len(submission.jobs)} jobs: {start + len(jobs)}")
 
 
-def _create_files(client: Client, api: ProjectApi, submission: Submission) -> dict[str, str]:
-    """Upload the execution script and input files and declare outputs; return file IDs by name."""
-    uploads = {f"in:{name}": path.absolute() for name, path in submission.files.items()}
-    names = {EXEC_SCRIPT: EXEC_SCRIPT, **{f"in:{name}": name for name in submission.files}}
-    outputs = dict.fromkeys(name for step in submission.steps for name in (*step.outputs, *step.optional_outputs))
-    outputs[ERROR_FILE] = None
-    monitored = {name for step in submission.steps for name in step.monitor}
-    with tempfile.TemporaryDirectory() as folder:
-        uploads[EXEC_SCRIPT] = Path(folder, EXEC_SCRIPT)
-        uploads[EXEC_SCRIPT].write_bytes(submission.exec_script)
-        files = {key: File(name=names[key], evaluation_path=names[key], type=_type(names[key])) for key in uploads}
-        for name in outputs:
-            files[f"out:{name}"] = File(
-                name=name, evaluation_path=name, type=_type(name), collect=True, monitor=name in monitored
+def _files_of(job: Description) -> Variant:
+    return tuple(sorted(job.files.items()))
+
+
+def _uploads(submission: Submission) -> list[tuple[str, Path]]:
+    """Return each input file once, with its path in the folder of a job."""
+    own = (entry for job in submission.jobs for entry in job.files.items())
+    return list(dict.fromkeys([*submission.files.items(), *own]))
+
+
+def _define(
+    api: ProjectApi,
+    submission: Submission,
+    variants: Sequence[Variant],
+    inputs: Mapping[tuple[str, Path], str],
+    outputs: Mapping[str, str],
+    parameters: Sequence[str],
+    start: int,
+) -> dict[Variant, str]:
+    """Create the task definitions and job definitions of jobs with the input files `variants`; return IDs by variant.
+
+    `start` is the number of job definitions that exist already.
+    """
+    tasks = []
+    for variant in variants:
+        files = dict([*submission.files.items(), *variant])
+        identities = {EXEC_SCRIPT: inputs[_SCRIPT], **{name: inputs[name, path] for name, path in files.items()}}
+        tasks += [task_definition(submission, step, identities, outputs) for step in submission.steps]
+    created = [str(task["id"]) for task in api.create_task_definitions(tasks, as_objects=False)]
+    size = len(submission.steps)
+    definitions = api.create_job_definitions(
+        [
+            JobDefinition(
+                name=submission.publication + f" {start + number + 1}" * bool(start + number),
+                active=True,
+                task_definition_ids=created[number * size : (number + 1) * size],
+                parameter_definition_ids=list(parameters),
+                **given(fitness_definition=fitness_definition(submission.fitness) if submission.fitness else None),
             )
+            for number in range(len(variants))
+        ],
+        as_objects=False,
+    )
+    return {variant: str(definition["id"]) for variant, definition in zip(variants, definitions, strict=True)}
+
+
+def _declare_outputs(api: ProjectApi, submission: Submission) -> dict[str, str]:
+    """Declare what steps write; return file IDs by name."""
+    monitored = {name for step in submission.steps for name in step.monitor}
+    names = list(dict.fromkeys([*(name for step in submission.steps for name in step.products), ERROR_FILE]))
+    records = [
+        File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=name in monitored)
+        for name in names
+    ]
+    return {name: str(file.id) for name, file in zip(names, api.create_files(records), strict=True)}
+
+
+def _upload(
+    client: Client, api: ProjectApi, exec_script: bytes, uploads: Sequence[tuple[str, Path]]
+) -> dict[tuple[str, Path], str]:
+    """Upload the execution script and `uploads`; return file IDs by name and path, that of the script by `_SCRIPT`."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, EXEC_SCRIPT)
+        script.write_bytes(exec_script)
+        paths = {_SCRIPT: script, **{(name, path): path.absolute() for name, path in uploads}}
+        keys, records = list(paths), []
         with explained(client.url):
-            # Without contents, since the client would wait forever for their transfer.
-            created = api.create_files(list(files.values()))
-            records = dict(zip(files, created, strict=True))
-        places = {key: f"{api.project_id}/{str(records[key].storage_id).rpartition('/')[2]}" for key in uploads}
-        received = transfer.upload(client, {places[key]: path for key, path in uploads.items()})
-        for key, path in uploads.items():
-            records[key].hash, records[key].size = received[places[key]]
-            if records[key].hash.casefold() != transfer.checksum(path):
+            for start in range(0, len(keys), BATCH):
+                # Without contents, since the client would wait forever for their transfer.
+                names = [name for name, _ in keys[start : start + BATCH]]
+                records += api.create_files([File(name=name, evaluation_path=name, type=_type(name)) for name in names])
+            places = {
+                key: f"{api.project_id}/{str(record.storage_id).rpartition('/')[2]}"
+                for key, record in zip(keys, records, strict=True)
+            }
+        received = transfer.upload(client, {places[key]: path for key, path in paths.items()})
+        for record, (key, path) in zip(records, paths.items(), strict=True):
+            record.hash, record.size = received[places[key]]
+            if record.hash.casefold() != transfer.checksum(path):
                 raise HpsError(client.url, f"{path.name} was damaged while it was uploaded", "try again")
     with explained(client.url):
-        api.update_files([records[key] for key in uploads], as_objects=False)
-    return {key: str(file.id) for key, file in records.items()}
+        for start in range(0, len(records), BATCH):
+            api.update_files(records[start : start + BATCH], as_objects=False)
+    return {key: str(record.id) for key, record in zip(keys, records, strict=True)}
 
 
 def _type(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-def parameter_definition(parameter: Parameter, mode: str) -> Any:
-    """Return the definition of `parameter` for the client; `mode` is input or output."""
-    options = _given(
-        lower_limit=parameter.lower,
-        upper_limit=parameter.upper,
-        step=parameter.step,
-        default=parameter.default,
-        value_list=list(parameter.values) or None,
-        units=parameter.units,
-        display_text=parameter.display_text,
-    )
-    return _TYPES[parameter.type](name=parameter.name, mode=mode, **options)
-
-
-def task_definition(submission: Submission, step: Step, level: int, files: dict[str, str]) -> TaskDefinition:
-    """Return the task definition of the step `level` of `submission`; `files` are IDs by `in:NAME` and `out:NAME`."""
-    produced = {name for earlier in submission.steps[:level] for name in (*earlier.outputs, *earlier.optional_outputs)}
-    inputs = [files[f"out:{name}"] if name in produced else files[f"in:{name}"] for name in step.inputs]
-    required = [files[f"out:{name}"] for name in step.outputs]
-    last = level == len(submission.steps) - 1
-    applications = [*([submission.application] if submission.application else []), *step.software]
-    options = _given(
-        max_execution_time=step.timeout or None,
-        execution_context=dict(step.execution_context) or None,
-        debug=step.debug,
-        working_directory=step.working_directory,
-    )
-    return TaskDefinition(
-        name=step.script,
-        execution_level=level,
-        execution_script_id=files[EXEC_SCRIPT],
-        use_execution_script=True,
-        # The client requires a command, although it is not run.
-        execution_command="uv run",
-        environment=dict(step.environment),
-        num_trials=step.trials,
-        store_output=True,
-        input_file_ids=inputs,
-        output_file_ids=[*required, *(files[f"out:{name}"] for name in (*step.optional_outputs, ERROR_FILE))],
-        software_requirements=[_software(application) for application in applications],
-        resource_requirements=_resources(submission.platform, step),
-        success_criteria=SuccessCriteria(
-            return_code=0,
-            required_output_file_ids=required,
-            require_all_output_files=False,
-            require_all_output_parameters=bool(last and submission.output_parameters),
-        ),
-        **options,
-    )
-
-
-def _software(text: str) -> Software:
-    name, _, version = text.partition("=")
-    return Software(name=name, version=version) if version else Software(name=name)
-
-
-def _resources(platform: str | None, step: Step) -> ResourceRequirements:
-    scheduling = step.scheduling
-    hpc = _given(
-        queue=scheduling.queue,
-        exclusive=scheduling.exclusive,
-        num_cores_per_node=scheduling.cores_per_node,
-        num_gpus_per_node=scheduling.gpus_per_node,
-        use_local_scratch=scheduling.use_local_scratch,
-        native_submit_options=scheduling.native_submit_options,
-    )
-    options = _given(
-        platform=platform,
-        memory=step.memory,
-        distributed=scheduling.distributed,
-        compute_resource_set_id=scheduling.compute_resource_set,
-        hpc_resources=HpcResources(**hpc) if hpc else None,
-    )
-    return ResourceRequirements(num_cores=step.cores, disk_space=step.disk, **options)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    """Return those of `values` that are not None; the client would send None as null."""
-    return {name: value for name, value in values.items() if value is not None}

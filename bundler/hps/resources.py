@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from ansys.hps.client import Client
 
-    from bundler.jobs.submission import Step, Submission
+    from bundler.jobs.step import Step
+    from bundler.jobs.submission import Submission
 
 # RMS returns ten by default.
 _MANY = 1000

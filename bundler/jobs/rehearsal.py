@@ -22,7 +22,8 @@ from wheelhouse.files import explained
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from bundler.jobs.submission import Step, Submission
+    from bundler.jobs.step import Step
+    from bundler.jobs.submission import Submission
 
 _CONTEXT = "context.json"
 # Files that the execution script writes before the script runs.
@@ -80,7 +81,7 @@ def rehearse(
         for name, path in submission.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
-    inputs = submission.rows[0]
+    inputs = submission.jobs[0].values
     values: dict[str, object] = dict(inputs)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
@@ -170,8 +171,8 @@ def _context(step: Step, environment: dict[str, str], parameters: Mapping[str, o
         "environment": environment,
         "parameter_values": dict(parameters),
         "input_files": [{"name": name, "path": name} for name in step.inputs],
-        "output_files": [{"name": name, "path": name} for name in (*step.outputs, *step.optional_outputs)],
+        "output_files": [{"name": name, "path": name} for name in step.products],
         "resource_requirements": {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk},
-        "execution_context": {},
+        "execution_context": dict(step.execution_context),
         "failure": "silent",
     }

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass, field, fields
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
 
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
+from bundler.jobs.job import Job, split_rows
+from bundler.jobs.options import Options, override
+from bundler.jobs.step import Step, step_of
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.strategy import read_strategy
 from wheelhouse import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bundler.jobs.sweep import Row
     from bundler.manifest import Manifest
+    from bundler.sources.fitness import Fitness
     from bundler.sources.parameters import Parameter
     from bundler.sources.tool_table import Settings
 
+_Value = TypeVar("_Value")
+_NO_OPTIONS = Options()
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
 # Installed wheels take about four times their size; the rest is for the output of the script.
@@ -35,74 +39,8 @@ _LARGEST_SCRIPT, _LARGEST_SUMS = 16 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Options that override `[tool.bundler]`, in the same units; None if not set."""
-
-    scripts: tuple[str, ...] = ()
-    application: str | None = None
-    software: tuple[str, ...] = ()
-    inputs: tuple[Path, ...] = ()
-    outputs: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    cores: float | None = None
-    memory: int | None = None
-    disk: int | None = None
-    timeout: float | None = None
-    trials: int | None = None
-    priority: int | None = None
-    compute_resource_set: str | None = None
-    queue: str | None = None
-    exclusive: bool | None = None
-    cores_per_node: int | None = None
-    gpus_per_node: int | None = None
-    native_submit_options: str | None = None
-
-
-_NO_OPTIONS = Options()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduling:
-    """Where a task may run, and what its job scheduler is told; None leaves it to HPS."""
-
-    compute_resource_set: str | None = None
-    distributed: bool | None = None
-    queue: str | None = None
-    exclusive: bool | None = None
-    cores_per_node: int | None = None
-    gpus_per_node: int | None = None
-    use_local_scratch: bool | None = None
-    native_submit_options: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A task of each job: a script, its inputs and outputs; `memory` and `disk` in bytes, `timeout` in seconds.
-
-    `software` are names, with "=VERSION" if a version is required.
-    """
-
-    script: str
-    environment: Mapping[str, str]
-    software: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    optional_outputs: tuple[str, ...]
-    cores: float
-    memory: int | None
-    disk: int
-    timeout: float | None
-    trials: int
-    monitor: tuple[str, ...] = ()
-    execution_context: Mapping[str, object] = field(default_factory=dict)
-    debug: bool | None = None
-    working_directory: str | None = None
-    scheduling: Scheduling = Scheduling()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Jobs to submit: each runs `steps` with one of `rows`, the values of `parameters`; `files` are inputs by name."""
+    """Jobs to submit: each runs `steps` with its values of `parameters`; `files` are the inputs of all jobs by name."""
 
     publication: str
     exec_script: bytes
@@ -112,8 +50,9 @@ class Submission:
     files: Mapping[str, Path]
     parameters: tuple[Parameter, ...]
     output_parameters: tuple[Parameter, ...]
-    rows: Sequence[Row]
+    jobs: Sequence[Job]
     priority: int | None = None
+    fitness: Fitness | None = None
 
     @property
     def platform(self) -> str | None:
@@ -128,11 +67,17 @@ def needed_application(publication: Path, manifest: Manifest) -> str | None:
 
 
 def compose(
-    publication: Path, rows: Sequence[Row], options: Options = _NO_OPTIONS, *, values: bool = True
+    publication: Path,
+    rows: Sequence[Row],
+    options: Options = _NO_OPTIONS,
+    *,
+    folder: Path = Path(),
+    values: bool = True,
 ) -> Submission:
     """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, their needs only.
 
-    Raises `BundlerError`, `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
+    Relative paths of input files in `rows` start at `folder`. Raises `BundlerError`, `DamagedError`, `ScriptError`,
+    `JobError`, `SweepError`, `CombinedError`.
     """
     manifest = read_manifest(publication, "publication")
     names = options.scripts or tuple(script.name for script in manifest.scripts)
@@ -142,30 +87,38 @@ def compose(
             f"{publication.name} has no script {', '.join(sorted(set(names) - existing))}",
             hint=f"its scripts are {', '.join(sorted(existing))}",
         )
-    settings = read_job_settings(publication, manifest, names)
-    application = next((entry.application for entry in settings if entry.application), None)
-    application = options.application or application or needed_application(publication, manifest)
-    application = None if application == "none" else application
+    settings = override(names, read_job_settings(publication, manifest, names), options)
+    application = _first(entry.application for entry in settings) or needed_application(publication, manifest)
     several = len(manifest.scripts) > 1
     inputs = _input_names(settings, options.inputs)
-    steps = tuple(
-        _step(name, about, options, tuple(inputs), _disk(manifest, name), several=several)
-        for name, about in zip(names, settings, strict=True)
-    )
+    steps = [
+        step_of(name, about, tuple(inputs), _disk(manifest, name), level, several=several)
+        for level, (name, about) in enumerate(zip(names, settings, strict=True))
+    ]
+    steps.sort(key=lambda step: step.level)
     declared = _merged([parameter for about in settings for parameter in about.parameters])
+    needed = dict.fromkeys(name for step in steps for name in step.inputs)
+    rows, jobs = split_rows(rows, needed, {parameter.name for parameter in declared}, folder)
     parameters = sweep.parameters(rows, declared) if values else []
+    complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
+    jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
     return Submission(
         publication=publication.name,
         exec_script=_exec_script(publication),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
-        application=application,
-        steps=steps,
-        files=_files(steps, inputs) if values else {},
+        application=None if application == "none" else application,
+        steps=tuple(steps),
+        files=_files(steps, inputs, jobs) if values else {},
         parameters=tuple(parameters),
         output_parameters=_merged([parameter for about in settings for parameter in about.output_parameters]),
-        rows=sweep.complete(rows, {parameter.name: parameter for parameter in parameters}),
-        priority=options.priority or next((entry.priority for entry in settings if entry.priority), None),
+        jobs=jobs,
+        priority=_first(entry.priority for entry in settings),
+        fitness=_first(entry.fitness for entry in settings),
     )
+
+
+def _first(values: Iterable[_Value | None]) -> _Value | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _exec_script(publication: Path) -> bytes:
@@ -182,39 +135,6 @@ def _exec_script(publication: Path) -> bytes:
     if f"{hashlib.sha256(data).hexdigest()}  {EXEC_SCRIPT}" not in sums.splitlines():
         raise DamagedError(publication, [], [EXEC_SCRIPT], [])
     return data
-
-
-def _step(
-    name: str, about: Settings, options: Options, given_inputs: tuple[str, ...], disk: int, *, several: bool
-) -> Step:
-    def chosen(key: str, otherwise: Any) -> Any:
-        override = getattr(options, key, None)
-        value = getattr(about, key)
-        return override if override is not None else value if value is not None else otherwise
-
-    return Step(
-        script=name,
-        environment={
-            **about.environment,
-            **({"BUNDLER_ARGUMENTS": json.dumps(about.arguments)} if about.arguments else {}),
-            **options.environment,
-            **({"BUNDLER_SCRIPT": name} if several else {}),
-        },
-        software=(*about.software, *options.software),
-        inputs=tuple(dict.fromkeys((*about.inputs, *given_inputs))),
-        outputs=tuple(dict.fromkeys((*about.outputs, *options.outputs))),
-        optional_outputs=about.optional_outputs,
-        cores=chosen("cores", 1),
-        memory=chosen("memory", None),
-        disk=chosen("disk", disk),
-        timeout=chosen("timeout", None),
-        trials=chosen("trials", 1),
-        monitor=about.monitor,
-        execution_context=about.execution_context,
-        debug=about.debug,
-        working_directory=about.working_directory,
-        scheduling=Scheduling(**{item.name: chosen(item.name, None) for item in fields(Scheduling)}),
-    )
 
 
 def _disk(manifest: Manifest, script: str) -> int:
@@ -248,14 +168,14 @@ def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[s
     return result
 
 
-def _files(steps: Sequence[Step], inputs: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the input files to upload. Raises `JobError` for files that are not given and that no step writes."""
+def _files(steps: Sequence[Step], inputs: Mapping[str, Path], jobs: Sequence[Job]) -> dict[str, Path]:
+    """Return the input files of all jobs. Raises `JobError` for files that nobody gives and no earlier step writes."""
     errors = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
-    produced: set[str] = set()
+    own = set.intersection(*(set(job.files) for job in jobs)) if jobs else set()
     for step in steps:
-        errors += [f"{step.script} needs {name}" for name in step.inputs if name not in produced and name not in inputs]
-        produced |= {*step.outputs, *step.optional_outputs}
+        produced = {name for other in steps if other.level < step.level for name in other.products}
+        errors += [f"{step.script} needs {name}" for name in step.inputs if name not in {*produced, *inputs, *own}]
     if errors:
-        hint = "give them with --input, or let an earlier step write them"
+        hint = "give them with --input or a column of --params, or let an earlier step write them"
         raise JobError("input files are missing", facts=errors, hint=hint)
     return dict(inputs)

@@ -10,6 +10,7 @@ from bundler.units import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bundler.jobs.job import Job
     from bundler.jobs.submission import Submission
 
 # Jobs whose parameters are listed as text.
@@ -26,8 +27,15 @@ def summary(submission: Submission) -> dict[str, Any]:
         "files": {name: str(path) for name, path in submission.files.items()},
         "parameters": [asdict(parameter) for parameter in submission.parameters],
         "output_parameters": [asdict(parameter) for parameter in submission.output_parameters],
-        "jobs": list(submission.rows),
+        "fitness": asdict(submission.fitness) if submission.fitness else None,
+        "jobs": [_job(job) for job in submission.jobs],
     }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    about = {"name": job.name, "note": job.note, "priority": job.priority}
+    own = {"files": {name: str(path) for name, path in job.files.items()}} if job.files else {}
+    return {**{key: value for key, value in about.items() if value is not None}, "values": job.values, **own}
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -41,6 +49,8 @@ def table(document: Mapping[str, Any]) -> str:
         needs += [f"at most {step['timeout']:g} s"] if step["timeout"] else []
         lines.append(f"  {step['script']}: {', '.join([*needs, *software])}")
         lines += [f"    {key}: {', '.join(step[key])}" for key in ("inputs", "outputs") if step[key]]
-    for row in jobs[:_SHOWN]:
-        lines.append("  " + (", ".join(f"{name}={value}" for name, value in row.items()) or "no parameters"))
+    for job in jobs[:_SHOWN]:
+        cells = [f"{name}={value}" for name, value in (*job["values"].items(), *job.get("files", {}).items())]
+        name = f"{job['name']}: " if "name" in job else ""
+        lines.append(f"  {name}{', '.join(cells) or 'no parameters'}")
     return "\n".join([*lines, f"  and {len(jobs) - _SHOWN} more"] if len(jobs) > _SHOWN else lines)

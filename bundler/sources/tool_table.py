@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import ScriptError
+from bundler.sources.fitness import Fitness, parse_fitness
 from bundler.sources.parameters import Parameter, parse_output_parameters, parse_parameters
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
@@ -22,7 +23,8 @@ class Settings:
     """The values of `[tool.bundler]`; `memory` and `disk` in bytes, `timeout` in seconds, None if not set.
 
     `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write,
-    and `monitor` those of them that HPS shows while the job runs. `queue` and what follows is for job schedulers.
+    and `monitor` those of them that HPS shows while the job runs. `execution_level` orders the steps of a job; steps of
+    one level run at the same time. `queue` and what follows is for job schedulers.
     """
 
     pythons: tuple[str, ...] = ()
@@ -37,6 +39,9 @@ class Settings:
     execution_context: Mapping[str, object] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     output_parameters: tuple[Parameter, ...] = ()
+    success_expressions: tuple[str, ...] = ()
+    fitness: Fitness | None = None
+    execution_level: int | None = None
     application: str | None = None
     cores: float | None = None
     memory: int | None = None
@@ -65,7 +70,17 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
     if not isinstance(table, dict):
         raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
     unknown = sorted(set(table) - set(KEYS))
-    problems = [f"unknown key tool.bundler.{key}" for key in unknown]
+    values, problems = parse_keys(table)
+    strange = sorted(set(values.get("monitor", ())) - {*values.get("outputs", ()), *values.get("optional_outputs", ())})
+    problems += [f"tool.bundler.monitor: {name} is not an output" for name in strange]
+    if problems:
+        raise ScriptError(path, "; ".join(problems), ", ".join(map(near_key, unknown)) or "fix the metadata block")
+    return Settings(**values)
+
+
+def parse_keys(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields of `Settings` that the keys of `table` set, and what is wrong in it."""
+    problems = [f"unknown key tool.bundler.{key}" for key in sorted(set(table) - set(KEYS))]
     values: dict[str, Any] = {}
     for key, (attribute, parse) in KEYS.items():
         if key in table:
@@ -73,14 +88,11 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
                 values[attribute] = parse(table[key])
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"tool.bundler.{key}: {error}")
-    strange = sorted(set(values.get("monitor", ())) - {*values.get("outputs", ()), *values.get("optional_outputs", ())})
-    problems += [f"tool.bundler.monitor: {name} is not an output" for name in strange]
-    if problems:
-        raise ScriptError(path, "; ".join(problems), ", ".join(map(_near, unknown)) or "fix the metadata block")
-    return Settings(**values)
+    return values, problems
 
 
-def _near(key: str) -> str:
+def near_key(key: str) -> str:
+    """Return a hint about the unknown `key`."""
     near = difflib.get_close_matches(key, KEYS, n=1)
     return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(KEYS))}"
 
@@ -124,6 +136,12 @@ def _count(value: object) -> int:
     return value
 
 
+def _level(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be an integer of at least 0 (got {value!r})")
+    return value
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"must be true or false (got {value!r})")
@@ -153,6 +171,9 @@ KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "execution-context": ("execution_context", _scalars),
     "parameters": ("parameters", parse_parameters),
     "output-parameters": ("output_parameters", parse_output_parameters),
+    "success-expressions": ("success_expressions", _texts),
+    "fitness": ("fitness", parse_fitness),
+    "execution-level": ("execution_level", _level),
     "application": ("application", _text),
     "cores": ("cores", _number),
     "memory": ("memory", parse_size),

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from tests.stand_ins.hps import Hps, now, serving
+from tests.stand_ins.hps_site import failed_job
 from tests.stand_ins.wheels import make_wheel
 
 BIN = Path(sys.executable).parent
@@ -158,6 +159,22 @@ def main() -> None:
                 polls = [poll(hps, big, way, environment) for _ in range(rounds)]
                 seconds = statistics.median(each[0] for each in polls)
                 print(f"  {way:16} {seconds * 1000:8.1f} ms  {polls[0][1]} requests  {polls[0][2] / 1e3:9.1f} kB")
+            print("\nOne command")
+            fetch = [str(BIN / "bundler"), "hps", "fetch", big, "-o", str(folder / "results")]
+            measure(hps, f"fetch of {COUNTS[-1]} jobs without files", fetch, environment)
+            submit = [str(BIN / "submit-jobs"), publication, "-j", "200"]
+            _, _, project = run(submit, environment)
+            for job in list(hps.of(project, "jobs").values()):
+                failed_job(hps, project, job["name"], "node n1: uv finds no Python\nhint: install one\n", "a line\n")
+            measure(hps, "show of 200 failures", [str(BIN / "bundler"), "hps", "show", project], environment)
+
+
+def measure(hps: Hps, text: str, command: list[str], environment: dict[str, str]) -> None:
+    """Run `command` and print its seconds, requests and bytes."""
+    requests, sent = hps.requests.total(), hps.sent
+    seconds, memory, _ = run(command, environment)
+    counts = f"{hps.requests.total() - requests:3} requests  {(hps.sent - sent) / 1e3:7.1f} kB"
+    print(f"  {text:36} {seconds:5.2f} s  {counts}  {memory // 1000} MB at most")
 
 
 if __name__ == "__main__":

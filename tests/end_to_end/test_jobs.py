@@ -579,7 +579,7 @@ def test_a_dry_run_needs_no_server_and_shows_the_jobs(workplace: Workplace, publ
     assert done.stdout.startswith(f"3 jobs of {publication.name} on linux\n")
     assert done.stdout.endswith("  frequency=1.0\n  frequency=2.0\n  frequency=3.0\n")
     done = workplace.run("submit-jobs", publication, "--dry-run", "--json", "-j", "2")
-    assert json.loads(done.stdout)["jobs"] == [{"frequency": 1.0}, {"frequency": 1.0}]
+    assert json.loads(done.stdout)["jobs"] == [{"values": {"frequency": 1.0}}] * 2
 
 
 def test_what_needs_no_server_is_checked_before_one_is_asked_for(workplace: Workplace, publication: Path) -> None:

@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import xxhash
 
 import bundler
 from bundler.errors import BundlerError
 from bundler.hps import projects, transfer
 from bundler.hps.errors import HpsError
 from bundler.hps.failures import read_failures
-from bundler.hps.outputs import CONSOLE
 from bundler.hps.registration import differences, evaluators_for, register, registration
 from bundler.hps.resources import platforms_to_bundle_for, require_somewhere, survey
 from bundler.hps.template import create_template
 from bundler.hps.watch import watch
-from bundler.jobs.submission import Step, Submission
+from bundler.jobs.job import Job
+from bundler.jobs.step import Step
+from bundler.jobs.submission import Submission
 from bundler.node.errors import ERROR_FILE
 from bundler.sources.parameters import Parameter
 from tests.stand_ins import hps as stand_in
 from tests.stand_ins.hps import Hps
-from tests.stand_ins.hps_site import PASSWORD
+from tests.stand_ins.hps_site import PASSWORD, failed_job, refuse
 
 # The client leaves sockets, pipes and a temporary folder to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -56,7 +56,7 @@ SUBMISSION = Submission(
     files={},
     parameters=(X,),
     output_parameters=(),
-    rows=[{"x": 1.0}, {"x": 2.0}],
+    jobs=[Job(values={"x": 1.0}), Job(values={"x": 2.0})],
 )
 
 
@@ -109,6 +109,42 @@ def test_a_submission_becomes_an_active_project_with_its_jobs(client: Any, hps: 
     with pytest.raises(HpsError, match="already exists"):
         bundler.submit(client, SUBMISSION, name="two jobs")
     assert list(hps.projects) == [identity]
+
+
+def test_jobs_with_their_own_input_files_have_a_job_definition_for_each_set_of_files(
+    client: Any, hps: Hps, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{number}.msh" for number in range(250)]
+    for number, path in enumerate(paths):
+        path.write_text(f"mesh {number}")
+    jobs = [Job(values={"x": 1.0}, files={"mesh.msh": path}, name=path.stem, note="a note") for path in paths]
+    jobs.append(Job(values={"x": 2.0}, files={"mesh.msh": paths[0]}, name="again", priority=7))
+    step = replace(STEP, inputs=("mesh.msh",))
+    identity = bundler.submit(client, replace(SUBMISSION, steps=(step,), jobs=jobs))
+    definitions = hps.of(identity, "job_definitions")
+    assert len(definitions) == len(paths)
+    for job in hps.of(identity, "jobs").values():
+        (task,) = (hps.of(identity, "task_definitions")[task] for task in task_ids(definitions, job))
+        (mesh,) = (hps.of(identity, "files")[file] for file in task["input_file_ids"])
+        assert mesh["evaluation_path"] == "mesh.msh"
+        number = 0 if job["name"] == "again" else int(job["name"])
+        assert (hps.storage / identity / mesh["id"]).read_text() == f"mesh {number}"
+    *_, last = hps.of(identity, "jobs").values()
+    assert (last["name"], last["priority"], last.get("note")) == ("again", 7, None)
+
+
+def task_ids(definitions: dict[str, Any], job: dict[str, Any]) -> list[str]:
+    """Return the IDs of the task definitions of `job`."""
+    return list(definitions[job["job_definition_id"]]["task_definition_ids"])
+
+
+def test_a_replacement_that_cannot_be_finished_names_the_project_that_is_complete(client: Any, hps: Hps) -> None:
+    old = bundler.submit(client, SUBMISSION, name="mine")
+    hps.faults["DELETE", ".*/projects/.*"] = refuse(403)
+    with pytest.raises(HpsError, match="is complete but inactive") as error:
+        bundler.submit(client, SUBMISSION, name="mine", replace=True)
+    (new,) = set(hps.projects) - {old}
+    assert error.value.hint == f"delete {old} and activate {new} in the web interface"
 
 
 def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: Hps) -> None:
@@ -171,29 +207,11 @@ def test_a_template_has_the_execution_script_and_the_outputs(client: Any, hps: H
         create_template(client, SUBMISSION, "Plot", for_anyone=False)
 
 
-def failed_job(hps: Hps, project: str, name: str, error: str, console: str = "") -> tuple[str, str, str]:
-    """Let the job `name` of `project` fail with an error file and console output; return its ID, name and state."""
-    (job,) = [job for job in hps.of(project, "jobs").values() if job["name"] == name]
-    job["eval_status"] = "failed"
-    outputs = []
-    for path, text in ((ERROR_FILE, error), (CONSOLE, console)):
-        identity = f"{name}-{path}"
-        data = text.encode()
-        target = hps.storage / project / identity
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        record: dict[str, Any] = {"id": identity, "name": path, "evaluation_path": path}
-        record |= {"storage_id": f"bucket/{identity}", "hash": xxhash.xxh64(data).hexdigest(), "size": len(data)}
-        hps.of(project, "files")[identity] = record if text else {**record, "hash": None}
-        outputs.append(identity)
-    task = {"id": f"task of {name}", "job_id": job["id"], "task_definition_id": "1", "output_file_ids": outputs}
-    hps.of(project, "tasks")[task["id"]] = {**task, "trial_number": 0, "creation_time": stand_in.now()}
-    return job["id"], name, "failed"
-
-
 def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(client: Any, hps: Hps) -> None:
     count = 150
-    identity = bundler.submit(client, replace(SUBMISSION, rows=[{"x": float(number)} for number in range(count)]))
+    identity = bundler.submit(
+        client, replace(SUBMISSION, jobs=[Job(values={"x": float(number)}) for number in range(count)])
+    )
     names = [job["name"] for job in hps.of(identity, "jobs").values()]
     jobs = [
         failed_job(hps, identity, name, f"node n{number % 3}: uv finds no Python 3.14\nhint: install one\n")

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,8 @@ class Hps:
     stamps_states: bool = True
     # The client's own model documents "unset" as the default; older servers may leave the field out.
     tells_shutdown: bool = True
+    # Gives the records of each kind the form of another version of the server.
+    reshape: Callable[[str, Table], Table] = lambda kind, record: record  # noqa: ARG005 - the form of this version
     # (method, expression of the path) -> what happens instead of an answer; it returns whether it took the request.
     faults: dict[tuple[str, str], Callable[[Handler], bool]] = field(default_factory=dict)
 
@@ -180,6 +183,8 @@ class Handler(BaseHTTPRequestHandler):
         return found
 
     def send(self, status: int, tables: Any, *, data: bytes | None = None, **headers: str) -> None:
+        if status < HTTPStatus.MULTIPLE_CHOICES and isinstance(tables, dict):
+            tables = {kind: self.reshaped(kind, value) for kind, value in tables.items()}
         content = json.dumps(tables).encode() if data is None else data
         self.hps.sent += len(content)
         self.send_response(status)
@@ -189,6 +194,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(content)
+
+    def reshaped(self, kind: str, value: Any) -> Any:
+        if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
+            return value
+        return [self.hps.reshape(kind, dict(record)) for record in value]
 
     def log_message(self, *_: object) -> None:
         """Be quiet: the tests look at `Hps.requests`."""

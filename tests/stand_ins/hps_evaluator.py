@@ -24,7 +24,10 @@ CONSOLE = "console_output.txt"
 
 @dataclass
 class Evaluator:
-    """One evaluator that works until told to stop; `prefix` keeps the network away from its tasks."""
+    """One evaluator that works until told to stop; `prefix` keeps the network away from its tasks.
+
+    An `older` one tells scripts their software by name, as `applications`, and nothing of their resources and files.
+    """
 
     hps: Hps
     identity: str
@@ -32,6 +35,7 @@ class Evaluator:
     software: list[Table]
     environment: dict[str, str]
     prefix: list[str] = field(default_factory=list)
+    older: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def work(self) -> None:
@@ -104,12 +108,7 @@ class Evaluator:
             target.write_bytes(source.read_bytes())
         script = place / "exec_script.py"
         script.write_bytes(self.stored(project, files[definition["execution_script_id"]]).read_bytes())
-        context = {
-            "software": [each for each in self.software if definition.get("software_requirements")],
-            "environment": {**self.environment, **(definition.get("environment") or {})},
-            "parameter_values": dict(job.get("values") or {}),
-            "failure": "silent",
-        }
+        context = self.context(definition, job, files)
         (place / "context.json").write_text(json.dumps(context))
         command = [*self.prefix, sys.executable, str(TEMPLATE), str(script), str(place / "context.json")]
         limit = definition.get("max_execution_time") or None
@@ -121,12 +120,18 @@ class Evaluator:
             except subprocess.TimeoutExpired:
                 code = None
         values = place / "parameter_values.json"
+        written = json.loads(values.read_text()) if values.is_file() else {}
         outputs = [files[identity] for identity in definition.get("output_file_ids") or []]
         with self.hps.lock:
-            if values.is_file():
-                job["values"] = json.loads(values.read_text())
-            made = [self.collect(project, folder, output, collected) for output in outputs if output.get("collect")]
-            made.append(self.collect(project, folder, {"name": "console", "evaluation_path": CONSOLE}, collected))
+            if written:
+                job["values"] = written
+            made = [
+                file
+                for output in outputs
+                if output.get("collect")
+                for file in self.collect(project, folder, output, collected)
+            ]
+            made += self.collect(project, folder, {"name": "console", "evaluation_path": CONSOLE}, collected)
             task = {
                 "id": uuid.uuid4().hex,
                 "job_id": job["id"],
@@ -134,27 +139,64 @@ class Evaluator:
                 "trial_number": trial,
                 "creation_time": now(),
                 "eval_status": "evaluated" if code == 0 else "failed",
-                "output_file_ids": [identity for identity in made if identity],
+                "output_file_ids": made,
             }
             self.hps.of(project, "tasks")[task["id"]] = task
+        good = code == 0 and self.succeeded(project, definition, folder, written)
+        return ("timeout" if code is None else "failed"), good
+
+    def context(self, definition: Table, job: Table, files: dict[str, Table]) -> Table:
+        """Return the context of a task as current servers give it, or as older ones."""
+        wanted = {each["name"] for each in definition.get("software_requirements") or []}
+        software = [each for each in self.software if each["name"] in wanted]
+        common = {
+            "environment": {**self.environment, **(definition.get("environment") or {})},
+            "parameter_values": dict(job.get("values") or {}),
+            "failure": "silent",
+        }
+        if self.older:
+            return {**common, "applications": {each["name"]: each for each in software}}
+        places = {
+            key: [
+                {"name": files[identity]["name"], "path": files[identity]["evaluation_path"]}
+                for identity in definition.get(f"{key[:-1]}_ids") or []
+            ]
+            for key in ("input_files", "output_files")
+        }
+        tables = {key: definition.get(key) or {} for key in ("resource_requirements", "execution_context")}
+        return {**common, "software": software, **tables, **places}
+
+    def succeeded(self, project: str, definition: Table, folder: Path, values: Table) -> bool:
+        """Return whether a task that ended with 0 fulfils its success criteria; expressions are only guessed."""
         criteria = definition.get("success_criteria") or {}
+        files = self.hps.of(project, "files")
         needed = criteria.get("required_output_file_ids") or []
-        whole = all((folder / str(files[identity]["evaluation_path"])).is_file() for identity in needed)
-        return ("timeout" if code is None else "failed"), code == 0 and whole
+        whole = all(found(folder, str(files[identity]["evaluation_path"])) for identity in needed)
+        if criteria.get("require_all_output_parameters"):
+            parameters = self.hps.of(project, "parameter_definitions").values()
+            whole = whole and all(each["name"] in values for each in parameters if each["mode"] == "output")
+        return whole and all(
+            eval(expression, {"__builtins__": {}}, {"values": values})  # noqa: S307 - of the test
+            for expression in criteria.get("expressions") or []
+        )
 
     def stored(self, project: str, file: Table) -> Path:
         return self.hps.storage / project / str(file["storage_id"]).rpartition("/")[2]
 
-    def collect(self, project: str, folder: Path, output: Table, collected: dict[str, Path]) -> str | None:
-        source = folder / str(output["evaluation_path"])
-        if not source.is_file():
-            return None
+    def collect(self, project: str, folder: Path, output: Table, collected: dict[str, Path]) -> list[str]:
+        """Store the files that match `output`; return their IDs."""
+        return [
+            self.keep(project, folder, output, path, collected) for path in found(folder, output["evaluation_path"])
+        ]
+
+    def keep(self, project: str, folder: Path, output: Table, source: Path, collected: dict[str, Path]) -> str:
         if "id" in output:
             collected[output["id"]] = source
         data = source.read_bytes()
         one: dict[str, Any] = {
             **output,
             "id": uuid.uuid4().hex,
+            "evaluation_path": source.relative_to(folder).as_posix(),
             "reference_id": output.get("id"),
             "hash": xxhash.xxh64(data).hexdigest(),
             "size": len(data),
@@ -165,6 +207,11 @@ class Evaluator:
         target.write_bytes(data)
         self.hps.of(project, "files")[one["id"]] = one
         return str(one["id"])
+
+
+def found(folder: Path, path: str) -> list[Path]:
+    """Return the files of `folder` that the evaluation path `path`, which may have wildcards, stands for."""
+    return sorted(each for each in folder.glob(path.replace("**", "**/*")) if each.is_file())
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bundler.errors import BundlerError, CombinedError, DamagedError, JobError, SweepError
-from bundler.jobs.submission import Options, compose
+from bundler.jobs.options import Options
+from bundler.jobs.submission import compose
 from bundler.manifest import File, Manifest, ScriptEntry
 from bundler.publications.execution import describe, render
 from tests.stand_ins.manifests import manifest
@@ -82,7 +83,7 @@ def test_input_files_have_the_path_that_scripts_give_them(tmp_path: Path) -> Non
 def test_every_job_has_its_values(tmp_path: Path, rows: list[dict[str, Any]], values: list[dict[str, Any]]) -> None:
     folder = publication(tmp_path, solve="parameters = {x = 1.0}\noutput-parameters = ['y']")
     found = compose(folder, rows, Options())
-    assert found.rows == values
+    assert [job.values for job in found.jobs] == values
     assert [parameter.name for parameter in found.output_parameters] == ["y"]
     with pytest.raises(SweepError, match=r"no script declares z \(declared: x\)"):
         compose(folder, [{"z": 1}], Options())
@@ -107,3 +108,23 @@ def test_what_was_changed_since_it_was_published_is_not_submitted(tmp_path: Path
     with pytest.raises(CombinedError, match="differs from its digest in the manifest") as fault:
         compose(folder, [{}], Options())
     assert "solve.py" in str(fault.value)
+
+
+def test_a_column_that_is_called_like_an_input_names_the_file_of_each_job(tmp_path: Path) -> None:
+    folder = publication(tmp_path / "p", solve='inputs = ["data/mesh.msh"]\nparameters = {x = 1.0}')
+    for name in ("a.msh", "b.msh"):
+        (tmp_path / name).touch()
+    rows = [{"mesh.msh": "a.msh", "x": 1}, {"mesh.msh": "b.msh", "x": 2}]
+    made = compose(folder, rows, Options(), folder=tmp_path)
+    assert [(dict(job.files), job.values) for job in made.jobs] == [
+        ({"data/mesh.msh": tmp_path / "a.msh"}, {"x": 1.0}),
+        ({"data/mesh.msh": tmp_path / "b.msh"}, {"x": 2.0}),
+    ]
+    with pytest.raises(JobError, match=r"solve\.py needs data/mesh\.msh"):
+        compose(folder, [*rows, {"x": 3}], Options(), folder=tmp_path)
+
+
+def test_steps_of_one_level_run_together_and_the_others_in_order(tmp_path: Path) -> None:
+    blocks = {"last": "execution-level = 9", "one": "execution-level = 0", "two": "execution-level = 0"}
+    made = compose(publication(tmp_path, **blocks), [{}], Options())
+    assert [(step.script, step.level) for step in made.steps] == [("one.py", 0), ("two.py", 0), ("last.py", 9)]

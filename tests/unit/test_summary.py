@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from bundler.jobs.submission import Step, Submission
+from bundler.jobs.job import Job
+from bundler.jobs.step import Step
+from bundler.jobs.submission import Submission
 from bundler.jobs.summary import summary, table
 from bundler.sources.parameters import Parameter
 
@@ -30,7 +32,7 @@ SUBMISSION = Submission(
     files={"mesh.msh": Path("data/mesh.msh")},
     parameters=(Parameter(name="x", type="float"),),
     output_parameters=(),
-    rows=[{"x": float(number)} for number in range(5)],
+    jobs=[Job(values={"x": float(number)}) for number in range(5)],
 )
 
 
@@ -49,13 +51,20 @@ def test_the_text_shows_what_jobs_need_and_the_first_of_them() -> None:
 
 def test_the_document_is_json_with_every_job() -> None:
     document = json.loads(json.dumps(summary(SUBMISSION)))
-    assert [job["x"] for job in document["jobs"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert [job["values"]["x"] for job in document["jobs"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert document["files"] == {"mesh.msh": "data/mesh.msh"}
     assert document["steps"][0]["memory"] == 512_000_000
 
 
 def test_one_job_without_parameters_needs_no_application() -> None:
-    bare = replace(SUBMISSION, application=None, rows=[{}], platforms=("linux", "windows"))
+    bare = replace(SUBMISSION, application=None, jobs=[Job(values={})], platforms=("linux", "windows"))
     lines = table(summary(bare)).splitlines()
     assert lines[0] == "1 job of eval-0123456789ab on any platform"
     assert lines[-1] == "  no parameters"
+
+
+def test_a_job_shows_its_name_and_its_own_files() -> None:
+    job = Job(values={"x": 1.0}, name="coarse", files={"mesh.msh": Path("a.msh")}, priority=3)
+    document = summary(replace(SUBMISSION, jobs=[job]))
+    assert document["jobs"] == [{"name": "coarse", "priority": 3, "values": {"x": 1.0}, "files": {"mesh.msh": "a.msh"}}]
+    assert table(document).splitlines()[-1] == "  coarse: x=1.0, mesh.msh=a.msh"

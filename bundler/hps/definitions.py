@@ -1,0 +1,127 @@
+"""Definitions of parameters, tasks and fitness for the HPS client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansys.hps.client.jms import (
+    BoolParameterDefinition,
+    FitnessDefinition,
+    FloatParameterDefinition,
+    HpcResources,
+    IntParameterDefinition,
+    ResourceRequirements,
+    Software,
+    StringParameterDefinition,
+    SuccessCriteria,
+    TaskDefinition,
+)
+
+from bundler.layout import EXEC_SCRIPT
+from bundler.node.errors import ERROR_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.jobs.step import Step
+    from bundler.jobs.submission import Submission
+    from bundler.sources.fitness import Fitness
+    from bundler.sources.parameters import Parameter
+
+_TYPES = {
+    "float": FloatParameterDefinition,
+    "int": IntParameterDefinition,
+    "bool": BoolParameterDefinition,
+    "string": StringParameterDefinition,
+}
+
+
+def parameter_definition(parameter: Parameter, mode: str) -> Any:
+    """Return the definition of `parameter` for the client; `mode` is input or output."""
+    options = given(
+        lower_limit=parameter.lower,
+        upper_limit=parameter.upper,
+        step=parameter.step,
+        default=parameter.default,
+        value_list=list(parameter.values) or None,
+        units=parameter.units,
+        display_text=parameter.display_text,
+    )
+    return _TYPES[parameter.type](name=parameter.name, mode=mode, **options)
+
+
+def task_definition(
+    submission: Submission, step: Step, inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> TaskDefinition:
+    """Return the task definition of `step`; `inputs` and `outputs` are the IDs of files by name."""
+    produced = {name for other in submission.steps if other.level < step.level for name in other.products}
+    required = [outputs[name] for name in step.outputs]
+    last = step is submission.steps[-1]
+    applications = [*([submission.application] if submission.application else []), *step.software]
+    options = given(
+        max_execution_time=step.timeout or None,
+        execution_context=dict(step.execution_context) or None,
+        debug=step.debug,
+        working_directory=step.working_directory,
+    )
+    return TaskDefinition(
+        name=step.script,
+        execution_level=step.level,
+        execution_script_id=inputs[EXEC_SCRIPT],
+        use_execution_script=True,
+        # The client requires a command, although it is not run.
+        execution_command="uv run",
+        environment=dict(step.environment),
+        num_trials=step.trials,
+        store_output=True,
+        input_file_ids=[outputs[name] if name in produced else inputs[name] for name in step.inputs],
+        output_file_ids=[*required, *(outputs[name] for name in (*step.optional_outputs, ERROR_FILE))],
+        software_requirements=[_software(application) for application in applications],
+        resource_requirements=_resources(submission.platform, step),
+        success_criteria=SuccessCriteria(
+            return_code=0,
+            required_output_file_ids=required,
+            require_all_output_files=False,
+            require_all_output_parameters=bool(last and submission.output_parameters),
+            **given(expressions=list(step.success_expressions) or None),
+        ),
+        **options,
+    )
+
+
+def fitness_definition(fitness: Fitness) -> FitnessDefinition:
+    """Return the definition of `fitness` for the client."""
+    definition = FitnessDefinition(error_fitness=fitness.error)
+    for name, term in fitness.terms.items():
+        definition.add_fitness_term(name=name, type=term.type, expression=term.expression, weighting_factor=term.weight)
+    return definition
+
+
+def _software(text: str) -> Software:
+    name, _, version = text.partition("=")
+    return Software(name=name, version=version) if version else Software(name=name)
+
+
+def _resources(platform: str | None, step: Step) -> ResourceRequirements:
+    scheduling = step.scheduling
+    hpc = given(
+        queue=scheduling.queue,
+        exclusive=scheduling.exclusive,
+        num_cores_per_node=scheduling.cores_per_node,
+        num_gpus_per_node=scheduling.gpus_per_node,
+        use_local_scratch=scheduling.use_local_scratch,
+        native_submit_options=scheduling.native_submit_options,
+    )
+    options = given(
+        platform=platform,
+        memory=step.memory,
+        distributed=scheduling.distributed,
+        compute_resource_set_id=scheduling.compute_resource_set,
+        hpc_resources=HpcResources(**hpc) if hpc else None,
+    )
+    return ResourceRequirements(num_cores=step.cores, disk_space=step.disk, **options)
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Return those of `values` that are not None; the client would send None as null."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,107 @@
+"""Options of the command line that override `[tool.bundler]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import JobError
+from bundler.sources.tool_table import KEYS, near_key, parse_keys
+from wheelhouse import toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from bundler.sources.tool_table import Settings
+
+# Keys that concern bundles or whole jobs, not steps.
+_NOT_HERE = ("python", "platform", "inputs", "parameters", "output-parameters", "application", "priority", "fitness")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options that override `[tool.bundler]`, in the same units; None if not set.
+
+    `scripts` are the steps, `inputs` the input files of every job, and `overrides` texts `[SCRIPT:]KEY=VALUE`. The
+    others have the names of the fields of `Settings`.
+    """
+
+    scripts: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    overrides: tuple[str, ...] = ()
+    application: str | None = None
+    software: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cores: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+    timeout: float | None = None
+    trials: int | None = None
+    priority: int | None = None
+    compute_resource_set: str | None = None
+    queue: str | None = None
+    exclusive: bool | None = None
+    cores_per_node: int | None = None
+    gpus_per_node: int | None = None
+    native_submit_options: str | None = None
+
+
+_OWN = ("scripts", "inputs", "overrides")
+
+
+def override(names: Sequence[str], settings: Sequence[Settings], options: Options) -> list[Settings]:
+    """Return the `settings` of the scripts `names` with `options`.
+
+    Software, outputs and environment variables are added to those of the scripts; everything else replaces the value of
+    the script. An override of one script wins over one of all scripts. Raises `JobError` with all wrong overrides.
+    """
+    overrides = _parse_overrides(names, options.overrides)
+    common = overrides.get("", {})
+    result = [
+        replace(_with_options(about, options), **{**common, **overrides.get(name, {})})
+        for name, about in zip(names, settings, strict=True)
+    ]
+    for name, about in zip(names, result, strict=True):
+        strange = sorted({*about.monitor} - {*about.outputs, *about.optional_outputs})
+        if strange:
+            problem = f"{name} does not write {', '.join(strange)}, so it cannot be monitored"
+            raise JobError(problem, hint="add it with --output")
+    return result
+
+
+def _with_options(about: Settings, options: Options) -> Settings:
+    changes: dict[str, Any] = {}
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        if entry.name in _OWN or value is None:
+            continue
+        if isinstance(value, tuple):
+            value = tuple(dict.fromkeys((*getattr(about, entry.name), *value)))
+        elif entry.name == "environment":
+            value = {**about.environment, **value}
+        changes[entry.name] = value
+    return replace(about, **changes)
+
+
+def _parse_overrides(names: Sequence[str], texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the fields of `Settings` that `texts` set, by script; "" for all scripts."""
+    result: dict[str, dict[str, Any]] = {}
+    problems, hints = [], []
+    for text in texts:
+        left, equals, value = text.partition("=")
+        script, _, key = left.rpartition(":")
+        if not equals or (script and script not in names):
+            problems.append(f"--set {text}: must be [SCRIPT:]KEY=VALUE with one of the scripts {', '.join(names)}")
+            continue
+        if key in _NOT_HERE:
+            problems.append(f"--set {text}: {key} cannot be set for a step")
+            continue
+        values, wrong = parse_keys({key: toml.value(value)})
+        problems += [f"--set {text}: {problem.removeprefix(f'tool.bundler.{key}: ')}" for problem in wrong]
+        hints += [near_key(key)] if key not in KEYS else []
+        result.setdefault(script, {}).update(values)
+    if problems:
+        raise JobError("; ".join(problems), hint=hints[0] if hints else "see `bundler guide scripts` for the keys")
+    return result
