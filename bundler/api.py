@@ -11,13 +11,13 @@ import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from bundler.errors import BundlerError
 from bundler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from ansys.hps.client import Client
 
@@ -129,41 +129,91 @@ def publish(
     return _finish(work, report)
 
 
-def pack(bundles: Sequence[str | Path], output: str | Path, *, report: Report = silent) -> None:
-    """Pack `bundles` into the archive `output`; "-" is standard output. The same bundles give the same bytes.
+def pack(
+    bundles: Sequence[str | Path],
+    output: str | Path,
+    *,
+    since: str | Path | None = None,
+    compress: bool = False,
+    split: int | None = None,
+    report: Report = silent,
+) -> list[Path]:
+    """Pack `bundles` into the archive `output` and return its path; "-" is standard output.
 
-    Raises `BundlerError` or `WheelhouseError`.
+    With `since` (see `digests_of`), the archive is a delta: it leaves out the files that are known there. With
+    `compress`, it is compressed with Zstandard. With `split`, it consists of parts of that many bytes, and the paths of
+    all of them and of their list are returned. The same bundles give the same bytes. Raises `BundlerError` or
+    `WheelhouseError`.
     """
-    from bundler.bundles import archive
-    from wheelhouse import files
+    from bundler.bundles import archive, parts, zstd
+    from bundler.bundles.delta import digests_of
 
     paths, target = [Path(bundle) for bundle in bundles], Path(output)
-    if str(output) == "-":
-        _finish(archive.pack(paths, sys.stdout.buffer), report)
-        return
-    partial = files.beside(target)
-    with files.explained(target):
-        try:
-            with partial.open("xb") as out:
-                _finish(archive.pack(paths, out), report)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+    known = digests_of(Path(since)) if since is not None else frozenset()
+    with contextlib.ExitStack() as stack:
+        written: list[Path] = []
+        if str(output) == "-":
+            out = cast("IO[bytes]", sys.stdout.buffer)
+        else:
+            out, written = stack.enter_context(parts.writing(target, split))
+        if compress:
+            out = stack.enter_context(zstd.compressing(out))
+        _finish(archive.pack(paths, out, known), report)
+    return written
 
 
-def unpack(archive: str | Path, folder: str | Path = ".", *, report: Report = silent) -> list[Path]:
+def unpack(
+    archive: str | Path | Sequence[str | Path],
+    folder: str | Path = ".",
+    *,
+    base: str | Path | None = None,
+    report: Report = silent,
+) -> list[Path]:
     """Unpack the bundles in `archive` to `folder`; "-" is standard input. Return their paths.
 
-    Every byte is verified, and no bundle appears before all are complete. Raises `BundlerError` or `WheelhouseError`.
+    `archive` may be the parts of an archive, in any order. A delta takes what it leaves out from `base`: a bundle,
+    publication or store. Every byte is verified, and no bundle appears before all are complete. Raises `BundlerError`
+    or `WheelhouseError`.
     """
-    from bundler.bundles.archive import unpack
-    from wheelhouse import files
+    from bundler.bundles import parts
+    from bundler.bundles.arrival import unpack
 
-    path = Path(archive)
-    if str(archive) == "-":
-        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder)), report)
-    with files.explained(path), path.open("rb") as source:
-        return _finish(unpack(source, path, Path(folder)), report)
+    paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
+    there = base_of(base)
+    if [str(path) for path in paths] == ["-"]:
+        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), there), report)
+    with parts.opened(paths) as source:
+        return _finish(unpack(source, paths[0], Path(folder), there), report)
+
+
+def content_size(bundles: Sequence[str | Path], since: str | Path | None = None) -> dict[str, int]:
+    """Return what an archive of `bundles` would contain: numbers of `files` and `bytes`, and `of_files`, `of_bytes`.
+
+    The bytes are those of the files, before compression. Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.bundles.archive import content
+    from bundler.bundles.delta import digests_of
+    from bundler.manifest_reader import read_manifest
+
+    known = digests_of(Path(since)) if since is not None else frozenset()
+    manifests = [read_manifest(Path(bundle), "bundle") for bundle in bundles]
+    inside = [file for manifest in manifests for file in content(manifest, known)]
+    everything = [file for manifest in manifests for file in manifest.files]
+    return {
+        "files": len(inside),
+        "bytes": sum(file.size for file in inside),
+        "of_files": len(everything),
+        "of_bytes": sum(file.size for file in everything),
+    }
+
+
+def base_of(path: str | Path | None) -> Callable[[], Mapping[str, Path]]:
+    """Return a function that returns the files of the bundle, publication or store `path` by digest, read once."""
+    from functools import cache
+
+    from bundler.bundles.delta import base_files
+
+    return cache(lambda: base_files(Path(path)) if path is not None else {})
 
 
 def verify(path: str | Path) -> Manifest:

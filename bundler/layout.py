@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 README = "README.txt"
+# In a delta archive only: the files that it leaves out.
+DELTA = "delta.json"
 # Additional files of a publication, which its manifest (that of the bundle) does not list.
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"

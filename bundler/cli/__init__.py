@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import bundles, completion, guide, hps, jobs, nodes
+from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
@@ -52,9 +52,9 @@ for _command in (
         bundles.publish_index,
         bundles.verify,
         bundles.inspect,
-        bundles.pack,
-        bundles.unpack,
-        bundles.pyz,
+        archives.pack,
+        archives.unpack,
+        archives.pyz,
     ),
     *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(jobs.submit, hps.hps, guide.guide, completion.completion),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 
@@ -80,6 +80,7 @@ _PATH = click.Path(path_type=Path)
     type=_PATH,
     help="Override versions using the given requirements files. Repeatable.",
 )
+@click.option("--archive", is_flag=True, help="Also pack the bundle into one file, next to it, with the suffix .tar.")
 @click.option("--locked", is_flag=True, help="Fail unless every script has an up-to-date lock file.")
 @click.option(
     "--resolver",
@@ -112,6 +113,7 @@ def bundle(
     requirements: tuple[str, ...],
     constraints: tuple[Path, ...],
     overrides: tuple[Path, ...],
+    archive: bool,
     locked: bool,
     resolver: str,
     replace: bool,
@@ -166,7 +168,11 @@ def bundle(
             upgrade_packages=upgraded,
             report=report,
         )
-    result({"bundle": path}, [path], as_json=as_json)
+        packed = path.with_name(f"{path.name.removesuffix('.bundle')}.tar")
+        if archive:
+            api.pack([path], packed, report=report)
+    document = {"bundle": path, **({"archive": packed} if archive else {})}
+    result(document, [packed if archive else path], as_json=as_json)
 
 
 def _platforms_of_hps() -> tuple[str, ...]:
@@ -191,13 +197,17 @@ def _platforms_of_hps() -> tuple[str, ...]:
     help="Create environments on nodes from the wheels in the store (index), from a filled uv cache, or by unpacking a "
     "ready-made environment. The last one needs a bundle made with --include-python.",
 )
+@base_option
 @json_option
-def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str, as_json: bool) -> None:
+def publish_index(
+    store: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str, base: Path | None, as_json: bool
+) -> None:
     """Publish bundles to a shared store.
 
     Verifies each BUNDLE (a folder, or an archive of `bundler pack`), adds its wheels to STORE, and writes a publication
     with an execution script for its jobs. Creates STORE if it does not exist. Without BUNDLE, publishes the only bundle
-    in the current folder. Prints the path of each publication. pip and uv can use STORE/simple as an index.
+    in the current folder. A delta takes what it leaves out from STORE. Prints the path of each publication. pip and uv
+    can use STORE/simple as an index.
 
     \b
     Examples:
@@ -205,7 +215,7 @@ def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, s
         publish-index /shared/store eval.bundle --strategy environment
     """
     from bundler import api
-    from bundler.bundles.archive import unpacked
+    from bundler.bundles.arrival import unpacked
     from bundler.publications.publication import bundles_in, require_bundle
 
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
@@ -214,8 +224,15 @@ def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, s
     if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
         raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
     publications = []
+    # Next to what will be published from it: the folder for temporary files may be small.
+    place = store / "publications"
+    there = api.base_of(base or (store if place.is_dir() else None))
     with contextlib.ExitStack() as stack:
-        paths = [path for given in bundles or bundles_in(Path()) for path in stack.enter_context(unpacked(given))]
+        paths = []
+        for given in bundles or bundles_in(Path()):
+            with reporting() as report:
+                within = place if place.is_dir() else None
+                paths += stack.enter_context(unpacked(given, report, there, within))
         for path in paths:
             require_bundle(path)
         for path in paths:
@@ -229,8 +246,9 @@ def publish_index(store: Path, bundles: tuple[Path, ...], seen_at: str | None, s
 
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
+@base_option
 @json_option
-def verify(path: Path, as_json: bool) -> None:
+def verify(path: Path, base: Path | None, as_json: bool) -> None:
     """Verify every file of a bundle or publication.
 
     Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
@@ -242,13 +260,13 @@ def verify(path: Path, as_json: bool) -> None:
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
     from bundler import api
-    from bundler.bundles.archive import unpacked
+    from bundler.bundles.arrival import unpacked
     from bundler.errors import DamagedError
     from bundler.units import counted
 
     damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
     try:
-        with unpacked(path) as paths:
+        with reporting() as report, unpacked(path, report, api.base_of(base)) as paths:
             count = sum(len(api.verify(each).files) for each in paths)
     except DamagedError as error:
         if as_json:
@@ -263,8 +281,9 @@ def verify(path: Path, as_json: bool) -> None:
 
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
+@base_option
 @json_option
-def inspect(path: Path, as_json: bool) -> None:
+def inspect(path: Path, base: Path | None, as_json: bool) -> None:
     """Show what a bundle or publication contains.
 
     Prints what the jobs of each script need and produce, and the wheels of each target with their versions and sizes.
@@ -276,75 +295,12 @@ def inspect(path: Path, as_json: bool) -> None:
         bundler inspect eval.bundle --json
     """
     from bundler import api
-    from bundler.bundles.archive import unpacked
+    from bundler.bundles.arrival import unpacked
     from bundler.bundles.inspection import table
 
-    with unpacked(path) as paths:
+    with contextlib.ExitStack() as stack:
+        with reporting() as report:
+            paths = stack.enter_context(unpacked(path, report, api.base_of(base)))
         for each in paths:
             summary = api.inspect(each)
             result(summary, [] if as_json else [table(summary)], as_json=as_json)
-
-
-@click.command("pack", cls=Command, no_args_is_help=True)
-@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="FILE", required=True, type=_PATH, help='Write to this file; "-" is a pipe.')
-@json_option
-def pack(bundles: tuple[Path, ...], output: Path, as_json: bool) -> None:
-    """Pack bundles into one archive.
-
-    Writes a tar archive that starts with the manifests, and verifies every file on the way. The same bundles give the
-    same bytes. publish-index, verify, inspect and rehearse accept archives directly. Prints the path of the archive.
-
-    \b
-    Examples:
-        bundler pack eval.bundle -o eval.tar
-        bundler pack eval.bundle fit.bundle -o - | ssh far-side bundler unpack -
-    """
-    from bundler import api
-
-    with reporting() as report:
-        api.pack(bundles, output, report=report)
-    if str(output) != "-":
-        result({"archive": output}, [output], as_json=as_json)
-
-
-@click.command("unpack", cls=Command, no_args_is_help=True)
-@click.argument("archive", metavar="FILE", type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, default=Path(), help="Unpack to this folder.")
-@json_option
-def unpack(archive: Path, output: Path, as_json: bool) -> None:
-    """Unpack the bundles in an archive.
-
-    Verifies every byte on the way; no bundle appears before all of them are complete. FILE "-" is a pipe. Prints the
-    path of each bundle.
-
-    \b
-    Examples:
-        bundler unpack eval.tar
-        cat part1 part2 | bundler unpack - -o bundles
-    """
-    from bundler import api
-
-    with reporting() as report:
-        bundles = api.unpack(archive, output, report=report)
-    result({"bundles": bundles}, bundles, as_json=as_json)
-
-
-@click.command("pyz", cls=Command)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, default=Path("bundler.pyz"), help="Write to this file.")
-@json_option
-def pyz(output: Path, as_json: bool) -> None:
-    """Write the far-side tool as one file.
-
-    The file runs with Python 3.10 or newer and needs nothing else. It has the commands that work without an extra, such
-    as publish-index, verify, inspect and rehearse. Prints its path.
-
-    \b
-    Examples:
-        bundler pyz
-        python3 bundler.pyz publish-index /shared/store eval.bundle    # on the far side
-    """
-    from bundler.pyz import write_pyz
-
-    write_pyz(output)
-    result({"pyz": output}, [output], as_json=as_json)

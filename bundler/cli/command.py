@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,12 @@ from bundler.cli import terminal
 
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 
+base_option = click.option(
+    "--base",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Complete a delta with the files of this bundle, publication or store.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path, as_json: bool) -> 
     help="Set an input parameter; VALUE is JSON, or text if it is not valid JSON. Repeatable.",
 )
 @click.option("--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="Input file of the job. Repeatable.")
+@base_option
 @json_option
 def rehearse(
     path: Path,
@@ -182,6 +183,7 @@ def rehearse(
     script: str | None,
     parameters: tuple[str, ...],
     inputs: tuple[Path, ...],
+    base: Path | None,
     as_json: bool,
 ) -> None:
     """Run a job on this machine without network access.
@@ -209,7 +211,7 @@ def rehearse(
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--parameter") from error
-    with _published(path) as publication, _task_folder(output) as folder:
+    with _published(path, base) as publication, _task_folder(output) as folder:
         submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
         how = rehearsal.isolation()
         say(how.sentence)
@@ -226,16 +228,18 @@ def rehearse(
 
 
 @contextlib.contextmanager
-def _published(path: Path) -> Iterator[Path]:
+def _published(path: Path, base: Path | None) -> Iterator[Path]:
     """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
     import tempfile
 
     from bundler import api
-    from bundler.bundles.archive import unpacked
+    from bundler.bundles.arrival import unpacked
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
 
-    with unpacked(path) as bundles:
+    with contextlib.ExitStack() as stack:
+        with reporting() as report:
+            bundles = stack.enter_context(unpacked(path, report, api.base_of(base)))
         if len(bundles) > 1:
             raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
         read_manifest(bundles[0])

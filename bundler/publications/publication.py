@@ -61,7 +61,7 @@ def publish(
     `seen_at` is the path of the store on the nodes. Publishing again changes nothing. Raises the errors of `verify`, of
     `store.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
     """
-    yield Progress(text=f"Verifying {bundle}")
+    yield Progress(text=f"Verifying {bundle.name}")
     manifest = verify(bundle)
     draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at)
     strategy.require(draft)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundles import archive
+from bundler.bundles import arrival
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
 from bundler.hps.connection import explained
@@ -138,7 +138,7 @@ def _bundles(data: bytes, folder: Path) -> None:
     inner.mkdir()
     arrived = False
     try:
-        for _ in archive.unpack(io.BytesIO(data), Path("a.tar"), inner):
+        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner):
             pass
         arrived = True
     finally:

@@ -1,0 +1,139 @@
+"""Commands that pack bundles into archives and this tool into files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from bundler.cli.command import Command, base_option, json_option
+from bundler.cli.terminal import reporting, result
+from bundler.units import counted, parse_size, size_text
+
+_PATH = click.Path(path_type=Path)
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
+    """A number of bytes, such as 4.7GB."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes in `value`."""
+        try:
+            size = parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return size
+
+
+@click.command("pack", cls=Command, no_args_is_help=True)
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_PATH)
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help='Write to this file; "-" is a pipe.  [required]')
+@click.option(
+    "--since",
+    metavar="OLD",
+    type=_PATH,
+    help="Leave out the files that the far side has: those of this bundle, publication, store, archive, manifest, or "
+    "list of digests.",
+)
+@click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; pays for several Pythons.")
+@click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
+@click.option("--with-pyz", is_flag=True, help="Also write bundler.pyz next to the archive.")
+@click.option(
+    "--with-tool", "tool", metavar="FILE", type=_PATH, help="Copy this file of `bundler carry` next to the archive."
+)
+@click.option("--dry-run", is_flag=True, help="Show how much the archive would contain, and stop.")
+@json_option
+def pack(
+    bundles: tuple[Path, ...],
+    output: Path | None,
+    since: Path | None,
+    compress: str | None,
+    split: int | None,
+    with_pyz: bool,
+    tool: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Pack bundles into one archive.
+
+    Writes a tar archive that starts with the manifests, and verifies every file on the way. The same bundles give the
+    same bytes. publish-index, verify, inspect and rehearse accept archives directly. Prints the path of each file.
+
+    \b
+    Examples:
+        bundler pack eval.bundle -o eval.tar
+        bundler pack eval.bundle -o eval.tar --since last-month.tar --split 4.7GB
+    """
+    from bundler import api
+    from wheelhouse import files
+
+    if dry_run:
+        size = api.content_size(bundles, since)
+        text = f"{counted(size['files'], 'file')} of {size['of_files']}, {size_text(size['bytes'])} of "
+        result(size, [text + size_text(size["of_bytes"])], as_json=as_json)
+        return
+    if output is None:
+        raise click.UsageError("missing option '--output'")
+    if str(output) == "-" and (split or with_pyz or tool):
+        raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
+    with reporting() as report:
+        paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
+    if with_pyz:
+        from bundler.pyz import write_pyz
+
+        paths.append(output.with_name("bundler.pyz"))
+        write_pyz(paths[-1])
+    if tool:
+        paths.append(output.with_name(tool.name))
+        partial = files.beside(paths[-1])
+        with files.explained(tool):
+            shutil.copy(tool, partial)
+            partial.replace(paths[-1])
+    if paths:
+        result({"archive": output, "files": paths}, paths, as_json=as_json)
+
+
+@click.command("unpack", cls=Command, no_args_is_help=True)
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=_PATH)
+@click.option("-o", "--output", metavar="DIR", type=_PATH, default=Path(), help="Unpack to this folder.")
+@base_option
+@json_option
+def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json: bool) -> None:
+    """Unpack the bundles in an archive.
+
+    Verifies every byte on the way; no bundle appears before all of them are complete. FILE is an archive or a pipe
+    ("-"), or one or all parts of an archive in any order. Prints the path of each bundle.
+
+    \b
+    Examples:
+        bundler unpack eval.tar
+        bundler unpack /media/disc1/eval.tar.001 /media/disc2/eval.tar.002 -o bundles
+    """
+    from bundler import api
+
+    with reporting() as report:
+        bundles = api.unpack(archives, output, base=base, report=report)
+    result({"bundles": bundles}, bundles, as_json=as_json)
+
+
+@click.command("pyz", cls=Command)
+@click.option("-o", "--output", metavar="FILE", type=_PATH, default=Path("bundler.pyz"), help="Write to this file.")
+@json_option
+def pyz(output: Path, as_json: bool) -> None:
+    """Write the far-side tool as one file.
+
+    The file runs with Python 3.10 or newer and needs nothing else. It has the commands that work without an extra, such
+    as publish-index, verify, inspect and rehearse. Prints its path.
+
+    \b
+    Examples:
+        bundler pyz
+        python3 bundler.pyz publish-index /shared/store eval.bundle    # on the far side
+    """
+    from bundler.pyz import write_pyz
+
+    write_pyz(output)
+    result({"pyz": output}, [output], as_json=as_json)
