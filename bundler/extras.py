@@ -14,8 +14,9 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
     if root in ("bundler", "wheelhouse", ""):
         return None
     files = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
-    extra = "hps" if any("/bundler/hps/" in file for file in files) else "bundle"
-    return _not_installed(extra, f"{root} is not installed")
+    if any("/bundler/hps/" in file for file in files):
+        return _not_installed("hps", f"{root} is not installed", ", or use a tool of `bundler carry --with-hps`")
+    return _not_installed("bundle", f"{root} is not installed")
 
 
 def require_pip_tools() -> None:
@@ -26,5 +27,5 @@ def require_pip_tools() -> None:
         raise _not_installed("pip-tools", "pip-tools is not installed") from None
 
 
-def _not_installed(extra: str, fact: str) -> BundlerError:
-    return BundlerError(f"{fact}, which this command needs", hint=f"run `pip install 'hps-bundler[{extra}]'`")
+def _not_installed(extra: str, fact: str, more: str = "") -> BundlerError:
+    return BundlerError(f"{fact}, which this command needs", hint=f"run `pip install 'hps-bundler[{extra}]'`{more}")

@@ -18,7 +18,7 @@ from wheelhouse import files as disk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NAME = "hps-bundler"
+NAME = "hps-bundler"
 _OWN = ("bundler", "wheelhouse")
 _SHEBANG = b"#!/usr/bin/env python3\n"
 # Zip files cannot have an earlier time.
@@ -38,11 +38,11 @@ def write_pyz(path: Path) -> None:
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     start = (files("bundler") / "templates" / "pyz_main.py").read_text(encoding="utf-8")
     main = start.replace("digest of the contents", digest.hexdigest()[:32]).encode()
-    disk.write(path, _SHEBANG + _zip({"__main__.py": main, "contents.zip": _zip(contents)}))
+    disk.write(path, _SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
     path.chmod(0o755)
 
 
-def _zip(contents: Mapping[str, bytes]) -> bytes:
+def zipped(contents: Mapping[str, bytes]) -> bytes:
     """Return a zip file with `contents`. The same contents give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -57,13 +57,18 @@ def _zip(contents: Mapping[str, bytes]) -> bytes:
 
 def _contents() -> Iterator[tuple[str, bytes]]:
     """Yield the path and bytes of each file: this package, and the packages that it needs without extras."""
-    for name in _OWN:
-        yield from _tree(files(name), name)
+    yield from own_files()
     for package in _dependencies():
         for file in package.files or ():
             name = file.as_posix()
             if not name.startswith("..") and not name.endswith((*_SKIPPED, *_NATIVE)):
                 yield name, Path(str(file.locate())).read_bytes()
+
+
+def own_files() -> Iterator[tuple[str, bytes]]:
+    """Yield the path and bytes of each file of this package."""
+    for name in _OWN:
+        yield from _tree(files(name), name)
 
 
 def _tree(folder: Any, name: str) -> Iterator[tuple[str, bytes]]:
@@ -77,7 +82,7 @@ def _tree(folder: Any, name: str) -> Iterator[tuple[str, bytes]]:
 def _dependencies() -> list[Distribution]:
     """Return the installed packages that this one needs without extras, on any supported Python."""
     packages: dict[str, Distribution] = {}
-    pending = [_NAME]
+    pending = [NAME]
     while pending:
         name = pending.pop()
         if name in packages:
@@ -89,4 +94,4 @@ def _dependencies() -> list[Distribution]:
         for requirement in map(Requirement, packages[name].requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 pending.append(requirement.name)  # noqa: PERF401 - the list is what the loop works on
-    return [package for name, package in packages.items() if name != _NAME]
+    return [package for name, package in packages.items() if name != NAME]

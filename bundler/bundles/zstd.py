@@ -22,7 +22,7 @@ _LEVEL = 6
 
 def compressing(out: IO[bytes]) -> IO[bytes]:
     """Return a stream whose bytes are compressed and written to `out`. Raises `BundlerError` without Zstandard."""
-    zstd = _module("install Python 3.14 or `hps-bundler[bundle]`")
+    zstd = _module("use Python 3.14, or run `pip install 'hps-bundler[zstd]'`")
     parameter = zstd.CompressionParameter
     options = {
         parameter.compression_level: _LEVEL,

@@ -55,6 +55,7 @@ for _command in (
         archives.pack,
         archives.unpack,
         archives.pyz,
+        archives.carry,
     ),
     *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(jobs.submit, hps.hps, guide.guide, completion.completion),

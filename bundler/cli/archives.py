@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option
-from bundler.cli.terminal import reporting, result
+from bundler.cli.completion import complete_platform, complete_python
+from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted, parse_size, size_text
 
 _PATH = click.Path(path_type=Path)
@@ -117,6 +119,53 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     with reporting() as report:
         bundles = api.unpack(archives, output, base=base, report=report)
     result({"bundles": bundles}, bundles, as_json=as_json)
+
+
+@click.command("carry", cls=Command)
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write to this file.  [default: named after PLATFORM]")
+@click.option(
+    "--platform",
+    metavar="PLATFORM",
+    shell_complete=complete_platform,
+    help="Platform of the far side, such as x86_64-manylinux_2_28 or windows.  [default: this machine's platform]",
+)
+@click.option(
+    "--python", metavar="VERSION", shell_complete=complete_python, help="Python to include.  [default: uv's choice]"
+)
+@click.option("--with-hps", is_flag=True, help="Include submit-jobs and the other commands for HPS.")
+@click.option(
+    "--python-mirror", metavar="URL", help="Take the Python from this URL or folder.  [default: uv's own downloads]"
+)
+@json_option
+def carry(
+    output: Path | None,
+    platform: str | None,
+    python: str | None,
+    with_hps: bool,
+    python_mirror: str | None,
+    as_json: bool,
+) -> None:
+    """Write this tool with its own Python as one file.
+
+    For machines that have neither Python nor root: `sh FILE DIR` verifies the file and installs it in DIR, with
+    commands in DIR/bin. For Windows, FILE is a zip file with .cmd files. Prints its path, and its SHA-256 as a message.
+
+    \b
+    Examples:
+        bundler carry --platform x86_64-manylinux_2_28
+        bundler carry --platform windows --with-hps -o tool.zip
+    """
+    from bundler.carry import carry as write
+
+    system = "windows" if platform and "windows" in platform else ""
+    suffix = ".zip" if system or (platform is None and os.name == "nt") else ".sh"
+    path = output or Path(f"hps-bundler-{platform or 'this-platform'}{suffix}")
+    with reporting() as report:
+        digest = write(
+            path, platform=platform, python=python, with_hps=with_hps, python_mirror=python_mirror, report=report
+        )
+    say(f"SHA-256: {digest}")
+    result({"tool": path, "sha256": digest}, [path], as_json=as_json)
 
 
 @click.command("pyz", cls=Command)

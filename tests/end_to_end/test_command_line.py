@@ -31,6 +31,7 @@ COMMANDS = [
     ("bundler", "guide"),
     ("bundler", "completion"),
     ("bundler", "pyz"),
+    ("bundler", "carry"),
     ("bundler", "pack"),
     ("bundler", "unpack"),
 ]

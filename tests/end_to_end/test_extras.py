@@ -20,7 +20,7 @@ class Blocker:
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
 sys.meta_path.insert(0, Blocker())
 """
-MODULES = {"ansys-hps-client": "ansys", "pip-tools": "piptools", "tomli-w": "tomli_w"}
+MODULES = {"backports-zstd": "backports", "ansys-hps-client": "ansys", "pip-tools": "piptools", "tomli-w": "tomli_w"}
 
 
 def modules_of(*extras: str) -> set[str]:
@@ -41,7 +41,7 @@ def far_side(workplace: Workplace, tmp_path: Path) -> Workplace:
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha", body="import alpha\nprint('runs')\n")
     workplace.bundle("solve.py")
-    blocked = modules_of("bundle", "hps", "pip-tools")
+    blocked = modules_of("bundle", "hps", "pip-tools", "zstd")
     assert {"uv", "requests", "ansys", "piptools"} <= blocked
     block(workplace, tmp_path, blocked)
     return workplace

@@ -47,7 +47,7 @@ def test_a_python_without_zstandard_names_the_program_that_has_it(monkeypatch: p
     monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", None)
     with pytest.raises(BundlerError, match=r"hint: decompress it first: zstd -dc x\.tar \| bundler unpack -"):
         read(data)
-    with pytest.raises(BundlerError, match=r"hps-bundler\[bundle\]"):
+    with pytest.raises(BundlerError, match=r"hps-bundler\[zstd\]"):
         compressed()
 
 

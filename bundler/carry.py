@@ -1,0 +1,152 @@
+"""The tool with its own Python as one file, for machines that have neither Python nor root.
+
+For Linux and macOS, it is a shell program with a tar archive at its end; for Windows, a zip file with .cmd files. It is
+made like a bundle for one target with the strategy `environment`: every wheel and the Python by their digests.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+import zipfile
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler import __version__, api
+from bundler.manifest_reader import read_manifest
+from bundler.own_wheel import write_wheel
+from bundler.progress import Progress
+from bundler.publications.archives import pack_environment
+from bundler.pyz import NAME
+from wheelhouse import files, toml
+
+if TYPE_CHECKING:
+    from bundler.manifest import TargetEntry
+
+_COMMANDS = ("bundler", "hps-bundler", "publish-index")
+_WITH_HPS = "submit-jobs"
+# The functions of `bundler.cli` that the commands call.
+_MAIN = {"publish-index": "main_publish_index", _WITH_HPS: "main_submit_jobs"}
+_SCRIPT = "tool.py"
+_TIME = (1980, 1, 1, 0, 0, 0)
+_README = """{name} {version} for {platform}, with its own Python
+
+Unpack this file to a folder. The commands are in its folder bin:
+
+    bin\\bundler.cmd verify eval.bundle
+    bin\\publish-index.cmd \\\\server\\store eval.bundle
+
+Verify the file before, with the digest that `bundler carry` printed:
+
+    certutil -hashfile FILE SHA256
+
+To remove the tool, delete the folder.
+"""
+_CMD = (
+    '@"%~dp0..\\python\\python.exe" -I -c "import sys; sys.argv[0] = \'{name}\'; '
+    'from bundler.cli import {main} as main; main()" %*\r\n'
+)
+
+
+def carry(
+    output: Path,
+    *,
+    platform: str | None = None,
+    python: str | None = None,
+    with_hps: bool = False,
+    python_mirror: str | None = None,
+    report: api.Report = api.silent,
+) -> str:
+    """Write the tool for `platform` (default: this machine's) to the file `output`; return its SHA-256 in hex.
+
+    `python` is a version such as 3.12, `python_mirror` where the Python comes from. The same versions give the same
+    bytes. Raises `BundlerError` or `WheelhouseError`.
+    """
+    with tempfile.TemporaryDirectory(prefix="carry-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        bundle = api.bundle(
+            [_script(folder, with_hps=with_hps)],
+            output=folder / "tool.bundle",
+            pythons=[python] if python else (),
+            platforms=[platform] if platform else (),
+            include_python=True,
+            python_mirror=python_mirror,
+            report=report,
+        )
+        (target,) = read_manifest(bundle).targets
+        report(Progress(text=f"Packing the tool for {target.name}"))
+        environment = folder / "environment.tar.gz"
+        pack_environment(bundle, _SCRIPT, target, environment)
+        commands = (*_COMMANDS, *((_WITH_HPS,) if with_hps else ()))
+        partial = files.beside(output)
+        try:
+            with files.explained(output):
+                if target.system == "Windows":
+                    _write_zip(environment, partial, target, commands)
+                else:
+                    _write_shell(environment, partial, target, commands)
+            digest = files.sha256(partial)
+            with files.explained(output):
+                partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
+    return digest
+
+
+def _script(folder: Path, *, with_hps: bool) -> Path:
+    """Write a script that needs this tool and nothing else; it is only resolved."""
+    wheel = write_wheel(folder / "wheels")
+    extras = "hps,zstd" if with_hps else "zstd"
+    tables = {
+        "requires-python": ">=3.10",
+        "dependencies": [f"{NAME}[{extras}]=={__version__}"],
+        "tool": {"uv": {"find-links": [str(wheel.parent)]}},
+    }
+    path = folder / _SCRIPT
+    path.write_text(toml.script_block(tables), encoding="utf-8")
+    return path
+
+
+def _write_shell(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+    text = resources("bundler").joinpath("templates/carried.sh").read_text(encoding="utf-8")
+    values = {
+        "name": NAME,
+        "version": __version__,
+        "platform": target.platform,
+        "sha256": files.sha256(environment),
+        "commands": " ".join(commands),
+    }
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    # The offset is part of the text whose length it states.
+    offset = len(text.encode()) - len("{offset}") + 1
+    offset += len(str(offset + len(str(offset))))
+    with path.open("xb") as out, environment.open("rb") as source:
+        out.write(text.replace("{offset}", str(offset)).encode())
+        while data := source.read(files.CHUNK):
+            out.write(data)
+    path.chmod(0o755)
+
+
+def _write_zip(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+    readme = _README.format(name=NAME, version=__version__, platform=target.platform)
+    texts = {"README.txt": readme.replace("\n", "\r\n")}
+    texts |= {f"bin/{name}.cmd": _CMD.format(name=name, main=_MAIN.get(name, "main")) for name in commands}
+    with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as out, tarfile.open(environment) as source:
+        for name, text in texts.items():
+            out.writestr(_member(name), text)
+        for member in source:
+            content = source.extractfile(member)
+            if content:  # Pythons for Windows have no links.
+                with out.open(_member(member.name), "w") as target_file:
+                    while data := content.read(files.CHUNK):
+                        target_file.write(data)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _TIME)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    return info
