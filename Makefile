@@ -39,12 +39,14 @@ lint: .venv/ready ## Check style, format, types and the direction of imports
 fuzz: .venv/ready ## Feed 150,000 hostile inputs to all that reads files of others (five minutes)
 	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	"$(BIN)"/python -m tests.fuzz
+	"$(BIN)"/python -m tests.fuzz --runs 100000 bundles
 
 bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real package index
 	"$(BIN)"/python -m tests.benchmarks.bundling
 	"$(BIN)"/python -m tests.benchmarks.peers $(PEERS) 1
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
+	"$(BIN)"/python -m tests.benchmarks.archives
 
 corpus: .venv/ready ## Bundle and run fifty realistic scripts, over the real package index
 	"$(BIN)"/python -m tests.corpus

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from bundler.layout import MANIFEST, SUMS, sums
+from bundler.layout import DELTA, MANIFEST, SUMS, sums
 from tests.fuzz.targets import a_manifest
 from wheelhouse.index import root_page
 
@@ -106,7 +106,8 @@ def _examples() -> dict[str, list[bytes]]:
         "wheel": [_wheel()],
         "wheel_name": [b"alpha-1.0-py3-none-any.whl", b"a_b-1!2.0rc1+l.1-1_b-cp312-abi3-manylinux_2_28_x86_64.whl"],
         "archive": [b"t" + _tar(), b"t" + gzip.decompress(_tar()), b"z" + _wheel()],
-        "bundles": [_bundles()],
+        "bundles": [_bundles(), _bundles(b'{"left_out": ["wheels/alpha-1.0-py3-none-any.whl"]}')],
+        "parts": [f"{_SHA256}  a.tar.001\n{_SHA256}  a.tar.002\n".encode()],
         "store": _json({"format": 1}, {"format": 2}),
         "record": _json(_RECORD),
         "facts": _json(_FACTS, {**_FACTS, "libc": None, "uv": None}),
@@ -131,14 +132,15 @@ def _wheel() -> bytes:
     return out.getvalue()
 
 
-def _bundles() -> bytes:
+def _bundles(delta: bytes = b"") -> bytes:
     """Return the start of an archive of bundles: the manifest, the sums and one file, which is damaged."""
     manifest = a_manifest()
     data = manifest.to_json()
     digests = {MANIFEST: hashlib.sha256(data).hexdigest(), **{file.path: file.sha256 for file in manifest.files}}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w|") as tar:
-        for name, content in ((MANIFEST, data), (SUMS, sums(digests)), (manifest.files[0].path, b"x")):
+        members = [(MANIFEST, data), (SUMS, sums(digests)), *([(DELTA, delta)] if delta else [])]
+        for name, content in (*members, (manifest.files[0].path, b"x")):
             member = tarfile.TarInfo(f"{manifest.name}.bundle/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundles import arrival
+from bundler.bundles import arrival, parts
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
 from bundler.hps.connection import explained
@@ -138,11 +139,23 @@ def _bundles(data: bytes, folder: Path) -> None:
     inner.mkdir()
     arrived = False
     try:
-        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner):
+        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: {_SHA256: folder / "base"}):
             pass
         arrived = True
     finally:
         assert bool(list(inner.iterdir())) == arrived
+
+
+def _parts(data: bytes, folder: Path) -> None:
+    """A list of parts: what is read is what their digests say."""
+    (folder / "a.tar.parts").write_bytes(data)
+    for number in range(1, 4):
+        (folder / f"a.tar.{number:03}").write_bytes(b"x")
+    with parts.opened([folder / "a.tar.parts"]) as source:
+        while source.read(100):
+            pass
+    digest = hashlib.sha256(b"x").hexdigest().encode()
+    assert all(line.startswith(digest) for line in data.splitlines())
 
 
 def _store(data: bytes, folder: Path) -> None:
@@ -236,6 +249,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "wheel_name": _wheel_name,
     "archive": _archive,
     "bundles": _bundles,
+    "parts": _parts,
     "store": _store,
     "record": _record,
     "facts": _facts,
