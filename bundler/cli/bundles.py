@@ -147,6 +147,8 @@ def bundle(
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
+    if archive and output is not None and not output.name:
+        raise click.UsageError("--archive needs an --output with a name")
     with reporting() as report:
         path = api.bundle(
             scripts,
@@ -168,11 +170,11 @@ def bundle(
             upgrade_packages=upgraded,
             report=report,
         )
-        packed = path.with_name(f"{path.name.removesuffix('.bundle')}.tar")
+        archives = []
         if archive:
-            api.pack([path], packed, report=report)
-    document = {"bundle": path, **({"archive": packed} if archive else {})}
-    result(document, [packed if archive else path], as_json=as_json)
+            archives = api.pack([path], path.with_name(f"{path.name.removesuffix('.bundle')}.tar"), report=report)
+    document = {"bundle": path, **{"archive": packed for packed in archives}}
+    result(document, archives or [path], as_json=as_json)
 
 
 def _platforms_of_hps() -> tuple[str, ...]:

@@ -228,6 +228,15 @@ def test_no_mutation_is_unpacked_as_something_else(
     target.rmdir()
 
 
+def test_bundle_packs_an_archive_next_to_the_bundle(workplace: Workplace) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha")
+    done = workplace.run("bundle", "solve.py", "--archive")
+    assert (done.returncode, done.stdout) == (0, "solve.tar\n"), done.stderr
+    assert (workplace.folder / "solve.tar").read_bytes() == packed(workplace.folder / "solve.bundle")
+    assert workplace.run("bundle", "solve.py", "--archive", "-o", ".").returncode == 2
+
+
 def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workplace: Workplace) -> None:
     assert workplace.run("bundler", "pack", bundled, "-o", "x.tar").stdout == "x.tar\n"
     assert (workplace.folder / "x.tar").read_bytes() == archive
