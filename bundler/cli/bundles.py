@@ -173,7 +173,7 @@ def bundle(
         archives = []
         if archive:
             archives = api.pack([path], path.with_name(f"{path.name.removesuffix('.bundle')}.tar"), report=report)
-    document = {"bundle": path, **{"archive": packed for packed in archives}}
+    document = {"bundle": path, **({"archive": archives[0]} if archives else {})}
     result(document, archives or [path], as_json=as_json)
 
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bundler
+from bundler import api
 from bundler.bundles.archive import pack
 from bundler.bundles.arrival import unpack, unpacked
 from bundler.errors import BundlerError, DamagedError
@@ -252,5 +253,5 @@ def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workpla
         done = workplace.run(*arguments, "cut.tar")
         assert (done.returncode, done.stdout) == (1, ""), done.stderr
         assert "error: cut.tar: is incomplete: " in done.stderr
-    with unpacked(workplace.folder / "x.tar", bundler.api.silent) as bundles:
+    with unpacked(workplace.folder / "x.tar", api.silent) as bundles:
         assert [path.name for path in bundles] == ["solve.bundle"]
