@@ -82,6 +82,7 @@ def carry(
         partial = files.beside(output)
         try:
             with files.explained(output):
+                output.parent.mkdir(parents=True, exist_ok=True)
                 if target.system == "Windows":
                     _write_zip(environment, partial, target, commands)
                 else:

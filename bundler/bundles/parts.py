@@ -7,6 +7,7 @@ The parts `eval.tar.001`, `eval.tar.002` and so on are slices of the archive, so
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LIST = ".parts"
+# Bytes of the smallest parts that make sense; smaller ones are a mistake in the unit, and would fill the folder.
+SMALLEST = 10_000
 _PART = re.compile(r"(.+)\.(\d{3,})")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\.(\d{3,})")
 # Bytes of a list; ten thousand parts have one of 1 MB.
@@ -102,6 +105,9 @@ def writing(path: Path, size: int | None) -> Iterator[tuple[IO[bytes], list[Path
     """
     written: list[Path] = []
     with files.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
         if size is None:
             partial = files.beside(path)
             try:

@@ -11,22 +11,26 @@ import click
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
-from bundler.units import counted, parse_size, size_text
 
 _PATH = click.Path(path_type=Path)
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
-    """A number of bytes, such as 4.7GB."""
+    """The size of a part in bytes, such as 4.7GB."""
 
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes in `value`."""
+        from bundler.bundles.parts import SMALLEST
+        from bundler.units import parse_size, size_text
+
         try:
             size = parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if size < SMALLEST:
+            self.fail(f"must be at least {size_text(SMALLEST)} (got {value!r})", param, ctx)
         return size
 
 
@@ -70,6 +74,7 @@ def pack(
         bundler pack eval.bundle -o eval.tar --since last-month.tar --split 4.7GB
     """
     from bundler import api
+    from bundler.units import counted, size_text
     from wheelhouse import files
 
     if dry_run:
@@ -81,6 +86,9 @@ def pack(
         raise click.UsageError("missing option '--output'")
     if str(output) == "-" and (split or with_pyz or tool):
         raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
+    if tool:
+        with files.explained(tool):
+            tool.stat()
     with reporting() as report:
         paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
     if with_pyz:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -236,6 +237,35 @@ def test_bundle_packs_an_archive_next_to_the_bundle(workplace: Workplace) -> Non
     assert (done.returncode, done.stdout) == (0, "solve.tar\n"), done.stderr
     assert (workplace.folder / "solve.tar").read_bytes() == packed(workplace.folder / "solve.bundle")
     assert workplace.run("bundle", "solve.py", "--archive", "-o", ".").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["-o", "x.tar", "--split", "0"], 2, "must be at least 10.0 kB (got '0')"),
+        (["-o", "-", "--split", "5 MB"], 2, "need a file, not a pipe"),
+        ([], 2, "missing option '--output'"),
+        (["-o", "x.tar", "--with-tool", "nowhere.sh"], 1, "error: nowhere.sh: "),
+        (["-o", "x.tar", "--since", "nowhere"], 1, "error: nowhere does not exist"),
+    ],
+)
+def test_wrong_options_of_pack_write_nothing(
+    bundled: Path, workplace: Workplace, arguments: list[str], code: int, text: str
+) -> None:
+    done = workplace.run("bundler", "pack", bundled, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert text in done.stderr
+    assert [path.name for path in workplace.folder.iterdir() if path.name.startswith(("x", ".x"))] == []
+
+
+def test_one_medium_holds_the_archive_and_the_tool(bundled: Path, workplace: Workplace) -> None:
+    (workplace.folder / "tool.sh").write_text("a tool")
+    options = ["--with-pyz", "--with-tool", "tool.sh", "--json"]
+    done = workplace.run("bundler", "pack", bundled, "-o", "medium/solve.tar", *options)
+    assert done.returncode == 0, done.stderr
+    names = ["medium/solve.tar", "medium/bundler.pyz", "medium/tool.sh"]
+    assert json.loads(done.stdout) == {"archive": "medium/solve.tar", "files": names}
+    assert all((workplace.folder / name).is_file() for name in names)
 
 
 def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workplace: Workplace) -> None:

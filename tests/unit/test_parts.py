@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bundler.bundles.parts import opened, writing
-from wheelhouse.errors import ArchiveError
+from wheelhouse.errors import ArchiveError, FileError
 
 DATA = hashlib.shake_128(b"data").digest(10_500)
 SIZE = 4000
@@ -112,6 +112,14 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, size: 
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["eval.tar"]
     assert (tmp_path / "eval.tar").read_bytes() == b"before"
+
+
+def test_a_folder_is_not_replaced_and_missing_folders_are_created(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is a folder"), writing(tmp_path, None):
+        pass
+    with writing(tmp_path / "new" / "x", None) as (out, _):
+        out.write(b"1")
+    assert (tmp_path / "new" / "x").read_bytes() == b"1"
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
