@@ -141,7 +141,7 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
         ]
         with explained(client.url):
             api.create_jobs(jobs, as_objects=False)
-        yield Progress(text=f"Creating {len(submission.jobs)} jobs: {start + len(jobs)}")
+        yield Progress(text=f"Creating {counted(len(submission.jobs), 'job')}: {start + len(jobs)}")
 
 
 def _files_of(job: Description) -> Variant:

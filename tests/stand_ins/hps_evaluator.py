@@ -147,8 +147,8 @@ class Evaluator:
 
     def context(self, definition: Table, job: Table, files: dict[str, Table]) -> Table:
         """Return the context of a task as current servers give it, or as older ones."""
-        wanted = {each["name"] for each in definition.get("software_requirements") or []}
-        software = [each for each in self.software if each["name"] in wanted]
+        wanted = {each["name"].casefold() for each in definition.get("software_requirements") or []}
+        software = [each for each in self.software if each["name"].casefold() in wanted]
         common = {
             "environment": {**self.environment, **(definition.get("environment") or {})},
             "parameter_values": dict(job.get("values") or {}),
