@@ -11,13 +11,13 @@ import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import BundlerError
 from bundler.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from ansys.hps.client import Client
 
@@ -145,20 +145,18 @@ def pack(
     all of them and of their list are returned. The same bundles give the same bytes. Raises `BundlerError` or
     `WheelhouseError`.
     """
-    from bundler.bundles import archive, parts, zstd
+    from bundler.bundles import archive, zstd
     from bundler.bundles.delta import digests_of
+    from bundler.bundles.output import standard_output, writing
 
     paths, target = [Path(bundle) for bundle in bundles], Path(output)
-    known = digests_of(Path(since)) if since is not None else frozenset()
+    digests = digests_of(Path(since)) if since is not None else frozenset()
+    archive.require_outside(target, paths)
     with contextlib.ExitStack() as stack:
-        written: list[Path] = []
-        if str(output) == "-":
-            out = cast("IO[bytes]", sys.stdout.buffer)
-        else:
-            out, written = stack.enter_context(parts.writing(target, split))
+        out, written = stack.enter_context(standard_output() if str(output) == "-" else writing(target, split))
         if compress:
             out = stack.enter_context(zstd.compressing(out))
-        _finish(archive.pack(paths, out, known), report)
+        _finish(archive.pack(paths, out, digests), report)
     return written
 
 
@@ -177,43 +175,14 @@ def unpack(
     """
     from bundler.bundles import parts
     from bundler.bundles.arrival import unpack
+    from bundler.bundles.delta import base_of
 
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
-    there = base_of(base)
+    base_files = base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), there), report)
+        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files), report)
     with parts.opened(paths) as source:
-        return _finish(unpack(source, paths[0], Path(folder), there), report)
-
-
-def content_size(bundles: Sequence[str | Path], since: str | Path | None = None) -> dict[str, int]:
-    """Return what an archive of `bundles` would contain: numbers of `files` and `bytes`, and `of_files`, `of_bytes`.
-
-    The bytes are those of the files, before compression. Raises `BundlerError` or `WheelhouseError`.
-    """
-    from bundler.bundles.archive import content
-    from bundler.bundles.delta import digests_of
-    from bundler.manifest_reader import read_manifest
-
-    known = digests_of(Path(since)) if since is not None else frozenset()
-    manifests = [read_manifest(Path(bundle), "bundle") for bundle in bundles]
-    inside = [file for manifest in manifests for file in content(manifest, known)]
-    everything = [file for manifest in manifests for file in manifest.files]
-    return {
-        "files": len(inside),
-        "bytes": sum(file.size for file in inside),
-        "of_files": len(everything),
-        "of_bytes": sum(file.size for file in everything),
-    }
-
-
-def base_of(path: str | Path | None) -> Callable[[], Mapping[str, Path]]:
-    """Return a function that returns the files of the bundle, publication or store `path` by digest, read once."""
-    from functools import cache
-
-    from bundler.bundles.delta import base_files
-
-    return cache(lambda: base_files(Path(path)) if path is not None else {})
+        return _finish(unpack(source, paths[0], Path(folder), base_files), report)
 
 
 def verify(path: str | Path) -> Manifest:

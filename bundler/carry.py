@@ -37,7 +37,7 @@ Unpack this file to a folder. The commands are in its folder bin:
     bin\\bundler.cmd verify eval.bundle
     bin\\publish-index.cmd \\\\server\\store eval.bundle
 
-Verify the file before, with the digest that `bundler carry` printed:
+Before you unpack the file, compare its SHA-256 with the one that `bundler carry` printed:
 
     certutil -hashfile FILE SHA256
 
@@ -79,20 +79,10 @@ def carry(
         environment = folder / "environment.tar.gz"
         pack_environment(bundle, _SCRIPT, target, environment)
         commands = (*_COMMANDS, *((_WITH_HPS,) if with_hps else ()))
-        partial = files.beside(output)
-        try:
-            with files.explained(output):
-                output.parent.mkdir(parents=True, exist_ok=True)
-                if target.system == "Windows":
-                    _write_zip(environment, partial, target, commands)
-                else:
-                    _write_shell(environment, partial, target, commands)
-            digest = files.sha256(partial)
-            with files.explained(output):
-                partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
-    return digest
+        with files.creating(output) as partial:
+            write = _write_zip if target.system == "Windows" else write_shell
+            write(environment, partial, target, commands)
+            return files.sha256(partial)
 
 
 def _script(folder: Path, *, with_hps: bool) -> Path:
@@ -109,7 +99,8 @@ def _script(folder: Path, *, with_hps: bool) -> Path:
     return path
 
 
-def _write_shell(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+def write_shell(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+    """Write the shell program `path` that installs the archive `environment` with `commands`."""
     text = resources("bundler").joinpath("templates/carried.sh").read_text(encoding="utf-8")
     values = {
         "name": NAME,

@@ -15,7 +15,9 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
         return None
     files = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
     if any("/bundler/hps/" in file for file in files):
-        return _not_installed("hps", f"{root} is not installed", ", or use a tool of `bundler carry --with-hps`")
+        return _not_installed(
+            "hps", f"{root} is not installed", ", or install the tool with `bundler carry --with-hps`"
+        )
     return _not_installed("bundle", f"{root} is not installed")
 
 

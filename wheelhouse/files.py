@@ -150,6 +150,27 @@ def write(path: Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def creating(path: Path) -> Iterator[Path]:
+    """Yield a hidden name next to `path` for a file that is renamed to `path` if the block succeeds.
+
+    Missing folders are created. Raises `FileError`, also if `path` exists and is not a regular file.
+    """
+    with explained(path):
+        if not path.name or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tidy(path)
+        partial = beside(path)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 def claim(path: Path, data: bytes) -> bool:
     """Write `data` to `path` unless it exists; return whether this call created it, which only one caller can do."""
     with explained(path):
@@ -205,6 +226,20 @@ def copy_hashed(source: Path, path: Path) -> str:
     return digest.hexdigest()
 
 
+def copy_plain(source: Path, path: Path, size: int) -> str:
+    """Copy at most `size` bytes of the regular file `source`; return the SHA-256 of the written bytes, in hex.
+
+    Raises `FileError`, also if `source` is a link, a pipe or a device.
+    """
+    digest = hashlib.sha256()
+    with explained(path), open_plain(source) as read, path.open("xb") as out:
+        while size and (chunk := read.read(min(CHUNK, size))):
+            digest.update(chunk)
+            out.write(chunk)
+            size -= len(chunk)
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield an empty folder that is renamed to `path` if the block succeeds, and deleted otherwise.
@@ -216,7 +251,7 @@ def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
     path = path.absolute()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(path)
+        tidy(path)
         partial = beside(path)
         partial.mkdir()
     try:
@@ -228,7 +263,7 @@ def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
                     path.rename(old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        _tidy(path)
+        tidy(path)
 
 
 def _exchanged(folder: Path, path: Path) -> bool:
@@ -260,7 +295,7 @@ def _renamed(folder: Path, path: Path) -> bool:
     return True
 
 
-def _tidy(path: Path) -> None:
+def tidy(path: Path) -> None:
     """Repair what killed runs for `path` left next to it, and delete what was abandoned long ago."""
     with os.scandir(path.parent) as entries:
         leftovers = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]

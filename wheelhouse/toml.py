@@ -25,7 +25,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """Return the TOML value `text`, or `text` itself if it is none, so that strings need no quotes."""
+    """Return the TOML value `text`, or `text` itself if it is not valid TOML, so that strings need no quotes."""
     try:
         tables = loads(f"value = {text}")
     except TOMLDecodeError:

@@ -14,7 +14,7 @@ import tarfile
 from typing import IO, TYPE_CHECKING
 
 from bundler.errors import BundlerError, DamagedError
-from bundler.layout import DELTA, MANIFEST, SUMS, sums
+from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress
 from bundler.units import counted
@@ -29,24 +29,51 @@ if TYPE_CHECKING:
 SUFFIX = ".bundle"
 
 
-def content(manifest: Manifest, known: Collection[str]) -> list[File]:
-    """Return the files of a bundle that an archive contains: all but those whose digest is in `known`."""
-    return sorted((file for file in manifest.files if file.sha256 not in known), key=lambda file: file.path)
+def content(manifest: Manifest, digests: Collection[str]) -> list[File]:
+    """Return the files of a bundle that an archive contains: all but those whose digest is in `digests`.
+
+    The README is always there, since that of a publication is another one.
+    """
+    inside = (file for file in manifest.files if file.path == README or file.sha256 not in digests)
+    return sorted(inside, key=lambda file: file.path)
+
+
+def content_size(bundles: Sequence[Path], digests: Collection[str]) -> dict[str, int]:
+    """Return the numbers of `files` and `bytes` that an archive would contain, and `of_files`, `of_bytes` in all.
+
+    The bytes are those of the files, before compression. Raises the errors of `read_manifest`.
+    """
+    manifests = [read_manifest(bundle, "bundle") for bundle in bundles]
+    inside = [file for manifest in manifests for file in content(manifest, digests)]
+    everything = [file for manifest in manifests for file in manifest.files]
+    return {
+        "files": len(inside),
+        "bytes": sum(file.size for file in inside),
+        "of_files": len(everything),
+        "of_bytes": sum(file.size for file in everything),
+    }
+
+
+def require_outside(path: Path, bundles: Sequence[Path]) -> None:
+    """Raise `BundlerError` if the output `path` is inside one of `bundles`, which it would damage."""
+    for bundle in bundles:
+        if path.resolve().is_relative_to(bundle.resolve()):
+            raise BundlerError(f"{path} is inside the bundle {bundle}", hint="choose another --output")
 
 
 def pack(
-    bundles: Sequence[Path], out: IO[bytes], known: Collection[str] = frozenset()
+    bundles: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset()
 ) -> Generator[Progress, None, None]:
     """Write `bundles` to the archive `out`, manifests first, and verify them on the way.
 
-    Files whose digest is in `known` are left out, and listed in delta.json; the far side has them. Raises
+    Files whose digest is in `digests` are left out, and listed in delta.json; the far side has them. Raises
     `BundlerError` for two bundles of the same name, `DamagedError`, and the errors of `read_manifest`.
     """
     manifests = {bundle: read_manifest(bundle, "bundle") for bundle in bundles}
     tops = [top_of(manifest) for manifest in manifests.values()]
     if len(set(tops)) < len(tops):
         raise BundlerError(f"two bundles are called {max(tops, key=tops.count)}", hint="pack them separately")
-    contents = {bundle: content(manifest, known) for bundle, manifest in manifests.items()}
+    contents = {bundle: content(manifest, digests) for bundle, manifest in manifests.items()}
     total, done = sum(file.size for files_of in contents.values() for file in files_of), 0
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for bundle, manifest in manifests.items():
@@ -59,8 +86,10 @@ def pack(
         for bundle, manifest in manifests.items():
             for file in contents[bundle]:
                 path = bundle / file.path
-                with files.explained(path), files.open_plain(path) as source:
-                    hashed = _Hashed(source)
+                with files.explained(path):
+                    source = files.open_plain(path)
+                with source:
+                    hashed = _Hashed(source, path)
                     if os.fstat(source.fileno()).st_size == file.size:
                         tar.addfile(_member(f"{top_of(manifest)}/{file.path}", file.size), hashed)
                 if hashed.digest.hexdigest() != file.sha256:
@@ -97,14 +126,16 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 class _Hashed:
     """A file whose bytes are hashed as they are read."""
 
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: IO[bytes], path: Path) -> None:
         self._source = source
+        self._path = path
         self.digest = hashlib.sha256()
 
     def read(self, size: int = 0, /) -> bytes:
         """Return `size` bytes, or fewer at the end; an unbuffered file may return fewer at any time."""
         data = bytearray()
-        while len(data) < size and (chunk := self._source.read(size - len(data))):
-            data += chunk
+        with files.explained(self._path):
+            while len(data) < size and (chunk := self._source.read(size - len(data))):
+                data += chunk
         self.digest.update(data)
         return bytes(data)

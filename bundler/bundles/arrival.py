@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bundler.bundles import parts
@@ -17,7 +14,7 @@ from bundler.bundles.consistency import require_consistent
 from bundler.bundles.members import read_small, reading, split
 from bundler.errors import BundlerError
 from bundler.layout import DELTA, MANIFEST, SUMS
-from bundler.manifest_reader import parse
+from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.progress import Progress
 from bundler.units import counted
 from wheelhouse import files
@@ -25,9 +22,10 @@ from wheelhouse.errors import ArchiveError
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from bundler.manifest import Manifest
+    from bundler.manifest import File, Manifest
 
 _CHUNK = 1 << 20
 # Missing files that are listed.
@@ -36,15 +34,16 @@ _SHOWN = 10
 
 @dataclass(slots=True)
 class _Arrival:
-    """A bundle that is being unpacked to `folder`: `missing` are the (size, digest) of files by path.
+    """A bundle that is being unpacked to `folder`; `data` are the bytes of its manifest.
 
-    `left_out` are the digests of files that a delta leaves out, by path.
+    `missing` are the (size, digest) of files by path, `left_out` the files that a delta leaves out.
     """
 
     manifest: Manifest
+    data: bytes
     folder: Path
     missing: dict[str, tuple[int, str]] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: list[File] = field(default_factory=list)
 
 
 def _no_base() -> dict[str, Path]:
@@ -83,16 +82,28 @@ def _unpack(
                     arrivals[top] = _begin(archive, member, name, folder, stack)
                     total += sum(file.size for file in arrivals[top].manifest.files)
                 elif path == DELTA and top in arrivals:
-                    total -= _leave_out(archive, member, name, arrivals[top], base())
+                    left_out = _leave_out(archive, member, name, arrivals[top])
+                    _require_base(name, left_out, base())
+                    total -= sum(file.size for file in left_out)
                 else:
                     _receive(archive, member, arrivals.get(top), path, name)
                     done += member.size
                     yield Progress(text=f"Unpacking {name}", done=min(done, total), total=total)
+        parts.require_rest(source)
         _require_complete(arrivals, name)
         for arrival in arrivals.values():
-            yield from _complete(arrival, base())
+            if arrival.left_out:
+                yield from _complete(arrival, base())
             require_consistent(arrival.folder, arrival.manifest)
+    for top, arrival in arrivals.items():
+        # Another run may have been faster; its bundle was kept.
+        if files.read_plain(folder / top / MANIFEST, MANIFEST_LIMIT) != arrival.data:
+            raise _exists(folder / top)
     return [folder / top for top in arrivals]
+
+
+def _exists(path: Path) -> BundlerError:
+    return BundlerError(f"{path} already exists", hint="delete it, or unpack to another folder with --output")
 
 
 def _begin(
@@ -105,8 +116,8 @@ def _begin(
         raise ArchiveError(name, f"contains the manifest of {manifest.name} as {member.name!r}")
     target = folder / top_of(manifest)
     if target.exists():
-        raise BundlerError(f"{target} already exists", hint="delete it, or unpack to another folder with --output")
-    arrival = _Arrival(manifest=manifest, folder=stack.enter_context(files.building(target, replace=False)))
+        raise _exists(target)
+    arrival = _Arrival(manifest=manifest, data=data, folder=stack.enter_context(files.building(target, replace=False)))
     with files.explained(arrival.folder):
         (arrival.folder / MANIFEST).write_bytes(data)
     expected = sums_of(data, manifest)
@@ -134,44 +145,45 @@ def _receive(
                 digest.update(chunk)
                 out.write(chunk)
     if digest.hexdigest() != sha256:
-        raise ArchiveError(name, f"contains a damaged {member.name!r}", "copy it again")
+        raise ArchiveError(name, f"{member.name!r} is damaged", "copy it again")
 
 
-def _leave_out(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, arrival: _Arrival, base: Mapping[str, Path]
-) -> int:
-    """Read the list of files that a delta leaves out; return their size in bytes.
-
-    Raises `ArchiveError` unless all of them are in `base`.
-    """
+def _leave_out(archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, arrival: _Arrival) -> list[File]:
+    """Read the list of files that a delta leaves out, and return them. Raises `ArchiveError` for a malformed list."""
+    listed = {file.path: file for file in arrival.manifest.files}
     try:
         paths = json.loads(read_small(archive, member, name))["left_out"]
-        taken = {path: arrival.missing.pop(path) for path in paths}
+        arrival.left_out = [listed[path] for path in paths if arrival.missing.pop(path)]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ArchiveError(name, f"contains a {DELTA} that does not match its manifest", "copy it again") from None
-    arrival.left_out |= {path: sha256 for path, (_, sha256) in taken.items()}
-    absent = sorted(path for path, sha256 in arrival.left_out.items() if sha256 not in base)
+    return arrival.left_out
+
+
+def _require_base(name: Path, left_out: Sequence[File], base: Mapping[str, Path]) -> None:
+    """Raise `BundlerError` unless `base` has all files that the delta `name` leaves out."""
+    absent = sorted((file.path, file.sha256) for file in left_out if file.sha256 not in base)
     if absent:
         fact = f"its base lacks {counted(len(absent), 'file')}" if base else "it needs a base"
         more = [f"and {len(absent) - _SHOWN} more"] if len(absent) > _SHOWN else []
-        hint = "name the bundle, publication or store that has them with --base, or carry the whole bundle"
-        error = ArchiveError(name, f"is a delta, and {fact}", hint)
-        error.facts = [*(f"{arrival.left_out[path][:12]}  {path}" for path in absent[:_SHOWN]), *more]
-        raise error
-    return sum(size for size, _ in taken.values())
+        raise BundlerError(
+            f"{name}: is a delta, and {fact}",
+            facts=[*(f"{sha256[:12]}  {path}" for path, sha256 in absent[:_SHOWN]), *more],
+            hint="name a bundle, publication or store that has these files with --base, or carry the whole bundle",
+        )
 
 
 def _complete(arrival: _Arrival, base: Mapping[str, Path]) -> Iterator[Progress]:
-    """Copy what a delta left out from `base`. Raises `ArchiveError` for a file that was changed there."""
-    sizes = {file.path: file.size for file in arrival.manifest.files}
-    total, done = sum(sizes[path] for path in arrival.left_out), 0
-    for path, sha256 in arrival.left_out.items():
-        target = arrival.folder / path
+    """Copy what a delta left out from `base`. Raises `BundlerError` for a file that was changed there."""
+    total, done = sum(file.size for file in arrival.left_out), 0
+    for file in arrival.left_out:
+        source, target = base[file.sha256], arrival.folder / file.path
         with files.explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        if files.copy_hashed(base[sha256], target) != sha256:
-            raise ArchiveError(base[sha256], "was changed, so the delta cannot be completed", "repair or replace it")
-        done += sizes[path]
+        if files.copy_plain(source, target, file.size) != file.sha256:
+            raise BundlerError(
+                f"{source}: was changed, so the delta cannot be completed", hint="repair it, or name another --base"
+            )
+        done += file.size
         yield Progress(text=f"Copying {counted(len(arrival.left_out), 'file')} from the base", done=done, total=total)
 
 
@@ -184,47 +196,3 @@ def _require_complete(arrivals: dict[str, _Arrival], name: Path) -> None:
         error = ArchiveError(name, f"is incomplete: {counted(len(missing), 'file')} missing", "copy it again")
         error.facts = [*missing[:_SHOWN], *more]
         raise error
-
-
-@contextlib.contextmanager
-def unpacked(
-    path: Path,
-    report: Callable[[Progress], None],
-    base: Callable[[], Mapping[str, Path]] = _no_base,
-    within: Path | None = None,
-) -> Iterator[list[Path]]:
-    """Yield the bundle or publication `path`, or the bundles in the archive `path`, unpacked for the block.
-
-    They are unpacked to a hidden folder in `within`, or to the folder for temporary files. Raises the errors of
-    `unpack` and `parts.opened`.
-    """
-    if not parts.is_archive(path):
-        yield [path]
-        return
-    with contextlib.ExitStack() as stack:
-        if within is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unpacked-")))
-        else:
-            folder = stack.enter_context(_scratch(within / path.name))
-        bundles: list[Path] = []
-        with parts.opened([path]) as source:
-            work = unpack(source, path, folder, base)
-            while True:
-                try:
-                    report(next(work))
-                except StopIteration as stop:
-                    bundles = stop.value
-                    break
-        yield bundles
-
-
-@contextlib.contextmanager
-def _scratch(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder next to `path`, which is deleted at the end, or a day after the process was killed."""
-    folder = files.beside(path)
-    with files.explained(folder):
-        folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

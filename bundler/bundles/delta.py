@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bundler.bundles import parts
 from bundler.bundles.members import read_manifests
 from bundler.errors import BundlerError
-from bundler.layout import MANIFEST
+from bundler.layout import EXEC_SCRIPT, MANIFEST, README
 from bundler.manifest_reader import MANIFEST_LIMIT, parse, read_manifest
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 # Lines of `sha256sum` and of lists of digests.
@@ -31,15 +34,14 @@ def digests_of(path: Path) -> frozenset[str]:
     if path.is_dir():
         return frozenset(base_files(path))
     if not parts.is_archive(path):
-        raise BundlerError(
-            f"{path} does not exist", hint="name an earlier bundle, archive, manifest or list of digests"
-        )
-    if path.is_file():
+        fact = "is not a regular file" if path.exists() else "does not exist"
+        raise BundlerError(f"{path} {fact}", hint="name a bundle, archive, manifest or list of digests")
+    if path.is_file() and parts.base_name(path) is None:
         with files.explained(path), path.open("rb") as source:
             start = source.read(_START)
         if start.startswith(b"{"):
             return frozenset(file.sha256 for file in parse(files.read_plain(path, MANIFEST_LIMIT), path).files)
-        if _DIGEST.match(start.decode("latin-1")) and not path.name.endswith(parts.LIST):
+        if _DIGEST.match(start.decode("latin-1")):
             return frozenset(_DIGEST.findall(files.read_plain(path, MANIFEST_LIMIT).decode("latin-1")))
     with parts.opened([path]) as source:
         return frozenset(file.sha256 for manifest in read_manifests(source, path) for file in manifest.files)
@@ -51,15 +53,31 @@ def base_files(path: Path) -> dict[str, Path]:
     Raises `BundlerError`, `ManifestError`.
     """
     if (path / MANIFEST).is_file():
-        return {file.sha256: path / file.path for file in read_manifest(path).files}
+        return _files_of(path)
     publications = path / "publications"
     if not publications.is_dir():
+        if path.is_file():
+            raise BundlerError(f"{path} is an archive", hint="unpack it first, and name the bundle")
+        if not path.exists():
+            raise BundlerError(f"{path} does not exist", hint="name the folder of a bundle, publication or store")
         raise BundlerError(f"{path} is not a bundle, publication or store", hint="name the folder of one")
     result: dict[str, Path] = {}
-    for folder in sorted(publications.iterdir()):
-        try:
-            manifest = read_manifest(folder)
-        except WheelhouseError:
-            continue  # One that is broken, or not a publication, must not stop a delivery that does not need it.
-        result |= {file.sha256: folder / file.path for file in manifest.files}
+    with files.explained(publications):
+        folders = sorted(publications.iterdir())
+    for folder in folders:
+        # One that is broken, or not a publication, must not stop a delivery that does not need it.
+        with contextlib.suppress(WheelhouseError):
+            result |= _files_of(folder)
     return result
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    """Return the files of the bundle or publication `folder` by digest. Raises `ManifestError`."""
+    manifest = read_manifest(folder)
+    is_published = (folder / EXEC_SCRIPT).is_file()  # It has a README of its own.
+    return {file.sha256: folder / file.path for file in manifest.files if not (is_published and file.path == README)}
+
+
+def base_of(path: Path | None) -> Callable[[], Mapping[str, Path]]:
+    """Return a function that returns the `base_files` of `path`, read when they are needed; nothing for None."""
+    return cache(lambda: {} if path is None else base_files(path))

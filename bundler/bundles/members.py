@@ -44,7 +44,7 @@ class _Member(tarfile.TarInfo):
 def reading(source: IO[bytes], name: Path) -> Iterator[tarfile.TarFile]:
     """Yield the archive `source`, called `name` in messages, as a stream. Raises `ArchiveError` if it is damaged."""
     try:
-        with tarfile.open(fileobj=decompressed(source, name), mode="r|", tarinfo=_Member) as archive:
+        with tarfile.open(fileobj=decompressed(source), mode="r|", tarinfo=_Member) as archive:
             yield archive
     except _DAMAGED as error:
         raise ArchiveError(name, f"is damaged ({error})", "copy it again") from error
@@ -60,7 +60,7 @@ def split(member: tarfile.TarInfo, name: Path) -> tuple[str, str]:
 
 
 def read_small(archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path) -> bytes:
-    """Return the bytes of a manifest or of the like. Raises `ArchiveError` if there are too many."""
+    """Return the bytes of a manifest or a list in an archive. Raises `ArchiveError` if there are too many."""
     if member.size > MANIFEST_LIMIT:
         raise ArchiveError(name, "contains a manifest that is too large")
     content = archive.extractfile(member)

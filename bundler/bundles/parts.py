@@ -7,123 +7,67 @@ The parts `eval.tar.001`, `eval.tar.002` and so on are slices of the archive, so
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
+import os
 import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from wheelhouse import files
-from wheelhouse.errors import ArchiveError, WheelhouseError
+from wheelhouse.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LIST = ".parts"
-# Bytes of the smallest parts that make sense; smaller ones are a mistake in the unit, and would fill the folder.
-SMALLEST = 10_000
-_PART = re.compile(r"(.+)\.(\d{3,})")
-_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\.(\d{3,})")
-# Bytes of a list; ten thousand parts have one of 1 MB.
-_LIST_LIMIT = 16 << 20
+# With three digits, the names of parts are in order for `cat`.
+MOST = 999
+_PART = re.compile(r"(.+)\.\d{3}", re.DOTALL)
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+\.\d{3})")
 _CHUNK = 1 << 20
 
 
-class _Slices:
-    """A file whose bytes become parts of at most `size` bytes next to `path`, with hidden names until `finish`."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self._size = size
-        self._parts: list[tuple[Path, Any]] = []
-        self._out: IO[bytes] | None = None
-        self._room = 0
-
-    def write(self, data: bytes) -> int:
-        """Write `data`, and start new parts where one is full."""
-        view = memoryview(data)
-        while view:
-            if not self._room:
-                self._begin()
-            piece = view[: self._room]
-            assert self._out is not None  # noqa: S101 - begun above
-            self._out.write(piece)
-            self._parts[-1][1].update(piece)
-            self._room -= len(piece)
-            view = view[len(piece) :]
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: parts are complete once they are closed."""
-
-    def _begin(self) -> None:
-        if self._out:
-            self._out.close()
-        partial = files.beside(self._path)
-        self._parts.append((partial, hashlib.sha256()))
-        self._out = partial.open("xb")
-        self._room = self._size
-
-    def finish(self) -> list[Path]:
-        """Give the parts their names and write their list; return their paths."""
-        self.close()
-        listed = Path(f"{self._path}{LIST}")
-        listed.unlink(missing_ok=True)  # It does not describe the parts from here on.
-        paths = [Path(f"{self._path}.{number:03}") for number in range(1, len(self._parts) + 1)]
-        for (partial, _), path in zip(self._parts, paths, strict=True):
-            partial.replace(path)
-        for path in self._path.parent.glob(f"{glob_escaped(self._path.name)}.*"):
-            if _PART.fullmatch(path.name) and path not in paths:
-                path.unlink()  # Of an archive with more parts.
-        lines = (f"{digest.hexdigest()}  {path.name}\n" for (_, digest), path in zip(self._parts, paths, strict=True))
-        files.write(listed, "".join(lines).encode())
-        return [*paths, listed]
-
-    def close(self) -> None:
-        """Close the current part."""
-        if self._out:
-            self._out.close()
-
-    def discard(self) -> None:
-        """Delete what was not finished."""
-        self.close()
-        for partial, _ in self._parts:
-            partial.unlink(missing_ok=True)
+def base_name(path: Path) -> str | None:
+    """Return the name of the archive of which `path` is a part or the list, by its name; None for other files."""
+    if path.name.endswith(LIST):
+        return path.name.removesuffix(LIST)
+    match = _PART.fullmatch(path.name)
+    return match[1] if match else None
 
 
-def glob_escaped(name: str) -> str:
-    """Return a glob pattern that matches `name` only."""
-    return re.sub(r"([*?[])", r"[\1]", name)
+def part_of(path: Path, number: int) -> Path:
+    """Return the path of part `number` of the archive `path`."""
+    return Path(f"{path}.{number:03}")
 
 
-@contextlib.contextmanager
-def writing(path: Path, size: int | None) -> Iterator[tuple[IO[bytes], list[Path]]]:
-    """Yield a file for the archive `path`, in parts of `size` bytes if that is set, and a list for its paths.
+def list_of(path: Path) -> Path:
+    """Return the path of the list of parts of the archive `path`."""
+    return Path(f"{path}{LIST}")
 
-    The archive and the list of its paths are complete if the block succeeds; otherwise nothing is left. Raises
-    `FileError`.
-    """
-    written: list[Path] = []
+
+def is_archive(path: Path) -> bool:
+    """Return whether `path` is a file, or the name of an archive of which the list of parts is next to it."""
+    return path.is_file() or (not path.exists() and list_of(path).is_file())
+
+
+def grouped(paths: Sequence[Path]) -> list[list[Path]]:
+    """Return `paths` with the parts and lists of each archive together."""
+    groups: dict[str, list[Path]] = {}
+    for number, path in enumerate(paths):
+        base = base_name(path) if path.is_file() else None
+        groups.setdefault(base or f"/{number}", []).append(path)  # No base name has a slash.
+    return list(groups.values())
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Return the digests of the parts in the list `path` by name, in order. Raises `ArchiveError`, `FileError`."""
     with files.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-        if size is None:
-            partial = files.beside(path)
-            try:
-                with partial.open("xb") as out:
-                    yield out, written
-                partial.replace(path)
-                written.append(path)
-            finally:
-                partial.unlink(missing_ok=True)
-            return
-        slices = _Slices(path, size)
-        try:
-            yield slices, written  # type: ignore[misc]  # what tarfile needs of a file
-            written += slices.finish()
-        finally:
-            slices.discard()
+        lines = os.fsdecode(files.read_input(path)).removesuffix("\n").split("\n")
+    matches = [match for line in lines if (match := _LINE.fullmatch(line))]
+    names = [f"{path.name.removesuffix(LIST)}.{number:03}" for number in range(1, len(lines) + 1)]
+    if [match[2] for match in matches] != names or len(names) > MOST:
+        raise ArchiveError(path, "is not a list of parts", "copy it again")
+    return {match[2]: match[1] for match in matches}
 
 
 class _Joined:
@@ -139,7 +83,7 @@ class _Joined:
         while self._parts:
             path, sha256 = self._parts[0]
             if self._source is None:
-                self._source, self._digest = files.open_plain(path), hashlib.sha256()
+                self._source, self._digest = path.open("rb", buffering=0), hashlib.sha256()
             data = self._source.read(size if size >= 0 else _CHUNK)
             if data:
                 self._digest.update(data)
@@ -170,7 +114,7 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
     Parts may be named in any order, and are also looked for next to the named ones. Raises `ArchiveError` for parts
     that are missing, foreign or damaged, `FileError`.
     """
-    listed = _list_of(paths)
+    listed = _find_list(paths)
     with files.explained(paths[0]):
         if listed is None:
             with paths[0].open("rb") as source:
@@ -179,48 +123,49 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
         joined = _Joined(_located(listed, paths))
         try:
             yield joined  # type: ignore[misc]  # what tarfile needs of a file
-        except WheelhouseError:
+        except ArchiveError:
             joined.require_current_part()  # A damaged part is what the user can copy again.
             raise
         finally:
             joined.close()
 
 
-def is_archive(path: Path) -> bool:
-    """Return whether `path` is a file, or the name of an archive of which the list of parts is next to it."""
-    return path.is_file() or (not path.exists() and Path(f"{path}{LIST}").is_file())
+def require_rest(source: IO[bytes]) -> None:
+    """Raise `ArchiveError` if a part of the archive `source`, whose members were all read, is damaged after them."""
+    if isinstance(source, _Joined):
+        while source.read(_CHUNK):
+            pass
 
 
-def _list_of(paths: Sequence[Path]) -> Path | None:
+def _find_list(paths: Sequence[Path]) -> Path | None:
     """Return the list of parts that `paths` belong to, or None for a single file. Raises `ArchiveError`."""
+    if len(paths) == 1 and paths[0].is_file() and base_name(paths[0]) is None:
+        return None  # A list next to it belongs to an earlier archive of the same name.
     for path in paths:
-        match = _PART.fullmatch(path.name)
-        for listed in (path, Path(f"{path}{LIST}"), path.with_name(f"{match[1] if match else path.name}{LIST}")):
-            if listed.name.endswith(LIST) and listed.is_file():
-                return listed
-    if len(paths) > 1:
-        raise ArchiveError(paths[0], f"has no list of parts ({LIST})", "copy the list, or join the parts with cat")
-    if _PART.fullmatch(paths[0].name) and paths[0].is_file():
-        raise ArchiveError(
-            paths[0], "is a part of an archive without the list of its parts", "copy the file .parts, too"
-        )
-    return None
+        listed = path.with_name(f"{base_name(path) or path.name}{LIST}") if path.name else path
+        if listed.is_file():
+            return listed
+    if len(paths) == 1 and not paths[0].is_file():
+        return None
+    listed = list_of(paths[0].with_name(base_name(paths[0]) or paths[0].name))
+    hint = f"copy {listed.name}, or join the parts with cat"
+    raise ArchiveError(paths[0], "is a part of an archive without the list of its parts", hint)
 
 
 def _located(listed: Path, paths: Sequence[Path]) -> list[tuple[Path, str]]:
     """Return the path and digest of each part in the list `listed`. Raises `ArchiveError` with everything wrong."""
-    lines = files.read_plain(listed, _LIST_LIMIT).decode(errors="replace").splitlines()
-    entries = [_LINE.fullmatch(line) for line in lines]
+    digests = read_list(listed)
     base = listed.name.removesuffix(LIST)
-    digests = {f"{match[2]}.{match[3]}": match[1] for match in entries if match}
-    if list(digests) != [f"{base}.{number:03}" for number in range(1, len(lines) + 1)] or not digests:
-        raise ArchiveError(listed, "is not a list of parts", "copy it again")
     foreign = sorted(str(path) for path in paths if path.name not in (base, listed.name, *digests))
     folders = list(dict.fromkeys([*(path.parent for path in paths), listed.parent]))
     places = {name: next((folder / name for folder in folders if (folder / name).is_file()), None) for name in digests}
     missing = [name for name, place in places.items() if place is None]
     if missing or foreign:
-        error = ArchiveError(listed, "does not match the parts", "copy the missing parts, and leave out foreign ones")
+        remedies = [
+            *(["copy the missing parts"] if missing else []),
+            *(["leave out the foreign ones"] if foreign else []),
+        ]
+        error = ArchiveError(listed, "does not match the parts", " and ".join(remedies))
         error.facts = [*(f"missing  {name}" for name in missing), *(f"foreign  {name}" for name in foreign)]
         raise error
     return [(place, digests[name]) for name, place in places.items() if place is not None]

@@ -7,22 +7,20 @@ the `zstd` program reads without an option.
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 from bundler.errors import BundlerError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _MAGIC = b"\x28\xb5\x2f\xfd"
 # 2**27 bytes, 134 MB, which is also what reading takes in memory.
 _WINDOW = 27
 _LEVEL = 6
+_HINT = "use Python 3.14, or run `pip install 'hps-bundler[zstd]'`"
 
 
 def compressing(out: IO[bytes]) -> IO[bytes]:
     """Return a stream whose bytes are compressed and written to `out`. Raises `BundlerError` without Zstandard."""
-    zstd = _module("use Python 3.14, or run `pip install 'hps-bundler[zstd]'`")
+    zstd = _module(_HINT)
     parameter = zstd.CompressionParameter
     options = {
         parameter.compression_level: _LEVEL,
@@ -33,15 +31,15 @@ def compressing(out: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", zstd.ZstdFile(out, "wb", options=options))
 
 
-def decompressed(source: IO[bytes], name: Path) -> IO[bytes]:
-    """Return the bytes of the archive `source`, called `name` in messages, decompressed if they are compressed.
+def decompressed(source: IO[bytes]) -> IO[bytes]:
+    """Return the bytes of the archive `source`, decompressed if they are compressed.
 
     Raises `BundlerError` without Zstandard.
     """
     peeked = _Peeked(source)
     if peeked.start != _MAGIC:
         return cast("IO[bytes]", peeked)
-    zstd = _module(f"decompress it first: zstd -dc {name} | bundler unpack -")
+    zstd = _module(f"{_HINT}, or decompress the archive with zstd -dc and pipe it to `bundler unpack -`")
     return cast("IO[bytes]", _Errors(zstd.ZstdFile(peeked, "rb"), zstd.ZstdError))
 
 
@@ -51,7 +49,7 @@ def _module(hint: str) -> Any:
             from compression import zstd
         else:
             from backports import zstd
-    except ModuleNotFoundError:
+    except ImportError:  # Other packages may provide `backports`.
         raise BundlerError("this Python cannot read or write Zstandard", hint=hint) from None
     return zstd
 

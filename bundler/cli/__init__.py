@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes
+from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
@@ -49,7 +49,7 @@ def bundler() -> None:
 for _command in (
     *(
         bundles.bundle,
-        bundles.publish_index,
+        publish.publish_index,
         bundles.verify,
         bundles.inspect,
         archives.pack,
@@ -67,7 +67,7 @@ PROGRAMS: dict[str, click.Command] = {
     "bundler": bundler,
     "hps-bundler": bundler,
     "bundle": bundles.bundle,
-    "publish-index": bundles.publish_index,
+    "publish-index": publish.publish_index,
     "submit-jobs": jobs.submit,
 }
 
@@ -166,7 +166,7 @@ def main_bundle() -> None:
 
 def main_publish_index() -> None:
     """Entry point of `publish-index`."""
-    _run(bundles.publish_index)
+    _run(publish.publish_index)
 
 
 def main_submit_jobs() -> None:

@@ -22,7 +22,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes in `value`."""
-        from bundler.bundles.parts import SMALLEST
+        from bundler.bundles.output import SMALLEST
         from bundler.units import parse_size, size_text
 
         try:
@@ -36,21 +36,18 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 
 @click.command("pack", cls=Command, no_args_is_help=True)
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help='Write to this file; "-" is a pipe.  [required]')
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help='Write to this file, or to standard output for "-".')
 @click.option(
     "--since",
     metavar="OLD",
     type=_PATH,
-    help="Leave out the files that the far side has: those of this bundle, publication, store, archive, manifest, or "
-    "list of digests.",
+    help="Leave out the files of OLD: a bundle, publication, store, archive, manifest or list of digests.",
 )
-@click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; pays for several Pythons.")
+@click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; useful with several Pythons.")
 @click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
 @click.option("--with-pyz", is_flag=True, help="Also write bundler.pyz next to the archive.")
-@click.option(
-    "--with-tool", "tool", metavar="FILE", type=_PATH, help="Copy this file of `bundler carry` next to the archive."
-)
-@click.option("--dry-run", is_flag=True, help="Show how much the archive would contain, and stop.")
+@click.option("--with-tool", "tool", metavar="FILE", type=_PATH, help="Also copy this file, made by `bundler carry`.")
+@click.option("--dry-run", is_flag=True, help="Show the size of the archive without writing it.")
 @json_option
 def pack(
     bundles: tuple[Path, ...],
@@ -74,21 +71,25 @@ def pack(
         bundler pack eval.bundle -o eval.tar --since last-month.tar --split 4.7GB
     """
     from bundler import api
+    from bundler.bundles.archive import content_size
+    from bundler.bundles.delta import digests_of
     from bundler.units import counted, size_text
     from wheelhouse import files
 
     if dry_run:
-        size = api.content_size(bundles, since)
-        text = f"{counted(size['files'], 'file')} of {size['of_files']}, {size_text(size['bytes'])} of "
-        result(size, [text + size_text(size["of_bytes"])], as_json=as_json)
+        size = content_size(bundles, digests_of(since) if since else ())
+        whole = f"{counted(size['of_files'], 'file')} ({size_text(size['bytes'])} of {size_text(size['of_bytes'])})"
+        result(size, [f"{size['files']} of {whole}"], as_json=as_json)
         return
     if output is None:
         raise click.UsageError("missing option '--output'")
-    if str(output) == "-" and (split or with_pyz or tool):
+    names = [*(["bundler.pyz"] if with_pyz else []), *([tool.name] if tool else [])]
+    if str(output) == "-" and (split or names):
         raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
-    if tool:
-        with files.explained(tool):
-            tool.stat()
+    if len({output.name, *names}) <= len(names):
+        raise click.UsageError("the archive and the tools need different names")
+    if tool and not tool.is_file():
+        raise click.BadParameter(f"{tool} is not a file", param_hint="--with-tool")
     with reporting() as report:
         paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
     if with_pyz:
@@ -98,10 +99,8 @@ def pack(
         write_pyz(paths[-1])
     if tool:
         paths.append(output.with_name(tool.name))
-        partial = files.beside(paths[-1])
-        with files.explained(tool):
+        with files.creating(paths[-1]) as partial:
             shutil.copy(tool, partial)
-            partial.replace(paths[-1])
     if paths:
         result({"archive": output, "files": paths}, paths, as_json=as_json)
 
@@ -130,7 +129,13 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
 
 
 @click.command("carry", cls=Command)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write to this file.  [default: named after PLATFORM]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=_PATH,
+    help="Write to this file.  [default: hps-bundler-PLATFORM.sh, or .zip]",
+)
 @click.option(
     "--platform",
     metavar="PLATFORM",
@@ -156,7 +161,8 @@ def carry(
     """Write this tool with its own Python as one file.
 
     For machines that have neither Python nor root: `sh FILE DIR` verifies the file and installs it in DIR, with
-    commands in DIR/bin. For Windows, FILE is a zip file with .cmd files. Prints its path, and its SHA-256 as a message.
+    commands in DIR/bin. For Windows, FILE is a zip file with .cmd files. Prints the path of the file; its SHA-256 goes
+    to standard error.
 
     \b
     Examples:
@@ -165,9 +171,8 @@ def carry(
     """
     from bundler.carry import carry as write
 
-    system = "windows" if platform and "windows" in platform else ""
-    suffix = ".zip" if system or (platform is None and os.name == "nt") else ".sh"
-    path = output or Path(f"hps-bundler-{platform or 'this-platform'}{suffix}")
+    windows = "windows" in platform if platform else os.name == "nt"
+    path = output or Path(f"hps-bundler{f'-{platform}' if platform else ''}{'.zip' if windows else '.sh'}")
     with reporting() as report:
         digest = write(
             path, platform=platform, python=python, with_hps=with_hps, python_mirror=python_mirror, report=report

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from pathlib import Path
 
 import click
@@ -124,7 +122,8 @@ def bundle(
     """Bundle scripts with the wheels they need.
 
     Reads the inline metadata (PEP 723) of each SCRIPT, resolves its dependencies for every target, downloads the
-    wheels and writes them to a folder, the bundle. Prints the path of the bundle.
+    wheels and writes them to a folder, the bundle. Prints the path of the bundle, or of the archive with
+    --archive.
 
     SCRIPT may also be a requirements.txt, a pylock.toml, or the folder of a project with a uv.lock; "-" reads a script
     from standard input. The lock file SCRIPT.lock is used if it exists. The keys "python" and "platform" of
@@ -188,64 +187,6 @@ def _platforms_of_hps() -> tuple[str, ...]:
     return platforms
 
 
-@click.command("publish-index", cls=Command, no_args_is_help=True)
-@click.argument("store", metavar="STORE", type=_PATH)
-@click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
-@click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")
-@click.option(
-    "--strategy",
-    type=click.Choice(["index", "cache", "environment"]),
-    default="index",
-    help="Create environments on nodes from the wheels in the store (index), from a filled uv cache, or by unpacking a "
-    "ready-made environment. The last one needs a bundle made with --include-python.",
-)
-@base_option
-@json_option
-def publish_index(
-    store: Path, bundles: tuple[Path, ...], seen_at: str | None, strategy: str, base: Path | None, as_json: bool
-) -> None:
-    """Publish bundles to a shared store.
-
-    Verifies each BUNDLE (a folder, or an archive of `bundler pack`), adds its wheels to STORE, and writes a publication
-    with an execution script for its jobs. Creates STORE if it does not exist. Without BUNDLE, publishes the only bundle
-    in the current folder. A delta takes what it leaves out from STORE. Prints the path of each publication. pip and uv
-    can use STORE/simple as an index.
-
-    \b
-    Examples:
-        publish-index /shared/store
-        publish-index /shared/store eval.bundle --strategy environment
-    """
-    from bundler import api
-    from bundler.bundles.arrival import unpacked
-    from bundler.publications.publication import bundles_in, require_bundle
-
-    if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
-        raise click.BadParameter("must be an absolute path on the nodes", param_hint="--seen-at")
-    seen = seen_at.rstrip("/\\") if seen_at else None
-    if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
-        raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
-    publications = []
-    # Next to what will be published from it: the folder for temporary files may be small.
-    place = store / "publications"
-    there = api.base_of(base or (store if place.is_dir() else None))
-    with contextlib.ExitStack() as stack:
-        paths = []
-        for given in bundles or bundles_in(Path()):
-            with reporting() as report:
-                within = place if place.is_dir() else None
-                paths += stack.enter_context(unpacked(given, report, there, within))
-        for path in paths:
-            require_bundle(path)
-        for path in paths:
-            with reporting() as report:
-                publications.append(api.publish(path, store, seen_at=seen, strategy=strategy, report=report))
-            if not as_json:
-                result(None, publications[-1:])
-    if as_json:
-        result({"publications": publications}, [], as_json=True)
-
-
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
 @base_option
@@ -254,7 +195,7 @@ def verify(path: Path, base: Path | None, as_json: bool) -> None:
     """Verify every file of a bundle or publication.
 
     Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
-    changed or foreign (not in the manifest). With --json, prints these lists.
+    changed or foreign (not in the manifest). PATH may also be an archive. With --json, prints these lists.
 
     \b
     Examples:
@@ -262,13 +203,14 @@ def verify(path: Path, base: Path | None, as_json: bool) -> None:
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
     from bundler import api
-    from bundler.bundles.arrival import unpacked
+    from bundler.bundles.delta import base_of
+    from bundler.bundles.temporary import unpacked
     from bundler.errors import DamagedError
     from bundler.units import counted
 
     damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
     try:
-        with reporting() as report, unpacked(path, report, api.base_of(base)) as paths:
+        with reporting() as report, unpacked([path], report, base_of(base)) as paths:
             count = sum(len(api.verify(each).files) for each in paths)
     except DamagedError as error:
         if as_json:
@@ -289,7 +231,7 @@ def inspect(path: Path, base: Path | None, as_json: bool) -> None:
     """Show what a bundle or publication contains.
 
     Prints what the jobs of each script need and produce, and the wheels of each target with their versions and sizes.
-    Does not read the wheels; use `bundler verify` for that.
+    Does not read the wheels of a folder; use `bundler verify` for that. PATH may also be an archive.
 
     \b
     Examples:
@@ -297,12 +239,13 @@ def inspect(path: Path, base: Path | None, as_json: bool) -> None:
         bundler inspect eval.bundle --json
     """
     from bundler import api
-    from bundler.bundles.arrival import unpacked
+    from bundler.bundles.delta import base_of
     from bundler.bundles.inspection import table
+    from bundler.bundles.temporary import unpacked
 
     with contextlib.ExitStack() as stack:
         with reporting() as report:
-            paths = stack.enter_context(unpacked(path, report, api.base_of(base)))
+            paths = stack.enter_context(unpacked([path], report, base_of(base)))
         for each in paths:
             summary = api.inspect(each)
             result(summary, [] if as_json else [table(summary)], as_json=as_json)

@@ -72,7 +72,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         "overrides",
         metavar="[SCRIPT:]KEY=VALUE",
         multiple=True,
-        help="Set any key of [tool.bundler] for all steps, or for the step of SCRIPT. Repeatable.",
+        help="Set a key of [tool.bundler] for all steps, or only for SCRIPT. Repeatable.",
     )
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:
@@ -104,8 +104,8 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     "table",
     metavar="FILE",
     type=_PATH,
-    help="Submit one job for each row of a CSV file, or each object of a JSON list. A column that is called like an "
-    "input file names this file for each job; the columns job, note and priority describe the jobs.",
+    help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named like an input "
+    "file gives that file for each job; the columns job, note and priority describe the job.",
 )
 @click.option(
     "--sweep",

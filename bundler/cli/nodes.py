@@ -233,13 +233,14 @@ def _published(path: Path, base: Path | None) -> Iterator[Path]:
     import tempfile
 
     from bundler import api
-    from bundler.bundles.arrival import unpacked
+    from bundler.bundles.delta import base_of
+    from bundler.bundles.temporary import unpacked
     from bundler.layout import EXEC_SCRIPT
     from bundler.manifest_reader import read_manifest
 
     with contextlib.ExitStack() as stack:
         with reporting() as report:
-            bundles = stack.enter_context(unpacked(path, report, api.base_of(base)))
+            bundles = stack.enter_context(unpacked([path], report, base_of(base)))
         if len(bundles) > 1:
             raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
         read_manifest(bundles[0])

@@ -38,7 +38,7 @@ _TYPES = {
 
 def parameter_definition(parameter: Parameter, mode: str) -> Any:
     """Return the definition of `parameter` for the client; `mode` is input or output."""
-    options = given(
+    options = without_none(
         lower_limit=parameter.lower,
         upper_limit=parameter.upper,
         step=parameter.step,
@@ -58,7 +58,7 @@ def task_definition(
     required = [outputs[name] for name in step.outputs]
     last = step is submission.steps[-1]
     applications = [*([submission.application] if submission.application else []), *step.software]
-    options = given(
+    options = without_none(
         max_execution_time=step.timeout or None,
         execution_context=dict(step.execution_context) or None,
         debug=step.debug,
@@ -83,7 +83,7 @@ def task_definition(
             required_output_file_ids=required,
             require_all_output_files=False,
             require_all_output_parameters=bool(last and submission.output_parameters),
-            **given(expressions=list(step.success_expressions) or None),
+            **without_none(expressions=list(step.success_expressions) or None),
         ),
         **options,
     )
@@ -104,7 +104,7 @@ def _software(text: str) -> Software:
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:
     scheduling = step.scheduling
-    hpc = given(
+    hpc = without_none(
         queue=scheduling.queue,
         exclusive=scheduling.exclusive,
         num_cores_per_node=scheduling.cores_per_node,
@@ -112,7 +112,7 @@ def _resources(platform: str | None, step: Step) -> ResourceRequirements:
         use_local_scratch=scheduling.use_local_scratch,
         native_submit_options=scheduling.native_submit_options,
     )
-    options = given(
+    options = without_none(
         platform=platform,
         memory=step.memory,
         distributed=scheduling.distributed,
@@ -122,6 +122,6 @@ def _resources(platform: str | None, step: Step) -> ResourceRequirements:
     return ResourceRequirements(num_cores=step.cores, disk_space=step.disk, **options)
 
 
-def given(**values: Any) -> dict[str, Any]:
+def without_none(**values: Any) -> dict[str, Any]:
     """Return those of `values` that are not None; the client would send None as null."""
     return {name: value for name, value in values.items() if value is not None}

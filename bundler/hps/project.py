@@ -12,7 +12,7 @@ from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, Proj
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
-from bundler.hps.definitions import fitness_definition, given, parameter_definition, task_definition
+from bundler.hps.definitions import fitness_definition, parameter_definition, task_definition, without_none
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
@@ -64,7 +64,8 @@ def submit(
     working = f"{name} ({secrets.token_hex(6)})"
     try:
         with explained(client.url):
-            project = jms.create_project(Project(name=working, active=False, **given(priority=submission.priority)))
+            settings = without_none(priority=submission.priority)
+            project = jms.create_project(Project(name=working, active=False, **settings))
             identity = str(project.id)
         yield from _fill(client, identity, submission)
         if not existing:
@@ -79,14 +80,17 @@ def submit(
 
 def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str, name: str, working: str) -> None:
     """Delete the projects `existing` and give their `name` to the new `project`, which is complete and stays."""
+    remaining = list(existing)
     try:
         with explained(client.url):
-            for old in existing:
-                jms.delete_project(Project(id=old))
+            while remaining:
+                jms.delete_project(Project(id=remaining[0]))
+                del remaining[0]
         _activate(client, jms, project, name)
     except HpsError as error:
         fact = f"{error.fact}, so the new HPS project {working!r} is complete but inactive"
-        hint = f"delete {', '.join(map(plain, existing))} and activate {plain(project)} in the web interface"
+        first = f"delete {', '.join(map(plain, remaining))}, then " if remaining else ""
+        hint = f"in the web interface, {first}rename {plain(project)} to {name!r} and activate it"
         raise HpsError(client.url, fact, hint) from error
 
 
@@ -135,7 +139,7 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
                 values=job.values,
                 eval_status="pending",
                 job_definition_id=definitions[_files_of(job)],
-                **given(note=job.note, priority=job.priority),
+                **without_none(note=job.note, priority=job.priority),
             )
             for number, job in enumerate(submission.jobs[start : start + BATCH], start + 1)
         ]
@@ -174,6 +178,7 @@ def _define(
         tasks += [task_definition(submission, step, identities, outputs) for step in submission.steps]
     created = [str(task["id"]) for task in api.create_task_definitions(tasks, as_objects=False)]
     size = len(submission.steps)
+    fitness = {"fitness_definition": fitness_definition(submission.fitness)} if submission.fitness else {}
     definitions = api.create_job_definitions(
         [
             JobDefinition(
@@ -181,7 +186,7 @@ def _define(
                 active=True,
                 task_definition_ids=created[number * size : (number + 1) * size],
                 parameter_definition_ids=list(parameters),
-                **given(fitness_definition=fitness_definition(submission.fitness) if submission.fitness else None),
+                **fitness,
             )
             for number in range(len(variants))
         ],

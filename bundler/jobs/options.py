@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from bundler.sources.tool_table import Settings
 
 # Keys that concern bundles or whole jobs, not steps.
-_NOT_HERE = ("python", "platform", "inputs", "parameters", "output-parameters", "application", "priority", "fitness")
+_NOT_PER_STEP = (
+    *("python", "platform", "inputs", "parameters", "output-parameters"),
+    *("application", "priority", "fitness"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +93,22 @@ def _parse_overrides(names: Sequence[str], texts: Sequence[str]) -> dict[str, di
     result: dict[str, dict[str, Any]] = {}
     problems, hints = [], []
     for text in texts:
-        left, equals, value = text.partition("=")
-        script, _, key = left.rpartition(":")
-        if not equals or (script and script not in names):
-            problems.append(f"--set {text}: must be [SCRIPT:]KEY=VALUE with one of the scripts {', '.join(names)}")
+        target, equals, value = text.partition("=")
+        script, _, key = target.rpartition(":")
+        if not equals or not key:
+            problems.append(f"--set {text}: must be [SCRIPT:]KEY=VALUE")
             continue
-        if key in _NOT_HERE:
+        if script and script not in names:
+            problems.append(f"--set {text}: there is no script {script} (the scripts are {', '.join(names)})")
+            continue
+        if key in _NOT_PER_STEP:
             problems.append(f"--set {text}: {key} cannot be set for a step")
             continue
-        values, wrong = parse_keys({key: toml.value(value)})
-        problems += [f"--set {text}: {problem.removeprefix(f'tool.bundler.{key}: ')}" for problem in wrong]
+        parsed = toml.value(value)
+        values, wrong = parse_keys({key: parsed})
+        problems += [f"--set {text}: {problem.replace(f'tool.bundler.{key}: ', '', 1)}" for problem in wrong]
+        if wrong and key in KEYS and not isinstance(parsed, str):
+            hints.append(f"to set a string, quote it: --set '{target}=\"{value}\"'")
         hints += [near_key(key)] if key not in KEYS else []
         result.setdefault(script, {}).update(values)
     if problems:

@@ -78,24 +78,25 @@ def rehearse(
             raise BundlerError(
                 f"{folder} is not empty, but a job starts in an empty folder", hint="choose another --output"
             )
-        for name, path in submission.files.items():
+        inputs = {**submission.files, **submission.jobs[0].files}
+        for name, path in inputs.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
-    inputs = submission.jobs[0].values
-    values: dict[str, object] = dict(inputs)
+    parameters = submission.jobs[0].values
+    values: dict[str, object] = dict(parameters)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
             code = yield from _run(publication, step, values, folder, Path(scratch), how)
             values = _values(Path(scratch))
             if code:
                 break
-    outputs = {name: value for name, value in values.items() if name not in inputs or inputs[name] != value}
+    outputs = {name: value for name, value in values.items() if name not in parameters or parameters[name] != value}
     if outputs:
         yield f"Output parameters: {json.dumps(outputs)}"
     if code:
         raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
-    ignored = {*_WRITTEN, *submission.files}
+    ignored = {*_WRITTEN, *inputs}
     return sorted(
         path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in ignored
     )

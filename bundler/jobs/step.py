@@ -1,4 +1,4 @@
-"""A step of each job: what the task of one script needs, writes and is told."""
+"""A step of each job: what the task of one script needs and writes, and its settings."""
 
 from __future__ import annotations
 

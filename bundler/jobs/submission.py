@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +17,7 @@ from bundler.jobs.step import Step, step_of
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.strategy import read_strategy
+from bundler.units import counted
 from wheelhouse import files
 
 if TYPE_CHECKING:
@@ -171,11 +173,17 @@ def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[s
 def _files(steps: Sequence[Step], inputs: Mapping[str, Path], jobs: Sequence[Job]) -> dict[str, Path]:
     """Return the input files of all jobs. Raises `JobError` for files that nobody gives and no earlier step writes."""
     errors = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
-    own = set.intersection(*(set(job.files) for job in jobs)) if jobs else set()
+    own = Counter(name for job in jobs for name in job.files)
     for step in steps:
-        produced = {name for other in steps if other.level < step.level for name in other.products}
-        errors += [f"{step.script} needs {name}" for name in step.inputs if name not in {*produced, *inputs, *own}]
+        produced = {name: other for other in steps if other.level < step.level for name in other.products}
+        for name in step.inputs:
+            if name in produced and name in own:
+                errors.append(f"{name} is written by {produced[name].script}, so it cannot be an input file of a job")
+            elif name not in {*produced, *inputs} and own[name] < len(jobs):
+                rest = len(jobs) - own[name]
+                some = f"{name} has no file in {counted(rest, 'job')}"
+                errors.append(some if own[name] else f"{step.script} needs {name}")
     if errors:
         hint = "give them with --input or a column of --params, or let an earlier step write them"
-        raise JobError("input files are missing", facts=errors, hint=hint)
+        raise JobError("input files are missing or contradictory", facts=errors, hint=hint)
     return dict(inputs)

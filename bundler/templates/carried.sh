@@ -9,23 +9,37 @@
 {
 set -eu
 
+unset CDPATH
+
 main() {
     version='{name} {version}'
     platform='{platform}'
     sha256='{sha256}'
-    file=$1
+    case "$1" in
+        -*) file=./$1 ;;
+        *) file=$1 ;;
+    esac
     shift
+    [ -f "$file" ] || fail "cannot find the file that is running" "run it as: sh FILE DIR"
     case "${1-}" in
         -h | --help) usage ;;
-        --verify) [ $# = 1 ] || wrong; verify; echo "$file: verified" ;;
+        --verify)
+            [ $# = 1 ] || wrong
+            verify
+            printf '%s: verified\n' "$file"
+            ;;
         '' | -*) wrong ;;
-        *) [ $# = 1 ] || wrong; verify; install_to "$1" ;;
+        *)
+            [ $# = 1 ] || wrong
+            verify
+            install_to "$1"
+            ;;
     esac
 }
 
 usage() {
-    echo "Usage: sh $file DIR        install $version in DIR, with commands in DIR/bin"
-    echo "       sh $file --verify   compare the contents of this file with their digest"
+    printf '%s\n' "Usage: sh $file DIR        install $version in DIR, with commands in DIR/bin" \
+        "       sh $file --verify   compare the contents of this file with their digest"
 }
 
 wrong() {
@@ -34,9 +48,23 @@ wrong() {
 }
 
 fail() {
-    echo "error: $1" >&2
-    echo "hint: $2" >&2
+    printf '%s\n' "error: $1" "hint: $2" >&2
     exit 1
+}
+
+# Print a path as a word for the shell.
+quoted() {
+    rest=$1
+    word=
+    while :; do
+        case "$rest" in
+            *\'*) ;;
+            *) break ;;
+        esac
+        word=$word${rest%%\'*}"'\\''"
+        rest=${rest#*\'}
+    done
+    printf "'%s'" "$word$rest"
 }
 
 content() {
@@ -56,24 +84,75 @@ verify() {
     [ "${sum%% *}" = "$sha256" ] || fail "$file is damaged" "copy it again"
 }
 
+# Set dir to the path of $1 without links, and create its parent; created is the topmost folder that this creates.
+resolve() {
+    dir=$1
+    while :; do
+        case "$dir" in
+            ?*/) dir=${dir%/} ;;
+            *) break ;;
+        esac
+    done
+    created=
+    if [ -d "$dir" ]; then
+        dir=$(cd "$dir" && pwd -P)
+        [ "$dir" != / ] || fail "the tool cannot be installed in /" "choose a folder for it"
+        return
+    fi
+    if [ -e "$dir" ] || [ -L "$dir" ]; then fail "$dir exists and is not a folder" "choose a new folder"; fi
+    parent=$(dirname "$dir")
+    missing=$parent
+    while [ ! -e "$missing" ]; do
+        created=$missing
+        missing=$(dirname "$missing")
+    done
+    mkdir -p "$parent" 2> /dev/null || fail "$parent cannot be created" "choose a folder where you may write"
+    dir=$(cd "$parent" && pwd -P)/$(basename "$dir")
+}
+
+# Remove what an unfinished installation left, and bring back what it had moved away.
+clean_up() {
+    if [ -e "$partial" ]; then
+        if [ -f "$partial/.pid" ]; then
+            read -r pid < "$partial/.pid"
+            if [ "$pid" != $$ ] && kill -0 "$pid" 2> /dev/null; then
+                fail "another installation in $dir is running" "wait until it has ended"
+            fi
+            rm -rf "$partial"
+        else
+            rmdir "$partial" 2> /dev/null || fail "$partial is in the way" "move it away"
+        fi
+    fi
+    if [ -e "$old" ]; then
+        [ -f "$old/.hps-bundler" ] || fail "$old is in the way" "move it away"
+        if [ -e "$dir" ]; then rm -rf "$old"; else mv "$old" "$dir"; fi
+    fi
+}
+
+give_up() {
+    rm -rf "$partial"
+    if [ -f "$old/.hps-bundler" ] && [ ! -e "$dir" ]; then mv "$old" "$dir"; fi
+    if [ "$created" ] && [ ! -e "$dir" ]; then
+        while rmdir "$parent" 2> /dev/null && [ "$parent" != "$created" ]; do parent=$(dirname "$parent"); done
+    fi
+}
+
 install_to() {
-    case "$1" in
-        /*) dir=$1 ;;
-        *) dir=$(pwd)/$1 ;;
-    esac
-    dir=${dir%/}
+    resolve "$1"
+    # Next to the folder, so that it appears completely or not at all; /tmp may be noexec.
+    partial=$dir.bundler-new
+    old=$dir.bundler-old
+    clean_up
     if [ -e "$dir" ] && [ ! -f "$dir/.hps-bundler" ] && [ "$(ls -A "$dir")" ]; then
         fail "$dir exists and is not an installation of $version" "choose a new folder"
     fi
-    # Beside the folder, so that it appears completely or not at all; /tmp may be noexec.
-    partial=$dir.bundler-new
-    old=$dir.bundler-old
-    rm -rf "$partial" "$old"
-    mkdir -p "$partial/bin"
-    trap 'rm -rf "$partial"' EXIT
+    mkdir "$partial" 2> /dev/null || fail "$partial cannot be created" "choose a folder where you may write"
+    trap give_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    content | tar -xzf - -C "$partial"
+    echo $$ > "$partial/.pid" || fail "$partial cannot be written to" "make room on its disk"
+    content | (cd "$partial" && tar -xzf -) 2> /dev/null || fail "$dir cannot be written to" "make room on its disk"
+    mkdir "$partial/bin"
     for command in {commands}; do
         write_command "$command" > "$partial/bin/$command"
         chmod 755 "$partial/bin/$command"
@@ -83,11 +162,13 @@ install_to() {
         "the tool is for $platform, this machine is $(uname -m); or choose a folder that is not mounted noexec"
     # With the final path in tracebacks, and complete, since the folder may be read-only for its users.
     "$partial/python/bin/python3" -I -m compileall -q -s "$partial" -p "$dir" "$partial/python/lib" > /dev/null 2>&1 || :
+    trap '' INT TERM HUP
     if [ -e "$dir" ]; then mv "$dir" "$old"; fi
     mv "$partial" "$dir"
-    rm -rf "$old"
-    echo "Installed $version in $dir. To remove it: rm -rf $dir" >&2
-    echo "$dir/bin"
+    rm -rf "$dir/.pid" "$old"
+    trap - EXIT
+    printf '%s\n' "Installed $version in $dir. To remove it: rm -rf $(quoted "$dir")" >&2
+    printf '%s\n' "$dir/bin"
 }
 
 write_command() {
@@ -96,10 +177,10 @@ write_command() {
         publish-index) function=main_publish_index ;;
         *) function=main ;;
     esac
-    echo '#!/bin/sh'
-    echo 'here=$(dirname "$(readlink -f "$0")")'
-    echo "code=\"import sys; sys.argv[0] = '$1'; from bundler.cli import $function as main; main()\""
-    echo 'exec "$here/../python/bin/python3" -I -c "$code" "$@"'
+    printf '%s\n' '#!/bin/sh' \
+        'here=$(dirname "$(readlink -f "$0")")' \
+        "code=\"import sys; sys.argv[0] = '$1'; from bundler.cli import $function as main; main()\"" \
+        'exec "$here/../python/bin/python3" -I -c "$code" "$@"'
 }
 
 main "$0" "$@"

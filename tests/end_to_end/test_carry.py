@@ -75,7 +75,7 @@ def test_with_hps_jobs_are_submitted_without_anything_else(
 def installed(tool: Path, tmp_path: Path) -> Path:
     done = subprocess.run(["sh", tool, tmp_path / "tool"], check=False, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/tool/bin\n"), done.stderr
-    assert f"To remove it: rm -rf {tmp_path}/tool" in done.stderr
+    assert f"To remove it: rm -rf '{tmp_path}/tool'" in done.stderr
     return tmp_path / "tool"
 
 
@@ -147,44 +147,6 @@ def test_commands_start_the_python_of_the_tool_only(installed: Path, workplace: 
     assert workplace.run("bundler", "pack", "solve.bundle", "-o", "x.tar.zst", "--compress", "zstd").returncode == 0
     done = workplace.run(str(installed / "bin" / "bundler"), "verify", "x.tar.zst")
     assert done.returncode == 0, done.stderr
-
-
-def test_an_older_installation_is_replaced_and_other_folders_are_not(
-    installed: Path, tool: Path, tmp_path: Path
-) -> None:
-    (installed / "old").touch()
-    assert subprocess.run(["sh", tool, installed], check=False, capture_output=True, timeout=120).returncode == 0
-    assert not (installed / "old").exists()
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "precious").touch()
-    done = subprocess.run(["sh", tool, other], check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"error: {other} exists and is not an installation" in done.stderr
-    assert [path.name for path in other.iterdir()] == ["precious"]
-    assert sorted(path.name for path in tmp_path.iterdir() if "bundler-" in path.name) == []
-
-
-@pytest.mark.parametrize("kind", ["flipped", "cut", "cut in the header"])
-def test_a_damaged_file_installs_nothing(tool: Path, tmp_path: Path, kind: str) -> None:
-    data = bytearray(tool.read_bytes())
-    if kind == "flipped":
-        data[-1000] ^= 1
-    damaged = tmp_path / "damaged.sh"
-    damaged.write_bytes(data[: {"flipped": len(data), "cut": len(data) // 2, "cut in the header": 1500}[kind]])
-    for arguments in ([tmp_path / "there"], ["--verify"]):
-        done = subprocess.run(["sh", damaged, *arguments], check=False, capture_output=True, text=True, timeout=60)
-        assert done.returncode != 0
-        assert done.stdout == ""
-    if kind != "cut in the header":
-        assert done.stderr == f"error: {damaged} is damaged\nhint: copy it again\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["damaged.sh"]
-
-
-def test_wrong_arguments_show_the_usage(tool: Path) -> None:
-    for arguments, code in ([], 2), (["a", "b"], 2), (["--other"], 2), (["--verify", "x"], 2), (["--help"], 0):
-        done = subprocess.run(["sh", tool, *arguments], check=False, capture_output=True, text=True, timeout=60)
-        assert (done.returncode, "Usage: sh " in done.stdout + done.stderr) == (code, True)
 
 
 @pytest.mark.skipif(not MOUNTS, reason="this system does not let users mount")

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import bundler
 from bundler import api
 from bundler.bundles.archive import pack
-from bundler.bundles.arrival import unpack, unpacked
+from bundler.bundles.arrival import unpack
+from bundler.bundles.temporary import unpacked
 from bundler.errors import BundlerError, DamagedError
 from tests.conftest import Workplace, clean_environment
 from tests.stand_ins.index import Index, serving
@@ -245,7 +246,15 @@ def test_bundle_packs_an_archive_next_to_the_bundle(workplace: Workplace) -> Non
         (["-o", "x.tar", "--split", "0"], 2, "must be at least 10.0 kB (got '0')"),
         (["-o", "-", "--split", "5 MB"], 2, "need a file, not a pipe"),
         ([], 2, "missing option '--output'"),
-        (["-o", "x.tar", "--with-tool", "nowhere.sh"], 1, "error: nowhere.sh: "),
+        (["-o", "x.tar", "--with-tool", "nowhere.sh"], 2, "nowhere.sh is not a file"),
+        (["-o", "solve.tar", "--with-tool", "solve.tar"], 2, "need different names"),
+        (["-o", "bundler.pyz", "--with-pyz"], 2, "need different names"),
+        (["-o", "."], 1, "is a folder"),
+        (["-o", ""], 1, "is a folder"),
+        (["-o", "x.001"], 1, "its name is that of a part"),
+        (["-o", "x.parts"], 1, "its name is that of a part"),
+        (["-o", "x\u2028.tar", "--split", "5 MB"], 1, "cannot be in a list of parts"),
+        (["-o", "/dev/null"], 1, "is not a regular file"),
         (["-o", "x.tar", "--since", "nowhere"], 1, "error: nowhere does not exist"),
     ],
 )
@@ -256,6 +265,42 @@ def test_wrong_options_of_pack_write_nothing(
     assert (done.returncode, done.stdout) == (code, "")
     assert text in done.stderr
     assert [path.name for path in workplace.folder.iterdir() if path.name.startswith(("x", ".x"))] == []
+
+
+def test_a_bundle_is_not_packed_into_itself(bundled: Path, workplace: Workplace) -> None:
+    done = workplace.run("bundler", "pack", bundled, "-o", bundled / "README.txt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"is inside the bundle {bundled}" in done.stderr
+    bundler.verify(bundled)
+
+
+def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace) -> None:
+    done = workplace.run("bash", "-c", f"bundler pack {bundled} -o - > /dev/full")
+    assert done.returncode == 1
+    assert "error: standard output: No space left on device" in done.stderr
+
+
+def test_parts_are_published_once_from_several_folders(bundled: Path, workplace: Workplace) -> None:
+    done = workplace.run("bundler", "pack", bundled, "-o", "x.tar", "--split", "10kB")
+    (first, *others) = done.stdout.split()
+    (workplace.folder / "disc").mkdir()
+    (workplace.folder / first).rename(workplace.folder / "disc" / first)
+    done = workplace.run("publish-index", "share", *others, f"disc/{first}")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 1
+
+
+def test_a_bundle_that_another_run_unpacked_meanwhile_is_an_error(
+    archive: bytes, tmp_path: Path, workplace: Workplace
+) -> None:
+    workplace.index.add(make_wheel("alpha"))
+    workplace.script("solve.py", "alpha", body="print('another')\n")
+    other = packed(workplace.bundle("solve.py"))
+    with pytest.raises(BundlerError, match="already exists"):
+        for progress in unpack(io.BytesIO(archive), Path("x.tar"), tmp_path / "there"):
+            if progress.done == progress.total:
+                unpack_all(other, tmp_path / "there")
+    assert files_of(tmp_path / "there" / "solve.bundle") == files_of(workplace.folder / "solve.bundle")
 
 
 def test_one_medium_holds_the_archive_and_the_tool(bundled: Path, workplace: Workplace) -> None:
@@ -283,5 +328,5 @@ def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workpla
         done = workplace.run(*arguments, "cut.tar")
         assert (done.returncode, done.stdout) == (1, ""), done.stderr
         assert "error: cut.tar: is incomplete: " in done.stderr
-    with unpacked(workplace.folder / "x.tar", api.silent) as bundles:
+    with unpacked([workplace.folder / "x.tar"], api.silent, dict) as bundles:
         assert [path.name for path in bundles] == ["solve.bundle"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import bundler
-from bundler import api
+from bundler.bundles.archive import content_size
 from bundler.bundles.arrival import unpack
 from bundler.bundles.delta import base_files, digests_of
 from bundler.errors import BundlerError
@@ -60,7 +61,7 @@ def test_every_form_of_the_old_bundle_leaves_out_the_same_files(workplace: Workp
         names = tar.getnames()
     assert names[:3] == [f"eval.bundle/{name}" for name in ("manifest.json", "SHA256SUMS", "delta.json")]
     assert [name for name in names if name.endswith(".whl")] == ["eval.bundle/wheels/beta-2.0-py3-none-any.whl"]
-    size = api.content_size([february], january)
+    size = content_size([february], digests_of(january))
     assert size["bytes"] < 20_000
     assert size["of_bytes"] > 400_000
     with pytest.raises(BundlerError, match="does not exist"):
@@ -108,10 +109,41 @@ def test_a_base_that_lacks_files_is_refused_with_their_names(workplace: Workplac
     assert not (workplace.folder / "new-store").exists()
 
 
-@pytest.mark.parametrize(
-    "delta",
-    [b"", b"{}", b"[]", b'{"left_out": 3}', b'{"left_out": ["../x"]}', b'{"left_out": [{}]}', b"[" * 5000],
-)
+def test_a_new_script_with_the_same_packages_is_completed_from_a_store_and_a_publication(
+    workplace: Workplace, months: list[Path]
+) -> None:
+    publication = workplace.publish(months[1])
+    workplace.script("eval.py", "alpha", "beta", body="print('new')\n")
+    march = workplace.bundle("eval.py", "-o", "march/eval.bundle", "--replace")
+    for number, base in enumerate([publication, Path("share")]):
+        bundler.pack([march], workplace.folder / "march.tar", since=months[1])
+        done = workplace.run("bundler", "unpack", "march.tar", "-o", f"m{number}", "--base", base)
+        assert done.returncode == 0, done.stderr
+        assert files_of(workplace.folder / f"m{number}" / "eval.bundle") == files_of(march)
+
+
+@pytest.mark.parametrize("kind", ["a link", "a pipe"])
+def test_a_base_is_made_of_regular_files(workplace: Workplace, months: list[Path], kind: str) -> None:
+    january, february = months
+    bundler.pack([february], workplace.folder / "delta.tar", since=january)
+    copy = workplace.folder / "copy"
+    shutil.copytree(january, copy)
+    wheel = copy / "wheels" / "alpha-1.0-py3-none-any.whl"
+    wheel.unlink()
+    if kind == "a link":
+        wheel.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(wheel)
+    done = workplace.run("bundler", "unpack", "delta.tar", "-o", "there", "--base", copy)
+    assert done.returncode == 1
+    assert f"error: {wheel}: is not a regular file" in done.stderr
+    assert not (workplace.folder / "there").exists()
+
+
+MALFORMED = (b"", b"{}", b"[]", b'{"left_out": 3}', b'{"left_out": ["../x"]}', b'{"left_out": [{}]}', b"[" * 5000)
+
+
+@pytest.mark.parametrize("delta", [*MALFORMED, b'{"left_out": ["SHA256SUMS"]}'])
 def test_a_malformed_list_of_left_out_files_is_refused(months: list[Path], tmp_path: Path, delta: bytes) -> None:
     (path,) = bundler.pack([months[1]], tmp_path / "delta.tar", since=months[0])
     out = io.BytesIO()
@@ -138,7 +170,7 @@ def test_twelve_monthly_deltas_equal_the_full_bundles(workplace: Workplace) -> N
         archive = workplace.folder / f"{month}.tar"
         bundler.pack([bundle], archive, since=previous)
         if previous:
-            new = api.content_size([bundle], previous)["bytes"]
+            new = content_size([bundle], digests_of(previous))["bytes"]
             overhead = sum((bundle / name).stat().st_size for name in ("manifest.json", "SHA256SUMS"))
             assert archive.stat().st_size < new + overhead + 20_000
         publication = bundler.publish(unpacked_with_store(workplace, archive, month), workplace.folder / "share")

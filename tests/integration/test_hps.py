@@ -144,7 +144,7 @@ def test_a_replacement_that_cannot_be_finished_names_the_project_that_is_complet
     with pytest.raises(HpsError, match="is complete but inactive") as error:
         bundler.submit(client, SUBMISSION, name="mine", replace=True)
     (new,) = set(hps.projects) - {old}
-    assert error.value.hint == f"delete {old} and activate {new} in the web interface"
+    assert error.value.hint == f"in the web interface, delete {old}, then rename {new} to 'mine' and activate it"
 
 
 def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: Hps) -> None:

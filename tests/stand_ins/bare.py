@@ -11,8 +11,23 @@ from pathlib import Path
 from tests.stand_ins.nodes import allowed
 
 PROGRAMS = (
-    *("basename", "cat", "chmod", "cut", "dirname", "head", "ls", "mkdir", "mv", "pwd", "readlink", "rm", "sha256sum"),
-    *("sh", "tail", "true", "uname", "gzip", "tar"),
+    *(
+        "basename",
+        "cat",
+        "chmod",
+        "cut",
+        "dirname",
+        "head",
+        "ls",
+        "mkdir",
+        "mv",
+        "pwd",
+        "readlink",
+        "rm",
+        "rmdir",
+        "sha256sum",
+    ),
+    *("sha256sum", "sh", "tail", "true", "uname", "gzip", "tar"),
 )
 POSSIBLE = allowed("unshare", "-rn", "--root=/", "true")
 

@@ -42,7 +42,10 @@ def test_relative_paths_of_input_files_start_at_the_folder_of_the_table(tmp_path
         ([{"job": "a"}, {"job": "a"}], "two jobs are called a"),
         ([{"job": "a"}, {}], "some rows have no value for job"),
         ([{"job": "../a"}], "row 1: job must be at most 100 letters"),
-        ([{"priority": "high"}], "row 1: priority must be an integer"),
+        ([{"job": "a b"}], "row 1: job must be at most 100 letters"),
+        ([{"priority": "0"}], "priority must be an integer greater than 0"),
+        ([{"priority": "9" * 5000}], "priority must be an integer greater than 0"),
+        ([{"priority": "high"}], "row 1: priority must be an integer greater than 0"),
         ([{"priority": "x"}] * 30, "and 20 more"),
     ],
 )
@@ -51,3 +54,18 @@ def test_everything_that_is_wrong_in_a_table_is_named_with_its_row(
 ) -> None:
     with pytest.raises(SweepError, match=reason):
         split_rows(rows, ("mesh.msh",), (), tmp_path)
+
+
+def test_a_column_for_one_of_two_inputs_of_the_same_name_needs_their_path(tmp_path: Path) -> None:
+    (tmp_path / "x.msh").touch()
+    inputs = ("a/mesh.msh", "b/mesh.msh")
+    with pytest.raises(SweepError, match="column mesh.msh: may be for a/mesh.msh, b/mesh.msh"):
+        split_rows([{"mesh.msh": "x.msh"}], inputs, (), tmp_path)
+    _, (job,) = split_rows([{"b/mesh.msh": "x.msh"}], inputs, (), tmp_path)
+    assert dict(job.files) == {"b/mesh.msh": tmp_path / "x.msh"}
+
+
+def test_many_named_jobs_are_checked_at_once(tmp_path: Path) -> None:
+    rows = [{"job": f"job-{number}"} for number in range(100_000)]
+    _, jobs = split_rows(rows, (), (), tmp_path)
+    assert len(jobs) == len(rows)

@@ -47,8 +47,9 @@ def test_what_is_set_for_one_step_wins_over_what_is_set_for_all() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("cores", r"must be \[SCRIPT:\]KEY=VALUE with one of the scripts mesh.py, solve.py"),
-        ("other.py:cores=1", "with one of the scripts"),
+        ("cores", r"must be \[SCRIPT:\]KEY=VALUE"),
+        ("other.py:cores=1", r"there is no script other.py \(the scripts are mesh.py, solve.py\)"),
+        ("queue=1", "must be a string.*\nhint: to set a string, quote it: --set 'queue=\"1\"'"),
         ("cores=0", "--set cores=0: must be a number greater than 0"),
         ("kores=1", "unknown key tool.bundler.kores.*\nhint: did you mean cores?"),
         ("platform=linux", "platform cannot be set for a step"),

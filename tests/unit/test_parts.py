@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from bundler.bundles.parts import opened, writing
-from wheelhouse.errors import ArchiveError, FileError
+from bundler.bundles.output import writing
+from bundler.bundles.parts import grouped, opened, require_rest
+from wheelhouse.errors import ArchiveError
 
-DATA = hashlib.shake_128(b"data").digest(10_500)
-SIZE = 4000
+DATA = hashlib.shake_128(b"data").digest(52_500)
+SIZE = 20_000
 
 
 def read(*paths: Path) -> bytes:
@@ -29,15 +29,15 @@ def read(*paths: Path) -> bytes:
 @pytest.fixture
 def parts(tmp_path: Path) -> list[Path]:
     with writing(tmp_path / "eval.tar", SIZE) as (out, written):
-        for start in range(0, len(DATA), 777):
-            out.write(DATA[start : start + 777])
+        for start in range(0, len(DATA), 7777):
+            out.write(DATA[start : start + 7777])
     assert [path.name for path in written] == ["eval.tar.001", "eval.tar.002", "eval.tar.003", "eval.tar.parts"]
     return written
 
 
 def test_parts_are_slices_that_cat_joins_and_sha256sum_checks(parts: list[Path]) -> None:
     assert b"".join(path.read_bytes() for path in parts[:-1]) == DATA
-    assert [path.stat().st_size for path in parts[:-1]] == [SIZE, SIZE, 2500]
+    assert [path.stat().st_size for path in parts[:-1]] == [SIZE, SIZE, 12_500]
     command = ["sha256sum", "--check", "--strict", "--quiet", parts[-1].name]
     subprocess.run(command, cwd=parts[-1].parent, check=True, timeout=60)
 
@@ -95,41 +95,31 @@ def test_foreign_and_missing_parts_are_named_together(parts: list[Path], tmp_pat
     assert error.value.facts == ["missing  eval.tar.003", f"foreign  {other}"]
 
 
-def test_writing_again_leaves_no_part_of_the_larger_archive(parts: list[Path], tmp_path: Path) -> None:
-    bystander = tmp_path / "eval.tar.old"
-    bystander.touch()
-    with writing(tmp_path / "eval.tar", SIZE) as (out, _):
-        out.write(DATA[:100])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["eval.tar.001", "eval.tar.old", "eval.tar.parts"]
-    assert read(parts[0]) == DATA[:100]
+def test_a_single_file_wins_over_the_list_of_an_earlier_archive(parts: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "eval.tar").write_bytes(b"newer")
+    assert read(tmp_path / "eval.tar") == b"newer"
+    assert read(parts[0]) == DATA
 
 
-@pytest.mark.parametrize("size", [None, SIZE])
-def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, size: int | None) -> None:
-    (tmp_path / "eval.tar").write_bytes(b"before")
-    with pytest.raises(ZeroDivisionError), writing(tmp_path / "eval.tar", size) as (out, _):
-        out.write(DATA)
-        raise ZeroDivisionError
-    assert [path.name for path in tmp_path.iterdir()] == ["eval.tar"]
-    assert (tmp_path / "eval.tar").read_bytes() == b"before"
+def test_parts_may_be_links(parts: list[Path], tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    for path in parts:
+        (links / path.name).symlink_to(path)
+    assert read(links / "eval.tar.002") == DATA
 
 
-def test_a_folder_is_not_replaced_and_missing_folders_are_created(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="is a folder"), writing(tmp_path, None):
-        pass
-    with writing(tmp_path / "new" / "x", None) as (out, _):
-        out.write(b"1")
-    assert (tmp_path / "new" / "x").read_bytes() == b"1"
+def test_damage_that_nothing_reads_is_noticed_at_the_end(parts: list[Path]) -> None:
+    parts[2].write_bytes(b"x")
+    with opened(parts[:1]) as source, pytest.raises(ArchiveError, match=r"eval\.tar\.003: is damaged"):
+        require_rest(source)
+    with opened([parts[0]]) as source:
+        require_rest(io.BytesIO(DATA))
+        assert source.read(10) == DATA[:10]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(length=st.integers(1, 3000), size=st.integers(1, 3000), step=st.integers(1, 3000))
-def test_every_division_is_joined_again(tmp_path: Path, length: int, size: int, step: int) -> None:
-    size = max(size, length // 300)
-    folder = tmp_path / hashlib.sha256(f"{length} {size} {step}".encode()).hexdigest()[:12]
-    folder.mkdir(exist_ok=True)
-    with writing(folder / "x", size) as (out, written):
-        for start in range(0, length, step):
-            out.write(DATA[:length][start : start + step])
-    assert read(written[-1]) == DATA[:length]
-    assert len(written) == -(-length // size) + 1
+def test_parts_and_lists_of_one_archive_belong_together(parts: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.tar"
+    other.touch()
+    assert grouped([parts[2], other, parts[0], other]) == [[parts[2], parts[0]], [other], [other]]
+    assert grouped([tmp_path, tmp_path / "x.001"]) == [[tmp_path], [tmp_path / "x.001"]]

@@ -120,7 +120,7 @@ def test_a_column_that_is_called_like_an_input_names_the_file_of_each_job(tmp_pa
         ({"data/mesh.msh": tmp_path / "a.msh"}, {"x": 1.0}),
         ({"data/mesh.msh": tmp_path / "b.msh"}, {"x": 2.0}),
     ]
-    with pytest.raises(JobError, match=r"solve\.py needs data/mesh\.msh"):
+    with pytest.raises(JobError, match=r"data/mesh\.msh has no file in 1 job"):
         compose(folder, [*rows, {"x": 3}], Options(), folder=tmp_path)
 
 
@@ -128,3 +128,12 @@ def test_steps_of_one_level_run_together_and_the_others_in_order(tmp_path: Path)
     blocks = {"last": "execution-level = 9", "one": "execution-level = 0", "two": "execution-level = 0"}
     made = compose(publication(tmp_path, **blocks), [{}], Options())
     assert [(step.script, step.level) for step in made.steps] == [("one.py", 0), ("two.py", 0), ("last.py", 9)]
+
+
+def test_a_file_that_a_step_writes_is_no_input_file_of_a_job(tmp_path: Path) -> None:
+    folder = publication(tmp_path / "p", mesh='outputs = ["m.msh"]', solve='inputs = ["m.msh"]')
+    (tmp_path / "a.msh").touch()
+    with pytest.raises(JobError, match=r"m\.msh is written by mesh\.py, so it cannot be an input file of a job"):
+        compose(folder, [{"m.msh": "a.msh"}], Options(), folder=tmp_path)
+    (only,) = compose(folder, [{"m.msh": "a.msh"}], Options(scripts=("solve.py",)), folder=tmp_path).jobs
+    assert dict(only.files) == {"m.msh": tmp_path / "a.msh"}

@@ -1,0 +1,53 @@
+"""Archives that are unpacked for as long as a command needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.bundles import parts
+from bundler.bundles.arrival import unpack
+from wheelhouse import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bundler.progress import Progress
+
+
+@contextlib.contextmanager
+def unpacked(
+    paths: Sequence[Path],
+    report: Callable[[Progress], None],
+    base: Callable[[], Mapping[str, Path]],
+    within: Path | None = None,
+) -> Iterator[list[Path]]:
+    """Yield the bundle or publication `paths`, or the bundles in the archive `paths`, unpacked for the block.
+
+    An archive may have several paths, of its parts. It is unpacked to a hidden folder in `within`, or in the folder for
+    temporary files; what a killed run left there is deleted after a day. Raises the errors of `unpack` and
+    `parts.opened`.
+    """
+    if not parts.is_archive(paths[0]):
+        yield list(paths)
+        return
+    place = (within or Path(tempfile.gettempdir())) / "unpacked"
+    folder = files.beside(place)
+    with files.explained(folder):
+        files.tidy(place)
+        folder.mkdir(mode=0o700)
+    try:
+        with parts.opened(paths) as source:
+            work = unpack(source, paths[0], folder, base)
+            while True:
+                try:
+                    report(next(work))
+                except StopIteration as stop:
+                    bundles: list[Path] = stop.value
+                    break
+        yield bundles
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

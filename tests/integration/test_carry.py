@@ -1,0 +1,183 @@
+"""The shell program of the carried tool, with a Python that does nothing: it loses nothing and explains failures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import resource
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.carry import write_shell
+from tests.stand_ins.manifests import manifest
+
+CONTENTS = {
+    "python/bin/python3": b"#!/bin/sh\nexit 0\n",
+    "python/lib/large": hashlib.shake_128(b"large").digest(200_000),
+}
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("small")
+    with tarfile.open(place / "environment.tar.gz", "w:gz") as tar:
+        for name, data in CONTENTS.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o755
+            tar.addfile(member, io.BytesIO(data))
+    path = place / "tool.sh"
+    write_shell(place / "environment.tar.gz", path, manifest().targets[0], ("bundler", "publish-index"))
+    return path
+
+
+@pytest.fixture
+def installed(small: Path, tmp_path: Path) -> Path:
+    done = install(small, tmp_path / "tool")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/tool/bin\n"), done.stderr
+    return tmp_path / "tool"
+
+
+def install(small: Path, folder: Path | str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = ["sh", str(small), str(folder)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_an_older_installation_is_replaced_also_through_a_link(installed: Path, small: Path, tmp_path: Path) -> None:
+    (installed / "old").touch()
+    (tmp_path / "link").symlink_to(installed)
+    done = install(small, f"{tmp_path}/link//")
+    assert (done.returncode, done.stdout) == (0, f"{installed}/bin\n"), done.stderr
+    assert not (installed / "old").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "tool"]
+
+
+def test_folders_that_are_no_installation_are_kept(small: Path, tmp_path: Path) -> None:
+    for name in ("other", "x.bundler-old", "y.bundler-new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name, reason in (
+        ("other", f"error: {tmp_path}/other exists and is not an installation"),
+        ("x", f"error: {tmp_path}/x.bundler-old is in the way"),
+        ("y", f"error: {tmp_path}/y.bundler-new is in the way"),
+        ("dangling", f"error: {tmp_path}/dangling exists and is not a folder"),
+    ):
+        done = install(small, tmp_path / name)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert reason in done.stderr
+    assert install(small, "/").stderr.startswith("error: the tool cannot be installed in /")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "other", "x.bundler-old", "y.bundler-new"]
+    assert len(list(tmp_path.glob("*/precious"))) == 3
+
+
+@pytest.mark.parametrize("when", ["after the first move", "while it unpacks"])
+@pytest.mark.parametrize("signal", ["INT", "TERM", "KILL"])
+def test_an_interrupted_update_leaves_an_installation_and_the_next_one_works(
+    installed: Path, small: Path, tmp_path: Path, signal: str, when: str
+) -> None:
+    (installed / "old").touch()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    name, pattern = ("mv", "*.bundler-old") if when == "after the first move" else ("tar", "*")
+    real = shutil.which(name)
+    (programs / name).write_text(
+        f'#!/bin/sh\n{real} "$@"\ncode=$?\nfor last; do :; done\ncase "$last" in {pattern}) '
+        f"kill -{signal} $(cat {tmp_path}/pid); sleep 1;; esac\nexit $code\n"
+    )
+    (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    command = f'echo $$ > {tmp_path}/pid; exec sh "{small}" "{installed}"'
+    done = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PATH": path}, check=False, capture_output=True, timeout=120
+    )
+    ended = signal != "KILL" and when == "after the first move"  # Signals wait for the second move.
+    assert (done.returncode == 0) == ended
+    assert ended or list(tmp_path.glob("tool*/old")), "the earlier installation is there"
+    assert install(small, installed).returncode == 0
+    assert not (installed / "old").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pid", "programs", "tool"]
+
+
+def test_a_disk_without_room_keeps_the_installation_and_a_running_one_is_waited_for(
+    installed: Path, small: Path, tmp_path: Path
+) -> None:
+    done = install(small, installed, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "make room on its disk" in done.stderr
+    assert subprocess.run([installed / "bin" / "bundler"], check=False, timeout=60).returncode == 0
+    running = tmp_path / "tool.bundler-new"
+    running.mkdir()
+    (running / ".pid").write_text(f"{os.getpid()}\n")
+    done = install(small, installed)
+    assert (done.returncode, f"another installation in {installed} is running" in done.stderr) == (1, True)
+    assert (running / ".pid").exists()
+
+
+def test_any_name_of_a_folder_works_and_the_removal_can_be_pasted(small: Path, tmp_path: Path) -> None:
+    name = 'it\'s $x `y` \\n "z" -é'
+    done = install(small, f"new/{name}/", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "new" / name
+    assert done.stdout == f"{folder}/bin\n"
+    assert subprocess.run([folder / "bin" / "publish-index"], check=False, timeout=60).returncode == 0
+    removal = done.stderr.rpartition("To remove it: ")[2]
+    (tmp_path / "new" / "neighbour").touch()
+    subprocess.run(["sh", "-c", removal], check=True, timeout=60)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["neighbour"]
+
+
+@pytest.mark.parametrize("kind", ["flipped", "cut", "cut in the header"])
+def test_a_damaged_file_installs_nothing(small: Path, tmp_path: Path, kind: str) -> None:
+    data = bytearray(small.read_bytes())
+    if kind == "flipped":
+        data[-1000] ^= 1
+    damaged = tmp_path / "damaged.sh"
+    damaged.write_bytes(data[: {"flipped": len(data), "cut": len(data) // 2, "cut in the header": 1500}[kind]])
+    for arguments in ([tmp_path / "there"], ["--verify"]):
+        done = subprocess.run(["sh", damaged, *arguments], check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0
+        assert done.stdout == ""
+    if kind != "cut in the header":
+        assert done.stderr == f"error: {damaged} is damaged\nhint: copy it again\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged.sh"]
+
+
+def test_wrong_arguments_show_the_usage(small: Path) -> None:
+    for arguments, code in ([], 2), (["a", "b"], 2), (["--other"], 2), (["--verify", "x"], 2), (["--help"], 0):
+        done = subprocess.run(["sh", small, *arguments], check=False, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, "Usage: sh " in done.stdout + done.stderr) == (code, True)
+
+
+def test_standard_input_and_names_with_a_dash_are_understood(small: Path, tmp_path: Path) -> None:
+    shutil.copy(small, tmp_path / "-t.sh")
+    done = subprocess.run(["sh", "--", "-t.sh", "there"], cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    with small.open() as source:
+        command = ["sh", "-s", "--", "two"]
+        done = subprocess.run(command, stdin=source, cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == b"error: cannot find the file that is running\nhint: run it as: sh FILE DIR\n"
+
+
+def test_a_failed_installation_leaves_no_new_folder(small: Path, tmp_path: Path) -> None:
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # noqa: E731 - one argument
+    done = install(small, tmp_path / "a" / "b" / "tool", preexec_fn=limit)
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "bash --posix", "ksh", "mksh", "zsh", "busybox sh"])
+def test_every_shell_installs_it(small: Path, tmp_path: Path, shell: str) -> None:
+    program, *options = shell.split()
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    command = [program, *options, str(small), str(tmp_path / "tool")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/tool/bin\n"), done.stderr
+    assert sorted(path.name for path in (tmp_path / "tool").iterdir()) == [".hps-bundler", "bin", "python"]
