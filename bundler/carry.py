@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import __version__, api
+from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.own_wheel import write_wheel
 from bundler.progress import Progress
 from bundler.publications.archives import pack_environment
 from bundler.pyz import NAME
-from wheelhouse import files, toml
+from wheelhouse import atomic, files, toml
 
 if TYPE_CHECKING:
-    from bundler.manifest import TargetEntry
+    from bundler.manifest import Manifest, TargetEntry
 
 _COMMANDS = ("bundler", "hps-bundler", "publish-index")
 _WITH_HPS = "submit-jobs"
@@ -65,8 +66,9 @@ def carry(
     """
     with tempfile.TemporaryDirectory(prefix="carry-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
+        wheel = write_wheel(folder / "wheels")
         bundle = api.bundle(
-            [_script(folder, with_hps=with_hps)],
+            [_script(folder, wheel, with_hps=with_hps)],
             output=folder / "tool.bundle",
             pythons=[python] if python else (),
             platforms=[platform] if platform else (),
@@ -74,20 +76,21 @@ def carry(
             python_mirror=python_mirror,
             report=report,
         )
-        (target,) = read_manifest(bundle).targets
+        manifest = read_manifest(bundle)
+        _require_own(manifest, wheel)
+        (target,) = manifest.targets
         report(Progress(text=f"Packing the tool for {target.name}"))
         environment = folder / "environment.tar.gz"
         pack_environment(bundle, _SCRIPT, target, environment)
         commands = (*_COMMANDS, *((_WITH_HPS,) if with_hps else ()))
-        with files.creating(output) as partial:
+        with atomic.creating(output) as partial:
             write = _write_zip if target.system == "Windows" else write_shell
             write(environment, partial, target, commands)
             return files.sha256(partial)
 
 
-def _script(folder: Path, *, with_hps: bool) -> Path:
-    """Write a script that needs this tool and nothing else; it is only resolved."""
-    wheel = write_wheel(folder / "wheels")
+def _script(folder: Path, wheel: Path, *, with_hps: bool) -> Path:
+    """Write a script that needs the tool in `wheel` and nothing else; it is only resolved."""
     extras = "hps,zstd" if with_hps else "zstd"
     tables = {
         "requires-python": ">=3.10",
@@ -97,6 +100,14 @@ def _script(folder: Path, *, with_hps: bool) -> Path:
     path = folder / _SCRIPT
     path.write_text(toml.script_block(tables), encoding="utf-8")
     return path
+
+
+def _require_own(manifest: Manifest, wheel: Path) -> None:
+    """Raise `BundlerError` unless the tool in a bundle is that in `wheel`, and not one of the same name in an index."""
+    own = (f"wheels/{wheel.name}", files.sha256(wheel))
+    if own not in [(file.path, file.sha256) for file in manifest.files]:
+        fact = f"an index provides another {NAME} {__version__}, which is not this tool"
+        raise BundlerError(fact, hint="find out where it comes from, or exclude it from the index")
 
 
 def write_shell(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Expected failures of bundler. Only those that are caught by type or carry data have a class."""
+"""Expected failures of bundler. An error has a class of its own if it is caught by type or carries data."""
 
 from __future__ import annotations
 

@@ -28,4 +28,4 @@ def remedies(error: NoWheelsError) -> list[str]:
         hints.append(f"build from source: {options}")
     elif options and not any(misfit.has_wheels for misfit in misfits):
         hints.append(f"if these packages are pure Python, build from source: {options}")
-    return hints or ["constrain the versions to those that have wheels"]
+    return hints or ["constrain the packages to versions with wheels"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError
 from bundler.pyz import NAME, own_files, zipped
-from wheelhouse import files
+from wheelhouse import atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def write_wheel(folder: Path) -> Path:
     record = "".join(f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(contents.items()))
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     path = folder / f"{stem}-{_TAG}.whl"
-    files.write(path, zipped(contents))
+    atomic.write(path, zipped(contents))
     return path
 
 

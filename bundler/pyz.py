@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from bundler.errors import BundlerError
-from wheelhouse import files as disk
+from wheelhouse import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def write_pyz(path: Path) -> None:
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     start = (files("bundler") / "templates" / "pyz_main.py").read_text(encoding="utf-8")
     main = start.replace("digest of the contents", digest.hexdigest()[:32]).encode()
-    disk.write(path, _SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
+    atomic.write(path, _SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
     path.chmod(0o755)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.backend import BackendError, build_wheel
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
@@ -103,7 +103,7 @@ class Builder:
                     wheel = self._run(package, source, scratch / "second", minor)
             # A wheel that is pure Python only for some Pythons does not serve all of them.
             python = "any" if _is_pure(wheel) and wheel.parent.name == "first" else minor
-            with files.building(self._folder(key, python), replace=False) as folder:
+            with atomic.building(self._folder(key, python), replace=False) as folder:
                 shutil.copyfile(wheel, folder / _tagged(wheel))
             result = self._kept(key, python)
         assert result is not None  # noqa: S101 - it was just built
@@ -160,7 +160,7 @@ class Builder:
         if sha256 is not None and digest != sha256:
             raise BuildError(str(package.name), f"{name} has the digest {digest}, but the lock says {sha256}")
         source = scratch / name
-        files.write(source, data)
+        atomic.write(source, data)
         return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
 
 

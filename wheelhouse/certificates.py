@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelhouse import files
+from wheelhouse import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def trust_variables(folder: Path) -> dict[str, str]:
     )
     data = b"\n".join([*certificates, b""])
     path = folder / f"certificates-{hashlib.sha256(data).hexdigest()[:16]}.pem"
-    files.write(path, data)
+    atomic.write(path, data)
     return {"SSL_CERT_FILE": str(path)}
 
 

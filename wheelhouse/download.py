@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Protocol
 
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.errors import DownloadError
 from wheelhouse.fallback import mirrors
 from wheelhouse.http import Client, FetchError, Resume
@@ -87,7 +87,7 @@ class Downloads:
         """
         # The largest first, or the other threads would be idle at the end.
         order = sorted(self.remotes, key=lambda remote: -(remote.size or 0))
-        files.clear_abandoned(self.cache / "partial")
+        atomic.clear_abandoned(self.cache / "partial")
         pool = ThreadPoolExecutor(THREADS)
         try:
             futures = {pool.submit(self._bring, remote): remote for remote in order}
@@ -118,7 +118,7 @@ class Downloads:
             return
         with files.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        partial = files.beside(self.cache / "partial" / remote.sha256)
+        partial = atomic.beside(self.cache / "partial" / remote.sha256)
         try:
             self._arrive(remote, partial)
             with files.explained(path):

@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 from packaging.version import InvalidVersion, Version
 
-from wheelhouse import files, process, uv
+from wheelhouse import atomic, files, process, uv
 from wheelhouse.errors import MirrorError, UvError, redacted
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
         path = folder / f"{name}.tar.gz"
         with files.explained(path):
             folder.mkdir(parents=True, exist_ok=True)
-        partial = files.beside(path)
+        partial = atomic.beside(path)
         try:
             series = re.escape(facts["minor"]) + "t" * facts["free_threaded"]
             glibc = _pack(Path(facts["prefix"]), partial, series)
@@ -176,7 +176,7 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
         yield path
     listed = folder / LIST
     listing = json.loads(listed.read_bytes()) if listed.is_file() else {}
-    files.write(listed, json.dumps({**listing, **entries}, indent=1, sort_keys=True).encode() + b"\n")
+    atomic.write(listed, json.dumps({**listing, **entries}, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _entry(facts: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from wheelhouse import files, wheel
+from wheelhouse import atomic, files, wheel
 from wheelhouse.errors import FileError, StoreError, WheelError
 from wheelhouse.index import Link, project_page, root_page
 
@@ -76,7 +76,7 @@ def open_store(path: Path) -> Store:
         if not (path / "store.json").exists():
             if foreign:
                 raise _no_store(path, "is not empty and has no store.json")
-            files.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
+            atomic.claim(path / "store.json", json.dumps({"format": FORMAT}).encode() + b"\n")
         try:
             version = json.loads(files.read_plain(path / "store.json", _LIMIT))["format"]
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -120,8 +120,8 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
         if path.exists() and files.sha256(path) == record.sha256:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path.with_name(f"{path.name}.metadata"), metadata)
-    partial = files.beside(path)
+    atomic.write(path.with_name(f"{path.name}.metadata"), metadata)
+    partial = atomic.beside(path)
     try:
         if files.copy_hashed(source, partial) != record.sha256:
             raise WheelError(source, "changed while it was copied")
@@ -135,8 +135,8 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> Path:
 
 def _claim(path: Path, data: bytes) -> None:
     """Write the record at `path` unless there is one; replace an incomplete one that a crash left."""
-    if not files.claim(path, data) and _read_record(path) is None:
-        files.write(path, data)
+    if not atomic.claim(path, data) and _read_record(path) is None:
+        atomic.write(path, data)
 
 
 def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
@@ -163,11 +163,11 @@ def write_pages(store: Store, projects: Collection[str]) -> None:
         written: list[str] = []
         while (names := _names(folder)) != written:
             links = [_link(record) for name in names if (record := _read_record(folder / name))]
-            files.write(store.path / "simple" / project / "index.html", project_page(project, links))
+            atomic.write(store.path / "simple" / project / "index.html", project_page(project, links))
             written = names
     written = []
     while (names := list(filter(_PROJECT.fullmatch, _names(store.path / "records")))) != written:
-        files.write(store.path / "simple" / "index.html", root_page(names))
+        atomic.write(store.path / "simple" / "index.html", root_page(names))
         written = names
 
 

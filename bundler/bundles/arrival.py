@@ -17,7 +17,7 @@ from bundler.layout import DELTA, MANIFEST, SUMS
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.progress import Progress
 from bundler.units import counted
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _begin(
     target = folder / top_of(manifest)
     if target.exists():
         raise _exists(target)
-    arrival = _Arrival(manifest=manifest, data=data, folder=stack.enter_context(files.building(target, replace=False)))
+    arrival = _Arrival(manifest=manifest, data=data, folder=stack.enter_context(atomic.building(target, replace=False)))
     with files.explained(arrival.folder):
         (arrival.folder / MANIFEST).write_bytes(data)
     expected = sums_of(data, manifest)

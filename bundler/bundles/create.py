@@ -21,7 +21,7 @@ from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.units import counted, size_text
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
@@ -120,7 +120,7 @@ def build(
     copied = 0 if same_disk(cache, output) else downloads.total
     require_space({cache: downloads.absent_bytes, output.absolute().parent: copied + _TARGET_BYTES * len(targets)})
     # Threads must have ended before their folder is deleted.
-    with files.building(output) as folder, workers(_THREADS) as pool:
+    with atomic.building(output) as folder, workers(_THREADS) as pool:
         writing = [pool.submit(write_target, folder, target, plan) for target in targets]
         for received in downloads.run():
             if downloads.absent:

@@ -44,7 +44,7 @@ def summary(manifest: Manifest, jobs: Sequence[Settings], strategy: str | None =
 
 
 def _job(settings: Settings) -> dict[str, Any]:
-    """Return `settings` under the keys of `[tool.bundler]`, without those that describe targets."""
+    """Return `settings` under the keys of `[tool.bundler]`, without the keys that describe targets."""
     values = {key.replace("_", "-"): value for key, value in asdict(settings).items()}
     return {key: value for key, value in values.items() if key not in ("pythons", "platforms")}
 

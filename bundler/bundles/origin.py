@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.errors import BundlerError
 from bundler.layout import MANIFEST
 from bundler.manifest_reader import read_manifest
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def remember(output: Path, paths: Sequence[str], cache: Path) -> None:
             other = _read(path).get("output")
             if not isinstance(other, str) or not Path(other, MANIFEST).exists():
                 path.unlink(missing_ok=True)
-    files.write(_record(output, cache), json.dumps(record).encode())
+    atomic.write(_record(output, cache), json.dumps(record).encode())
 
 
 def _record(output: Path, cache: Path) -> Path:

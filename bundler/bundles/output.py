@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from bundler.bundles.parts import MOST, base_name, list_of, part_of, read_list
 from bundler.errors import BundlerError
 from bundler.units import size_text
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def writing(path: Path, size: int | None = None) -> Iterator[tuple[IO[bytes], li
     _require_usable(path, size)
     written: list[Path] = []
     if size is None:
-        with files.creating(path) as partial, files.explained(path), partial.open("xb") as out:
+        with atomic.creating(path) as partial, files.explained(path), partial.open("xb") as out:
             yield out, written
         written.append(path)
         _remove(_earlier_parts(path))
@@ -40,7 +40,7 @@ def writing(path: Path, size: int | None = None) -> Iterator[tuple[IO[bytes], li
     slices = _Slices(path, size)
     with files.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.tidy(path)
+        atomic.tidy(path)
         try:
             yield slices, written  # type: ignore[misc]  # what tarfile needs of a file
             written += slices.finish()
@@ -106,7 +106,7 @@ class _Slices:
         self.close()
         if len(self._parts) == MOST:
             raise BundlerError(f"{self._path} would have more than {MOST} parts", hint="use larger parts")
-        partial = files.beside(self._path)
+        partial = atomic.beside(self._path)
         self._parts.append((partial, hashlib.sha256()))
         self._out = partial.open("xb")
         self._room = self._size
@@ -116,7 +116,7 @@ class _Slices:
         self.close()
         paths = [part_of(self._path, number) for number in range(1, len(self._parts) + 1)]
         lines = (f"{digest.hexdigest()}  {path.name}\n" for (_, digest), path in zip(self._parts, paths, strict=True))
-        listed = files.beside(self._path)
+        listed = atomic.beside(self._path)
         listed.write_bytes(os.fsencode("".join(lines)))
         self._parts.append((listed, None))
         paths.append(list_of(self._path))
@@ -124,7 +124,7 @@ class _Slices:
         strange = sorted(str(path) for path in earlier if not path.is_file())
         if strange:
             raise BundlerError(f"{strange[0]} is not a regular file", hint="remove it, or choose another name")
-        moves = [(path, files.beside(self._path)) for path in earlier]
+        moves = [(path, atomic.beside(self._path)) for path in earlier]
         moves += [(partial, path) for (partial, _), path in zip(self._parts, paths, strict=True)]
         done: list[tuple[Path, Path]] = []
         try:

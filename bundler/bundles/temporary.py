@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundles import parts
 from bundler.bundles.arrival import unpack
-from wheelhouse import files
+from wheelhouse import atomic, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,9 +35,9 @@ def unpacked(
         yield list(paths)
         return
     place = (within or Path(tempfile.gettempdir())) / "unpacked"
-    folder = files.beside(place)
+    folder = atomic.beside(place)
     with files.explained(folder):
-        files.tidy(place)
+        atomic.tidy(place)
         folder.mkdir(mode=0o700)
     try:
         with parts.opened(paths) as source:

@@ -14,7 +14,7 @@ from bundler.bundles.plan import distinct
 from bundler.bundles.readme import readme
 from bundler.layout import MANIFEST, README, SUMS, sums, target_files
 from bundler.manifest import File, Manifest, TargetEntry
-from wheelhouse import files, node_lock
+from wheelhouse import atomic, files, node_lock
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def write_target(folder: Path, target: Target, plan: Plan) -> None:
     pins = {source.name: plan.installs[source.name, target.name] for source in plan.sources}
     wheels = distinct(pin.wheel for items in pins.values() for pin in items)
     for path, page in index_pages({wheel.filename: wheel.sha256 for wheel in wheels}).items():
-        files.write(place / "simple" / path, page)
+        atomic.write(place / "simple" / path, page)
     for source in plan.sources:
         name, _, pylock = target_files(source.name)
         node_lock.write_node_lock(place / name, pins[name], target)
-        files.write(place / name, source.data)
-        files.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
+        atomic.write(place / name, source.data)
+        atomic.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
 
 
 def write_manifest(folder: Path, plan: Plan) -> Manifest:
@@ -49,7 +49,7 @@ def write_manifest(folder: Path, plan: Plan) -> Manifest:
         targets=tuple(_target_entry(target, plan) for target in plan.targets),
         files=(),
     )
-    files.write(folder / README, readme(manifest))
+    atomic.write(folder / README, readme(manifest))
     for source in plan.sources:
         if source.lock is not None:
             _keep_evidence(source.name, source.lock, folder)
@@ -62,9 +62,9 @@ def write_manifest(folder: Path, plan: Plan) -> Manifest:
     ]
     manifest = replace(manifest, files=tuple(sorted(entries, key=lambda file: file.path)))
     data = manifest.to_json()
-    files.write(folder / MANIFEST, data)
+    atomic.write(folder / MANIFEST, data)
     digests = {file.path: file.sha256 for file in entries} | {MANIFEST: hashlib.sha256(data).hexdigest()}
-    files.write(folder / SUMS, sums(digests))
+    atomic.write(folder / SUMS, sums(digests))
     return manifest
 
 
@@ -77,7 +77,7 @@ def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
         data = files.read_input(lock)
     text = data.decode(errors="replace")
     if redacted(text) == text:
-        files.write(folder / "locks" / f"{name}.{lock.name.removeprefix(f'{name}.')}", data)
+        atomic.write(folder / "locks" / f"{name}.{lock.name.removeprefix(f'{name}.')}", data)
 
 
 def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:

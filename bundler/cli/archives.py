@@ -74,7 +74,7 @@ def pack(
     from bundler.bundles.archive import content_size
     from bundler.bundles.delta import digests_of
     from bundler.units import counted, size_text
-    from wheelhouse import files
+    from wheelhouse import atomic
 
     if dry_run:
         size = content_size(bundles, digests_of(since) if since else ())
@@ -99,7 +99,7 @@ def pack(
         write_pyz(paths[-1])
     if tool:
         paths.append(output.with_name(tool.name))
-        with files.creating(paths[-1]) as partial:
+        with atomic.creating(paths[-1]) as partial:
             shutil.copy(tool, partial)
     if paths:
         result({"archive": output, "files": paths}, paths, as_json=as_json)

@@ -1,17 +1,18 @@
-"""Commands for jobs on HPS and for setting HPS up."""
+"""Commands for jobs on HPS."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from bundler.cli import hps_setup
 from bundler.cli.account import identified, with_account
 from bundler.cli.command import Group, json_option
-from bundler.cli.jobs import require_somewhere_to_run, show_jobs, with_submission_options
-from bundler.cli.terminal import reporting, result, say, warn
+from bundler.cli.jobs import show_jobs
+from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,48 +31,6 @@ def hps() -> None:
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results
     """
-
-
-@hps.command("check", no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
-@with_submission_options
-@with_account
-@json_option
-def check_hps(publication: Path, options: Any, account: Callable[[], Account], as_json: bool) -> None:
-    """Check whether an evaluator can run the jobs.
-
-    Compares what the jobs of PUBLICATION need with the evaluators and compute resource sets of HPS. Prints one line for
-    each of them: kind, name, platform, applications.
-
-    \b
-    Examples:
-        bundler hps check /shared/store/publications/eval-0123456789ab
-        bundler hps check /shared/store/publications/eval-0123456789ab --cores 64 --json
-    """
-    from bundler.jobs.submission import compose
-
-    submission = compose(publication, [{}], options, values=False)
-
-    from bundler.hps.connection import connected
-    from bundler.hps.redaction import plain
-    from bundler.hps.resources import survey
-
-    with connected(identified(account)) as client:
-        resources = survey(client)
-        lines = []
-        for resource in resources:
-            names = ", ".join(" ".join(filter(None, application)) for application in resource.applications or ())
-            cells = (resource.kind, resource.name, resource.platform or "", names)
-            lines.append("\t".join(map(plain, cells)))
-        result({"resources": [asdict(resource) for resource in resources]}, lines, as_json=as_json)
-        on_demand = [resource.name for resource in resources if resource.kind != "evaluator"]
-        if on_demand:
-            names = ", ".join(map(plain, on_demand))
-            say(f"Evaluators of {names} start on demand with an empty cache (see `bundler guide hps`)")
-        for resource in resources:
-            for text in resource.warnings:
-                warn(f"{plain(resource.name)}: {text}")
-        require_somewhere_to_run(client, submission)
 
 
 @hps.command("watch", no_args_is_help=True)
@@ -251,130 +210,5 @@ def retry_jobs(project: str, jobs: tuple[str, ...], wait: bool, account: Callabl
             show_jobs(client, project, 1.0)
 
 
-@hps.command("register", no_args_is_help=True)
-@click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
-@click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
-@click.option("--name", default="uv", help="Name of the application.")
-@click.option("--uv-version", metavar="VERSION", required=True, help="Version of uv at that path.")
-@click.option(
-    "--evaluator",
-    "evaluators",
-    metavar="NAME",
-    multiple=True,
-    help="Register on this evaluator only. Repeatable.  [default: all on whose platform the paths are valid]",
-)
-@click.option("--apply", is_flag=True, help="Write the registration, after showing the changes and asking.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@with_account
-@json_option
-def register_uv(
-    executable: str,
-    cache: str,
-    name: str,
-    uv_version: str,
-    evaluators: tuple[str, ...],
-    apply: bool,
-    yes: bool,
-    account: Callable[[], Account],
-    as_json: bool,
-) -> None:
-    """Register uv as an application of the evaluators.
-
-    Shows the registration and how it differs from that of each evaluator; writes it with --apply. The applications of
-    compute resource sets can only be changed in the web interface; enter the same values there. Prints the names of the
-    evaluators that were changed.
-
-    \b
-    Examples:
-        bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
-        bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache --apply
-    """
-    from bundler.hps.connection import connected
-    from bundler.hps.errors import HpsError
-    from bundler.hps.redaction import plain
-    from bundler.hps.registration import differences, evaluators_for, register, registration
-
-    values = registration(name, uv_version, executable, cache)
-    for key, value in values.items():
-        say(f"{key}: {value}")
-    changed = []
-    with connected(identified(account)) as client:
-        alive = evaluators_for(client, values, evaluators)
-        if not alive and apply:
-            hint = "start an evaluator, or enter the registration for compute resource sets in the web interface"
-            raise HpsError(client.url, "no running evaluator has a platform on which these paths are valid", hint)
-        changes = differences(client, values, alive)
-        for evaluator, lines, _ in changes.values():
-            say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
-        if not alive:
-            say("No running evaluator has a platform on which these paths are valid.")
-        elif not changes:
-            say(f"Already registered on {', '.join(plain(evaluator.name) for evaluator in alive)}")
-        if changes and apply and (yes or click.confirm("Write these changes?", err=True)):
-            for identity, (evaluator, _, applications) in changes.items():
-                register(client, identity, applications)
-                changed.append(evaluator)
-                if not as_json:
-                    result(None, [evaluator])
-    if as_json:
-        result({"evaluators": changed}, [], as_json=True)
-
-
-@hps.command("template", no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
-@with_submission_options
-@click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
-@click.option("--for-anyone", is_flag=True, help="Let all users of this HPS use it, not only your organization.")
-@with_account
-@json_option
-def template(
-    publication: Path, options: Any, name: str | None, for_anyone: bool, account: Callable[[], Account], as_json: bool
-) -> None:
-    """Create a task definition template.
-
-    Others can then choose the script of PUBLICATION in the web interface. Prints the ID of the template.
-
-    \b
-    Examples:
-        bundler hps template /shared/store/publications/eval-0123456789ab
-        bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine" --for-anyone
-    """
-    from bundler.jobs.submission import compose
-
-    submission = compose(publication, [{}], options, values=False)
-    if len(submission.steps) > 1:
-        raise click.UsageError("a template holds one script; choose it with --script")
-
-    from bundler.hps.connection import connected
-    from bundler.hps.template import create_template
-
-    with connected(identified(account)) as client:
-        name = name or f"Offline uv script: {submission.publication}"
-        identity = create_template(client, submission, name, for_anyone=for_anyone)
-    result({"template": identity}, [identity], as_json=as_json)
-
-
-@hps.command("login")
-@click.option(
-    "--store",
-    type=click.Choice(["keyring", "disk"]),
-    default="keyring",
-    help="Keep the tokens in the system's keyring, or in a file in HOME that only you can read.",
-)
-@click.option("--device", is_flag=True, help="Print a URL and a code, and log in with a browser on any device.")
-@with_account
-def login(store: str, device: bool, account: Callable[[], Account]) -> None:
-    """Log in with a browser and keep the tokens.
-
-    Later commands then need no password. Storing them in the keyring needs the package `keyring`.
-
-    \b
-    Examples:
-        bundler hps login --url https://host:8443/hps
-        bundler hps login --store disk --device
-    """
-    from bundler.hps.login import log_in
-
-    target = account()
-    log_in(target, store, say, device=device)
-    say(f"Logged in to {target.url}")
+for _command in (hps_setup.check_hps, hps_setup.register_uv, hps_setup.template, hps_setup.login):
+    hps.add_command(_command)

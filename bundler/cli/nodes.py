@@ -94,7 +94,7 @@ def gc(cache: Path, limit: str | None, as_json: bool) -> None:
     """Remove unused entries from a node's uv cache.
 
     Removes entries whose publication was deleted or that were not used for 30 days. If CACHE is then still larger than
-    the limit, removes those that were used longest ago. Does nothing while jobs are running. Jobs do the same by
+    the limit, removes the least recently used entries. Does nothing while jobs are running. Jobs do the same by
     themselves after they added something. Prints each cache and the number of bytes that were freed.
 
     \b

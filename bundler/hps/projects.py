@@ -87,7 +87,7 @@ def delete(client: Client, project: str) -> None:
 
 
 def count_states(client: Client, project: str) -> tuple[dict[str, int], list[tuple[str, str, str]]]:
-    """Return the number of jobs of `project` in each state, and (ID, name, state) of those that failed.
+    """Return the number of jobs of `project` in each state, and (ID, name, state) of the failed ones.
 
     Raises `HpsError`.
     """

@@ -18,7 +18,7 @@ from bundler.hps.watch import FAILED
 from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress
 from bundler.units import counted
-from wheelhouse import files
+from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def fetch(
         done += sum(output.size for output in batch)
         yield Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total)
     path = folder / TABLE
-    files.write(path, table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client)))
+    atomic.write(path, table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client)))
     if bad or refused:
         raise files_failed(len(outputs) + len(refused), [*refused, *bad.items()])
     return len(outputs), path
@@ -79,7 +79,7 @@ def fetch(
 def _select(
     project: str, jobs: Sequence[dict[str, Any]], names: Collection[str], *, failed: bool
 ) -> list[dict[str, Any]]:
-    """Return the jobs with `names`, or all; with `failed` only those that failed. Raises `HpsError`."""
+    """Return the jobs with `names`, or all; with `failed` only the failed ones. Raises `HpsError`."""
     unknown = sorted(set(names) - {str(job.get("name")) for job in jobs})
     if unknown:
         raise HpsError(project, f"has no job {', '.join(unknown)}", "see results.csv for the names of jobs")
@@ -126,7 +126,7 @@ def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str
 
 def _download_together(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
     bad = {}
-    targets = {output.source: files.beside(folder / output.path) for output in batch}
+    targets = {output.source: atomic.beside(folder / output.path) for output in batch}
     try:
         for target in targets.values():
             with files.explained(target):

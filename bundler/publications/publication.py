@@ -18,7 +18,7 @@ from bundler.progress import Progress
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.strategy import INDEX, Draft
 from bundler.units import counted
-from wheelhouse import files, store
+from wheelhouse import atomic, files, store
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.space import require_space
 from wheelhouse.unpack import require_interpreter
@@ -85,7 +85,7 @@ def _publish(
         yield Progress(kind="note", text=f"{place.name} is already published")
         return place
     stored = yield from _store_wheels(draft)
-    with files.building(place, replace=place.exists()) as folder, files.explained(place):
+    with atomic.building(place, replace=place.exists()) as folder, files.explained(place):
         # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
         # that time.
         _copy(draft.bundle, manifest, stored, folder, files.copy if is_base else files.link)
@@ -98,10 +98,10 @@ def _publish(
             archives[path] = files.sha256(folder / path)
         seen = _join(draft.seen_at, "publications", place.name)
         described = describe(manifest, seen, strategy.name, archives, str(base or seen))
-        files.write(folder / README, readme(manifest, published=True))
-        files.write(folder / EXEC_SCRIPT, render(described))
-        files.write(folder / PUBLICATION, to_json(described))
-        files.write(folder / COLLECTOR, collector())
+        atomic.write(folder / README, readme(manifest, published=True))
+        atomic.write(folder / EXEC_SCRIPT, render(described))
+        atomic.write(folder / PUBLICATION, to_json(described))
+        atomic.write(folder / COLLECTOR, collector())
         _seal(folder, manifest, archives)
     if not place.stat().st_mode & stat.S_IXOTH:
         yield Progress(
@@ -164,7 +164,7 @@ def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None
     digests = {file.path: file.sha256 for file in manifest.files} | dict(archives)
     on_top = (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, MANIFEST)
     digests |= {name: files.sha256(folder / name) for name in on_top}
-    files.write(folder / SUMS, sums(digests))
+    atomic.write(folder / SUMS, sums(digests))
     verify(folder)
     for file in folder.rglob("*"):
         if file.is_file():

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,15 @@ def test_with_hps_jobs_are_submitted_without_anything_else(
     done = site.run(str(tmp_path / "tool" / "bin" / "submit-jobs"), publication)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in hps.projects
+
+
+def test_a_package_of_the_same_name_in_an_index_is_not_carried(workplace: Workplace, mirror: Path) -> None:
+    name, data = make_wheel("hps-bundler", version("hps-bundler"), files={"bundler/__init__.py": b"hostile"})
+    workplace.index.add((name.replace("-py3", "-9-py3"), data))  # A build number, which is preferred.
+    done = workplace.run("bundler", "carry", "--python", PYTHON, "--python-mirror", mirror, "-o", "tool.sh")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "an index provides another hps-bundler" in done.stderr
+    assert not (workplace.folder / "tool.sh").exists()
 
 
 @pytest.fixture

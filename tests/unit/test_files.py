@@ -4,10 +4,6 @@ import hashlib
 import os
 import resource
 import signal
-import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,138 +14,11 @@ from wheelhouse import files
 from wheelhouse.errors import FileError
 
 
-class BoomError(Exception):
-    """Something went wrong while building."""
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
-    place = tmp_path / "deep" / "out"
-    with files.building(place) as folder:
-        (folder / "a").write_text("1")
-        assert not place.exists()
-    assert names(place) == ["a"]
-    assert names(place.parent) == ["out"]
-
-
-def test_a_failed_building_leaves_what_was_there(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    with files.building(place) as folder:
-        (folder / "good").touch()
-    with pytest.raises(BoomError), files.building(place) as folder:
-        (folder / "half").touch()
-        raise BoomError
-    assert names(place) == ["good"]
-    assert names(tmp_path) == ["out"]
-
-
-def test_a_new_folder_takes_the_place_of_the_old_one_with_nothing_left_of_it(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    for name in ("old", "new"):
-        with files.building(place) as folder:
-            (folder / name).touch()
-    assert names(place) == ["new"]
-    assert names(tmp_path) == ["out"]
-
-
-def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    with files.building(place) as folder:
-        (folder / "good").touch()
-    place.rename(tmp_path / ".out.0123456789ab.old")  # as a killed run leaves it
-    with pytest.raises(BoomError), files.building(place):
-        raise BoomError
-    assert names(place) == ["good"]
-
-
-def test_what_a_killed_run_left_is_removed_after_a_day_and_not_before(tmp_path: Path) -> None:
-    place, old, young, other = (
-        tmp_path / name
-        for name in ("out", ".out.00000000000a.partial", ".out.00000000000b.partial", ".out.x.00000000000a.partial")
-    )
-    for folder in (old, young, other):
-        folder.mkdir()
-    yesterday = time.time() - 25 * 3600
-    for folder in (old, other):
-        os.utime(folder, (yesterday, yesterday))
-    with files.building(place):
-        pass
-    assert names(tmp_path) == [".out.00000000000b.partial", "out"]  # whatever it was for
-
-
-def test_writing_the_same_bytes_touches_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "page"
-    files.write(path, b"one")
-    before = path.stat()
-    files.write(path, b"one")
-    assert path.stat().st_ino == before.st_ino
-    files.write(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert names(tmp_path) == ["page"]
-
-
-def test_only_the_first_claim_of_a_name_counts(tmp_path: Path) -> None:
-    path = tmp_path / "record"
-    assert files.claim(path, b"mine")
-    assert not files.claim(path, b"yours")
-    assert path.read_bytes() == b"mine"
-    assert names(tmp_path) == ["record"]
-
-
-def test_where_there_are_no_hard_links_names_are_claimed_and_files_are_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(os, "link", refuse)
-    path = tmp_path / "record"
-    assert files.claim(path, b"mine")
-    assert not files.claim(path, b"yours")
-    files.link(path, tmp_path / "copy")
-    assert (tmp_path / "copy").read_bytes() == path.read_bytes() == b"mine"
-
-
 def test_a_copy_is_hashed_on_the_way(tmp_path: Path) -> None:
     data = os.urandom(files.CHUNK * 2 + 7)
     (tmp_path / "a").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     assert files.copy_hashed(tmp_path / "a", tmp_path / "b") == digest == files.sha256(tmp_path / "b")
-
-
-def test_what_the_disk_says_is_told_with_the_path(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=f"{tmp_path}/none: No such file or directory"):
-        files.sha256(tmp_path / "none")
-    (tmp_path / "file").touch()
-    with pytest.raises(FileError, match="Not a directory|File exists"):
-        files.write(tmp_path / "file" / "below", b"")
-
-
-def test_many_runs_for_one_folder_at_once_end_with_one_whole_folder(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-
-    def run(number: int) -> None:
-        for _ in range(20):
-            with files.building(place) as folder:
-                (folder / "a").write_text(str(number))
-                (folder / "b").write_text(str(number))
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(run, range(6)))
-    assert (place / "a").read_text() == (place / "b").read_text()
-    assert names(tmp_path) == ["out"]
-
-
-def test_who_comes_second_without_replacing_leaves_the_first(tmp_path: Path) -> None:
-    place = tmp_path / "out"
-    with files.building(place, replace=False) as one, files.building(place, replace=False) as two:
-        (one / "one").touch()
-        (two / "two").touch()
-    assert names(place) == ["two"]
-    assert names(tmp_path) == ["out"]
 
 
 def test_a_copy_that_does_not_fit_is_a_fault_and_not_a_short_copy(tmp_path: Path) -> None:
@@ -163,17 +32,6 @@ def test_a_copy_that_does_not_fit_is_a_fault_and_not_a_short_copy(tmp_path: Path
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_folders_in_the_making_are_cleared_of_what_was_abandoned(tmp_path: Path) -> None:
-    folder = tmp_path / "partial"
-    files.clear_abandoned(folder)
-    for name in ("old", "young"):
-        (folder / name).touch()
-    yesterday = time.time() - 25 * 3600
-    os.utime(folder / "old", (yesterday, yesterday))
-    files.clear_abandoned(folder)
-    assert names(folder) == ["young"]
 
 
 @pytest.mark.parametrize(
@@ -206,37 +64,13 @@ def test_a_safe_path_stays_inside_its_folder(text: str) -> None:
         assert Path("/bundle", text).resolve().is_relative_to("/bundle")
 
 
-@pytest.mark.parametrize("can_exchange", [True, False])
-def test_a_folder_that_is_replaced_is_there_before_and_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
-) -> None:
-    if not can_exchange:
-        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
-    path = tmp_path / "x"
-    for number in range(3):
-        with files.building(path) as folder:
-            (folder / "number").write_text(str(number))
-        assert (path / "number").read_text() == str(number)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux changes two names at once")
-def test_nobody_ever_finds_a_replaced_folder_missing(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.mkdir()
-    missing = 0
-    done = threading.Event()
-
-    def look() -> None:
-        nonlocal missing
-        while not done.is_set():
-            missing += not path.is_dir()
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    for _ in range(300):
-        with files.building(path):
-            pass
-    done.set()
-    watcher.join()
-    assert missing == 0
+def test_a_plain_copy_reads_no_link_or_pipe_and_not_more_than_its_size(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert files.copy_plain(tmp_path / "a", tmp_path / "b", 3) == hashlib.sha256(b"123").hexdigest()
+    assert (tmp_path / "b").read_bytes() == b"123"
+    (tmp_path / "link").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(FileError, match="is not a regular file"):
+            files.copy_plain(tmp_path / name, tmp_path / "c", 10)
+    assert not (tmp_path / "c").exists()
