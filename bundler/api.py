@@ -111,21 +111,22 @@ def publish(
     *,
     seen_at: str | None = None,
     strategy: str = "index",
+    note: str = "",
     report: Report = silent,
 ) -> Path:
     """Verify `bundle` and publish it to `store`, which is created if necessary; return the path of the publication.
 
-    `seen_at` is the path of the store on the nodes if it differs; `strategy` is index, cache or environment.
-    Raises `BundlerError` or `WheelhouseError`.
+    `seen_at` is the path of the store on the nodes if it differs; `strategy` is index, cache or environment,
+    `note` a text for the history of the store. Raises `BundlerError` or `WheelhouseError`.
     """
     from bundler.publications import publication
     from bundler.publications.strategy import STRATEGIES
-    from wheelhouse.store import open_store
+    from wheelhouse.store import create_store
 
     # Links are kept, since nodes may see the store by the same link; ".." is removed, since it may differ there.
     root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
     publication.require_bundle(Path(bundle))
-    work = publication.publish(Path(bundle), open_store(Path(root)), seen_at or root, STRATEGIES[strategy])
+    work = publication.publish(Path(bundle), create_store(Path(root)), seen_at or root, STRATEGIES[strategy], note)
     return _finish(work, report)
 
 

@@ -1,12 +1,16 @@
-"""Suggestions for misspelled package names."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NOT_FOUND = re.compile(r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)")
 # Import names that differ from the name of the project.
@@ -40,6 +44,12 @@ _MODULES = {
 }
 # The packages that engineering scripts use most, one per line.
 _KNOWN = "known_packages.txt"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return a hint for `name`, which is not one of `choices`; "" if none of them is similar."""
+    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def meant(words: str) -> str:

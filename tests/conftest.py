@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.stand_ins import hps as stand_in
+from tests.stand_ins import warm
 from tests.stand_ins.hps import Hps
 from tests.stand_ins.index import Index, serving
 
@@ -29,6 +30,8 @@ settings.load_profile("untimed")
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Seconds for a command.
+_PATIENCE = 120
 # Whatever the machine is set up with must not decide a test.
 _SCRUBBED = (
     "UV_",
@@ -63,15 +66,21 @@ class Workplace:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of ours, or any other, as the person would."""
         program = BIN / str(command[0])
+        words = [str(program) if program.exists() else str(command[0]), *map(str, command[1:])]
+        folder, variables = cwd or self.folder, {**self.environment, **environment}
+        if command[0] in warm.COMMANDS:
+            done = warm.run(words, folder, variables, _PATIENCE)
+            if done is not None:
+                return done
         return subprocess.run(
-            [str(program) if program.exists() else str(command[0]), *map(str, command[1:])],
-            cwd=cwd or self.folder,
-            env={**self.environment, **environment},
+            words,
+            cwd=folder,
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=_PATIENCE,
         )
 
     def started(self, *command: str | Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
@@ -109,13 +118,18 @@ def clean_environment(home: Path, overlay: Mapping[str, str]) -> dict[str, str]:
     own = {
         "HOME": str(home),
         # uv must find the Python that runs the tests, also one that is on no PATH but by its virtual environment.
-        "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix, "bin")), os.environ["PATH"]]),
+        # Shims are shell programs that take long to say which Python they stand for, and uv asks each of them.
+        "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix, "bin")), *_without_shims(os.environ["PATH"])]),
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_HTTP_RETRIES": "2",
         "UV_HTTP_TIMEOUT": "1",
         "NO_PROXY": "127.0.0.1",
     }
     return {**kept, **own, **overlay}
+
+
+def _without_shims(path: str) -> list[str]:
+    return [folder for folder in path.split(os.pathsep) if Path(folder).name != "shims"]
 
 
 @contextlib.contextmanager

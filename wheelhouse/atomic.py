@@ -8,15 +8,17 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
-import time
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelhouse.errors import FileError
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PARTIAL = ".partial"
 _OLD = ".old"
@@ -27,28 +29,30 @@ _ABANDONED_AFTER = 24 * 3600.0
 _STEM_BYTES = 100
 
 
-def beside(path: Path) -> Path:
-    """Return a new hidden name next to `path`, to create something that is then renamed to `path`."""
-    return path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_PARTIAL}")
+def beside(path: Path, scratch: Path | None = None) -> Path:
+    """Return a new hidden name next to `path`, or in `scratch`, to create what is then renamed to `path`."""
+    return (scratch or path.parent) / f"{_prefix(path)}{secrets.token_hex(6)}{_PARTIAL}"
 
 
 def _prefix(path: Path) -> str:
     return f".{os.fsdecode(os.fsencode(path.name)[:_STEM_BYTES])}."
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically. Does not write if the file already has these bytes."""
+def write(path: Path, data: bytes, scratch: Path | None = None) -> bool:
+    """Write `data` to `path` atomically; return False if it is a regular file that already has these bytes."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size == len(data) and path.read_bytes() == data:
-                return
-        partial = beside(path)
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data:
+                return False
+        partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+    return True
 
 
 @contextlib.contextmanager
@@ -72,11 +76,13 @@ def creating(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def claim(path: Path, data: bytes) -> bool:
+def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     """Write `data` to `path` unless it exists; return whether this call created it, which only one caller can do."""
     with explained(path):
+        if os.path.lexists(path):
+            return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = beside(path)
+        partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
             _link_new(partial, path)
@@ -100,29 +106,29 @@ def _link_new(source: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def building(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield an empty folder that is renamed to `path` if the block succeeds, and deleted otherwise.
+def building(path: Path, *, replace: bool = True, scratch: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder next to `path`, or in `scratch`, that is renamed to `path` if the block succeeds.
 
-    An existing folder `path` is kept until then. With `replace` it is replaced; otherwise it is kept and the new one
-    is deleted. Of several concurrent runs one wins, and none fails. Leftovers of killed runs are repaired, or deleted
-    after a day.
+    It is deleted otherwise. An existing folder `path` is kept until then. With `replace` it is replaced; otherwise it
+    is kept and the new one is deleted. Of several concurrent runs one wins, and none fails. Leftovers of killed runs
+    are repaired, or deleted after a day.
     """
     path = path.absolute()
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tidy(path)
-        partial = beside(path)
+        tidy(path, scratch)
+        partial = beside(path, scratch)
         partial.mkdir()
     try:
         yield partial
         with explained(path):
             while not _renamed(partial, path) and replace and not _exchanged(partial, path):
-                old = path.with_name(f"{_prefix(path)}{secrets.token_hex(6)}{_OLD}")
+                old = beside(path, scratch).with_suffix(_OLD)
                 with contextlib.suppress(FileNotFoundError):  # A concurrent run has just moved it.
                     path.rename(old)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        tidy(path)
+        tidy(path, scratch)
 
 
 def _exchanged(folder: Path, path: Path) -> bool:
@@ -154,9 +160,9 @@ def _renamed(folder: Path, path: Path) -> bool:
     return True
 
 
-def tidy(path: Path) -> None:
-    """Repair what killed runs for `path` left next to it, and delete what was abandoned long ago."""
-    with os.scandir(path.parent) as entries:
+def tidy(path: Path, scratch: Path | None = None) -> None:
+    """Repair what killed runs for `path` left next to it, or in `scratch`, and delete what was abandoned long ago."""
+    with os.scandir(scratch or path.parent) as entries:
         leftovers = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
     for old in (
         entry for entry in leftovers if re.fullmatch(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}{_OLD}", entry.name)
@@ -164,19 +170,38 @@ def tidy(path: Path) -> None:
         with contextlib.suppress(OSError):  # A concurrent run was faster.
             if not _renamed(old, path):
                 shutil.rmtree(old)
-    for partial in (entry for entry in leftovers if entry.name.endswith(_PARTIAL)):
-        _remove_if_abandoned(partial)
+    _remove_abandoned(entry for entry in leftovers if entry.name.endswith(_PARTIAL))
 
 
 def clear_abandoned(folder: Path) -> None:
     """Create `folder` for temporary files, and delete those in it that were not written to for a day."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            _remove_if_abandoned(path)
+        _remove_abandoned(folder.iterdir())
 
 
-def _remove_if_abandoned(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def now(folder: Path) -> float:
+    """Return the time in seconds since 1970 by the clock of the file system of `folder`.
+
+    Raises `FileError` if nothing can be written there.
+    """
+    with explained(folder), tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b" ")  # Some servers set the time only then.
+        probe.flush()
+        return float(os.fstat(probe.fileno()).st_mtime)
+
+
+def _remove_abandoned(paths: Iterable[Path]) -> None:
+    """Delete those of `paths`, all in one folder, that were not written to for a day, by the clock of their server."""
+    with contextlib.suppress(FileError):  # A folder that cannot be written to.
+        remaining = list(paths)
+        current = now(remaining[0].parent) if remaining else 0.0
+        for path in remaining:
+            with contextlib.suppress(OSError):
+                if current - _last_written(path) > _ABANDONED_AFTER:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _last_written(path: Path) -> float:
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    return max(entry.lstat().st_mtime for entry in (path, *inside))

@@ -16,19 +16,22 @@ from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
+from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft
 from bundler.units import counted
 from wheelhouse import atomic, files, store
-from wheelhouse.errors import WheelhouseError
+from wheelhouse.errors import FileError, WheelhouseError
+from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
 from wheelhouse.unpack import require_interpreter
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
-    from bundler.manifest import Manifest, TargetEntry
+    from bundler.manifest import File, Manifest, TargetEntry
     from bundler.publications.strategy import Strategy
+    from wheelhouse.errors import StoreError
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12
@@ -54,22 +57,22 @@ def require_bundle(path: Path) -> None:
 
 
 def publish(
-    bundle: Path, destination: Store, seen_at: str, strategy: Strategy = INDEX
+    bundle: Path, destination: Store, seen_at: str, strategy: Strategy = INDEX, note: str = ""
 ) -> Generator[Progress, None, Path]:
     """Verify `bundle`, publish it to the store `destination`, and return the folder of the publication.
 
-    `seen_at` is the path of the store on the nodes. Publishing again changes nothing. Raises the errors of `verify`, of
+    `seen_at` is the path of the store on the nodes, `note` a text for the history of the store. Publishing again
+    restores what is missing or damaged, and changes nothing else. Raises the errors of `verify`, of
     `store.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle.name}")
     manifest = verify(bundle)
-    draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at)
+    draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at, note=note)
     strategy.require(draft)
     _require_interpreters(bundle, manifest)
-    if not strategy.has_base:
-        return (yield from _publish(draft, strategy))
-    base = yield from _publish(draft, INDEX, is_base=True)
-    return (yield from _publish(draft, strategy, base))
+    with sharing(destination.path):
+        base = (yield from _publish(draft, INDEX, is_base=True)) if strategy.has_base else None
+        return (yield from _publish(draft, strategy, base))
 
 
 def _publish(
@@ -78,17 +81,22 @@ def _publish(
     """Publish with `strategy`, with archives made from the publication `base`, or as such a base itself."""
     manifest = draft.manifest
     place = draft.store.publications / _name(draft, strategy, is_base=is_base)
-    if _is_whole(place):
-        # This restores index pages that were lost.
-        projects = {parse_filename(wheel.path.removeprefix("wheels/"))[0] for wheel in draft.wheels}
-        store.write_pages(draft.store, projects)
-        yield Progress(kind="note", text=f"{place.name} is already published")
-        return place
-    stored = yield from _store_wheels(draft)
-    with atomic.building(place, replace=place.exists()) as folder, files.explained(place):
+    is_repair = place.exists()
+    if is_repair:
+        restored = yield from _store_wheels(draft)
+        if _is_whole(place):
+            if restored:
+                log(draft.store, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=draft.note)
+            text = f" (restored {counted(restored, 'wheel')} in the store)" if restored else ""
+            yield Progress(kind="note", text=f"{place.name} is already published{text}")
+            return place
+    with atomic.building(place, replace=is_repair, scratch=draft.store.scratch) as folder, files.explained(place):
+        # First, since it announces the wheels to whoever removes files right now.
+        shutil.copyfile(draft.bundle / MANIFEST, folder / MANIFEST)
+        yield from _store_wheels(draft)
         # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
         # that time.
-        _copy(draft.bundle, manifest, stored, folder, files.copy if is_base else files.link)
+        _copy(draft, folder, files.copy if is_base else files.link)
         archives: dict[str, str] = {}
         for target, script in _pairs(manifest) if strategy.has_archives else []:
             yield Progress(text=f"Packing the {strategy.name} of {script} for {target.name}")
@@ -103,11 +111,15 @@ def _publish(
         atomic.write(folder / PUBLICATION, to_json(described))
         atomic.write(folder / COLLECTOR, collector())
         _seal(folder, manifest, archives)
-    if not place.stat().st_mode & stat.S_IXOTH:
+    if not all(_is_stored(draft, wheel) for wheel in draft.wheels):  # Somebody has removed wheels meanwhile.
+        yield from _store_wheels(draft)
+    action = "repair" if is_repair else "publish"
+    log(draft.store, action, place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
+    if not place.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
         yield Progress(
             kind="warning",
-            text=f"{place.name} is not readable by other users (because of your umask); nodes may not be able to read "
-            f"it\nhint: set `umask 022` and publish again",
+            text=f"{place.name} is not readable by other users; nodes may not be able to read it\n"
+            f"hint: run `chmod -R o+rX {draft.store.path}`",
         )
     return place
 
@@ -121,19 +133,62 @@ def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
     return f"{draft.manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
 
 
-def _store_wheels(draft: Draft) -> Generator[Progress, None, list[Path]]:
-    """Add the wheels of the bundle to the store; return their paths there. Raises the errors of `store.add`."""
+def _store_wheels(draft: Draft) -> Generator[Progress, None, int]:
+    """Add the wheels of the bundle to the store; return how many of them were not there, or damaged.
+
+    Publications that share a damaged file get the good one. Raises the errors of `store.add`.
+    """
     wheels = draft.wheels
-    absent = [file for file in wheels if not draft.store.file(file.path.partition("/")[2], file.sha256).exists()]
+    before = [_inode(_stored(draft, file)) for file in wheels]
     others = [file for file in draft.manifest.files if not file.path.startswith("wheels/")]
+    absent = [file for file, inode in zip(wheels, before, strict=True) if inode is None]
     require_space({draft.store.path: sum(file.size for file in [*absent, *others])})
-    stored: list[Path] = []
-    total, done = sum(wheel.size for wheel in wheels), 0
-    for wheel in store.add(draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels]):
-        done += wheels[len(stored)].size
-        stored.append(wheel)
+    errors: list[StoreError] = []
+    added = store.add(
+        draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels], draft.bundle.name, errors.append
+    )
+    done = restored = 0
+    total = sum(wheel.size for wheel in wheels)
+    replaced: dict[tuple[int, int], Path] = {}
+    for file, inode, (path, is_new) in zip(wheels, before, added, strict=True):
+        done, restored = done + file.size, restored + is_new
+        if inode is not None and _inode(path) != inode:
+            replaced[inode] = path
         yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
-    return stored
+    if replaced:
+        _link_again(draft.store, replaced)
+    yield from (Progress(kind="warning", text=str(error)) for error in errors)
+    return restored
+
+
+def _link_again(store: Store, replaced: Mapping[tuple[int, int], Path]) -> None:
+    """Replace the wheels of publications that are hard links to damaged files, which were `replaced` in the store."""
+    for path in store.publications.glob("*/wheels/*"):
+        good = replaced.get(_inode(path) or (0, 0))
+        if good is not None and good.name == path.name:
+            partial = atomic.beside(path, store.scratch)
+            files.link(good, partial)
+            with files.explained(path):
+                partial.replace(path)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of `path`, or None if it does not exist."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _stored(draft: Draft, file: File) -> Path:
+    return draft.store.file(file.path.removeprefix("wheels/"), file.sha256)
+
+
+def _is_stored(draft: Draft, file: File) -> bool:
+    path = _stored(draft, file)
+    record = draft.store.record(parse_filename(path.name)[0], path.name)
+    return path.exists() and path.with_name(f"{path.name}{store.METADATA}").exists() and record.exists()
 
 
 def _require_interpreters(bundle: Path, manifest: Manifest) -> None:
@@ -147,16 +202,19 @@ def _pairs(manifest: Manifest) -> list[tuple[TargetEntry, str]]:
     return [(target, script.name) for target in manifest.targets for script in manifest.scripts]
 
 
-def _copy(
-    bundle: Path, manifest: Manifest, wheels: Sequence[Path], folder: Path, put: Callable[[Path, Path], None]
-) -> None:
-    """Copy the files of `bundle` to `folder`, and its wheels from the store with `put`."""
-    (folder / "wheels").mkdir()
-    for wheel in wheels:
-        put(wheel, folder / "wheels" / wheel.name)
-    for path in [*(file.path for file in manifest.files if not file.path.startswith("wheels/")), MANIFEST]:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(bundle / path, folder / path)
+def _copy(draft: Draft, folder: Path, put: Callable[[Path, Path], None]) -> None:
+    """Copy the files of the bundle to `folder`, and its wheels from the store with `put`."""
+    for file in draft.manifest.files:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if file.path.startswith("wheels/"):
+            try:
+                put(_stored(draft, file), path)
+                continue
+            except FileError as error:  # Somebody has just removed it, and puts it back.
+                if not isinstance(error.error, FileNotFoundError):
+                    raise
+        shutil.copyfile(draft.bundle / file.path, path)
 
 
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
@@ -167,8 +225,9 @@ def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None
     atomic.write(folder / SUMS, sums(digests))
     verify(folder)
     for file in folder.rglob("*"):
-        if file.is_file():
-            file.chmod(file.stat().st_mode & ~0o222)
+        # Wheels are links to files in the store, which may belong to others and are read-only already.
+        if file.is_file() and (mode := file.stat().st_mode) & 0o222:
+            file.chmod(mode & ~0o222)
 
 
 def _join(folder: str, *names: str) -> str:

@@ -24,12 +24,13 @@ _LIMIT = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A verified bundle that is being published to a store that nodes see at `seen_at`."""
+    """A verified bundle that is being published to a store that nodes see at `seen_at`; `note` is for its history."""
 
     bundle: Path
     manifest: Manifest
     store: Store
     seen_at: str
+    note: str = ""
 
     @property
     def wheels(self) -> list[File]:

@@ -160,11 +160,11 @@ def _parts(data: bytes, folder: Path) -> None:
 
 def _store(data: bytes, folder: Path) -> None:
     (folder / "store.json").write_bytes(data)
-    store.open_store(folder)
+    store.create_store(folder)
 
 
 def _record(data: bytes, folder: Path) -> None:
-    opened = store.open_store(folder)
+    opened = store.create_store(folder)
     (folder / "records" / "alpha").mkdir()
     (folder / "records" / "alpha" / f"{_WHEEL}.json").write_bytes(data)
     store.write_pages(opened, {"alpha"})

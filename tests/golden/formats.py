@@ -6,6 +6,7 @@ A change of a format shows in a diff. If it is wanted: `python -m tests.golden.f
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from wheelhouse.selection import Pin
 from wheelhouse.wheel import Wheel
 
 FOLDER = Path(__file__).parent
+# Of the file server.
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _PATH = "/shared/store/publications/solve-0123456789ab"
 
 
@@ -60,15 +63,17 @@ def _store() -> dict[str, bytes]:
         name, data = make_wheel("alpha", requires_python=">=3.9")
         wheel = Path(folder, name)
         wheel.write_bytes(data)
-        place = store.open_store(Path(folder, "store"))
+        place = store.create_store(Path(folder, "store"))
         list(store.add(place, [(wheel, hashlib.sha256(data).hexdigest())]))
         written = {
             "store.json": place.path / "store.json",
             "store-record.json": place.path / "records" / "alpha" / f"{name}.json",
             "store-page.html": place.path / "simple" / "alpha" / "index.html",
+            "store-page.json": place.path / "simple" / "alpha" / "index.json",
             "store-root.html": place.path / "simple" / "index.html",
+            "store-root.json": place.path / "simple" / "index.json",
         }
-        return {name: path.read_bytes() for name, path in written.items()}
+        return {name: _TIME.sub(b"2026-01-31T12:00:00.000000Z", path.read_bytes()) for name, path in written.items()}
 
 
 if __name__ == "__main__":

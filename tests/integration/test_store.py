@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse import store
 from wheelhouse.errors import FileError, StoreError, WheelError
-from wheelhouse.store import Store, open_store
+from wheelhouse.store import Store, create_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +33,7 @@ def put(folder: Path, named: tuple[str, bytes]) -> tuple[Path, str]:
 
 
 def add(destination: Store, *wheels: tuple[Path, str]) -> list[Path]:
-    return list(store.add(destination, wheels))
+    return [path for path, _ in store.add(destination, wheels)]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -39,7 +42,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def share(tmp_path: Path) -> Store:
-    return open_store(tmp_path / "share")
+    return create_store(tmp_path / "share")
 
 
 def test_real_uv_and_real_pip_install_from_the_index(workplace: Workplace, share: Store, tmp_path: Path) -> None:
@@ -150,10 +153,10 @@ def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, 
     wheel = put(tmp_path / "in", make_wheel("alpha"))
     add(share, wheel)
     record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
-    good = record.read_bytes()
+    good = json.loads(record.read_bytes())
     record.write_bytes(b"")
     add(share, wheel)
-    assert record.read_bytes() == good
+    assert json.loads(record.read_bytes()) | {"uploaded": ""} == good | {"uploaded": ""}
 
 
 @pytest.mark.parametrize(
@@ -178,14 +181,96 @@ def test_a_record_that_somebody_wrote_by_hand_is_none(share: Store, tmp_path: Pa
     assert (share.path / "simple" / "index.html").read_text().count("href") == 1
 
 
-@pytest.mark.parametrize("name", ["store.json", "records/alpha/alpha-1.0-py3-none-any.whl.json"])
-def test_a_file_of_the_store_that_has_no_end_is_refused(share: Store, tmp_path: Path, name: str) -> None:
+def test_a_store_json_that_has_no_end_is_refused(share: Store) -> None:
+    (share.path / "store.json").unlink()
+    (share.path / "store.json").symlink_to("/dev/zero")
+    with pytest.raises(FileError, match="is not a regular file"):
+        create_store(share.path)
+
+
+def put_in_the_way(path: Path, kind: str) -> None:
+    """Replace the file `path` by something that is not one."""
+    path.parent.chmod(0o755)
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.symlink_to("/nowhere")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "nothing"])
+def test_what_is_not_a_regular_file_is_replaced_and_never_opened(share: Store, tmp_path: Path, kind: str) -> None:
+    wheel = put(tmp_path / "in", make_wheel("alpha"))
+    (path,) = add(share, wheel)
+    before = tree(share.path)
+    pages = share.path / "simple" / "alpha"
+    record = share.record("alpha", wheel[0].name)
+    uploaded = json.loads(record.read_bytes())["uploaded"].encode()
+    for damaged in (path, path.with_name(f"{path.name}.metadata"), record, pages / "index.html", pages / "index.json"):
+        put_in_the_way(damaged, kind)
+    add(share, wheel)
+    now = json.loads(record.read_bytes())["uploaded"].encode()
+    assert {name: data.replace(now, uploaded) for name, data in tree(share.path).items()} == before
+
+
+def test_a_malformed_record_is_reported_and_blocks_nobody(share: Store, tmp_path: Path) -> None:
+    add(share, put(tmp_path / "in", make_wheel("alpha")))
+    share.record("alpha", "alpha-1.0-py3-none-any.whl").write_text("{")
+    errors: list[StoreError] = []
+    new = put(tmp_path / "in", make_wheel("alpha", "2.0"))
+    list(store.add(share, [new], None, errors.append))
+    assert [error.message for error in errors] == [
+        f"{share.path}/records/alpha/alpha-1.0-py3-none-any.whl.json: is not a valid record"
+    ]
+    page = (share.path / "simple" / "alpha" / "index.html").read_text()
+    assert "alpha-2.0" in page
+    assert "alpha-1.0" not in page
+
+
+def test_a_stray_file_among_the_records_is_not_a_project(share: Store, tmp_path: Path) -> None:
+    (share.path / "records" / "notes").write_text("mine")
+    add(share, put(tmp_path / "in", make_wheel("alpha")))
+    assert "notes" not in (share.path / "simple" / "index.html").read_text()
+    assert share.projects() == ["alpha"]
+
+
+def test_a_store_of_format_1_gets_json_pages_and_is_refused_by_its_own_version(share: Store, tmp_path: Path) -> None:
     wheel = put(tmp_path / "in", make_wheel("alpha"))
     add(share, wheel)
-    (share.path / name).unlink()
-    (share.path / name).symlink_to("/dev/zero")
-    with pytest.raises(FileError, match="is not a regular file"):
-        add(open_store(share.path), wheel)
+    record = share.record("alpha", wheel[0].name)
+    old = json.loads(record.read_bytes())
+    record.write_text(json.dumps({key: old[key] for key in old if key not in {"size", "uploaded", "origin"}}))
+    (share.path / "store.json").write_text('{"format": 1}')
+    (share.path / "simple" / "alpha" / "index.json").unlink()
+    create_store(share.path)
+    page = json.loads((share.path / "simple" / "alpha" / "index.json").read_bytes())
+    assert page["files"][0]["size"] == wheel[0].stat().st_size
+    assert "upload-time" not in page["files"][0]
+    assert json.loads((share.path / "store.json").read_bytes()) == {"format": 2}
+
+
+def test_a_json_page_says_what_the_standards_ask_for(share: Store, tmp_path: Path) -> None:
+    wheel = put(tmp_path / "in", make_wheel("alpha", requires_python=">=3.9"))
+    older = put(tmp_path / "in", make_wheel("alpha", "0.9"))
+    add(share, wheel, older)
+    page = json.loads((share.path / "simple" / "alpha" / "index.json").read_bytes())
+    assert page["meta"] == {"api-version": "1.4"}
+    assert (page["name"], page["versions"], page["project-status"]) == ("alpha", ["0.9", "1.0"], {"status": "active"})
+    entry = page["files"][1]
+    assert entry["hashes"] == {"sha256": wheel[1]}
+    assert (share.path / "simple" / "alpha" / entry["url"]).resolve().read_bytes() == wheel[0].read_bytes()
+    assert entry["size"] == wheel[0].stat().st_size
+    assert entry["requires-python"] == ">=3.9"
+    assert entry["yanked"] is False
+    metadata = (share.path / "simple" / "alpha" / f"{entry['url']}.metadata").resolve().read_bytes()
+    assert entry["core-metadata"] == {"sha256": hashlib.sha256(metadata).hexdigest()}
+    assert abs(datetime.fromisoformat(entry["upload-time"].replace("Z", "+00:00")).timestamp() - time.time()) < 600
+    assert json.loads((share.path / "simple" / "index.json").read_bytes()) == {
+        "meta": {"api-version": "1.4"},
+        "projects": [{"name": "alpha"}],
+    }
 
 
 def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:
@@ -221,11 +306,11 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").touch()
     with pytest.raises(StoreError, match="is not empty and has no store.json"):
-        open_store(tmp_path / "photos")
-    newer = open_store(tmp_path / "newer")
-    (newer.path / "store.json").write_text(json.dumps({"format": 2}))
-    with pytest.raises(StoreError, match="format 2"):
-        open_store(newer.path)
+        create_store(tmp_path / "photos")
+    newer = create_store(tmp_path / "newer")
+    (newer.path / "store.json").write_text(json.dumps({"format": 3}))
+    with pytest.raises(StoreError, match="format 3"):
+        create_store(newer.path)
     (newer.path / "store.json").write_text("{")
     with pytest.raises(StoreError, match="is invalid"):
-        open_store(newer.path)
+        create_store(newer.path)

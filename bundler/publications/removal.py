@@ -1,0 +1,192 @@
+"""Remove publications, and the wheels that no other publication uses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.errors import BundlerError
+from bundler.layout import PUBLICATION
+from bundler.manifest_reader import read_manifest
+from bundler.progress import Progress
+from bundler.publications.aliases import aliases, drop
+from bundler.publications.history import log
+from bundler.publications.leases import VALID_DAYS, leases
+from bundler.publications.usage import Published, published, used_wheels, wheels_in_use
+from bundler.units import counted
+from wheelhouse import atomic, files
+from wheelhouse.discard import discard
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from wheelhouse.store import Store
+
+_DAY = 86400.0
+# Bytes; a description has a few thousand.
+_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Publications to remove, the wheels that would go with them, and the bytes that this frees."""
+
+    publications: tuple[Published, ...]
+    wheels: frozenset[str]
+    size: int
+
+
+def plan(store: Store, chosen: Sequence[Published]) -> Removal:
+    """Return what removing `chosen` from `store` would remove: also their bases, and wheels that nothing else uses.
+
+    Raises `BundlerError` if another publication is based on one of them.
+    """
+    everything = published(store)
+    bases = {entry.name: _base(entry.folder) for entry in everything}
+    names = {entry.name for entry in chosen}
+    kept = {name: base for name, base in bases.items() if name not in names}
+    needed = {base: name for name, base in kept.items() if base is not None and base != name}
+    for name in sorted(names & needed.keys()):
+        raise BundlerError(f"{name} is the base of {needed[name]}", hint="remove both, or keep both")
+    names |= {base for name in names if (base := bases.get(name)) is not None and base not in needed}
+    going = tuple(entry for entry in everything if entry.name in names)
+    candidates = {name for entry in going for name in used_wheels(entry.folder, entry.manifest)}
+    others = {
+        name for entry in everything if entry.name not in names for name in used_wheels(entry.folder, entry.manifest)
+    }
+    wheels = frozenset(candidates - others)
+    return Removal(publications=going, wheels=wheels, size=_size(store, going, wheels))
+
+
+def require_unused(store: Store, removal: Removal) -> None:
+    """Raise `BundlerError` if jobs or aliases may still use one of the publications of `removal`."""
+    facts = [fact for entry in removal.publications for fact in uses(store, entry.name)]
+    if facts:
+        raise BundlerError(
+            f"{counted(len(facts), 'use')} of what would be removed", facts=facts, hint="use --force if no job needs it"
+        )
+
+
+def uses(store: Store, publication: str) -> list[str]:
+    """Return why `publication` may still be needed: recent leases of `submit-jobs`, and aliases."""
+    now = atomic.now(store.scratch)
+    days = {lease.project: max(0, int((now - lease.time) / _DAY)) for lease in leases(store, publication)}
+    facts = [
+        f"{publication}: submitted {counted(age, 'day')} ago as HPS project {project}"
+        for project, age in days.items()
+        if age < VALID_DAYS
+    ]
+    return facts + [f"{publication}: the alias {name} points to it" for name in _aliases_of(store, publication)]
+
+
+def outdated(store: Store, keep_last: int, older_than: float) -> list[Published]:
+    """Return the publications of `store` that are neither among the `keep_last` newest of their bundle nor in use.
+
+    All of them are older than `older_than` seconds, by the clock of the file server, and nothing was submitted from
+    them since.
+    """
+    now = atomic.now(store.scratch)
+    everything = published(store)
+    bases = {_base(entry.folder) for entry in everything} - {None}
+    series: dict[str, list[Published]] = {}
+    for entry in everything:
+        if entry.manifest is not None and (entry.name not in bases or _base(entry.folder) == entry.name):
+            series.setdefault(entry.manifest.name, []).append(entry)
+    chosen = []
+    for entries in series.values():
+        for entry in entries[: len(entries) - keep_last] if keep_last else entries:
+            last = max([entry.time, *(lease.time for lease in leases(store, entry.name))])
+            if now - last > older_than and not uses(store, entry.name):
+                chosen.append(entry)
+    return chosen
+
+
+def remove(store: Store, removal: Removal, note: str = "") -> Generator[Progress, None, None]:
+    """Remove what `removal` lists from `store`. Others may read and publish meanwhile.
+
+    Raises `FileError`. After an interruption, the next removal does the rest.
+    """
+    for entry in removal.publications:
+        yield Progress(text=f"Removing {entry.name}")
+        for name in _aliases_of(store, entry.name):
+            drop(store, name)
+        with files.explained(entry.folder):
+            store.removed.mkdir(exist_ok=True)
+            entry.folder.rename(store.removed / f"{entry.name}-{secrets.token_hex(6)}")
+        log(store, "remove", entry.name, detail=f"{counted(len(removal.wheels), 'wheel')} with it", note=note)
+    yield from finish(store)
+
+
+def finish(store: Store) -> Generator[Progress, None, None]:
+    """Delete the removed publications of `store`, also those of interrupted runs. Raises `FileError`."""
+    if not store.removed.is_dir():
+        return
+    folders = sorted(store.removed.iterdir())
+    in_use = wheels_in_use(store)
+    wheels = {name: digests for folder in folders for name, digests in _digests(folder).items() if name not in in_use}
+    yield Progress(text=f"Removing {counted(len(wheels), 'wheel')}")
+    discard(store, wheels, lambda: wheels_in_use(store))
+    for folder in folders:
+        name = folder.name.rpartition("-")[0]
+        shutil.rmtree(store.path / "leases" / name, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        store.removed.rmdir()
+
+
+def _digests(folder: Path) -> dict[str, set[str]]:
+    """Return the digests of the wheels of a removed publication, by file name; none for a damaged one."""
+    names: dict[str, set[str]] = {name: set() for name in used_wheels(folder)}
+    with contextlib.suppress(WheelhouseError):
+        for file in read_manifest(folder).files:
+            name = file.path.removeprefix("wheels/")
+            if name in names:
+                names[name].add(file.sha256)
+    return names
+
+
+def _base(folder: Path) -> str | None:
+    """Return the name of the publication on which the one in `folder` is based, which may be itself."""
+    with contextlib.suppress(WheelhouseError, ValueError, KeyError, TypeError, RecursionError):
+        path = str(json.loads(files.read_plain(folder / PUBLICATION, _LIMIT))["base"])
+        return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return None
+
+
+def _aliases_of(store: Store, publication: str) -> list[str]:
+    return [name for name, target in aliases(store).items() if target == publication]
+
+
+def _size(store: Store, going: Iterable[Published], wheels: frozenset[str]) -> int:
+    """Return the bytes that removing the folders of `going`, and `wheels`, frees; hard links count once."""
+    sizes: dict[tuple[int, int], int] = {}
+    for entry in going:
+        sizes |= _inodes(entry.folder)
+    for entry in going:
+        for file in entry.manifest.files if entry.manifest else ():
+            name = file.path.removeprefix("wheels/")
+            with contextlib.suppress(OSError):
+                status = store.file(name, file.sha256).stat()
+                if name in wheels:
+                    sizes[status.st_dev, status.st_ino] = status.st_size
+                else:
+                    sizes.pop((status.st_dev, status.st_ino), None)
+    return sum(sizes.values())
+
+
+def _inodes(folder: Path) -> dict[tuple[int, int], int]:
+    """Return the size of each file in `folder` by its device and inode."""
+    result = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                result[status.st_dev, status.st_ino] = status.st_size
+    return result

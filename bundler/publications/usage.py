@@ -1,0 +1,84 @@
+"""The publications of a store, and the files that they use."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.errors import BundlerError
+from bundler.layout import EXEC_SCRIPT, MANIFEST, PUBLICATION
+from bundler.manifest_reader import read_manifest
+from bundler.suggestions import did_you_mean
+from wheelhouse import files
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from bundler.manifest import Manifest
+    from wheelhouse.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The publication in `folder`; `manifest` is None if it cannot be read, `time` is in seconds since 1970."""
+
+    folder: Path
+    manifest: Manifest | None
+    time: float
+
+    @property
+    def name(self) -> str:
+        """The name of the publication in its store."""
+        return self.folder.name
+
+
+def published(store: Store) -> list[Published]:
+    """Return the publications of `store`, the oldest first. Raises `FileError`."""
+    with files.explained(store.publications):
+        folders = [path for path in store.publications.iterdir() if path.name[0] != "." and path.is_dir()]
+    return sorted(map(_published, folders), key=lambda entry: (entry.time, entry.name))
+
+
+def find(store: Store, names: Collection[str]) -> list[Published]:
+    """Return the publications `names`: names in `store`, or paths of their folders. Raises `BundlerError`."""
+    existing = {entry.name: entry for entry in published(store)}
+    chosen = {name.rstrip("/").rpartition("/")[2]: name for name in names}
+    for name, given in chosen.items():
+        if name not in existing:
+            raise BundlerError(f"{store.path} has no publication {given}", hint=did_you_mean(name, existing))
+    return [existing[name] for name in chosen]
+
+
+def used_wheels(folder: Path, manifest: Manifest | None = None) -> set[str]:
+    """Return the file names of the wheels that the publication in `folder` uses, even if its manifest is damaged."""
+    names: set[str] = set()
+    with contextlib.suppress(WheelhouseError):
+        manifest = manifest or read_manifest(folder)
+        names |= {file.path.removeprefix("wheels/") for file in manifest.files if file.path.startswith("wheels/")}
+    with contextlib.suppress(OSError):
+        names |= {path.name for path in (folder / "wheels").iterdir()}
+    return names
+
+
+def wheels_in_use(store: Store) -> set[str]:
+    """Return the file names of the wheels of all publications, and of those that are being published right now."""
+    with files.explained(store.path):
+        building = [path for path in store.scratch.iterdir() if (path / MANIFEST).is_file()]
+    return {name for folder in [*_folders(store), *building] for name in used_wheels(folder)}
+
+
+def _folders(store: Store) -> Iterator[Path]:
+    with files.explained(store.publications):
+        yield from (path for path in store.publications.iterdir() if path.name[0] != ".")
+
+
+def _published(folder: Path) -> Published:
+    manifest = None
+    with contextlib.suppress(WheelhouseError):
+        manifest = read_manifest(folder)
+    with files.explained(folder):
+        written = next((path for path in (folder / PUBLICATION, folder / EXEC_SCRIPT) if path.exists()), folder)
+        return Published(folder=folder, manifest=manifest, time=written.stat().st_mtime)

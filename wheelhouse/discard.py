@@ -1,0 +1,81 @@
+"""Remove files from a store while others read it and publish to it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files
+from wheelhouse.errors import StoreError
+from wheelhouse.record import YANKED, Record, read_record
+from wheelhouse.store import METADATA, write_pages
+from wheelhouse.wheel import parse_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from wheelhouse.store import Store
+
+
+def discard(store: Store, wheels: Mapping[str, Collection[str]], in_use: Callable[[], Collection[str]]) -> None:
+    """Remove wheels, digests by file name, from the index and from `store`.
+
+    Records go first, then their links on the pages, then the files, so that no page ever links to nothing. A publisher
+    may start to use a file meanwhile: a publisher announces its files before it looks for them, and this looks for
+    announcements (`in_use`) after it has moved the files away, so at least one of the two notices and puts them back.
+    Raises `FileError`. After an interruption, the same call does the rest.
+    """
+    records = {name: record for name in wheels if (record := _take_record(store, name)) is not None}
+    projects = {parse_filename(name)[0] for name in wheels}
+    write_pages(store, projects)
+    moved = [
+        (name, path, _moved(store, path))
+        for name, digests in wheels.items()
+        for digest in {*digests, *({records[name].sha256} if name in records else ())}
+        for path in (store.file(name, digest), store.file(f"{name}{METADATA}", digest))
+        if path.exists()
+    ]
+    needed = {name for name, _, _ in moved} & set(in_use()) if moved else set()
+    for name, path, partial in moved:
+        if name in needed:
+            _put_back(store, path, partial, records.get(name))
+        else:
+            _delete(path, partial)
+    if needed:
+        write_pages(store, {parse_filename(name)[0] for name in needed})
+
+
+def _take_record(store: Store, name: str) -> Record | None:
+    """Delete the record of the file `name`; return it if it was valid."""
+    path = store.record(parse_filename(name)[0], name)
+    record = None
+    with contextlib.suppress(StoreError):  # A malformed record is no reason to keep it.
+        record = read_record(path)
+    with files.explained(path):
+        path.unlink(missing_ok=True)
+        path.with_name(f"{name}{YANKED}").unlink(missing_ok=True)
+    return record
+
+
+def _moved(store: Store, path: Path) -> Path:
+    partial = atomic.beside(path, store.scratch)
+    with files.explained(path):
+        path.replace(partial)
+    return partial
+
+
+def _put_back(store: Store, path: Path, partial: Path, record: Record | None) -> None:
+    with files.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.replace(path)
+    if record is not None:
+        atomic.claim(store.record(record.project, record.filename), record.to_json(), store.scratch)
+
+
+def _delete(path: Path, partial: Path) -> None:
+    with files.explained(path):
+        partial.unlink()
+    with contextlib.suppress(OSError):  # Not empty, or somebody is adding to it.
+        path.parent.rmdir()
+        path.parent.parent.rmdir()

@@ -1,0 +1,148 @@
+"""Folders that several users write to: the mode and group of the folder decide, as with git's sharedRepository."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelhouse import files
+from wheelhouse.errors import FileError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DENIED = (errno.EACCES, errno.EPERM)
+# Windows has neither modes nor numeric groups.
+_HAS_MODES = os.name == "posix"
+
+
+@contextlib.contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Create files in the block with the permissions of `folder`, whatever the umask of this user is.
+
+    Sets the umask of the process. New files get the group of `folder` by its setgid bit. Raises `StoreError` if they
+    would not, or instead of a `FileError` about missing permissions in `folder`.
+    """
+    with files.explained(folder):
+        status = folder.stat()
+    previous = os.umask(0o777 & ~status.st_mode)
+    try:
+        _require_group(folder, status)
+        yield
+    except FileError as error:
+        if error.error.errno not in _DENIED or not _HAS_MODES or not error.path.is_relative_to(folder):
+            raise
+        raise _locked_out(folder, error.path) from error
+    finally:
+        os.umask(previous)
+
+
+def share(folder: Path, group: str | None) -> list[str]:
+    """Let the members of `group` write everything in `folder`; with None, give everything the permissions of `folder`.
+
+    Returns the paths that belong to other users and need a change. Raises `StoreError` for an unknown group,
+    `FileError`.
+    """
+    with files.explained(folder):
+        if group is not None:
+            os.chown(folder, -1, _group_id(group))
+            folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXG | stat.S_ISGID)
+        status = folder.stat()
+        return [str(path) for path in _below(folder) if not _shared(path, status)]
+
+
+def names_of(status: os.stat_result) -> tuple[str, str]:
+    """Return the names of the user and of the group that own a file; numbers if they have no name."""
+    if not _HAS_MODES:
+        return "unknown", "unknown"
+    import grp
+    import pwd
+
+    user, group = str(status.st_uid), str(status.st_gid)
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwuid(status.st_uid).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(status.st_gid).gr_name
+    return user, group
+
+
+def user_name() -> str:
+    """Return the name of the user of this process."""
+    if _HAS_MODES:
+        import pwd
+
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(os.geteuid()).pw_name
+        return str(os.geteuid())
+    return os.environ.get("USERNAME", "unknown")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for base, folders, names in os.walk(folder):
+        yield from (Path(base, name) for name in (*folders, *names))
+
+
+def _shared(path: Path, root: os.stat_result) -> bool:
+    """Give `path` the group and mode of the folder `root`; return whether it has them now."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return True
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        wanted = mode | (root.st_mode & 0o2777)
+    else:
+        # Sealed files stay read-only.
+        wanted = mode | (root.st_mode & (0o666 if mode & stat.S_IWUSR else 0o444))
+    if wanted == mode and status.st_gid == root.st_gid:
+        return True
+    try:
+        if status.st_gid != root.st_gid:
+            os.chown(path, -1, root.st_gid)
+        path.chmod(wanted)
+    except PermissionError:
+        return False
+    return True
+
+
+def _group_id(group: str) -> int:
+    import grp
+
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise StoreError(
+            f"there is no group {group}", hint="run `getent group` for the groups of this machine"
+        ) from None
+
+
+def _require_group(folder: Path, status: os.stat_result) -> None:
+    """Raise `StoreError` if the members of the group could not change what this user creates in `folder`."""
+    inherited = os.name != "posix" or status.st_mode & stat.S_ISGID or not status.st_mode & stat.S_IWGRP
+    if inherited or status.st_gid == os.getegid() or status.st_mode & stat.S_IWOTH:
+        return
+    owner, group = names_of(status)
+    raise StoreError(
+        f"{folder}: new files would not belong to its group, {group}",
+        hint=f"ask {owner} to run: bundler store init {folder} --group {group}",
+    )
+
+
+def _locked_out(folder: Path, path: Path) -> StoreError:
+    """Return the error for a user who may not write to `path` in the store `folder`."""
+    while not path.exists() and path != folder:
+        path = path.parent
+    status = path.stat()
+    owner, group = names_of(status)
+    user = user_name()
+    if status.st_gid in {os.getegid(), *os.getgroups()}:
+        hint = f"ask {owner} to run: bundler store init {folder} --group {group}"
+    else:
+        hint = f"ask the administrator to add {user} to the group {group}, or publish to another store"
+    return StoreError(
+        f"{path}: {user} may not write there (owner {owner}, group {group}, mode {stat.S_IMODE(status.st_mode):o})",
+        hint=hint,
+    )
