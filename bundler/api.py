@@ -233,6 +233,7 @@ def submit(
 
     from bundler.hps import project
     from bundler.hps.resources import require_somewhere, survey
+    from bundler.publications.leases import leave
     from bundler.units import counted
 
     name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
@@ -243,6 +244,8 @@ def submit(
             raise
         report(Progress(kind="warning", text=str(error)))
     identity = _finish(project.submit(client, submission, name, replace=replace), report)
+    if submission.folder is not None:
+        leave(submission.folder, identity)
     count = counted(len(submission.jobs), "job")
     report(Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {project.page(client, identity)}"))
     return identity

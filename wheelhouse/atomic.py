@@ -203,5 +203,5 @@ def _remove_abandoned(paths: Iterable[Path]) -> None:
 
 
 def _last_written(path: Path) -> float:
-    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return max(entry.lstat().st_mtime for entry in (path, *inside))
+    paths = [path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())]
+    return float(max(entry.lstat().st_mtime for entry in paths))

@@ -15,7 +15,7 @@ from wheelhouse.record import RECORD, YANKED
 from wheelhouse.store import METADATA, is_sound, links_of, pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from wheelhouse.index import Link
     from wheelhouse.store import Store
@@ -59,7 +59,9 @@ def stored_files(store: Store) -> tuple[list[StoredFile], list[Damage]]:
                 continue  # It was removed just now.
             digest = path.parent.name
             relative = path.relative_to(root).parts
-            if name.endswith(METADATA) and name.removesuffix(METADATA) in present:
+            if name.endswith(METADATA):
+                if name.removesuffix(METADATA) not in present:
+                    damage.append(Damage(path=_name(store, path).removesuffix(METADATA), problem="missing"))
                 continue
             if len(relative) != 3 or relative[0] != digest[:2] or not name.endswith(".whl"):  # noqa: PLR2004 - files/ab/abcd/name
                 damage.append(Damage(path=_name(store, path), problem="foreign"))
@@ -68,7 +70,7 @@ def stored_files(store: Store) -> tuple[list[StoredFile], list[Damage]]:
     return found, damage
 
 
-def damaged_files(store: Store, chosen: Sequence[StoredFile]) -> Iterator[tuple[StoredFile, list[Damage]]]:
+def damaged_files(store: Store, chosen: Sequence[StoredFile]) -> Generator[tuple[StoredFile, list[Damage]], None, None]:
     """Yield each wheel of `chosen`, in order, with what is wrong with it and its metadata. Raises `FileError`."""
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from zip(chosen, pool.map(lambda file: list(_damage_of(store, file)), chosen), strict=True)
@@ -87,14 +89,19 @@ def _damage_of(store: Store, file: StoredFile) -> Iterator[Damage]:
     yield from _compare(store, file.path.with_name(f"{file.path.name}{METADATA}"), metadata)
 
 
-def damaged_index(store: Store) -> Iterator[tuple[str, list[Damage]]]:
-    """Yield each project of `store` with what is wrong with its records and pages, and then "" with the root pages."""
+def damaged_index(store: Store, present: Sequence[StoredFile]) -> Iterator[Damage]:
+    """Yield what is wrong with the records of the wheels `present` in `store`, and with its pages."""
     projects = store.projects()
+    for file in present:
+        record = store.record(wheel.parse_filename(file.path.name)[0], file.path.name)
+        if not record.exists():
+            yield Damage(path=_name(store, record), problem="missing")
     for project in projects:
-        yield project, list(_damage_of_project(store, project))
+        yield from _damage_of_project(store, project)
     root = store.path / "simple"
     pages = {"index.html": root_page(projects), "index.json": root_json(projects)}
-    damage = [item for name, data in pages.items() for item in _compare(store, root / name, data)]
+    for name, data in pages.items():
+        yield from _compare(store, root / name, data)
     expected = {*projects, *pages}
     with files.explained(root):
         extra = (
@@ -105,7 +112,8 @@ def damaged_index(store: Store) -> Iterator[tuple[str, list[Damage]]]:
     records = store.path / "records"
     with files.explained(records):
         extra += [path for path in records.iterdir() if path.name not in projects and path.name[0] != "."]
-    yield "", damage + [Damage(path=_name(store, path), problem="foreign") for path in sorted(extra)]
+    for path in sorted(extra):
+        yield Damage(path=_name(store, path), problem="foreign")
 
 
 def _damage_of_project(store: Store, project: str) -> Iterator[Damage]:

@@ -30,11 +30,11 @@ def discard(store: Store, wheels: Mapping[str, Collection[str]], in_use: Callabl
     projects = {parse_filename(name)[0] for name in wheels}
     write_pages(store, projects)
     moved = [
-        (name, path, _moved(store, path))
+        (name, path, partial)
         for name, digests in wheels.items()
         for digest in {*digests, *({records[name].sha256} if name in records else ())}
         for path in (store.file(name, digest), store.file(f"{name}{METADATA}", digest))
-        if path.exists()
+        if (partial := _moved(store, path)) is not None
     ]
     needed = {name for name, _, _ in moved} & set(in_use()) if moved else set()
     for name, path, partial in moved:
@@ -58,11 +58,13 @@ def _take_record(store: Store, name: str) -> Record | None:
     return record
 
 
-def _moved(store: Store, path: Path) -> Path:
+def _moved(store: Store, path: Path) -> Path | None:
+    """Move `path` to the scratch folder of `store`; return its path there, or None if it does not exist."""
     partial = atomic.beside(path, store.scratch)
-    with files.explained(path):
+    with files.explained(path), contextlib.suppress(FileNotFoundError):
         path.replace(partial)
-    return partial
+        return partial
+    return None
 
 
 def _put_back(store: Store, path: Path, partial: Path, record: Record | None) -> None:
@@ -75,7 +77,7 @@ def _put_back(store: Store, path: Path, partial: Path, record: Record | None) ->
 
 def _delete(path: Path, partial: Path) -> None:
     with files.explained(path):
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # Not empty, or somebody is adding to it.
         path.parent.rmdir()
         path.parent.parent.rmdir()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _DENIED = (errno.EACCES, errno.EPERM)
 # Windows has neither modes nor numeric groups.
 _HAS_MODES = os.name == "posix"
+# The umask before the blocks that threads are in right now, once for each.
+_before: list[int] = []
+_lock = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -29,16 +33,29 @@ def sharing(folder: Path) -> Iterator[None]:
     """
     with files.explained(folder):
         status = folder.stat()
-    previous = os.umask(0o777 & ~status.st_mode)
     try:
-        _require_group(folder, status)
-        yield
+        with _umask(0o777 & ~status.st_mode):
+            _require_group(folder, status)
+            yield
     except FileError as error:
         if error.error.errno not in _DENIED or not _HAS_MODES or not error.path.is_relative_to(folder):
             raise
         raise _locked_out(folder, error.path) from error
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    """Set the umask for the block; when the last of several threads leaves its block, it is as it was before."""
+    with _lock:
+        previous = os.umask(mask)
+        _before.append(_before[0] if _before else previous)
+    try:
+        yield
     finally:
-        os.umask(previous)
+        with _lock:
+            original = _before.pop()
+            if not _before:
+                os.umask(original)
 
 
 def share(folder: Path, group: str | None) -> list[str]:
@@ -111,6 +128,8 @@ def _shared(path: Path, root: os.stat_result) -> bool:
 def _group_id(group: str) -> int:
     import grp
 
+    if group.isdecimal():
+        return int(group)
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:

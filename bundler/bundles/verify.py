@@ -14,7 +14,7 @@ from wheelhouse import files
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bundler.manifest import Manifest
@@ -27,11 +27,12 @@ _THREADS = 4
 _SUMS_LIMIT = 64 << 20
 
 
-def verify(folder: Path) -> Manifest:
+def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256) -> Manifest:
     """Verify every file of the bundle or publication in `folder`, and that there are no others; return its manifest.
 
-    The execution script and archives of a publication are listed only in SHA256SUMS. Raises `DamagedError` with all
-    missing, changed and foreign files, and the errors of `read_manifest`.
+    `hashed` returns the SHA-256 of a file with the given size. The execution script and archives of a publication are
+    listed only in SHA256SUMS. Raises `DamagedError` with all missing, changed and foreign files, and the errors of
+    `read_manifest`.
     """
     manifest = read_manifest(folder)
     listed = {file.path: file for file in manifest.files}
@@ -53,7 +54,7 @@ def verify(folder: Path) -> Manifest:
         changed.add(SUMS)
     whole = [path for path in digests if path in present and path not in changed]
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(lambda path: files.plain_sha256(folder / path, present[path]), whole)
+        results = pool.map(lambda path: hashed(folder / path, present[path]), whole)
         changed |= {path for path, digest in zip(whole, results, strict=True) if digest != digests[path]}
     if missing or changed or foreign:
         raise DamagedError(folder, missing, changed, foreign)

@@ -206,12 +206,13 @@ def rehearse(
     from bundler.jobs import rehearsal
     from bundler.jobs.options import Options
     from bundler.jobs.submission import compose
+    from bundler.publications.aliases import pinned
 
     try:
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--parameter") from error
-    with _published(path, base) as publication, _task_folder(output) as folder:
+    with _published(pinned(path), base) as publication, _task_folder(output) as folder:
         submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
         how = rehearsal.isolation()
         say(how.sentence)

@@ -16,6 +16,7 @@ from bundler.jobs.options import Options, override
 from bundler.jobs.step import Step, step_of
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
+from bundler.publications.aliases import pinned
 from bundler.publications.strategy import read_strategy
 from bundler.units import counted
 from wheelhouse import files
@@ -42,7 +43,10 @@ _LARGEST_SCRIPT, _LARGEST_SUMS = 16 << 20, 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Jobs to submit: each runs `steps` with its values of `parameters`; `files` are the inputs of all jobs by name."""
+    """Jobs to submit: each runs `steps` with its values of `parameters`; `files` are the inputs of all jobs by name.
+
+    `publication` is the name of the publication in `folder`.
+    """
 
     publication: str
     exec_script: bytes
@@ -55,6 +59,7 @@ class Submission:
     jobs: Sequence[Job]
     priority: int | None = None
     fitness: Fitness | None = None
+    folder: Path | None = None
 
     @property
     def platform(self) -> str | None:
@@ -78,9 +83,11 @@ def compose(
 ) -> Submission:
     """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, their needs only.
 
-    Relative paths of input files in `rows` start at `folder`. Raises `BundlerError`, `DamagedError`, `ScriptError`,
+    An alias stands for the publication that it points to now. Relative paths of input files in `rows` start at
+    `folder`. Raises `BundlerError`, `DamagedError`, `ScriptError`,
     `JobError`, `SweepError`, `CombinedError`.
     """
+    publication = pinned(publication)
     manifest = read_manifest(publication, "publication")
     names = options.scripts or tuple(script.name for script in manifest.scripts)
     existing = {script.name for script in manifest.scripts}
@@ -106,6 +113,7 @@ def compose(
     jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
     return Submission(
         publication=publication.name,
+        folder=publication,
         exec_script=_exec_script(publication),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=None if application == "none" else application,

@@ -149,3 +149,22 @@ def _stored(folder: Path) -> Iterable[tuple[str, int]]:
         for name in names:
             if name.endswith(".whl"):
                 yield os.path.basename(base), os.stat(os.path.join(base, name)).st_size  # noqa: PTH116, PTH118, PTH119 - 20,000 of them
+
+
+def detail_lines(details: Mapping[str, Any]) -> list[str]:
+    """Return `details` as lines of text."""
+    jobs = [f"{lease['project']} ({lease['time'][:10]})" for lease in details["submissions"]]
+    rows = {
+        "publication": details["name"],
+        "bundle": details["bundle"] or "damaged",
+        "published": f"{details['published'][:16].replace('T', ' ')} by {details['user']}",
+        "strategy": details["strategy"],
+        "targets": ", ".join(details["targets"]),
+        "size": f"{size_text(details['own'])} of its own, {size_text(details['shared'])} shared",
+        "aliases": ", ".join(details["aliases"]),
+        "submissions": ", ".join(jobs),
+        "previous": details["previous"] or "",
+    }
+    return [f"{label:11}  {text}" for label, text in rows.items() if text] + [
+        f"  {line}" for line in details["changes"]
+    ]

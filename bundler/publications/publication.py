@@ -114,8 +114,8 @@ def _publish(
     if not all(_is_stored(draft, wheel) for wheel in draft.wheels):  # Somebody has removed wheels meanwhile.
         yield from _store_wheels(draft)
     action = "repair" if is_repair else "publish"
-    log(draft.store, action, place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
-    if not place.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
+    log(draft.store, action, place.name, sha256=files.sha256(draft.bundle / MANIFEST), note=draft.note)
+    if not draft.store.path.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
         yield Progress(
             kind="warning",
             text=f"{place.name} is not readable by other users; nodes may not be able to read it\n"
@@ -242,6 +242,6 @@ def _is_whole(place: Path) -> bool:
     except DamagedError as damage:
         # Files that somebody added there are no reason to replace the published ones.
         return all(kind == "foreign" for kind, _ in damage.rows) and (place / EXEC_SCRIPT).is_file()
-    except WheelhouseError:
+    except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
         return False
     return (place / EXEC_SCRIPT).is_file()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError
@@ -21,11 +23,10 @@ from bundler.publications.usage import Published, published, used_wheels, wheels
 from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.discard import discard
-from wheelhouse.errors import WheelhouseError
+from wheelhouse.errors import FileError, WheelhouseError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
-    from pathlib import Path
 
     from wheelhouse.store import Store
 
@@ -70,7 +71,9 @@ def require_unused(store: Store, removal: Removal) -> None:
     facts = [fact for entry in removal.publications for fact in uses(store, entry.name)]
     if facts:
         raise BundlerError(
-            f"{counted(len(facts), 'use')} of what would be removed", facts=facts, hint="use --force if no job needs it"
+            f"{store.path}: what would be removed may still be needed",
+            facts=facts,
+            hint="use --force if no job needs it",
         )
 
 
@@ -117,25 +120,40 @@ def remove(store: Store, removal: Removal, note: str = "") -> Generator[Progress
         yield Progress(text=f"Removing {entry.name}")
         for name in _aliases_of(store, entry.name):
             drop(store, name)
-        with files.explained(entry.folder):
-            store.removed.mkdir(exist_ok=True)
-            entry.folder.rename(store.removed / f"{entry.name}-{secrets.token_hex(6)}")
-        log(store, "remove", entry.name, detail=f"{counted(len(removal.wheels), 'wheel')} with it", note=note)
+        if _moved(store, entry):
+            log(store, "remove", entry.name, detail=f"{counted(len(removal.wheels), 'wheel')} with it", note=note)
     yield from finish(store)
+
+
+def _moved(store: Store, entry: Published) -> bool:
+    """Move a publication to the removed ones; return False if somebody else has just done so."""
+    with files.explained(entry.folder):
+        while entry.folder.exists():
+            store.removed.mkdir(exist_ok=True)
+            # The folder of removed ones goes when it is empty.
+            with contextlib.suppress(FileNotFoundError):
+                entry.folder.rename(store.removed / f"{entry.name}-{secrets.token_hex(6)}")
+                return True
+    return False
 
 
 def finish(store: Store) -> Generator[Progress, None, None]:
     """Delete the removed publications of `store`, also those of interrupted runs. Raises `FileError`."""
-    if not store.removed.is_dir():
-        return
-    folders = sorted(store.removed.iterdir())
+    try:
+        with files.explained(store.removed):
+            folders = sorted(store.removed.iterdir())
+    except FileError as error:
+        if isinstance(error.error, FileNotFoundError):
+            return
+        raise
     in_use = wheels_in_use(store)
     wheels = {name: digests for folder in folders for name, digests in _digests(folder).items() if name not in in_use}
     yield Progress(text=f"Removing {counted(len(wheels), 'wheel')}")
     discard(store, wheels, lambda: wheels_in_use(store))
     for folder in folders:
         name = folder.name.rpartition("-")[0]
-        shutil.rmtree(store.path / "leases" / name, ignore_errors=True)
+        if not (store.publications / name).exists():
+            shutil.rmtree(store.path / "leases" / name, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         store.removed.rmdir()
@@ -184,9 +202,10 @@ def _size(store: Store, going: Iterable[Published], wheels: frozenset[str]) -> i
 def _inodes(folder: Path) -> dict[tuple[int, int], int]:
     """Return the size of each file in `folder` by its device and inode."""
     result = {}
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode):
-                result[status.st_dev, status.st_ino] = status.st_size
+    for base, _, names in os.walk(folder):  # Which ignores what is removed meanwhile.
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = Path(base, name).lstat()
+                if stat.S_ISREG(status.st_mode):
+                    result[status.st_dev, status.st_ino] = status.st_size
     return result

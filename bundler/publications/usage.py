@@ -39,7 +39,8 @@ def published(store: Store) -> list[Published]:
     """Return the publications of `store`, the oldest first. Raises `FileError`."""
     with files.explained(store.publications):
         folders = [path for path in store.publications.iterdir() if path.name[0] != "." and path.is_dir()]
-    return sorted(map(_published, folders), key=lambda entry: (entry.time, entry.name))
+    entries = [entry for folder in folders if (entry := _published(folder)) is not None]
+    return sorted(entries, key=lambda entry: (entry.time, entry.name))
 
 
 def find(store: Store, names: Collection[str]) -> list[Published]:
@@ -75,10 +76,12 @@ def _folders(store: Store) -> Iterator[Path]:
         yield from (path for path in store.publications.iterdir() if path.name[0] != ".")
 
 
-def _published(folder: Path) -> Published:
+def _published(folder: Path) -> Published | None:
+    """Return the publication in `folder`, or None if it was removed just now."""
     manifest = None
     with contextlib.suppress(WheelhouseError):
         manifest = read_manifest(folder)
-    with files.explained(folder):
-        written = next((path for path in (folder / PUBLICATION, folder / EXEC_SCRIPT) if path.exists()), folder)
-        return Published(folder=folder, manifest=manifest, time=written.stat().st_mtime)
+    for path in (folder / PUBLICATION, folder / EXEC_SCRIPT, folder):
+        with files.explained(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return Published(folder=folder, manifest=manifest, time=path.stat().st_mtime)
+    return None

@@ -66,7 +66,8 @@ def _ask(request: list[Any], timeout: float) -> int:
             subprocess.Popen(
                 [sys.executable, "-c", "from tests.stand_ins import warm; warm.serve()"],
                 cwd=Path(__file__).parents[2],
-                env={name: text for name, text in os.environ.items() if not name.startswith("PYTHON")},
+                env={name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+                | {"HOME": "/none"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -127,6 +128,8 @@ def _answer(number: int) -> None:
 
 def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Be the process that runs `command`, and end."""
+    from ansys.hps.client.common import token_storage  # It reads HOME when it is imported.
+
     code = 1
     try:
         os.setsid()
@@ -140,6 +143,7 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         )
         os.environ.clear()
         os.environ.update(env)
+        token_storage.TOKEN_FILE = Path.home() / token_storage.TOKEN_FILE.relative_to("/none")
         os.chdir(cwd)
         sys.argv = command
         getattr(importlib.import_module("bundler.cli"), COMMANDS[Path(command[0]).name])()

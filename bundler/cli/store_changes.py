@@ -1,0 +1,224 @@
+"""Commands that change a store, apart from `publish-index`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.command import Command, json_option
+from bundler.cli.terminal import reporting, result, say, warn
+
+if TYPE_CHECKING:
+    from bundler.publications.removal import Removal
+    from wheelhouse.store import Store
+
+_PATH = click.Path(path_type=Path)
+_note = click.option("--note", metavar="TEXT", default="", help="Add this text to the log of the store.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
+
+
+@click.command("init", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.option("--group", metavar="GROUP", help="Let the members of this group publish.")
+def init(path: Path, group: str | None) -> None:
+    """Create a store, or repair its permissions.
+
+    The mode and group of the folder STORE decide who may publish, whatever the umask of each user is. Gives everything
+    in an existing store the permissions of its folder, as far as it belongs to you. See `bundler guide store`.
+
+    \b
+    Examples:
+        bundler store init /shared/store --group engineers
+        bundler store init /shared/store
+    """
+    from bundler.units import counted
+    from wheelhouse.sharing import share
+    from wheelhouse.store import create_store
+
+    create_store(path)
+    others = share(path, group)
+    if others:
+        warn(
+            f"{counted(len(others), 'path')} belong to other users, such as {others[0]}\nhint: ask them to run the same"
+        )
+    result(None, [path.absolute()])
+
+
+@click.command("remove", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.argument("publications", metavar="PUBLICATION...", nargs=-1, required=True)
+@_dry_run
+@click.option("--force", is_flag=True, help="Remove publications that jobs or aliases may still use.")
+@_note
+@json_option
+def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool, note: str, as_json: bool) -> None:
+    """Remove publications from a store.
+
+    Also removes the wheels that no other publication uses, from the index too. Others may read and publish meanwhile.
+    Refuses to remove a publication from which jobs were submitted in the last 30 days (`submit-jobs` leaves a lease if
+    it may write to the store), or to which an alias points. Prints the name of each removed publication.
+
+    \b
+    Examples:
+        bundler store remove /shared/store eval-0123456789ab --dry-run
+        bundler store remove /shared/store eval-0123456789ab --note "replaced by eval 2"
+    """
+    from bundler.publications.removal import plan, require_unused
+    from bundler.publications.usage import find
+    from wheelhouse.store import create_store
+
+    place = create_store(path)
+    removal = plan(place, find(place, publications))
+    if not force:
+        require_unused(place, removal)
+    _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
+
+
+@click.command("prune", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.option(
+    "--keep-last", metavar="N", type=click.IntRange(min=0), help="Keep the newest N publications of each bundle."
+)
+@click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
+@_dry_run
+@_note
+@json_option
+def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bool, note: str, as_json: bool) -> None:
+    """Remove old publications from a store.
+
+    Removes the publications that fulfil all conditions, and the wheels that no other publication uses. Keeps
+    publications from which jobs were submitted in the last 30 days and those to which an alias points. Also finishes
+    removals that were interrupted. Prints the name of each removed publication.
+
+    \b
+    Examples:
+        bundler store prune /shared/store --keep-last 3 --dry-run
+        bundler store prune /shared/store --keep-last 1 --older-than 180d
+    """
+    from bundler.publications.removal import outdated, plan
+    from bundler.units import parse_duration
+    from wheelhouse.store import create_store
+
+    if keep_last is None and older_than is None:
+        raise click.UsageError("--keep-last or --older-than is needed")
+    try:
+        seconds = parse_duration(older_than or 0)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--older-than") from error
+    place = create_store(path)
+    removal = plan(place, outdated(place, keep_last or 0, seconds))
+    _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
+
+
+def _remove(place: Store, removal: Removal, note: str, *, dry_run: bool, as_json: bool) -> None:
+    from bundler.publications.removal import finish
+    from bundler.publications.removal import remove as remove_publications
+    from bundler.units import counted, size_text
+    from wheelhouse.sharing import sharing
+
+    names = [entry.name for entry in removal.publications]
+    if not dry_run:
+        with sharing(place.path), reporting() as report:
+            for progress in remove_publications(place, removal, note) if names else finish(place):
+                report(progress)
+    document = {"publications": names, "wheels": sorted(removal.wheels), "bytes": removal.size}
+    result(document, names, as_json=as_json)
+    counts = f"{counted(len(names), 'publication')} and {counted(len(removal.wheels), 'wheel')}"
+    say(f"{'Would remove' if dry_run else 'Removed'} {counts} ({size_text(removal.size)})")
+
+
+@click.command("alias", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("publication", metavar="[PUBLICATION]", required=False)
+@_note
+@json_option
+def alias(path: Path, name: str | None, publication: str | None, note: str, as_json: bool) -> None:
+    """Show or move the aliases of a store.
+
+    STORE/aliases/NAME is a link to a publication that can be used in its place. Without NAME, prints all aliases; with
+    NAME, its history; with PUBLICATION, lets NAME point to it, which is one atomic step. `publish-index --as NAME` does
+    the same for what it publishes.
+
+    \b
+    Examples:
+        bundler store alias /shared/store eval
+        bundler store alias /shared/store eval eval-0123456789ab
+    """
+    from bundler.publications.aliases import aliases, point, require_alias
+    from bundler.publications.history import events
+    from wheelhouse.sharing import sharing
+    from wheelhouse.store import create_store, open_store
+
+    if name is None:
+        targets = aliases(open_store(path))
+        result({"aliases": targets}, [f"{key}  {target}" for key, target in targets.items()], as_json=as_json)
+        return
+    require_alias(name)
+    if publication is None:
+        history = [event for event in events(open_store(path))[0] if (event.action, event.subject) == ("alias", name)]
+        moves = [
+            {"time": event.time, "user": event.user, "change": event.detail, "note": event.note} for event in history
+        ]
+        lines = ["  ".join(filter(None, move.values())) for move in moves]
+        result({"alias": name, "moves": moves}, lines, as_json=as_json)
+        return
+    place = create_store(path)
+    with sharing(path):
+        link = point(place, name, publication, note)
+    result({"alias": link}, [link], as_json=as_json)
+
+
+@click.command("yank", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--reason", metavar="TEXT", required=True, help="Show this reason to users.")
+def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
+    """Yank files of a store's index.
+
+    pip and uv ignore yanked files (PEP 592) unless exactly their version is asked for. Publications that use them stay
+    as they are. FILE is a file name, as STORE/simple lists it.
+
+    \b
+    Examples:
+        bundler store yank /shared/store numpy-2.4.6-cp312-cp312-manylinux_2_28_x86_64.whl --reason "wrong results"
+        bundler store yank /shared/store alpha-1.0-py3-none-any.whl alpha-1.1-py3-none-any.whl --reason broken
+    """
+    from bundler.publications.history import log
+    from wheelhouse import yank as yanking
+    from wheelhouse.sharing import sharing
+    from wheelhouse.store import create_store
+
+    place = create_store(path)
+    with sharing(path):
+        for name in files:
+            record = yanking.yank(place, name, reason)
+            log(place, "yank", name, sha256=record.sha256, note=reason)
+    say(f"Yanked {', '.join(files)}")
+
+
+@click.command("unyank", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@_note
+def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
+    """Undo `bundler store yank`.
+
+    \b
+    Examples:
+        bundler store unyank /shared/store alpha-1.0-py3-none-any.whl
+        bundler store unyank /shared/store alpha-1.0-py3-none-any.whl --note "results were right"
+    """
+    from bundler.publications.history import log
+    from wheelhouse import yank as yanking
+    from wheelhouse.sharing import sharing
+    from wheelhouse.store import create_store
+
+    place = create_store(path)
+    with sharing(path):
+        for name in files:
+            record = yanking.unyank(place, name)
+            log(place, "unyank", name, sha256=record.sha256, note=note)
+    say(f"No longer yanked: {', '.join(files)}")

@@ -1,0 +1,46 @@
+"""Yank files of a store (PEP 592): installers ignore them unless exactly their version is asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files
+from wheelhouse.errors import StoreError
+from wheelhouse.record import YANKED, Record, read_record
+from wheelhouse.store import write_pages
+from wheelhouse.wheel import parse_filename
+
+if TYPE_CHECKING:
+    from wheelhouse.store import Store
+
+
+def yank(store: Store, filename: str, reason: str) -> Record:
+    """Mark the file `filename` as yanked for `reason`; return its record. Raises `StoreError`, `FileError`."""
+    record = _existing(store, filename)
+    if not reason.isprintable():
+        raise StoreError("the reason must be one line of text")
+    path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
+    atomic.write(path, json.dumps({"reason": reason}).encode() + b"\n", store.scratch)
+    write_pages(store, [record.project])
+    return record
+
+
+def unyank(store: Store, filename: str) -> Record:
+    """Undo `yank`; return the record of the file. Raises `StoreError`, `FileError`."""
+    record = _existing(store, filename)
+    path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
+    with files.explained(path):
+        path.unlink(missing_ok=True)
+    write_pages(store, [record.project])
+    return record
+
+
+def _existing(store: Store, filename: str) -> Record:
+    try:
+        record = read_record(store.record(parse_filename(filename)[0], filename))
+    except ValueError as error:
+        raise StoreError(str(error), hint="name a file as STORE/simple lists it") from None
+    if record is None:
+        raise StoreError(f"{store.path} has no file {filename}", hint="name a file as STORE/simple lists it")
+    return record
