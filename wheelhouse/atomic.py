@@ -18,7 +18,7 @@ from wheelhouse.errors import FileError
 from wheelhouse.files import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _PARTIAL = ".partial"
 _OLD = ".old"
@@ -41,18 +41,35 @@ def _prefix(path: Path) -> str:
 def write(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     """Write `data` to `path` atomically; return False if it is a regular file that already has these bytes."""
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data:
                 return False
+        (scratch or path.parent).mkdir(parents=True, exist_ok=True)
         partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
-            partial.replace(path)
+            placed(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     return True
+
+
+def placed(partial: Path, path: Path, place: Callable[[Path, Path], object] = os.replace) -> None:
+    """Rename `partial` to `path`, or put it there with `place`; create its folder again if somebody removes it.
+
+    Empty folders of a store may be removed at any time. Raises `OSError`.
+    """
+    while True:
+        try:
+            place(partial, path)
+        except FileNotFoundError:
+            if not partial.exists():
+                raise
+            with contextlib.suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            return
 
 
 @contextlib.contextmanager
@@ -81,11 +98,11 @@ def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     with explained(path):
         if os.path.lexists(path):
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
+        (scratch or path.parent).mkdir(parents=True, exist_ok=True)
         partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
-            _link_new(partial, path)
+            placed(partial, path, _link_new)
         except FileExistsError:
             return False
         finally:

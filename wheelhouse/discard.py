@@ -69,8 +69,7 @@ def _moved(store: Store, path: Path) -> Path | None:
 
 def _put_back(store: Store, path: Path, partial: Path, record: Record | None) -> None:
     with files.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.replace(path)
+        atomic.placed(partial, path)
     if record is not None:
         atomic.claim(store.record(record.project, record.filename), record.to_json(), store.scratch)
 

@@ -151,13 +151,8 @@ def add(
     records = {path: _describe(path, sha256, metadata[path], uploaded, origin) for path, sha256 in wheels}
     refuse_conflicts(store, records.values())
     for path, record in records.items():
-        try:
-            is_new = _add(store, path, record, metadata[path])
-        except FileError as error:
-            if not isinstance(error.error, FileNotFoundError):
-                raise
-            # Somebody has just removed its empty folder.
-            is_new = _add(store, path, record, metadata[path])
+        is_new = _put(store, path, record, metadata[path])
+        is_new = _claim(store, record) or is_new
         yield store.file(record.filename, record.sha256), is_new
     refuse_conflicts(store, records.values())  # Again, since another publisher may have added a record.
     for malformed in write_pages(store, {record.project for record in records.values()}):
@@ -179,12 +174,6 @@ def _describe(path: Path, sha256: str, metadata: bytes, uploaded: float, origin:
     )
 
 
-def _add(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
-    """Write the file, metadata and record of a wheel unless they are there; return whether something was written."""
-    is_new = _put(store, source, record, metadata)
-    return _claim(store, record) or is_new
-
-
 def _put(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
     """Write the file of `record` and its metadata unless they are there; return whether something was written."""
     path = store.file(record.filename, record.sha256)
@@ -197,7 +186,7 @@ def _put(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
             raise WheelError(source, "changed while it was copied")
         with files.explained(path):
             partial.chmod(partial.stat().st_mode & ~0o222)
-            partial.replace(path)
+            atomic.placed(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return True
@@ -293,9 +282,10 @@ def _write_project(store: Store, project: str, links: Sequence[Link]) -> None:
         pass
     except OSError:  # Something is in it, or somebody else is adding to it.
         return
-    with files.explained(folder), contextlib.suppress(FileNotFoundError):
+    with files.explained(folder):
         for name in pages_of(project, ()):
             (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # It is gone, or somebody is adding to it.
         folder.rmdir()
 
 

@@ -15,6 +15,7 @@ TOPICS = {
     "targets": "Choose targets, indexes and options of bundle",
     "carrying": "Carry a bundle across the air gap",
     "store": "Run a store on shared storage",
+    "maintenance": "Maintain a store: verify, remove, serve",
     "hps": "Set up HPS (administrators)",
     "jobs": "Submit, watch and fetch jobs",
     "hps-fields": "Every field of HPS and where to set it",

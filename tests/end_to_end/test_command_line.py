@@ -28,6 +28,7 @@ COMMANDS = [
     ("submit-jobs",),
     ("bundler", "submit"),
     ("bundler", "hps"),
+    ("bundler", "store"),
     ("bundler", "guide"),
     ("bundler", "completion"),
     ("bundler", "pyz"),
@@ -35,12 +36,22 @@ COMMANDS = [
     ("bundler", "pack"),
     ("bundler", "unpack"),
 ]
+STORE = [
+    *("list", "show", "stats", "log", "verify", "init", "remove", "prune", "alias", "yank", "unyank"),
+]
 HPS = [
     *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),
 ]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *(("bundler", "hps", name) for name in HPS)], ids=" ".join)
+GROUPS = {"hps": HPS, "store": STORE}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS, *(("bundler", group, name) for group, names in GROUPS.items() for name in names)],
+    ids=" ".join,
+)
 def test_every_command_has_a_version_and_a_help_with_examples_and_exit_codes(
     workplace: Workplace, command: tuple[str, ...]
 ) -> None:
@@ -63,7 +74,8 @@ def test_the_commands_tested_here_are_all_there_are(workplace: Workplace) -> Non
 
     assert listed("bundler") == {command[-1] for command in COMMANDS} - {"submit-jobs"}
     assert listed("hps-bundler") == listed("bundler")
-    assert listed("bundler", "hps") == set(HPS)
+    for group, names in GROUPS.items():
+        assert listed("bundler", group) == set(names)
 
 
 @pytest.mark.parametrize(
