@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 OLD_UV := build/uv-0.6.14
 DEMO := build/demo
 
-.PHONY: help demo pyz test check unit lint fuzz bench corpus test-internet clean
+.PHONY: help demo pyz test coverage check unit lint fuzz bench corpus test-internet clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -20,10 +20,12 @@ pyz: .venv/ready ## Write the far-side tool as one file, build/bundler.pyz
 	@mkdir -p build
 	"$(BIN)"/bundler pyz --output build/bundler.pyz
 
-# Coverage is measured where it is cheap: it would double the time of the end-to-end tests.
-test: lint $(OLD_UV)/bin/uv ## Run lint and all tests, with coverage (ten minutes)
+# Without coverage, which would double the time.
+test: lint $(OLD_UV)/bin/uv ## Run lint and all tests (twelve minutes)
+	"$(BIN)"/pytest tests
+
+coverage: .venv/ready ## Run the unit and integration tests with coverage (eight minutes)
 	"$(BIN)"/pytest tests/unit tests/integration tests/fuzz --cov
-	"$(BIN)"/pytest tests/end_to_end
 
 check: lint unit ## Run lint and the unit tests (one minute)
 
@@ -47,6 +49,7 @@ bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real 
 	"$(BIN)"/python -m tests.benchmarks.node
 	"$(BIN)"/python -m tests.benchmarks.jobs
 	"$(BIN)"/python -m tests.benchmarks.archives
+	"$(BIN)"/python -m tests.benchmarks.store $(PEERS)
 
 corpus: .venv/ready ## Bundle and run fifty realistic scripts, over the real package index
 	"$(BIN)"/python -m tests.corpus
@@ -65,7 +68,8 @@ clean: ## Remove all that these targets made
 # What `bundle` is measured against, in an environment of its own.
 $(PEERS)/ready:
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check pex uv-wheel-download pip-tools
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check pex uv-wheel-download pip-tools \
+		dumb-pypi python-pypi-mirror pip2pi
 	@touch $@
 
 # The oldest uv that published scripts run with: the one of the public HPS example.

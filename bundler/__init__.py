@@ -30,13 +30,14 @@ __all__ = [
     "inspect",
     "pack",
     "publish",
+    "publish_wheels",
     "submit",
     "unpack",
     "verify",
 ]
 
 if TYPE_CHECKING:
-    from bundler.api import bundle, fetch, inspect, pack, publish, submit, unpack, verify
+    from bundler.api import bundle, fetch, inspect, pack, publish, publish_wheels, submit, unpack, verify
     from bundler.errors import BundlerError
     from bundler.hps.connection import Account, connected
     from bundler.jobs.options import Options
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from wheelhouse.errors import WheelhouseError
 
 _MODULES = {
-    **dict.fromkeys(("bundle", "fetch", "inspect", "pack", "publish", "submit", "unpack", "verify"), "bundler.api"),
+    **dict.fromkeys(
+        ("bundle", "fetch", "inspect", "pack", "publish", "publish_wheels", "submit", "unpack", "verify"), "bundler.api"
+    ),
     "BundlerError": "bundler.errors",
     **dict.fromkeys(("Account", "connected"), "bundler.hps.connection"),
     "Options": "bundler.jobs.options",

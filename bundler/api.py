@@ -130,6 +130,21 @@ def publish(
     return _finish(work, report)
 
 
+def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", report: Report = silent) -> Path:
+    """Publish all wheels below the folder, or in the zip file, `source` to `store`, which is created if necessary.
+
+    Returns the path of the publication, which has no scripts; pip and uv find the wheels in the index of the store.
+    `note` is a text for the history of the store. Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.publications.wheels import folder_of, publish_wheels
+    from wheelhouse.store import create_store
+
+    place = create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
+    path = Path(source)
+    with folder_of(path, place.scratch) as folder:
+        return _finish(publish_wheels(folder, place, note, path.absolute().name.removesuffix(".zip")), report)
+
+
 def pack(
     bundles: Sequence[str | Path],
     output: str | Path,

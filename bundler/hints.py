@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelhouse.errors import MirrorError, NoWheelsError
+from wheelhouse.errors import ConflictError, MirrorError, NoWheelsError, PermissionsError
 
 
 def explain(error: Exception) -> str:
@@ -11,6 +11,12 @@ def explain(error: Exception) -> str:
         return "\n".join([*error.lines(), *(f"hint: {remedy}" for remedy in remedies(error))])
     if isinstance(error, MirrorError):
         return f"{error}, or make a Python mirror with `bundler pack-python`"
+    if isinstance(error, ConflictError):
+        return f"{error}\nhint: if the new one is, run `bundler store resolve`"
+    if isinstance(error, PermissionsError):
+        return (
+            f"{error.message}\nhint: ask {error.owner} to run: bundler store init {error.folder} --group {error.group}"
+        )
     return str(error)
 
 

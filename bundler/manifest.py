@@ -66,7 +66,10 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The contents of a bundle: every file except the manifest itself and `SHA256SUMS`."""
+    """The contents of a bundle: every file except the manifest itself and `SHA256SUMS`.
+
+    The publication of a folder of wheels has neither scripts nor targets.
+    """
 
     name: str
     scripts: tuple[ScriptEntry, ...]

@@ -89,6 +89,11 @@ def _check(manifest: Manifest) -> None:
         raise ValueError("lists the same file twice")
     paths = {file.path for file in manifest.files}
     scripts = [script.name for script in manifest.scripts]
+    if not scripts and not manifest.targets:
+        # The publication of a folder of wheels.
+        if not paths or not all(path.startswith("wheels/") for path in paths):
+            raise ValueError("lists no script, and not only wheels")
+        return
     if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
         raise ValueError("lists no script, no target, or a script twice")
     if len({target.name for target in manifest.targets}) != len(manifest.targets):

@@ -205,3 +205,17 @@ class MirrorError(WheelhouseError):
 
 class StoreError(WheelhouseError):
     """A folder that is not a store, or a store with a different file of the same name."""
+
+
+class ConflictError(StoreError):
+    """A file with the name of a different one in a store."""
+
+
+class PermissionsError(StoreError):
+    """A store in which this user may not write, though its group may: `owner` can let `group` write in `folder`."""
+
+    def __init__(self, message: str, owner: str, group: str, folder: Path) -> None:
+        super().__init__(message, hint=f"ask {owner} to let the group {group} write everything in {folder}")
+        self.owner = owner
+        self.group = group
+        self.folder = folder

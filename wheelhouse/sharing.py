@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import files
-from wheelhouse.errors import FileError, StoreError
+from wheelhouse.errors import FileError, PermissionsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,10 +144,7 @@ def _require_group(folder: Path, status: os.stat_result) -> None:
     if inherited or status.st_gid == os.getegid() or status.st_mode & stat.S_IWOTH:
         return
     owner, group = names_of(status)
-    raise StoreError(
-        f"{folder}: new files would not belong to its group, {group}",
-        hint=f"ask {owner} to run: bundler store init {folder} --group {group}",
-    )
+    raise PermissionsError(f"{folder}: new files would not belong to its group, {group}", owner, group, folder)
 
 
 def _locked_out(folder: Path, path: Path) -> StoreError:
@@ -157,11 +154,10 @@ def _locked_out(folder: Path, path: Path) -> StoreError:
     status = path.stat()
     owner, group = names_of(status)
     user = user_name()
+    mode = f"owner {owner}, group {group}, mode {stat.S_IMODE(status.st_mode):o}"
+    message = f"{path}: {user} may not write there ({mode})"
     if status.st_gid in {os.getegid(), *os.getgroups()}:
-        hint = f"ask {owner} to run: bundler store init {folder} --group {group}"
-    else:
-        hint = f"ask the administrator to add {user} to the group {group}, or publish to another store"
+        return PermissionsError(message, owner, group, folder)
     return StoreError(
-        f"{path}: {user} may not write there (owner {owner}, group {group}, mode {stat.S_IMODE(status.st_mode):o})",
-        hint=hint,
+        message, hint=f"ask the administrator to add {user} to the group {group}, or publish to another store"
     )

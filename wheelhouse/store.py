@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files, wheel
-from wheelhouse.errors import FileError, StoreError, WheelError
+from wheelhouse.errors import ConflictError, FileError, StoreError, WheelError
 from wheelhouse.index import Link, project_json, project_page, root_json, root_page
 from wheelhouse.record import PROJECT, RECORD, YANKED, Record, read_record, yank_reason
 from wheelhouse.sharing import sharing
@@ -147,7 +147,7 @@ def add(
     Raises `StoreError` and `WheelError` before anything is written.
     """
     metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
-    uploaded = atomic.now(store.scratch)
+    uploaded = _now(store)
     records = {path: _describe(path, sha256, metadata[path], uploaded, origin) for path, sha256 in wheels}
     refuse_conflicts(store, records.values())
     for path, record in records.items():
@@ -159,7 +159,25 @@ def add(
         report(malformed)
 
 
-def _describe(path: Path, sha256: str, metadata: bytes, uploaded: float, origin: str | None) -> Record:
+def describe(store: Store, path: Path, sha256: str, origin: str | None) -> Record:
+    """Return the record of the wheel at `path`, uploaded now. Raises `WheelError`, `FileError`."""
+    return _describe(path, sha256, wheel.read_metadata(path), _now(store), origin)
+
+
+def put(store: Store, source: Path, record: Record) -> bool:
+    """Write the file of `record` and its metadata unless they are there; return whether something was written.
+
+    Raises `WheelError` if `source` has another digest, `FileError`.
+    """
+    return _put(store, source, record, wheel.read_metadata(source))
+
+
+def _now(store: Store) -> str:
+    """Return the time of the file server as PEP 700 has it."""
+    return f"{datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _describe(path: Path, sha256: str, metadata: bytes, uploaded: str, origin: str | None) -> Record:
     with files.explained(path):
         size = path.stat().st_size
     return Record(
@@ -169,13 +187,12 @@ def _describe(path: Path, sha256: str, metadata: bytes, uploaded: float, origin:
         requires_python=wheel.requires_python(metadata),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
         size=size,
-        uploaded=datetime.fromtimestamp(uploaded, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        uploaded=uploaded,
         origin=origin,
     )
 
 
 def _put(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
-    """Write the file of `record` and its metadata unless they are there; return whether something was written."""
     path = store.file(record.filename, record.sha256)
     is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), metadata, store.scratch)
     if is_sound(path, record.size or 0, record.sha256):
@@ -234,7 +251,7 @@ def refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
         if there is not None and there.sha256 != record.sha256:
             conflicts.append((record, there))
     if conflicts:
-        raise StoreError(
+        raise ConflictError(
             f"{store.path} contains different files with the same name",
             facts=[
                 line

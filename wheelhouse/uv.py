@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
+from wheelhouse.credentials import split_user
 from wheelhouse.errors import UvError, WheelhouseError
 from wheelhouse.pylock import parse
 from wheelhouse.python_request import parse_python_request
@@ -212,3 +213,19 @@ def install(items: Sequence[str], folder: Path, *, python: str, platform: str, c
     arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     arguments += [*_for_python(python), "--python-platform", platform]
     _output(failure, [*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *items])
+
+
+def publish(paths: Sequence[Path], url: str, check_url: str) -> None:
+    """Upload the wheels `paths` to the index at `url`; files that the index at `check_url` has already are skipped.
+
+    User and password come from the URL, or from where uv takes them: its environment variables, its configuration or a
+    keyring. Raises `UvError`, also if the index has another file of the same name.
+    """
+    bare, user, password = split_user(url)
+    # Not as arguments, which every user of this machine can see.
+    given = {"UV_PUBLISH_USERNAME": user, "UV_PUBLISH_PASSWORD": password}
+    env = {name: text for name, text in os.environ.items() if name.startswith("UV_PUBLISH_")}
+    env |= {name: text for name, text in given.items() if text}
+    arguments = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
+    failure = f"{bare}: the upload failed"
+    _output(failure, [*arguments, "--publish-url", bare, "--check-url", split_user(check_url)[0], *paths], env=env)

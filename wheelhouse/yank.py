@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.record import YANKED, Record, read_record
+from wheelhouse.sharing import sharing
 from wheelhouse.store import write_pages
 from wheelhouse.wheel import parse_filename
 
@@ -21,8 +22,9 @@ def yank(store: Store, filename: str, reason: str) -> Record:
     if not reason.isprintable():
         raise StoreError("the reason must be one line of text")
     path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
-    atomic.write(path, json.dumps({"reason": reason}).encode() + b"\n", store.scratch)
-    write_pages(store, [record.project])
+    with sharing(store.path):
+        atomic.write(path, json.dumps({"reason": reason}).encode() + b"\n", store.scratch)
+        write_pages(store, [record.project])
     return record
 
 
@@ -30,9 +32,10 @@ def unyank(store: Store, filename: str) -> Record:
     """Undo `yank`; return the record of the file. Raises `StoreError`, `FileError`."""
     record = _existing(store, filename)
     path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
-    with files.explained(path):
-        path.unlink(missing_ok=True)
-    write_pages(store, [record.project])
+    with sharing(store.path):
+        with files.explained(path):
+            path.unlink(missing_ok=True)
+        write_pages(store, [record.project])
     return record
 
 

@@ -40,6 +40,8 @@ def summary(manifest: Manifest, jobs: Sequence[Settings], strategy: str | None =
             for script, job in zip(manifest.scripts, jobs, strict=True)
         ],
         "targets": [_target(manifest, target) for target in manifest.targets],
+        # The publication of a folder of wheels has no targets.
+        **({} if manifest.targets else {"wheels": [file.path.removeprefix("wheels/") for file in manifest.files]}),
     }
 
 
@@ -82,6 +84,10 @@ def _target(manifest: Manifest, target: TargetEntry) -> dict[str, Any]:
 
 def table(contents: Mapping[str, Any]) -> str:
     """Return the document `contents` of `summary` as text of at most 80 columns."""
+    if "wheels" in contents:
+        count = counted(len(contents["wheels"]), "wheel")
+        names = [f"  {name}" for name in contents["wheels"]]
+        return "\n".join([f"{contents['name']}: {count} ({size_text(contents['size'])})", *names])
     wheels = len({wheel["sha256"] for target in contents["targets"] for wheel in target["wheels"]})
     targets = counted(len(contents["targets"]), "target")
     lines = [f"{contents['name']}: {counted(wheels, 'wheel')} for {targets} ({size_text(contents['size'])})"]

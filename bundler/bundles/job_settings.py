@@ -22,11 +22,10 @@ def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) ->
 
     Raises `CombinedError` with a `ScriptError` for each script that is not the bundled one or has an invalid table.
     """
-    folder = bundle / manifest.targets[0].folder()
     digests = {script.name: script.sha256 for script in manifest.scripts}
 
     def read(name: str) -> Settings:
-        path = folder / name
+        path = bundle / manifest.targets[0].folder() / name
         data, metadata = read_metadata(path)
         if hashlib.sha256(data).hexdigest() != digests[name]:
             raise ScriptError(path, "differs from its digest in the manifest", "copy or publish the bundle again")

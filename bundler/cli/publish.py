@@ -6,11 +6,15 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, json_option
-from bundler.cli.terminal import reporting, result
+from bundler.cli.terminal import reporting, result, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PATH = click.Path(path_type=Path)
 
@@ -32,6 +36,15 @@ _PATH = click.Path(path_type=Path)
     type=_PATH,
     help="Complete deltas from this bundle, publication or store.  [default: STORE]",
 )
+@click.option(
+    "--upload",
+    "url",
+    metavar="URL",
+    help="Upload the wheels to this index instead, such as devpi or Artifactory; there is no STORE then.",
+)
+@click.option(
+    "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"
+)
 @click.option("--as", "alias", metavar="NAME", help="Let the alias STORE/aliases/NAME point to the publication.")
 @click.option("--note", metavar="TEXT", default="", help="Add this text to the log of the store.")
 @json_option
@@ -41,6 +54,8 @@ def publish_index(
     seen_at: str | None,
     strategy: str,
     base: Path | None,
+    url: str | None,
+    check_url: str | None,
     alias: str | None,
     note: str,
     as_json: bool,
@@ -52,56 +67,98 @@ def publish_index(
     publishes the only bundle in the current folder. Prints the path of each publication, or of the alias with --as.
     Publishing again restores what is missing or damaged. pip and uv can use STORE/simple as an index.
 
+    BUNDLE may also be a folder or zip file of wheels from elsewhere, which are added to the index.
+
+    With --upload, uploads the wheels of bundles to an existing index with `uv publish`, which skips files that are
+    there. User and password come from the URL, from UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD, or from
+    UV_PUBLISH_TOKEN.
+
     \b
     Examples:
         publish-index /shared/store
         publish-index /shared/store eval.bundle --strategy environment
+        publish-index /shared/store wheelhouse/
+        publish-index eval.bundle --upload https://devpi.example.com/root/dev
     """
     from bundler import api
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.parts import grouped
-    from bundler.bundles.temporary import unpacked
     from bundler.publications.aliases import require_alias
-    from bundler.publications.publication import bundles_in, require_bundle
-    from wheelhouse.store import Store
+    from bundler.publications.wheels import is_wheelhouse
 
+    if url is not None:
+        _upload((store, *bundles), url, check_url, as_json=as_json)
+        return
     if alias:
         require_alias(alias)
+    seen = _path_on_nodes(store, seen_at)
+    wheels = [path for path in bundles if is_wheelhouse(path)]
+    with contextlib.ExitStack() as stack:
+        folders = [] if bundles and len(wheels) == len(bundles) else _folders(stack, bundles, wheels, store, base)
+        if alias and (wheels or len(folders) != 1):
+            raise click.UsageError("--as needs exactly one bundle")
+        paths = []
+        for path in [*wheels, *folders]:
+            with reporting() as report:
+                if path in wheels:
+                    publication = api.publish_wheels(path, store, note=note, report=report)
+                else:
+                    publication = api.publish(path, store, seen_at=seen, strategy=strategy, note=note, report=report)
+            paths.append(_alias(publication, alias, note) if alias else publication)
+            result(None, [] if as_json else paths[-1:])
+    if as_json:
+        result({"publications": paths}, [], as_json=True)
+
+
+def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json: bool) -> None:
+    from bundler.publications.upload import upload
+    from bundler.units import counted
+
+    work = upload(bundles, url, check_url)
+    with reporting() as report:
+        while True:
+            try:
+                report(next(work))
+            except StopIteration as stop:
+                count: int = stop.value
+                break
+    result({"uploaded": count}, [], as_json=as_json)
+    say(f"{counted(count, 'wheel')} of {counted(len(bundles), 'bundle')} are now in the index")
+
+
+def _path_on_nodes(store: Path, seen_at: str | None) -> str | None:
+    """Return the path `seen_at` of STORE on nodes. Raises `BadParameter`, also for STORE."""
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
         raise click.BadParameter("must be an absolute path on the nodes", param_hint="--seen-at")
     seen = seen_at.rstrip("/\\") if seen_at else None
     if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
         raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
+    return seen
+
+
+def _folders(
+    stack: contextlib.ExitStack, bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None
+) -> list[Path]:
+    """Return the folders of `bundles` without `wheels`; archives are unpacked until `stack` is closed."""
+    from bundler.bundles.delta import base_of
+    from bundler.bundles.parts import grouped
+    from bundler.bundles.temporary import unpacked
+    from bundler.publications.publication import bundles_in, require_bundle
+    from wheelhouse.store import Store
+
     scratch = Store(store).scratch
+    # Next to what will be published from it: the folder for temporary files may be small.
+    within = scratch if scratch.is_dir() else None
     base_files = base_of(base or (store if (store / "publications").is_dir() else None))
-    publications = []
-    with contextlib.ExitStack() as stack:
-        folders: list[Path] = []
-        for group in grouped(bundles or bundles_in(Path())):
-            with reporting() as report:
-                # Next to what will be published from it: the folder for temporary files may be small.
-                folders += stack.enter_context(
-                    unpacked(group, report, base_files, scratch if scratch.is_dir() else None)
-                )
-        for folder in folders:
-            require_bundle(folder)
-        if alias and len(folders) > 1:
-            raise click.UsageError("--as needs exactly one bundle")
-        for folder in folders:
-            with reporting() as report:
-                publication = api.publish(folder, store, seen_at=seen, strategy=strategy, note=note, report=report)
-            publications.append(_alias(publication, alias, note) if alias else publication)
-            if not as_json:
-                result(None, publications[-1:])
-    if as_json:
-        result({"publications": publications}, [], as_json=True)
+    folders: list[Path] = []
+    for group in grouped([path for path in bundles if path not in wheels] or bundles_in(Path())):
+        with reporting() as report:
+            folders += stack.enter_context(unpacked(group, report, base_files, within))
+    for folder in folders:
+        require_bundle(folder)
+    return folders
 
 
 def _alias(publication: Path, name: str, note: str) -> Path:
     from bundler.publications.aliases import point
-    from wheelhouse.sharing import sharing
     from wheelhouse.store import create_store
 
-    place = create_store(publication.parent.parent)
-    with sharing(place.path):
-        return point(place, name, publication.name, note)
+    return point(create_store(publication.parent.parent), name, publication.name, note)

@@ -27,7 +27,7 @@ def store() -> None:
 
 for _command in (
     *(store_changes.init, store_changes.remove, store_changes.prune, store_changes.alias),
-    *(store_changes.yank, store_changes.unyank, store_damage.verify),
+    *(store_changes.yank, store_changes.unyank, store_changes.resolve, store_damage.verify),
 ):
     store.add_command(_command)
 

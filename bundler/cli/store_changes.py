@@ -116,11 +116,10 @@ def _remove(place: Store, removal: Removal, note: str, *, dry_run: bool, as_json
     from bundler.publications.removal import finish
     from bundler.publications.removal import remove as remove_publications
     from bundler.units import counted, size_text
-    from wheelhouse.sharing import sharing
 
     names = [entry.name for entry in removal.publications]
     if not dry_run:
-        with sharing(place.path), reporting() as report:
+        with reporting() as report:
             for progress in remove_publications(place, removal, note) if names else finish(place):
                 report(progress)
     document = {"publications": names, "wheels": sorted(removal.wheels), "bytes": removal.size}
@@ -149,7 +148,6 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
     """
     from bundler.publications.aliases import aliases, point, require_alias
     from bundler.publications.history import events
-    from wheelhouse.sharing import sharing
     from wheelhouse.store import create_store, open_store
 
     if name is None:
@@ -165,9 +163,7 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
         lines = ["  ".join(filter(None, move.values())) for move in moves]
         result({"alias": name, "moves": moves}, lines, as_json=as_json)
         return
-    place = create_store(path)
-    with sharing(path):
-        link = point(place, name, publication, note)
+    link = point(create_store(path), name, publication, note)
     result({"alias": link}, [link], as_json=as_json)
 
 
@@ -197,6 +193,35 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
             record = yanking.yank(place, name, reason)
             log(place, "yank", name, sha256=record.sha256, note=reason)
     say(f"Yanked {', '.join(files)}")
+
+
+@click.command("resolve", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="STORE", type=_PATH)
+@click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=_PATH)
+@_note
+def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
+    """Decide which of two files with the same name is genuine.
+
+    Lets the index offer the files WHEEL under their names, instead of the different ones that the store has. To keep
+    the files of the store, do nothing: others of the same name are refused. Publications keep the files that they
+    use. uv caches files by name, so clear the caches of clients that have the old files.
+
+    \b
+    Examples:
+        bundler store resolve /shared/store alpha-1.0-py3-none-any.whl --note "rebuilt by the vendor"
+        bundler store resolve /shared/store vendor/alpha-1.0-py3-none-any.whl vendor/beta-2.0-py3-none-any.whl
+    """
+    from bundler.publications.history import log
+    from wheelhouse.reassign import reassign
+    from wheelhouse.sharing import sharing
+    from wheelhouse.store import create_store
+
+    place = create_store(path)
+    with sharing(path):
+        for file in wheels:
+            old, new = reassign(place, file)
+            log(place, "resolve", file.name, sha256=new.sha256, detail=f"instead of {old.sha256}", note=note)
+            say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 
 @click.command("unyank", cls=Command, no_args_is_help=True)

@@ -54,7 +54,7 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
     """
     import time
 
-    from bundler.publications.restoring import Extent
+    from bundler.publications.restoring import Extent, restore
     from bundler.units import counted, parse_duration
     from wheelhouse.errors import StoreError
     from wheelhouse.store import create_store, open_store
@@ -68,7 +68,7 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
     extent = Extent(sample=sample, since=start, resume=resume)
     damage, restored = _find(place, extent), []
     if repair and damage:
-        restored = _repair(place, damage)
+        restored = restore(place, damage)
         damage = _find(place, extent)
     document = {"path": path, "damage": [asdict(item) for item in damage], "restored": [item.path for item in restored]}
     result(document, [], as_json=as_json)
@@ -96,15 +96,3 @@ def _find(place: Store, extent: Extent) -> list[Damage]:
             except StopIteration as stop:
                 damage: list[Damage] = stop.value
                 return damage
-
-
-def _repair(place: Store, damage: list[Damage]) -> list[Damage]:
-    from bundler.publications.history import log
-    from bundler.publications.restoring import restore
-    from wheelhouse.sharing import sharing
-
-    with sharing(place.path):
-        restored = restore(place, damage)
-        for item in restored:
-            log(place, "repair", item.path, detail=f"was {item.problem}")
-    return restored

@@ -89,6 +89,8 @@ def compose(
     """
     publication = pinned(publication)
     manifest = read_manifest(publication, "publication")
+    if not manifest.scripts:
+        raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
     names = options.scripts or tuple(script.name for script in manifest.scripts)
     existing = {script.name for script in manifest.scripts}
     if set(names) - existing:

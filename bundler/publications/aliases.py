@@ -11,6 +11,7 @@ from bundler.publications.history import log
 from bundler.publications.usage import find
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
+from wheelhouse.sharing import sharing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,14 +40,14 @@ def point(store: Store, name: str, publication: str, note: str = "") -> Path:
     if before == entry.name:
         return path
     partial = atomic.beside(path, store.scratch)
-    with files.explained(path):
+    with sharing(store.path), files.explained(path):
         path.parent.mkdir(exist_ok=True)
         try:
             os.symlink(f"../publications/{entry.name}", partial, target_is_directory=True)  # noqa: PTH211 - a relative text
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    log(store, "alias", name, detail=f"{before or 'new'} -> {entry.name}", note=note)
+        log(store, "alias", name, detail=f"{before or 'new'} -> {entry.name}", note=note)
     return path
 
 

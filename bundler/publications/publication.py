@@ -67,6 +67,8 @@ def publish(
     """
     yield Progress(text=f"Verifying {bundle.name}")
     manifest = verify(bundle)
+    if not manifest.scripts:
+        raise BundlerError(f"{bundle} contains no script", hint="name the folder of its wheels to publish these")
     draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at, note=note)
     strategy.require(draft)
     _require_interpreters(bundle, manifest)

@@ -24,6 +24,7 @@ from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.discard import discard
 from wheelhouse.errors import FileError, WheelhouseError
+from wheelhouse.sharing import sharing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -116,13 +117,15 @@ def remove(store: Store, removal: Removal, note: str = "") -> Generator[Progress
 
     Raises `FileError`. After an interruption, the next removal does the rest.
     """
-    for entry in removal.publications:
-        yield Progress(text=f"Removing {entry.name}")
-        for name in _aliases_of(store, entry.name):
-            drop(store, name)
-        if _moved(store, entry):
-            log(store, "remove", entry.name, detail=f"{counted(len(removal.wheels), 'wheel')} with it", note=note)
-    yield from finish(store)
+    detail = f"{counted(len(removal.wheels), 'wheel')} with {counted(len(removal.publications), 'publication')}"
+    with sharing(store.path):
+        for entry in removal.publications:
+            yield Progress(text=f"Removing {entry.name}")
+            for name in _aliases_of(store, entry.name):
+                drop(store, name)
+            if _moved(store, entry):
+                log(store, "remove", entry.name, detail=detail, note=note)
+        yield from finish(store)
 
 
 def _moved(store: Store, entry: Published) -> bool:

@@ -14,11 +14,13 @@ from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import DamagedError
 from bundler.progress import Progress
+from bundler.publications.history import log
 from bundler.publications.usage import published
 from bundler.units import counted
 from wheelhouse import atomic, files, store
 from wheelhouse.damage import Damage, damaged_files, damaged_index, stored_files
 from wheelhouse.errors import FileError, WheelhouseError
+from wheelhouse.sharing import sharing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -120,18 +122,20 @@ def restore(place: Store, damage: Iterable[Damage]) -> list[Damage]:
     Wheels come from files or publications where they are still good, metadata and records from the wheels, and pages
     from the records. Everything else comes from the bundle, by publishing it again.
     """
-    items = list(damage)
     entries = published(place)
     projects: set[str] = set()
     restored: list[Damage] = []
-    for item in items:
-        top, *rest = item.path.split("/")
-        if top == "simple":
-            projects |= {rest[0]} & set(place.projects())
-            restored += [item] if item.problem != "foreign" else []
-        elif _restored(place, entries, top, rest, item.problem):
-            restored.append(item)
-    store.write_pages(place, projects)
+    with sharing(place.path):
+        for item in damage:
+            top, *rest = item.path.split("/")
+            if top == "simple":
+                projects |= {rest[0]} & set(place.projects())
+                restored += [item] if item.problem != "foreign" else []
+            elif _restored(place, entries, top, rest, item.problem):
+                restored.append(item)
+        store.write_pages(place, projects)
+        for item in restored:
+            log(place, "repair", item.path, detail=f"was {item.problem}")
     return restored
 
 

@@ -161,7 +161,9 @@ install_to() {
     "$partial/python/bin/python3" -I -c 'import bundler' || fail "the Python in $dir does not start" \
         "the tool is for $platform, this machine is $(uname -m); or choose a folder that is not mounted noexec"
     # With the final path in tracebacks, and complete, since the folder may be read-only for its users.
-    "$partial/python/bin/python3" -I -m compileall -q -s "$partial" -p "$dir" "$partial/python/lib" > /dev/null 2>&1 || :
+    unused='/(ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|unittest)/'
+    "$partial/python/bin/python3" -I -m compileall -q -x "$unused" -s "$partial" -p "$dir" "$partial/python/lib" \
+        > /dev/null 2>&1 || :
     trap '' INT TERM HUP
     if [ -e "$dir" ]; then mv "$dir" "$old"; fi
     mv "$partial" "$dir"

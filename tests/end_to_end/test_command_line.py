@@ -37,7 +37,7 @@ COMMANDS = [
     ("bundler", "unpack"),
 ]
 STORE = [
-    *("list", "show", "stats", "log", "verify", "init", "remove", "prune", "alias", "yank", "unyank"),
+    *("list", "show", "stats", "log", "verify", "init", "remove", "prune", "alias", "yank", "unyank", "resolve"),
 ]
 HPS = [
     *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),

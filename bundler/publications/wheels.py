@@ -1,0 +1,171 @@
+"""Publish a folder of wheels that is not a bundle: it becomes a publication without scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shutil
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from bundler.bundles.verify import verify
+from bundler.errors import BundlerError, CombinedError, attempt_all
+from bundler.layout import MANIFEST, SUMS, sums
+from bundler.manifest import File, Manifest
+from bundler.progress import Progress
+from bundler.publications.history import log
+from bundler.units import counted
+from wheelhouse import atomic, files, store, wheel
+from wheelhouse.errors import ArchiveError, WheelhouseError
+from wheelhouse.sharing import sharing
+from wheelhouse.space import require_space
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from wheelhouse.errors import StoreError
+    from wheelhouse.store import Store
+
+_ID_LENGTH = 12
+_THREADS = 4
+_SDIST = re.compile(r".+\.(tar\.gz|zip)")
+
+
+def is_wheelhouse(path: Path) -> bool:
+    """Return whether `path` is a folder with wheels, or a zip file with wheels, and not a bundle."""
+    if path.is_dir():
+        return not (path / MANIFEST).exists() and next(path.rglob("*.whl"), None) is not None
+    return path.suffix == ".zip" and zipfile.is_zipfile(path)
+
+
+@contextlib.contextmanager
+def folder_of(path: Path, scratch: Path) -> Iterator[Path]:
+    """Yield the folder of wheels `path`, or a folder in `scratch` with the wheels of the zip file `path`.
+
+    Raises `ArchiveError`, `FileError`.
+    """
+    if path.is_dir():
+        yield path
+        return
+    folder = atomic.beside(path.absolute(), scratch)
+    try:
+        with files.explained(folder):
+            folder.mkdir()
+        _unpack(path, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Unpack the wheels in the zip file `path` to `folder`, without their own folders."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".whl")]
+            require_space({folder: sum(member.file_size for member in members)})
+            for member in members:
+                name = PurePosixPath(member.filename.replace("\\", "/")).name
+                wheel.parse_filename(name)
+                with archive.open(member) as source, (folder / name).open("xb") as out:
+                    shutil.copyfileobj(source, out)
+    except FileExistsError as error:
+        raise ArchiveError(path, f"contains {Path(error.filename).name} twice") from error
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(path, f"cannot be read ({error})") from error
+    except OSError as error:
+        with files.explained(folder):
+            raise error from None
+
+
+def publish_wheels(source: Path, destination: Store, note: str = "", name: str = "") -> Generator[Progress, None, Path]:
+    """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
+
+    `name` replaces the name of the folder in that of the publication. Publishing again restores what is missing or
+    damaged. Raises `CombinedError` with every invalid wheel, and the errors of `store.add`.
+    """
+    paths = sorted(path for path in source.rglob("*.whl") if path.is_file())
+    skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
+    if skipped:
+        text = f"{counted(len(skipped), 'source distribution')} left out, such as {min(skipped)}"
+        yield Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these")
+    yield Progress(text=f"Reading {counted(len(paths), 'wheel')}")
+    manifest = Manifest(name=_name(name or source.absolute().name), scripts=(), targets=(), files=_files(paths))
+    data = manifest.to_json()
+    place = destination.publications / f"{manifest.name}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}"
+    digests = {file.path.removeprefix("wheels/"): file.sha256 for file in manifest.files}
+    wheels = [(path, digests[path.name]) for path in paths]
+    digest = hashlib.sha256(data).hexdigest()
+    with sharing(destination.path):
+        is_there = place.exists()
+        if is_there and _is_whole(place):
+            restored = yield from _add(destination, wheels, None, manifest.name)
+            if restored:
+                log(destination, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=note)
+            yield Progress(kind="note", text=f"{place.name} is already published")
+            return place
+        require_space({destination.path: sum(file.size for file in manifest.files)})
+        with atomic.building(place, scratch=destination.scratch) as folder, files.explained(place):
+            # First, since it announces the wheels to whoever removes files right now.
+            atomic.write(folder / MANIFEST, data)
+            yield from _add(destination, wheels, folder / "wheels", manifest.name)
+            atomic.write(
+                folder / SUMS,
+                sums({**{f"wheels/{name}": sha256 for name, sha256 in digests.items()}, MANIFEST: digest}),
+            )
+            for path in (folder / MANIFEST, folder / SUMS):
+                path.chmod(path.stat().st_mode & ~0o222)
+        log(destination, "repair" if is_there else "publish", place.name, sha256=digest, note=note)
+    return place
+
+
+def _is_whole(place: Path) -> bool:
+    try:
+        verify(place)
+    except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
+        return False
+    return True
+
+
+def _files(paths: Sequence[Path]) -> tuple[File, ...]:
+    """Return the wheels `paths` as files of a manifest. Raises `CombinedError` with every invalid one."""
+    _, errors = attempt_all(wheel.read_metadata, paths)
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        other = by_name.setdefault(path.name, path)
+        if other is not path:
+            errors.append(BundlerError(f"{other} and {path} have the same name", hint="keep the genuine one"))
+    if errors:
+        raise CombinedError(errors)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        digests = list(pool.map(files.sha256, paths))
+    return tuple(
+        File(path=f"wheels/{path.name}", size=path.stat().st_size, sha256=digest)
+        for path, digest in zip(paths, digests, strict=True)
+    )
+
+
+def _add(
+    destination: Store, wheels: Sequence[tuple[Path, str]], links: Path | None, origin: str
+) -> Generator[Progress, None, int]:
+    """Add `wheels` to the store, and links to them to the folder `links`; return how many of them were not there."""
+    if links is not None:
+        links.mkdir()
+    errors: list[StoreError] = []
+    done = restored = 0
+    total = sum(path.stat().st_size for path, _ in wheels)
+    for path, is_new in store.add(destination, wheels, origin, errors.append):
+        if links is not None:
+            files.link(path, links / path.name)
+        done, restored = done + path.stat().st_size, restored + is_new
+        yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
+    yield from (Progress(kind="warning", text=str(error)) for error in errors)
+    return restored
+
+
+def _name(text: str) -> str:
+    """Return `text` as the name of a bundle."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-_")[:80] or "wheels"

@@ -1,0 +1,38 @@
+"""Assign the name of a file in a store to other bytes, which only its owner should decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files, store
+from wheelhouse.errors import StoreError
+from wheelhouse.record import Record, read_record
+from wheelhouse.wheel import parse_filename
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelhouse.store import Store
+
+
+def reassign(place: Store, path: Path) -> tuple[Record, Record]:
+    """Let the index of the store `place` offer the wheel at `path` under its name; return the old and the new record.
+
+    Publications that use the old file keep it. uv caches files by name, so clients that have the old one may need an
+    empty cache. Raises `StoreError` if the name has no other file, `WheelError`, `FileError`.
+    """
+    try:
+        project, _ = parse_filename(path.name)
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}", hint="name the genuine wheel") from None
+    record_path = place.record(project, path.name)
+    old = read_record(record_path)
+    digest = files.sha256(path)
+    if old is None or old.sha256 == digest:
+        fact = "has no file of this name" if old is None else "has this file already"
+        raise StoreError(f"{path.name}: {place.path} {fact}", hint="publish the bundle or folder of the wheel")
+    new = store.describe(place, path, digest, str(path.absolute().parent.name))
+    store.put(place, path, new)
+    atomic.write(record_path, new.to_json(), place.scratch)
+    store.write_pages(place, [project])
+    return old, new
