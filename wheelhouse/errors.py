@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -65,6 +66,13 @@ def disk_full(path: Path, needed: int | None = None) -> WheelhouseError:
     mount = path.absolute()
     while mount != mount.parent and not (mount.exists() and mount.is_mount()):
         mount = mount.parent
+    if hasattr(os, "statvfs"):
+        status = os.statvfs(mount)
+        if status.f_files and not status.f_favail:
+            return WheelhouseError(
+                f"{path}: the disk at {mount} cannot hold more files (no inodes left)",
+                hint="delete some files there, or use another disk",
+            )
     free = shutil.disk_usage(mount).free
     need = "" if needed is None else f"{needed / 1e6:.1f} MB needed, "
     return WheelhouseError(

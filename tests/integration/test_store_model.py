@@ -121,4 +121,4 @@ def test_any_sequence_of_changes_ends_as_the_model_predicts(bundles: dict[str, P
     class OfTheseBundles(Machine):
         made = bundles
 
-    run_state_machine_as_test(OfTheseBundles, settings=settings(max_examples=6, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(OfTheseBundles, settings=settings(max_examples=15, stateful_step_count=15, deadline=None))
