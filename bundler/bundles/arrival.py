@@ -18,7 +18,7 @@ from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.progress import Progress
 from bundler.units import counted
 from wheelhouse import atomic, files
-from wheelhouse.errors import ArchiveError
+from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
 
 if TYPE_CHECKING:
     import tarfile
@@ -46,12 +46,12 @@ class _Arrival:
     left_out: list[File] = field(default_factory=list)
 
 
-def _no_base() -> dict[str, Path]:
+def _no_base() -> dict[str, list[Path]]:
     return {}
 
 
 def unpack(
-    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Path]] = _no_base
+    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]] = _no_base
 ) -> Generator[Progress, None, list[Path]]:
     """Unpack the archive `source`, called `name` in messages, to bundles in `folder`; return their paths.
 
@@ -70,7 +70,7 @@ def unpack(
 
 
 def _unpack(
-    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Path]]
+    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]]
 ) -> Generator[Progress, None, list[Path]]:
     arrivals: dict[str, _Arrival] = {}
     done = total = 0
@@ -159,7 +159,7 @@ def _leave_out(archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, ar
     return arrival.left_out
 
 
-def _require_base(name: Path, left_out: Sequence[File], base: Mapping[str, Path]) -> None:
+def _require_base(name: Path, left_out: Sequence[File], base: Mapping[str, Sequence[Path]]) -> None:
     """Raise `BundlerError` unless `base` has all files that the delta `name` leaves out."""
     absent = sorted((file.path, file.sha256) for file in left_out if file.sha256 not in base)
     if absent:
@@ -172,19 +172,34 @@ def _require_base(name: Path, left_out: Sequence[File], base: Mapping[str, Path]
         )
 
 
-def _complete(arrival: _Arrival, base: Mapping[str, Path]) -> Iterator[Progress]:
-    """Copy what a delta left out from `base`. Raises `BundlerError` for a file that was changed there."""
+def _complete(arrival: _Arrival, base: Mapping[str, Sequence[Path]]) -> Iterator[Progress]:
+    """Copy what a delta left out from `base`. Raises `BundlerError` for a file that was changed everywhere there."""
     total, done = sum(file.size for file in arrival.left_out), 0
     for file in arrival.left_out:
-        source, target = base[file.sha256], arrival.folder / file.path
+        sources, target = base[file.sha256], arrival.folder / file.path
         with files.explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        if files.copy_plain(source, target, file.size) != file.sha256:
-            raise BundlerError(
-                f"{source}: was changed, so the delta cannot be completed", hint="repair it, or name another --base"
-            )
+        errors: list[WheelhouseError] = []
+        while len(errors) < len(sources) and (error := _copy(sources[len(errors)], target, file)) is not None:
+            errors.append(error)
+        if len(errors) == len(sources):
+            raise errors[0]
         done += file.size
         yield Progress(text=f"Copying {counted(len(arrival.left_out), 'file')} from the base", done=done, total=total)
+
+
+def _copy(source: Path, target: Path, file: File) -> WheelhouseError | None:
+    """Copy `source` to `target`; if it is not the `file`, return the error, and leave nothing there."""
+    try:
+        if files.copy_plain(source, target, file.size) == file.sha256:
+            return None
+        problem: WheelhouseError = BundlerError(
+            f"{source}: was changed, so the delta cannot be completed", hint="repair it, or name another --base"
+        )
+    except FileError as error:
+        problem = error
+    target.unlink(missing_ok=True)
+    return problem
 
 
 def _require_complete(arrivals: dict[str, _Arrival], name: Path) -> None:

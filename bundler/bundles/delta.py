@@ -16,7 +16,7 @@ from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # Lines of `sha256sum` and of lists of digests.
@@ -47,13 +47,15 @@ def digests_of(path: Path) -> frozenset[str]:
         return frozenset(file.sha256 for manifest in read_manifests(source, path) for file in manifest.files)
 
 
-def base_files(path: Path) -> dict[str, Path]:
+def base_files(path: Path) -> dict[str, list[Path]]:
     """Return the files of the bundle or publication `path`, or of all publications of the store `path`, by digest.
+
+    Several files may have the same digest; one of them may be damaged.
 
     Raises `BundlerError`, `ManifestError`.
     """
     if (path / MANIFEST).is_file():
-        return _files_of(path)
+        return {digest: [file] for digest, file in _files_of(path).items()}
     publications = path / "publications"
     if not publications.is_dir():
         if path.is_file():
@@ -61,13 +63,14 @@ def base_files(path: Path) -> dict[str, Path]:
         if not path.exists():
             raise BundlerError(f"{path} does not exist", hint="name the folder of a bundle, publication or store")
         raise BundlerError(f"{path} is not a bundle, publication or store", hint="name the folder of one")
-    result: dict[str, Path] = {}
+    result: dict[str, list[Path]] = {}
     with files.explained(publications):
         folders = sorted(publications.iterdir())
     for folder in folders:
         # One that is broken, or not a publication, must not stop a delivery that does not need it.
         with contextlib.suppress(WheelhouseError):
-            result |= _files_of(folder)
+            for digest, file in _files_of(folder).items():
+                result.setdefault(digest, []).append(file)
     return result
 
 
@@ -78,6 +81,6 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return {file.sha256: folder / file.path for file in manifest.files if not (is_published and file.path == README)}
 
 
-def base_of(path: Path | None) -> Callable[[], Mapping[str, Path]]:
+def base_of(path: Path | None) -> Callable[[], Mapping[str, Sequence[Path]]]:
     """Return a function that returns the `base_files` of `path`, read when they are needed; nothing for None."""
     return cache(lambda: {} if path is None else base_files(path))

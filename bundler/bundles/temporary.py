@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def unpacked(
     paths: Sequence[Path],
     report: Callable[[Progress], None],
-    base: Callable[[], Mapping[str, Path]],
+    base: Callable[[], Mapping[str, Sequence[Path]]],
     within: Path | None = None,
 ) -> Iterator[list[Path]]:
     """Yield the bundle or publication `paths`, or the bundles in the archive `paths`, unpacked for the block.

@@ -139,7 +139,7 @@ def _bundles(data: bytes, folder: Path) -> None:
     inner.mkdir()
     arrived = False
     try:
-        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: {_SHA256: folder / "base"}):
+        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: {_SHA256: [folder / "base"]}):
             pass
         arrived = True
     finally:

@@ -140,6 +140,26 @@ def test_a_base_is_made_of_regular_files(workplace: Workplace, months: list[Path
     assert not (workplace.folder / "there").exists()
 
 
+def test_a_damaged_copy_in_a_store_is_replaced_by_a_good_one(workplace: Workplace, months: list[Path]) -> None:
+    january, february = months
+    bundler.pack([february], workplace.folder / "delta.tar", since=january)
+    for path in ("/seen/one", "/seen/two"):
+        publication = bundler.publish(january, workplace.folder / "store", seen_at=path)
+    wheel = publication / "wheels" / "alpha-1.0-py3-none-any.whl"
+    wheel.unlink()  # Its other hard links are good.
+    wheel.write_bytes(b"damaged")
+    done = workplace.run("bundler", "unpack", "delta.tar", "-o", "there", "--base", "store")
+    assert done.returncode == 0, done.stderr
+    assert files_of(workplace.folder / "there" / february.name) == files_of(february)
+    for copy in workplace.folder.glob("store/publications/*/wheels/alpha-1.0-py3-none-any.whl"):
+        copy.unlink()
+        copy.write_bytes(b"damaged")
+    done = workplace.run("bundler", "unpack", "delta.tar", "-o", "again", "--base", "store")
+    assert done.returncode == 1
+    assert "was changed, so the delta cannot be completed" in done.stderr
+    assert not (workplace.folder / "again").exists()
+
+
 MALFORMED = (b"", b"{}", b"[]", b'{"left_out": 3}', b'{"left_out": ["../x"]}', b'{"left_out": [{}]}', b"[" * 5000)
 
 
@@ -154,9 +174,9 @@ def test_a_malformed_list_of_left_out_files_is_refused(months: list[Path], tmp_p
             data = delta if member.name.endswith("delta.json") else data
             member.size = len(data)
             target.addfile(member, io.BytesIO(data))
-    files = base_files(months[0])
+    base = base_files(months[0])
     with pytest.raises(ArchiveError, match=r"contains a delta\.json that does not match"):
-        list(unpack(io.BytesIO(out.getvalue()), Path("x.tar"), tmp_path / "there", lambda: files))
+        list(unpack(io.BytesIO(out.getvalue()), Path("x.tar"), tmp_path / "there", lambda: base))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("there")] == []
 
 
