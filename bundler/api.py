@@ -121,7 +121,7 @@ def publish(
     """
     from bundler.publications import publication
     from bundler.publications.strategy import STRATEGIES
-    from wheelhouse.store import create_store
+    from wheelhouse.creation import create_store
 
     # Links are kept, since nodes may see the store by the same link; ".." is removed, since it may differ there.
     root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
@@ -137,7 +137,7 @@ def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", rep
     `note` is a text for the history of the store. Raises `BundlerError` or `WheelhouseError`.
     """
     from bundler.publications.wheels import folder_of, publish_wheels
-    from wheelhouse.store import create_store
+    from wheelhouse.creation import create_store
 
     place = create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
     path = Path(source)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
 from wheelhouse.errors import FileError, WheelError
+from wheelhouse.files import is_sound
 from wheelhouse.index import root_json, root_page
+from wheelhouse.pages import links_of, pages_of
 from wheelhouse.record import RECORD, YANKED
-from wheelhouse.store import METADATA, is_sound, links_of, pages_of
+from wheelhouse.store import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

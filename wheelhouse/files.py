@@ -105,6 +105,16 @@ def plain_sha256(path: Path, size: int) -> str:
     return digest.hexdigest() if remaining == 0 else ""
 
 
+def is_sound(path: Path, size: int, sha256: str) -> bool:
+    """Return whether `path` is a regular file of `size` bytes with this digest. Raises `FileError`."""
+    try:
+        return plain_sha256(path, size) == sha256
+    except FileError as error:
+        if isinstance(error.error, FileNotFoundError) or error.error.errno == errno.EINVAL:
+            return False
+        raise
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hex."""
     digest = hashlib.sha256()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelhouse import atomic, files, store
+from wheelhouse import adding, atomic, files, pages
 from wheelhouse.errors import StoreError
 from wheelhouse.record import Record, read_record
 from wheelhouse.wheel import parse_filename
@@ -31,8 +31,8 @@ def reassign(place: Store, path: Path) -> tuple[Record, Record]:
     if old is None or old.sha256 == digest:
         fact = "has no file of this name" if old is None else "has this file already"
         raise StoreError(f"{path.name}: {place.path} {fact}", hint="publish the bundle or folder of the wheel")
-    new = store.describe(place, path, digest, str(path.absolute().parent.name))
-    store.put(place, path, new)
+    new = adding.describe(place, path, digest, str(path.absolute().parent.name))
+    adding.put(place, path, new)
     atomic.write(record_path, new.to_json(), place.scratch)
-    store.write_pages(place, [project])
+    pages.write_pages(place, [project])
     return old, new

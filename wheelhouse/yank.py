@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
+from wheelhouse.pages import write_pages
 from wheelhouse.record import YANKED, Record, read_record
 from wheelhouse.sharing import sharing
-from wheelhouse.store import write_pages
 from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:

@@ -159,6 +159,6 @@ def _folders(
 
 def _alias(publication: Path, name: str, note: str) -> Path:
     from bundler.publications.aliases import point
-    from wheelhouse.store import create_store
+    from wheelhouse.creation import create_store
 
     return point(create_store(publication.parent.parent), name, publication.name, note)

@@ -34,8 +34,8 @@ def init(path: Path, group: str | None) -> None:
         bundler store init /shared/store
     """
     from bundler.units import counted
+    from wheelhouse.creation import create_store
     from wheelhouse.sharing import share
-    from wheelhouse.store import create_store
 
     create_store(path)
     others = share(path, group)
@@ -67,7 +67,7 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
     """
     from bundler.publications.removal import plan, require_unused
     from bundler.publications.usage import find
-    from wheelhouse.store import create_store
+    from wheelhouse.creation import create_store
 
     place = create_store(path)
     removal = plan(place, find(place, publications))
@@ -99,7 +99,7 @@ def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bo
     """
     from bundler.publications.removal import outdated, plan
     from bundler.units import parse_duration
-    from wheelhouse.store import create_store
+    from wheelhouse.creation import create_store
 
     if keep_last is None and older_than is None:
         raise click.UsageError("--keep-last or --older-than is needed")
@@ -148,7 +148,8 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
     """
     from bundler.publications.aliases import aliases, point, require_alias
     from bundler.publications.history import events
-    from wheelhouse.store import create_store, open_store
+    from wheelhouse.creation import create_store
+    from wheelhouse.store import open_store
 
     if name is None:
         targets = aliases(open_store(path))
@@ -184,8 +185,8 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
     """
     from bundler.publications.history import log
     from wheelhouse import yank as yanking
+    from wheelhouse.creation import create_store
     from wheelhouse.sharing import sharing
-    from wheelhouse.store import create_store
 
     place = create_store(path)
     with sharing(path):
@@ -212,9 +213,9 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
         bundler store resolve /shared/store vendor/alpha-1.0-py3-none-any.whl vendor/beta-2.0-py3-none-any.whl
     """
     from bundler.publications.history import log
+    from wheelhouse.creation import create_store
     from wheelhouse.reassign import reassign
     from wheelhouse.sharing import sharing
-    from wheelhouse.store import create_store
 
     place = create_store(path)
     with sharing(path):
@@ -238,8 +239,8 @@ def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
     """
     from bundler.publications.history import log
     from wheelhouse import yank as yanking
+    from wheelhouse.creation import create_store
     from wheelhouse.sharing import sharing
-    from wheelhouse.store import create_store
 
     place = create_store(path)
     with sharing(path):

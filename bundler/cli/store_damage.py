@@ -56,8 +56,9 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
 
     from bundler.publications.restoring import Extent, restore
     from bundler.units import counted, parse_duration
+    from wheelhouse.creation import create_store
     from wheelhouse.errors import StoreError
-    from wheelhouse.store import create_store, open_store
+    from wheelhouse.store import open_store
 
     try:
         seconds = parse_duration(since) if since else None

@@ -19,7 +19,7 @@ from bundler.publications.execution import archive_path, collector, describe, re
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft
 from bundler.units import counted
-from wheelhouse import atomic, files, store
+from wheelhouse import adding, atomic, files, store
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
@@ -63,7 +63,7 @@ def publish(
 
     `seen_at` is the path of the store on the nodes, `note` a text for the history of the store. Publishing again
     restores what is missing or damaged, and changes nothing else. Raises the errors of `verify`, of
-    `store.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
+    `adding.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle.name}")
     manifest = verify(bundle)
@@ -138,7 +138,7 @@ def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
 def _store_wheels(draft: Draft) -> Generator[Progress, None, int]:
     """Add the wheels of the bundle to the store; return how many of them were not there, or damaged.
 
-    Publications that share a damaged file get the good one. Raises the errors of `store.add`.
+    Publications that share a damaged file get the good one. Raises the errors of `adding.add`.
     """
     wheels = draft.wheels
     before = [_inode(_stored(draft, file)) for file in wheels]
@@ -146,7 +146,7 @@ def _store_wheels(draft: Draft) -> Generator[Progress, None, int]:
     absent = [file for file, inode in zip(wheels, before, strict=True) if inode is None]
     require_space({draft.store.path: sum(file.size for file in [*absent, *others])})
     errors: list[StoreError] = []
-    added = store.add(
+    added = adding.add(
         draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels], draft.bundle.name, errors.append
     )
     done = restored = 0

@@ -17,7 +17,7 @@ from bundler.progress import Progress
 from bundler.publications.history import log
 from bundler.publications.usage import published
 from bundler.units import counted
-from wheelhouse import atomic, files, store
+from wheelhouse import adding, atomic, files, pages, store
 from wheelhouse.damage import Damage, damaged_files, damaged_index, stored_files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
@@ -133,7 +133,7 @@ def restore(place: Store, damage: Iterable[Damage]) -> list[Damage]:
                 restored += [item] if item.problem != "foreign" else []
             elif _restored(place, entries, top, rest, item.problem):
                 restored.append(item)
-        store.write_pages(place, projects)
+        pages.write_pages(place, projects)
         for item in restored:
             log(place, "repair", item.path, detail=f"was {item.problem}")
     return restored
@@ -151,7 +151,7 @@ def _restored(place: Store, entries: Sequence[Published], top: str, rest: Sequen
     if source is None:
         return False
     path, digest = source
-    (stored, _), *_ = store.add(place, [(path, digest)])
+    (stored, _), *_ = adding.add(place, [(path, digest)])
     if is_published:
         target = place.path.joinpath(top, *rest)
         partial = atomic.beside(target, place.scratch)
@@ -169,10 +169,10 @@ def _good_copy(
         for file in entry.manifest.files if entry.manifest else ():
             if file.path == f"wheels/{filename}" and sha256 in (None, file.sha256):
                 for path in (place.file(filename, file.sha256), entry.folder / file.path):
-                    if store.is_sound(path, file.size, file.sha256):
+                    if files.is_sound(path, file.size, file.sha256):
                         return path, file.sha256
     path = place.file(filename, sha256 or "")
-    if sha256 and path.is_file() and store.is_sound(path, path.stat().st_size, sha256):
+    if sha256 and path.is_file() and files.is_sound(path, path.stat().st_size, sha256):
         return path, sha256
     return None
 

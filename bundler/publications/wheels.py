@@ -19,7 +19,7 @@ from bundler.manifest import File, Manifest
 from bundler.progress import Progress
 from bundler.publications.history import log
 from bundler.units import counted
-from wheelhouse import atomic, files, store, wheel
+from wheelhouse import adding, atomic, files, wheel
 from wheelhouse.errors import ArchiveError, WheelhouseError
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
@@ -85,7 +85,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
 
     `name` replaces the name of the folder in that of the publication. Publishing again restores what is missing or
-    damaged. Raises `CombinedError` with every invalid wheel, and the errors of `store.add`.
+    damaged. Raises `CombinedError` with every invalid wheel, and the errors of `adding.add`.
     """
     paths = sorted(path for path in source.rglob("*.whl") if path.is_file())
     skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
@@ -157,7 +157,7 @@ def _add(
     errors: list[StoreError] = []
     done = restored = 0
     total = sum(path.stat().st_size for path, _ in wheels)
-    for path, is_new in store.add(destination, wheels, origin, errors.append):
+    for path, is_new in adding.add(destination, wheels, origin, errors.append):
         if links is not None:
             files.link(path, links / path.name)
         done, restored = done + path.stat().st_size, restored + is_new

@@ -31,7 +31,7 @@ from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import settings_of
 from tests.stand_ins.manifests import manifest
-from wheelhouse import store, wheel
+from wheelhouse import creation, pages, wheel
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import safe_path
 from wheelhouse.unpack import require_interpreter, unpack
@@ -160,14 +160,14 @@ def _parts(data: bytes, folder: Path) -> None:
 
 def _store(data: bytes, folder: Path) -> None:
     (folder / "store.json").write_bytes(data)
-    store.create_store(folder)
+    creation.create_store(folder)
 
 
 def _record(data: bytes, folder: Path) -> None:
-    opened = store.create_store(folder)
+    opened = creation.create_store(folder)
     (folder / "records" / "alpha").mkdir()
     (folder / "records" / "alpha" / f"{_WHEEL}.json").write_bytes(data)
-    store.write_pages(opened, {"alpha"})
+    pages.write_pages(opened, {"alpha"})
     for page in folder.glob("simple/**/*.html"):
         for link in re.findall(r'href="([^"#]*)', page.read_text()):
             assert link in ("alpha/", f"../../files/{link[12:14]}/{link[15:79]}/{_WHEEL}")

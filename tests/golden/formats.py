@@ -16,7 +16,7 @@ from bundler.manifest import Manifest
 from bundler.publications.execution import describe, to_json
 from tests.stand_ins.manifests import manifest
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse import store
+from wheelhouse import adding, creation
 from wheelhouse.node_lock import target_pylock
 from wheelhouse.selection import Pin
 from wheelhouse.wheel import Wheel
@@ -63,8 +63,8 @@ def _store() -> dict[str, bytes]:
         name, data = make_wheel("alpha", requires_python=">=3.9")
         wheel = Path(folder, name)
         wheel.write_bytes(data)
-        place = store.create_store(Path(folder, "store"))
-        list(store.add(place, [(wheel, hashlib.sha256(data).hexdigest())]))
+        place = creation.create_store(Path(folder, "store"))
+        list(adding.add(place, [(wheel, hashlib.sha256(data).hexdigest())]))
         written = {
             "store.json": place.path / "store.json",
             "store-record.json": place.path / "records" / "alpha" / f"{name}.json",

@@ -23,7 +23,8 @@ from bundler.publications.usage import Published, find, published
 from tests.conftest import Workplace
 from tests.integration.test_publication import damage_of
 from wheelhouse import discard
-from wheelhouse.store import Store, open_store, write_pages
+from wheelhouse.pages import write_pages
+from wheelhouse.store import Store, open_store
 
 DAY = 86400.0
 

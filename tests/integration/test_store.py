@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse import store
+from wheelhouse import adding, pages
+from wheelhouse.creation import create_store
 from wheelhouse.errors import FileError, StoreError, WheelError
-from wheelhouse.store import Store, create_store
+from wheelhouse.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def put(folder: Path, named: tuple[str, bytes]) -> tuple[Path, str]:
 
 
 def add(destination: Store, *wheels: tuple[Path, str]) -> list[Path]:
-    return [path for path, _ in store.add(destination, wheels)]
+    return [path for path, _ in adding.add(destination, wheels)]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -176,7 +177,7 @@ def test_a_record_that_somebody_wrote_by_hand_is_none(share: Store, tmp_path: Pa
     record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), key: value}))
     (share.path / "records" / "..%").mkdir()
-    store.write_pages(share, {"alpha"})
+    pages.write_pages(share, {"alpha"})
     assert "href" not in (share.path / "simple" / "alpha" / "index.html").read_text()
     assert (share.path / "simple" / "index.html").read_text().count("href") == 1
 
@@ -220,7 +221,7 @@ def test_a_malformed_record_is_reported_and_blocks_nobody(share: Store, tmp_path
     share.record("alpha", "alpha-1.0-py3-none-any.whl").write_text("{")
     errors: list[StoreError] = []
     new = put(tmp_path / "in", make_wheel("alpha", "2.0"))
-    list(store.add(share, [new], None, errors.append))
+    list(adding.add(share, [new], None, errors.append))
     assert [error.message for error in errors] == [
         f"{share.path}/records/alpha/alpha-1.0-py3-none-any.whl.json: is not a valid record"
     ]

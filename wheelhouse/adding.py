@@ -1,0 +1,147 @@
+"""Add wheels to a store and its index, and restore what is missing or damaged of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files, wheel
+from wheelhouse.errors import ConflictError, StoreError, WheelError
+from wheelhouse.pages import write_pages
+from wheelhouse.record import Record, read_record
+from wheelhouse.store import METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from wheelhouse.store import Store
+
+
+def add(
+    store: Store,
+    wheels: Collection[tuple[Path, str]],
+    origin: str | None = None,
+    report: Callable[[StoreError], object] = lambda _: None,
+) -> Iterator[tuple[Path, bool]]:
+    """Add wheels, (path, SHA-256) pairs, to the store and its index.
+
+    Yields the path of each in the store, and whether something was written for it, in order. Bytes are verified while
+    they are copied. Existing files are verified again, and whatever is missing or damaged is restored. `origin` names
+    the bundle or folder that the wheels come from. Calls `report` with the errors of malformed records of other files.
+    Raises `StoreError` and `WheelError` before anything is written.
+    """
+    metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
+    uploaded = _now(store)
+    records = {path: _describe(path, sha256, metadata[path], uploaded, origin) for path, sha256 in wheels}
+    _refuse_conflicts(store, records.values())
+    for path, record in records.items():
+        is_new = _put(store, path, record, metadata[path])
+        is_new = _claim(store, record) or is_new
+        yield store.file(record.filename, record.sha256), is_new
+    _refuse_conflicts(store, records.values())  # Again, since another publisher may have added a record.
+    for malformed in write_pages(store, {record.project for record in records.values()}):
+        report(malformed)
+
+
+def describe(store: Store, path: Path, sha256: str, origin: str | None) -> Record:
+    """Return the record of the wheel at `path`, uploaded now. Raises `WheelError`, `FileError`."""
+    return _describe(path, sha256, wheel.read_metadata(path), _now(store), origin)
+
+
+def put(store: Store, source: Path, record: Record) -> bool:
+    """Write the file of `record` and its metadata unless they are there; return whether something was written.
+
+    Raises `WheelError` if `source` has another digest, `FileError`.
+    """
+    return _put(store, source, record, wheel.read_metadata(source))
+
+
+def _now(store: Store) -> str:
+    """Return the time of the file server as PEP 700 has it."""
+    return f"{datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _describe(path: Path, sha256: str, metadata: bytes, uploaded: str, origin: str | None) -> Record:
+    with files.explained(path):
+        size = path.stat().st_size
+    return Record(
+        project=wheel.parse_filename(path.name)[0],
+        filename=path.name,
+        sha256=sha256,
+        requires_python=wheel.requires_python(metadata),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        size=size,
+        uploaded=uploaded,
+        origin=origin,
+    )
+
+
+def _put(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
+    path = store.file(record.filename, record.sha256)
+    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), metadata, store.scratch)
+    if files.is_sound(path, record.size or 0, record.sha256):
+        return is_new
+    partial = atomic.beside(path, store.scratch)
+    try:
+        if files.copy_hashed(source, partial) != record.sha256:
+            raise WheelError(source, "changed while it was copied")
+        with files.explained(path):
+            partial.chmod(partial.stat().st_mode & ~0o222)
+            atomic.placed(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _claim(store: Store, record: Record) -> bool:
+    """Write `record` unless there is one; replace an invalid one, or one with other facts about the same file.
+
+    Returns whether it was written.
+    """
+    path = store.record(record.project, record.filename)
+    if atomic.claim(path, record.to_json(), store.scratch):
+        return True
+    there = _sound_record(path)
+    if there is None:
+        return atomic.write(path, record.to_json(), store.scratch)
+    if there.sha256 != record.sha256 or record.describes(there):
+        return False
+    kept = replace(record, uploaded=there.uploaded or record.uploaded, origin=there.origin or record.origin)
+    return atomic.write(path, kept.to_json(), store.scratch)
+
+
+def _sound_record(path: Path) -> Record | None:
+    """Return the record at `path`, or None if there is no valid one."""
+    with contextlib.suppress(StoreError):
+        return read_record(path)
+    return None
+
+
+def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
+    """Raise `StoreError` if the store has other bytes under the name of one of `records`."""
+    conflicts = []
+    for record in records:
+        there = _sound_record(store.record(record.project, record.filename))
+        if there is not None and there.sha256 != record.sha256:
+            conflicts.append((record, there))
+    if conflicts:
+        raise ConflictError(
+            f"{store.path} contains different files with the same name",
+            facts=[
+                line
+                for new, there in sorted(conflicts, key=lambda pair: pair[0].filename)
+                for line in (new.filename, f"  in the store: {_origin(there)}", f"  new:          {_origin(new)}")
+            ],
+            hint="nothing was published; find out which file is genuine, or publish to another store",
+        )
+
+
+def _origin(record: Record) -> str:
+    """Return the digest of `record`, and where and when it came from if that is known."""
+    source = f" from {record.origin}" if record.origin else ""
+    day = f" on {record.uploaded[:10]}" if record.uploaded else ""
+    return f"sha256 {record.sha256[:16]}...{source}{day}"

@@ -1,0 +1,40 @@
+"""Create a store, upgrade one of an older format, and clean up after killed publishers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files
+from wheelhouse.pages import write_pages
+from wheelhouse.sharing import sharing
+from wheelhouse.store import FORMAT, Store, format_json, no_store, read_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def create_store(path: Path) -> Store:
+    """Return the store at `path` for changes to it; it is created or upgraded if necessary.
+
+    Also deletes what killed publishers left there more than a day ago. Raises `StoreError`, `FileError`.
+    """
+    with files.explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    store = Store(path)
+    with sharing(path), files.explained(path):
+        foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
+        # Checked after the listing, since a concurrent publisher writes store.json first.
+        is_new = not (path / "store.json").exists()
+        if is_new and foreign:
+            raise no_store(path, "is not empty and has no store.json")
+        store.scratch.mkdir(exist_ok=True)
+        if is_new:
+            atomic.claim(path / "store.json", format_json(), store.scratch)
+        version = read_format(path)
+        for name in ("records", "publications"):
+            (path / name).mkdir(exist_ok=True)
+        if version < FORMAT:
+            write_pages(store, store.projects())  # Format 1 has no JSON.
+            atomic.write(path / "store.json", format_json(), store.scratch)
+        atomic.clear_abandoned(store.scratch)
+    return store

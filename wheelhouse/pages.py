@@ -1,0 +1,103 @@
+"""The pages of a store's index, as a function of its records."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from wheelhouse import atomic, files
+from wheelhouse.errors import StoreError
+from wheelhouse.index import Link, project_json, project_page, root_json, root_page
+from wheelhouse.record import RECORD, YANKED, Record, read_record, yank_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from wheelhouse.store import Store
+
+
+def write_pages(store: Store, projects: Collection[str]) -> list[StoreError]:
+    """Write the index pages of `projects` and the root pages from the records; return errors of malformed records."""
+    errors: list[StoreError] = []
+    for project in sorted(projects):
+        written = None
+        while (state := _state(store.path / "records" / project)) != written:
+            links, errors_here = links_of(store, project, state)
+            _write_project(store, project, links)
+            written = state
+        errors += errors_here
+    listed = None
+    while (names := store.projects()) != listed:
+        atomic.write(store.path / "simple" / "index.html", root_page(names), store.scratch)
+        atomic.write(store.path / "simple" / "index.json", root_json(names), store.scratch)
+        listed = names
+    return errors
+
+
+def _write_project(store: Store, project: str, links: Sequence[Link]) -> None:
+    folder, records = store.path / "simple" / project, store.path / "records" / project
+    for name, data in pages_of(project, links).items():
+        atomic.write(folder / name, data, store.scratch)
+    if links:
+        return
+    try:
+        records.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:  # Something is in it, or somebody else is adding to it.
+        return
+    with files.explained(folder):
+        for name in pages_of(project, ()):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # It is gone, or somebody is adding to it.
+        folder.rmdir()
+
+
+def pages_of(project: str, links: Sequence[Link]) -> dict[str, bytes]:
+    """Return the pages of `project` by their file names."""
+    return {"index.html": project_page(project, links), "index.json": project_json(project, links)}
+
+
+def links_of(store: Store, project: str, names: Collection[str]) -> tuple[list[Link], list[StoreError]]:
+    """Return the links for the page of `project` from its records `names`, and the errors of malformed ones."""
+    folder = store.path / "records" / project
+    links, errors = [], []
+    for name in names:
+        if not name.endswith(RECORD):
+            continue
+        try:
+            record = read_record(folder / name)
+        except StoreError as error:
+            errors.append(error)
+            continue
+        if record is not None:
+            yanked = f"{record.filename}{YANKED}"
+            links.append(_link(store, record, yank_reason(folder / yanked) if yanked in names else None))
+    return links, errors
+
+
+def _state(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes whenever a file in `folder` is written, by name; nothing if it does not exist."""
+    with files.explained(folder), contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        statuses = ((entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.name[0] != ".")
+        return {name: (status.st_ino, status.st_mtime_ns, status.st_size) for name, status in sorted(statuses)}
+    return {}
+
+
+def _link(store: Store, record: Record, yanked: str | None) -> Link:
+    size = record.size
+    if size is None:  # Format 1.
+        with contextlib.suppress(OSError):
+            size = store.file(record.filename, record.sha256).stat().st_size
+    return Link(
+        filename=record.filename,
+        path=f"../../files/{record.sha256[:2]}/{record.sha256}/{record.filename}",
+        sha256=record.sha256,
+        requires_python=record.requires_python,
+        metadata_sha256=record.metadata_sha256,
+        size=size or 0,
+        uploaded=record.uploaded,
+        yanked=yanked,
+    )
