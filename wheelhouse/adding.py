@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files, wheel
-from wheelhouse.errors import ConflictError, StoreError, WheelError
+from wheelhouse.errors import ConflictError, InvalidWheelsError, StoreError, WheelError
 from wheelhouse.pages import write_pages
 from wheelhouse.record import Record, read_record
 from wheelhouse.store import METADATA
@@ -32,32 +32,45 @@ def add(
     Yields the path of each in the store, and whether something was written for it, in order. Bytes are verified while
     they are copied. Existing files are verified again, and whatever is missing or damaged is restored. `origin` names
     the bundle or folder that the wheels come from. Calls `report` with the errors of malformed records of other files.
-    Raises `StoreError` and `WheelError` before anything is written.
+    Raises `StoreError`, `WheelError` and `InvalidWheelsError` before anything is written.
     """
-    metadata = {path: wheel.read_metadata(path) for path, _ in wheels}
-    uploaded = _now(store)
-    records = {path: _describe(path, sha256, metadata[path], uploaded, origin) for path, sha256 in wheels}
+    records = _describe_all(wheels, _now(store), origin)
     _refuse_conflicts(store, records.values())
+    shared: list[Record] = []
     for path, record in records.items():
-        is_new = _put(store, path, record, metadata[path])
-        is_new = _claim(store, record) or is_new
-        yield store.file(record.filename, record.sha256), is_new
-    _refuse_conflicts(store, records.values())  # Again, since another publisher may have added a record.
+        is_new = put(store, path, record)
+        is_ours = _claim(store, record)
+        shared += [] if is_ours else [record]
+        yield store.file(record.filename, record.sha256), is_new or is_ours
+    _refuse_conflicts(store, shared)  # Again, since another publisher may have added a record.
     for malformed in write_pages(store, {record.project for record in records.values()}):
         report(malformed)
 
 
 def describe(store: Store, path: Path, sha256: str, origin: str | None) -> Record:
     """Return the record of the wheel at `path`, uploaded now. Raises `WheelError`, `FileError`."""
-    return _describe(path, sha256, wheel.read_metadata(path), _now(store), origin)
+    return _describe(path, sha256, _now(store), origin)
 
 
-def put(store: Store, source: Path, record: Record) -> bool:
-    """Write the file of `record` and its metadata unless they are there; return whether something was written.
+def is_complete(store: Store, filename: str, sha256: str) -> bool:
+    """Return whether the store has the file, its metadata and its record, without reading them."""
+    path = store.file(filename, sha256)
+    record = store.record(wheel.parse_filename(filename)[0], filename)
+    return path.exists() and path.with_name(f"{filename}{METADATA}").exists() and record.exists()
 
-    Raises `WheelError` if `source` has another digest, `FileError`.
-    """
-    return _put(store, source, record, wheel.read_metadata(source))
+
+def _describe_all(wheels: Iterable[tuple[Path, str]], uploaded: str, origin: str | None) -> dict[Path, Record]:
+    """Return the records of `wheels` by their paths. Raises `InvalidWheelsError` for several invalid ones."""
+    records: dict[Path, Record] = {}
+    errors: list[WheelError] = []
+    for path, sha256 in wheels:
+        try:
+            records[path] = _describe(path, sha256, uploaded, origin)
+        except WheelError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else InvalidWheelsError(errors)
+    return records
 
 
 def _now(store: Store) -> str:
@@ -65,7 +78,9 @@ def _now(store: Store) -> str:
     return f"{datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def _describe(path: Path, sha256: str, metadata: bytes, uploaded: str, origin: str | None) -> Record:
+def _describe(path: Path, sha256: str, uploaded: str, origin: str | None) -> Record:
+    # Not kept: the METADATA of many wheels would need much memory.
+    metadata = wheel.read_metadata(path)
     with files.explained(path):
         size = path.stat().st_size
     return Record(
@@ -80,9 +95,13 @@ def _describe(path: Path, sha256: str, metadata: bytes, uploaded: str, origin: s
     )
 
 
-def _put(store: Store, source: Path, record: Record, metadata: bytes) -> bool:
+def put(store: Store, source: Path, record: Record) -> bool:
+    """Write the file of `record` and its metadata unless they are there; return whether something was written.
+
+    Raises `WheelError` if `source` has another digest, `FileError`.
+    """
     path = store.file(record.filename, record.sha256)
-    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), metadata, store.scratch)
+    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), wheel.read_metadata(source), store.scratch)
     if files.is_sound(path, record.size or 0, record.sha256):
         return is_new
     partial = atomic.beside(path, store.scratch)

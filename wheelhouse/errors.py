@@ -195,6 +195,17 @@ class WheelError(WheelhouseError):
         self.fact = fact
 
 
+class InvalidWheelsError(WheelhouseError):
+    """Several files that are not valid wheels."""
+
+    def __init__(self, errors: Sequence[WheelError]) -> None:
+        super().__init__(
+            f"{len(errors)} files are not valid wheels",
+            facts=[error.message for error in errors],
+            hint="find out where they come from, and remove them",
+        )
+
+
 class ArchiveError(WheelhouseError):
     """An invalid or unsafe archive."""
 

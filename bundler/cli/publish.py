@@ -46,7 +46,7 @@ _PATH = click.Path(path_type=Path)
     "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"
 )
 @click.option("--as", "alias", metavar="NAME", help="Let the alias STORE/aliases/NAME point to the publication.")
-@click.option("--note", metavar="TEXT", default="", help="Add this text to the log of the store.")
+@click.option("--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store.")
 @json_option
 def publish_index(
     store: Path,

@@ -120,7 +120,7 @@ def stats(path: Path, as_json: bool) -> None:
 def log(path: Path, as_json: bool) -> None:
     """Show who changed a store, and when.
 
-    Prints a line for each publish, remove, alias, yank and repair: time, user, host, action, subject and note.
+    Prints a line for each publish, remove, alias, yank, resolve and repair: time, user, host, action, subject and note.
 
     \b
     Examples:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from wheelhouse.store import Store
 
 _PATH = click.Path(path_type=Path)
-_note = click.option("--note", metavar="TEXT", default="", help="Add this text to the log of the store.")
+_note = click.option(
+    "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."
+)
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
 
 
@@ -26,7 +28,7 @@ def init(path: Path, group: str | None) -> None:
     """Create a store, or repair its permissions.
 
     The mode and group of the folder STORE decide who may publish, whatever the umask of each user is. Gives everything
-    in an existing store the permissions of its folder, as far as it belongs to you. See `bundler guide store`.
+    in an existing store the permissions of its folder, as far as it belongs to you. See `bundler guide maintenance`.
 
     \b
     Examples:

@@ -19,12 +19,11 @@ from bundler.publications.execution import archive_path, collector, describe, re
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft
 from bundler.units import counted
-from wheelhouse import adding, atomic, files, store
+from wheelhouse import adding, atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
 from wheelhouse.unpack import require_interpreter
-from wheelhouse.wheel import parse_filename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -113,7 +112,8 @@ def _publish(
         atomic.write(folder / PUBLICATION, to_json(described))
         atomic.write(folder / COLLECTOR, collector())
         _seal(folder, manifest, archives)
-    if not all(_is_stored(draft, wheel) for wheel in draft.wheels):  # Somebody has removed wheels meanwhile.
+    wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
+    if not all(adding.is_complete(draft.store, *wheel) for wheel in wheels):  # Somebody has removed some meanwhile.
         yield from _store_wheels(draft)
     action = "repair" if is_repair else "publish"
     log(draft.store, action, place.name, sha256=files.sha256(draft.bundle / MANIFEST), note=draft.note)
@@ -185,12 +185,6 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 def _stored(draft: Draft, file: File) -> Path:
     return draft.store.file(file.path.removeprefix("wheels/"), file.sha256)
-
-
-def _is_stored(draft: Draft, file: File) -> bool:
-    path = _stored(draft, file)
-    record = draft.store.record(parse_filename(path.name)[0], path.name)
-    return path.exists() and path.with_name(f"{path.name}{store.METADATA}").exists() and record.exists()
 
 
 def _require_interpreters(bundle: Path, manifest: Manifest) -> None:

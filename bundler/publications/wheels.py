@@ -13,14 +13,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bundler.bundles.verify import verify
-from bundler.errors import BundlerError, CombinedError, attempt_all
+from bundler.errors import BundlerError, CombinedError
 from bundler.layout import MANIFEST, SUMS, sums
 from bundler.manifest import File, Manifest
 from bundler.progress import Progress
 from bundler.publications.history import log
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, wheel
-from wheelhouse.errors import ArchiveError, WheelhouseError
+from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
 
@@ -85,7 +85,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
 
     `name` replaces the name of the folder in that of the publication. Publishing again restores what is missing or
-    damaged. Raises `CombinedError` with every invalid wheel, and the errors of `adding.add`.
+    damaged. Raises `CombinedError` for equal names, and the errors of `adding.add`.
     """
     paths = sorted(path for path in source.rglob("*.whl") if path.is_file())
     skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
@@ -118,6 +118,8 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
             )
             for path in (folder / MANIFEST, folder / SUMS):
                 path.chmod(path.stat().st_mode & ~0o222)
+        if not all(adding.is_complete(destination, *file) for file in digests.items()):
+            yield from _add(destination, wheels, None, manifest.name)  # Somebody has removed some meanwhile.
         log(destination, "repair" if is_there else "publish", place.name, sha256=digest, note=note)
     return place
 
@@ -131,15 +133,13 @@ def _is_whole(place: Path) -> bool:
 
 
 def _files(paths: Sequence[Path]) -> tuple[File, ...]:
-    """Return the wheels `paths` as files of a manifest. Raises `CombinedError` with every invalid one."""
-    _, errors = attempt_all(wheel.read_metadata, paths)
+    """Return the wheels `paths` as files of a manifest. Raises `CombinedError` if two have the same name."""
     by_name: dict[str, Path] = {}
-    for path in paths:
-        other = by_name.setdefault(path.name, path)
-        if other is not path:
-            errors.append(BundlerError(f"{other} and {path} have the same name", hint="keep the genuine one"))
-    if errors:
-        raise CombinedError(errors)
+    twice = [(by_name[path.name], path) for path in paths if by_name.setdefault(path.name, path) is not path]
+    if twice:
+        raise CombinedError(
+            BundlerError(f"{one} and {other} have the same name", hint="keep the genuine one") for one, other in twice
+        )
     with ThreadPoolExecutor(_THREADS) as pool:
         digests = list(pool.map(files.sha256, paths))
     return tuple(
@@ -157,13 +157,24 @@ def _add(
     errors: list[StoreError] = []
     done = restored = 0
     total = sum(path.stat().st_size for path, _ in wheels)
-    for path, is_new in adding.add(destination, wheels, origin, errors.append):
+    added = adding.add(destination, wheels, origin, errors.append)
+    for (source, _), (path, is_new) in zip(wheels, added, strict=True):
         if links is not None:
-            files.link(path, links / path.name)
+            _link(source, path, links / path.name)
         done, restored = done + path.stat().st_size, restored + is_new
         yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
     yield from (Progress(kind="warning", text=str(error)) for error in errors)
     return restored
+
+
+def _link(source: Path, stored: Path, path: Path) -> None:
+    """Create the link `path` to the file `stored`; copy `source` if somebody has just removed that."""
+    try:
+        files.link(stored, path)
+    except FileError as error:
+        if not isinstance(error.error, FileNotFoundError):
+            raise
+        files.copy(source, path)
 
 
 def _name(text: str) -> str:
