@@ -82,8 +82,9 @@ def show_error(text: str) -> None:
 
 
 def _marked(text: str) -> None:
+    """Write an error or warning, with names of files that others chose: without what would control the terminal."""
     lines = []
-    for line in text.split("\n"):
+    for line in "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text).split("\n"):
         label = line.partition(" ")[0]
         style = _STYLES.get(label)
         lines.append(click.style(label, fg=style, bold=True) + line[len(label) :] if style else line)

@@ -70,7 +70,8 @@ def aliases(store: Store) -> dict[str, str]:
         if isinstance(error.error, FileNotFoundError):
             return {}
         raise
-    return {path.name: name for path in paths if (name := target(path)) is not None}
+    names = [path for path in paths if _NAME.fullmatch(path.name)]
+    return {path.name: name for path in names if (name := target(path)) is not None}
 
 
 def drop(store: Store, name: str) -> None:

@@ -60,6 +60,7 @@ def _leases(folder: Path) -> Iterator[Lease]:
             if _NAME.fullmatch(path.name):
                 project = "unknown"  # Of a damaged lease, the time still counts.
                 with contextlib.suppress(FileError, ValueError, TypeError, KeyError, RecursionError):
-                    project = str(json.loads(files.read_plain(path, _LIMIT))["project"])
+                    text = str(json.loads(files.read_plain(path, _LIMIT))["project"])
+                    project = text if text.isprintable() else project
                 with contextlib.suppress(OSError):
                     yield Lease(project=project, time=path.lstat().st_mtime)

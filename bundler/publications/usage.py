@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
     from wheelhouse.store import Store
+
+
+# Names that this tool gives; others would be those of somebody's own folders.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class Published:
 def published(store: Store) -> list[Published]:
     """Return the publications of `store`, the oldest first. Raises `FileError`."""
     with files.explained(store.publications):
-        folders = [path for path in store.publications.iterdir() if path.name[0] != "." and path.is_dir()]
+        folders = [path for path in store.publications.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
     entries = [entry for folder in folders if (entry := _published(folder)) is not None]
     return sorted(entries, key=lambda entry: (entry.time, entry.name))
 

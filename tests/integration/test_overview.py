@@ -72,6 +72,18 @@ def test_totals_count_unused_wheels(site: Workplace, share: Path, bundles: dict[
     api.publish(bundles["first"], share)
 
 
+def test_no_name_in_a_store_controls_the_terminal(site: Workplace, share: Path) -> None:
+    (share / "publications" / "\x1b[2Jevil").mkdir()
+    (share / "records" / "\x1b[2Jevil").mkdir()
+    lease = share / "leases" / published(open_store(share))[0].name
+    lease.mkdir(parents=True)
+    (lease / f"{'0' * 16}.json").write_text(json.dumps({"project": "\x1b[2J"}))
+    for command in (("list",), ("verify",), ("remove", "other"), ("prune", "--keep-last", "0")):
+        done = site.run("bundler", "store", command[0], share, *command[1:])
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_an_empty_store_has_an_empty_list(site: Workplace, tmp_path: Path) -> None:
     assert site.run("bundler", "store", "init", tmp_path / "empty").returncode == 0
     done = site.run("bundler", "store", "list", tmp_path / "empty")
