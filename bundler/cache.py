@@ -11,6 +11,8 @@ def cache_folder() -> Path:
     folder = os.environ.get("BUNDLER_CACHE_DIR")
     if folder:
         return Path(folder).absolute()
-    from platformdirs import user_cache_path
-
+    try:
+        from platformdirs import user_cache_path
+    except ModuleNotFoundError:  # The far side, which only keeps how far `store verify` came.
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bundler"
     return user_cache_path("bundler", appauthor=False)

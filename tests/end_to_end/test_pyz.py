@@ -64,10 +64,11 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
         *(["verify", "solve.bundle"], ["inspect", publication, "--json"], ["guide"], ["guide", "store"]),
         *(["check", publication, "--probe", "node.json"], ["gc", "."], ["rehearse", publication, "-o", "task"]),
         *(["submit", publication, "--dry-run"], ["completion", "bash"], ["--version"], ["probe", "--script"]),
+        *(["store", "list", "share"], ["store", "verify", "share"], ["store", "prune", "share", "--keep-last", "1"]),
     ):
         run(*command)
     far_side.run("bundle", "solve.py", "--include-uv")
-    done = far_side.run(PYTHON, "-I", pyz, "bundle", "solve.py")
+    done = far_side.run(PYTHON, "-I", pyz, "bundle", "solve.py", "--upgrade")
     assert "hint: run `pip install 'hps-bundler[bundle]'`" in done.stderr
 
 
