@@ -57,18 +57,17 @@ def block(workplace: Workplace, tmp_path: Path, modules: set[str]) -> None:
 def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplace) -> None:
     publication = far_side.publish()
     (far_side.folder / "node.json").write_text(far_side.run("bundler", "probe").stdout)
-    commands: tuple[list[str | Path], ...] = (
-        *(["verify", "solve.bundle"], ["inspect", "solve.bundle"], ["inspect", publication], ["guide", "jobs"]),
-        *(["check", publication, "--probe", "node.json"], ["gc", far_side.folder], ["rehearse", "solve.bundle"]),
-        *(["rehearse", publication, "-o", "task"], ["submit", publication, "--dry-run"], ["completion", "bash"]),
-        *(["store", name, "share"] for name in ("list", "stats", "log", "verify", "init")),
-        *(["store", "show", "share", publication], ["store", "alias", "share", "solve", publication.name]),
-        ["store", "yank", "share", "alpha-1.0-py3-none-any.whl", "--reason", "broken"],
-        ["store", "unyank", "share", "alpha-1.0-py3-none-any.whl"],
-        *(["publish-index", "share", "solve.bundle/wheels"], ["store", "remove", "share", publication, "--force"]),
-    )
-    for command in commands:
-        done = far_side.run("bundler", *command)
+    for command in (
+        *("verify solve.bundle", "inspect solve.bundle", f"inspect {publication}", "guide jobs", "completion bash"),
+        *(f"check {publication} --probe node.json", f"gc {far_side.folder}", "rehearse solve.bundle"),
+        *(f"rehearse {publication} -o task", f"submit {publication} --dry-run"),
+        *(f"store {name} share" for name in ("list", "stats", "log", "verify", "init")),
+        *(f"store show share {publication}", f"store alias share solve {publication.name}"),
+        "store yank share alpha-1.0-py3-none-any.whl --reason broken",
+        "store unyank share alpha-1.0-py3-none-any.whl",
+        *("publish-index share solve.bundle/wheels", f"store remove share {publication} --force"),
+    ):
+        done = far_side.run("bundler", *command.split())
         assert done.returncode == 0, (command, done.stderr)
 
 
