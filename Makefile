@@ -21,7 +21,7 @@ pyz: .venv/ready ## Write the far-side tool as one file, build/bundler.pyz
 	"$(BIN)"/bundler pyz --output build/bundler.pyz
 
 # Without coverage, which would double the time.
-test: lint $(OLD_UV)/bin/uv ## Run lint and all tests (twelve minutes)
+test: lint $(OLD_UV)/bin/uv ## Run lint and all tests (a quarter of an hour)
 	"$(BIN)"/pytest tests
 
 coverage: .venv/ready ## Run the unit and integration tests with coverage (eight minutes)

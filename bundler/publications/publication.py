@@ -94,7 +94,8 @@ def _publish(
     with atomic.building(place, replace=is_repair, scratch=draft.store.scratch) as folder, files.explained(place):
         # First, since it announces the wheels to whoever removes files right now.
         shutil.copyfile(draft.bundle / MANIFEST, folder / MANIFEST)
-        yield from _store_wheels(draft)
+        others = sum(file.size for file in manifest.files if not file.path.startswith("wheels/"))
+        yield from _store_wheels(draft, others)
         # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
         # that time.
         _copy(draft, folder, files.copy if is_base else files.link)
@@ -135,16 +136,16 @@ def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
     return f"{draft.manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
 
 
-def _store_wheels(draft: Draft) -> Generator[Progress, None, int]:
+def _store_wheels(draft: Draft, others: int = 0) -> Generator[Progress, None, int]:
     """Add the wheels of the bundle to the store; return how many of them were not there, or damaged.
 
-    Publications that share a damaged file get the good one. Raises the errors of `adding.add`.
+    Requires space for `others` bytes in addition. Publications that share a damaged file get the good one. Raises the
+    errors of `adding.add`.
     """
     wheels = draft.wheels
     before = [_inode(_stored(draft, file)) for file in wheels]
-    others = [file for file in draft.manifest.files if not file.path.startswith("wheels/")]
-    absent = [file for file, inode in zip(wheels, before, strict=True) if inode is None]
-    require_space({draft.store.path: sum(file.size for file in [*absent, *others])})
+    absent = sum(file.size for file, inode in zip(wheels, before, strict=True) if inode is None)
+    require_space({draft.store.path: absent + others})
     errors: list[StoreError] = []
     added = adding.add(
         draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels], draft.bundle.name, errors.append
