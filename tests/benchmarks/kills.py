@@ -1,6 +1,6 @@
 """Kill every command that changes a store at random moments, and see whether the store is whole.
 
-    python -m tests.benchmarks.kills [COUNT]
+    python -m tests.benchmarks.kills [COUNT [CASE...]]
 
 After each kill, every link on every page must lead to bytes with the stated digest; then the same command must succeed,
 and the store must have no damage and nothing half-made. Prints the number of kills that hit each command while it ran.
@@ -19,11 +19,15 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.bundling import BIN
 from tests.conftest import PYTHON
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LINK = re.compile(r'href="([^"#]+)#sha256=([0-9a-f]{64})"')
 
@@ -42,9 +46,7 @@ CASES = (
     Case(name="publish wheels", before=(), command="publish-index {} wheels"),
     Case(name="publish again", before=("rm -rf {}/files/*/*/beta*",), command="publish-index {} second.bundle"),
     Case(name="remove", before=(), command="bundler store prune {} --keep-last 0"),
-    Case(
-        name="verify --repair", before=("rm -rf {}/simple {}/records/beta",), command="bundler store verify {} --repair"
-    ),
+    Case(name="repair", before=("rm -rf {}/simple {}/records/beta",), command="bundler store verify {} --repair"),
     Case(name="yank", before=(), command="bundler store yank {} beta-1.0-py3-none-any.whl --reason broken"),
     Case(name="alias", before=(), command="publish-index {} second.bundle --as current"),
 )
@@ -98,8 +100,8 @@ def kill(case: Case, template: Path, folder: Path, longest: float) -> bool:
     return hit
 
 
-def main(count: int) -> None:
-    """Kill each command until `count` kills have hit it."""
+def main(count: int, names: Sequence[str] = ()) -> None:
+    """Kill the command of each case, or of those with `names`, until `count` kills have hit it."""
     with tempfile.TemporaryDirectory() as scratch, serving(Index()) as index:
         folder = Path(scratch)
         for name in ("alpha", "beta", "gamma"):
@@ -110,7 +112,7 @@ def main(count: int) -> None:
             run(f"env UV_DEFAULT_INDEX={index.url}/simple bundle {name}.py {options}", folder)
         run("mkdir wheels; cp first.bundle/wheels/* wheels", folder)
         run("publish-index template second.bundle", folder)
-        for case in CASES:
+        for case in (case for case in CASES if not names or case.name in names):
             # A publication says where it is, so the template is published where it is copied to.
             shutil.rmtree(folder / "template", ignore_errors=True)
             run("rm -rf store; publish-index store second.bundle; mv store template", folder)
@@ -125,4 +127,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:] or ["200"])[0]))
+    main(int((sys.argv[1:] or ["200"])[0]), sys.argv[2:])
