@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,11 @@ from wheelhouse.store import open_store
 
 
 def damage_of(share: Path) -> list[Damage]:
-    work = find_damage(open_store(share), Extent())
+    return finish(find_damage(open_store(share), Extent()))
+
+
+def finish(work: Generator[object, None, list[Damage]]) -> list[Damage]:
+    """Run `work` to its end; return the damage that it found."""
     while True:
         try:
             next(work)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,7 @@ from bundler.publications import restoring
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from tests.conftest import Workplace
-from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, flip, pipe, replace
-from wheelhouse.damage import Damage
+from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, finish, flip, pipe, replace
 from wheelhouse.store import open_store
 
 # What only the bundle has.
@@ -82,15 +81,6 @@ def test_an_interrupted_run_is_resumed_with_what_it_found(
     problems = finish(resumed)
     assert [(item.path, item.problem) for item in problems] == [(str(paths[0].relative_to(share)), "changed")]
     assert list((tmp_path / "cache" / "verify").iterdir()) == []
-
-
-def finish(work: Generator[object, None, list[Damage]]) -> list[Damage]:
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            found: list[Damage] = stop.value
-            return found
 
 
 def test_a_sample_and_an_age_leave_out_the_rest(site: Workplace, share: Path) -> None:
