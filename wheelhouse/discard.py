@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
-from wheelhouse.record import YANKED, Record, read_record
+from wheelhouse.record import YANKED, Record, read_record, yank_json, yank_reason
 from wheelhouse.store import METADATA
 from wheelhouse.wheel import parse_filename
 
@@ -53,9 +54,12 @@ def _take_record(store: Store, name: str) -> Record | None:
     record = None
     with contextlib.suppress(StoreError):  # A malformed record is no reason to keep it.
         record = read_record(path)
+    yanked = path.with_name(f"{name}{YANKED}")
     with files.explained(path):
+        if record is not None and yanked.exists():
+            record = replace(record, yanked=yank_reason(yanked))  # In case the file is put back.
         path.unlink(missing_ok=True)
-        path.with_name(f"{name}{YANKED}").unlink(missing_ok=True)
+        yanked.unlink(missing_ok=True)
     return record
 
 
@@ -72,7 +76,10 @@ def _put_back(store: Store, path: Path, partial: Path, record: Record | None) ->
     with files.explained(path):
         atomic.placed(partial, path)
     if record is not None:
-        atomic.claim(store.record(record.project, record.filename), record.to_json(), store.scratch)
+        place = store.record(record.project, record.filename)
+        atomic.claim(place, record.to_json(), store.scratch)
+        if record.yanked is not None:
+            atomic.write(place.with_name(f"{record.filename}{YANKED}"), yank_json(record.yanked), store.scratch)
 
 
 def _delete(path: Path, partial: Path) -> None:

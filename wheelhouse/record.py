@@ -75,6 +75,11 @@ def damaged(path: Path, fact: str) -> StoreError:
     return StoreError(f"{path}: {fact}", hint="publish a bundle with this wheel again, or delete the record")
 
 
+def yank_json(reason: str) -> bytes:
+    """Return the bytes of the file that says that another one is yanked for `reason`."""
+    return json.dumps({"reason": reason}).encode() + b"\n"
+
+
 def yank_reason(path: Path) -> str:
     """Return the reason in the file `path`, whose presence says that a file is yanked."""
     reason = ""  # A yanked file stays yanked, whatever happened to the reason.

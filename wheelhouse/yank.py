@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
-from wheelhouse.record import YANKED, Record, read_record
+from wheelhouse.record import YANKED, Record, read_record, yank_json
 from wheelhouse.sharing import sharing
 from wheelhouse.wheel import parse_filename
 
@@ -23,7 +22,7 @@ def yank(store: Store, filename: str, reason: str) -> Record:
         raise StoreError("the reason must be one line of text")
     path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
     with sharing(store.path):
-        atomic.write(path, json.dumps({"reason": reason}).encode() + b"\n", store.scratch)
+        atomic.write(path, yank_json(reason), store.scratch)
         write_pages(store, [record.project])
     return record
 

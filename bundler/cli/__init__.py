@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish, store
+from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish, rehearse, store
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
@@ -57,7 +57,7 @@ for _command in (
         archives.pyz,
         archives.carry,
     ),
-    *(nodes.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
+    *(rehearse.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
     *(store.store, jobs.submit, hps.hps, guide.guide, completion.completion),
 ):
     bundler.add_command(_command)

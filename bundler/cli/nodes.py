@@ -1,18 +1,14 @@
-"""Commands about nodes: their facts, their caches, and a rehearsal of their jobs on this machine."""
+"""Commands about nodes: their facts, their caches and their Pythons."""
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option
-from bundler.cli.terminal import reporting, result, say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from bundler.cli.command import Command, json_option
+from bundler.cli.terminal import result, say
 
 _PATH = click.Path(path_type=Path)
 
@@ -159,117 +155,3 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path, as_json: bool) -> 
 
     archives = list(pack(interpreters, mirror))
     result({"archives": archives}, archives, as_json=as_json)
-
-
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
-@click.option(
-    "-o", "--output", metavar="DIR", type=_PATH, help="Run in this folder.  [default: a new temporary folder]"
-)
-@click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")
-@click.option(
-    "--parameter",
-    "parameters",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Set an input parameter; VALUE is JSON, or text if it is not valid JSON. Repeatable.",
-)
-@click.option("--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="Input file of the job. Repeatable.")
-@base_option
-@json_option
-def rehearse(
-    path: Path,
-    output: Path | None,
-    script: str | None,
-    parameters: tuple[str, ...],
-    inputs: tuple[Path, ...],
-    base: Path | None,
-    as_json: bool,
-) -> None:
-    """Run a job on this machine without network access.
-
-    PATH is a publication, a bundle or an archive. Runs its execution script as an evaluator would, shows the console
-    output of the job, and prints the path of each file that the job wrote. Fails if the job fails or does not write its
-    outputs.
-
-    \b
-    Examples:
-        bundler rehearse eval.bundle
-        bundler rehearse eval.bundle -o rehearsal --parameter frequency=2.5
-
-    \b
-    Environment variables:
-        BUNDLER_ARGUMENTS   arguments of the script, quoted as for a shell or as a JSON list
-    """
-    import shutil
-
-    from bundler.jobs import rehearsal
-    from bundler.jobs.options import Options
-    from bundler.jobs.submission import compose
-    from bundler.publications.aliases import pinned
-
-    try:
-        values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--parameter") from error
-    with _published(pinned(path), base) as publication, _task_folder(output) as folder:
-        submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
-        how = rehearsal.isolation()
-        say(how.sentence)
-        say(f"Task folder: {folder}")
-        with contextlib.closing(rehearsal.rehearse(publication, submission, folder, how=how)) as job:
-            while True:
-                try:
-                    say(next(job))
-                except StopIteration as stop:
-                    result({"files": stop.value}, stop.value, as_json=as_json)
-                    if not (output or stop.value):
-                        shutil.rmtree(folder, ignore_errors=True)
-                    return
-
-
-@contextlib.contextmanager
-def _published(path: Path, base: Path | None) -> Iterator[Path]:
-    """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
-    import tempfile
-
-    from bundler import api
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.manifest_reader import read_manifest
-
-    with contextlib.ExitStack() as stack:
-        with reporting() as report:
-            bundles = stack.enter_context(unpacked([path], report, base_of(base)))
-        if len(bundles) > 1:
-            raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
-        read_manifest(bundles[0])
-        if (bundles[0] / EXEC_SCRIPT).exists():
-            yield bundles[0]
-            return
-        with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
-            with reporting() as report:
-                publication = api.publish(bundles[0], Path(scratch).resolve() / "store", report=report)
-            yield publication
-
-
-@contextlib.contextmanager
-def _task_folder(output: Path | None) -> Iterator[Path]:
-    """Yield the folder to run in: `output`, or a temporary one that is deleted if the user interrupts the job."""
-    import shutil
-    import tempfile
-
-    if output:
-        yield output
-        return
-    folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
-    try:
-        yield folder
-    except (KeyboardInterrupt, SystemExit):
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # Only an empty folder: the job did not start.
-        raise

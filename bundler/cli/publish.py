@@ -65,7 +65,7 @@ def publish_index(
     Verifies each BUNDLE (a folder, an archive of `bundler pack`, or the parts of one), adds its wheels to STORE, and
     writes a publication with an execution script for its jobs. Creates STORE if it does not exist. Without BUNDLE,
     publishes the only bundle in the current folder. Prints the path of each publication, or of the alias with --as.
-    Publishing again restores what is missing or damaged. pip and uv can use STORE/simple as an index.
+    Publishing again restores missing and damaged files. pip and uv can use STORE/simple as an index.
 
     BUNDLE may also be a folder or zip file of wheels from elsewhere, which are added to the index.
 
@@ -78,7 +78,7 @@ def publish_index(
         publish-index /shared/store
         publish-index /shared/store eval.bundle --strategy environment
         publish-index /shared/store wheelhouse/
-        publish-index eval.bundle --upload https://devpi.example.com/root/dev
+        publish-index eval.bundle --upload https://index.example.com/root/dev
     """
     from bundler import api
     from bundler.publications.aliases import require_alias

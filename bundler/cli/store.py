@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli import store_changes, store_damage
+from bundler.cli import store_changes, store_damage, store_index
 from bundler.cli.command import Group, json_option
 from bundler.cli.terminal import result, say, warn
 
@@ -27,7 +27,7 @@ def store() -> None:
 
 for _command in (
     *(store_changes.init, store_changes.remove, store_changes.prune, store_changes.alias),
-    *(store_changes.yank, store_changes.unyank, store_changes.resolve, store_damage.verify),
+    *(store_index.yank, store_index.unyank, store_index.resolve, store_damage.verify),
 ):
     store.add_command(_command)
 

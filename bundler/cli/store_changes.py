@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wheelhouse.store import Store
 
 _PATH = click.Path(path_type=Path)
-_note = click.option(
+note_option = click.option(
     "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
@@ -53,7 +53,7 @@ def init(path: Path, group: str | None) -> None:
 @click.argument("publications", metavar="PUBLICATION...", nargs=-1, required=True)
 @_dry_run
 @click.option("--force", is_flag=True, help="Remove publications that jobs or aliases may still use.")
-@_note
+@note_option
 @json_option
 def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool, note: str, as_json: bool) -> None:
     """Remove publications from a store.
@@ -85,7 +85,7 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
 )
 @click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
 @_dry_run
-@_note
+@note_option
 @json_option
 def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bool, note: str, as_json: bool) -> None:
     """Remove old publications from a store.
@@ -134,7 +134,7 @@ def _remove(place: Store, removal: Removal, note: str, *, dry_run: bool, as_json
 @click.argument("path", metavar="STORE", type=_PATH)
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("publication", metavar="[PUBLICATION]", required=False)
-@_note
+@note_option
 @json_option
 def alias(path: Path, name: str | None, publication: str | None, note: str, as_json: bool) -> None:
     """Show or move the aliases of a store.
@@ -168,85 +168,3 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
         return
     link = point(create_store(path), name, publication, note)
     result({"alias": link}, [link], as_json=as_json)
-
-
-@click.command("yank", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--reason", metavar="TEXT", required=True, help="Show this reason to users.")
-def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
-    """Yank files of a store's index.
-
-    pip and uv ignore yanked files (PEP 592) unless exactly their version is asked for. Publications that use them stay
-    as they are. FILE is a file name, as STORE/simple lists it.
-
-    \b
-    Examples:
-        bundler store yank /shared/store numpy-2.4.6-cp312-cp312-manylinux_2_28_x86_64.whl --reason "wrong results"
-        bundler store yank /shared/store alpha-1.0-py3-none-any.whl alpha-1.1-py3-none-any.whl --reason broken
-    """
-    from bundler.publications.history import log
-    from wheelhouse import yank as yanking
-    from wheelhouse.creation import create_store
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
-        for name in files:
-            record = yanking.yank(place, name, reason)
-            log(place, "yank", name, sha256=record.sha256, note=reason)
-    say(f"Yanked {', '.join(files)}")
-
-
-@click.command("resolve", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=_PATH)
-@_note
-def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
-    """Decide which of two files with the same name is genuine.
-
-    Lets the index offer the files WHEEL under their names, instead of the different ones that the store has. To keep
-    the files of the store, do nothing: others of the same name are refused. Publications keep the files that they
-    use. uv caches files by name, so clear the caches of clients that have the old files.
-
-    \b
-    Examples:
-        bundler store resolve /shared/store alpha-1.0-py3-none-any.whl --note "rebuilt by the vendor"
-        bundler store resolve /shared/store vendor/alpha-1.0-py3-none-any.whl vendor/beta-2.0-py3-none-any.whl
-    """
-    from bundler.publications.history import log
-    from wheelhouse.creation import create_store
-    from wheelhouse.reassign import reassign
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
-        for file in wheels:
-            old, new = reassign(place, file)
-            log(place, "resolve", file.name, sha256=new.sha256, detail=f"instead of {old.sha256}", note=note)
-            say(f"The index now has {file.name} with sha256 {new.sha256}")
-
-
-@click.command("unyank", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@_note
-def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
-    """Undo `bundler store yank`.
-
-    \b
-    Examples:
-        bundler store unyank /shared/store alpha-1.0-py3-none-any.whl
-        bundler store unyank /shared/store alpha-1.0-py3-none-any.whl --note "results were right"
-    """
-    from bundler.publications.history import log
-    from wheelhouse import yank as yanking
-    from wheelhouse.creation import create_store
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
-        for name in files:
-            record = yanking.unyank(place, name)
-            log(place, "unyank", name, sha256=record.sha256, note=note)
-    say(f"No longer yanked: {', '.join(files)}")

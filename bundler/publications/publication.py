@@ -61,7 +61,7 @@ def publish(
     """Verify `bundle`, publish it to the store `destination`, and return the folder of the publication.
 
     `seen_at` is the path of the store on the nodes, `note` a text for the history of the store. Publishing again
-    restores what is missing or damaged, and changes nothing else. Raises the errors of `verify`, of
+    restores missing and damaged files, and changes nothing else. Raises the errors of `verify`, of
     `adding.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle.name}")
@@ -92,7 +92,7 @@ def _publish(
             yield Progress(kind="note", text=f"{place.name} is already published{text}")
             return place
     with atomic.building(place, replace=is_repair, scratch=draft.store.scratch) as folder, files.explained(place):
-        # First, since it announces the wheels to whoever removes files right now.
+        # First, since it announces the wheels to processes that remove files right now.
         shutil.copyfile(draft.bundle / MANIFEST, folder / MANIFEST)
         others = sum(file.size for file in manifest.files if not file.path.startswith("wheels/"))
         yield from _store_wheels(draft, others)

@@ -70,7 +70,7 @@ def used_wheels(folder: Path, manifest: Manifest | None = None) -> set[str]:
 
 
 def wheels_in_use(store: Store) -> set[str]:
-    """Return the file names of the wheels of all publications, and of those that are being published right now."""
+    """Return the file names of the wheels of all publications, finished and half-made."""
     with files.explained(store.path):
         building = [path for path in store.scratch.iterdir() if (path / MANIFEST).is_file()]
     return {name for folder in [*_folders(store), *building] for name in used_wheels(folder)}

@@ -84,8 +84,8 @@ def _unpack(path: Path, folder: Path) -> None:
 def publish_wheels(source: Path, destination: Store, note: str = "", name: str = "") -> Generator[Progress, None, Path]:
     """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
 
-    `name` replaces the name of the folder in that of the publication. Publishing again restores what is missing or
-    damaged. Raises `CombinedError` for equal names, and the errors of `adding.add`.
+    `name` replaces the name of the folder in that of the publication. Publishing again restores missing and
+    damaged files. Raises `CombinedError` for equal names, and the errors of `adding.add`.
     """
     paths = sorted(path for path in source.rglob("*.whl") if path.is_file())
     skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
@@ -109,7 +109,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
             return place
         require_space({destination.path: sum(file.size for file in manifest.files)})
         with atomic.building(place, scratch=destination.scratch) as folder, files.explained(place):
-            # First, since it announces the wheels to whoever removes files right now.
+            # First, since it announces the wheels to processes that remove files right now.
             atomic.write(folder / MANIFEST, data)
             yield from _add(destination, wheels, folder / "wheels", manifest.name)
             atomic.write(

@@ -25,6 +25,7 @@ from tests.integration.test_publication import damage_of
 from wheelhouse import discard
 from wheelhouse.pages import write_pages
 from wheelhouse.store import Store, open_store
+from wheelhouse.yank import yank
 
 DAY = 86400.0
 
@@ -248,6 +249,7 @@ def test_a_wheel_that_a_publisher_needs_meanwhile_is_put_back(
     place: Store, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = published(place)[0]
+    yank(place, "alpha-1.0-py3-none-any.whl", "broken")
     real = write_pages
 
     def publishing(*arguments: object) -> object:
@@ -260,6 +262,7 @@ def test_a_wheel_that_a_publisher_needs_meanwhile_is_put_back(
     run(place, first.name)
     assert damage_of(place.path) == []
     assert "alpha-1.0-py3-none-any.whl" in links(place)
+    assert 'data-yanked="broken"' in (place.path / "simple" / "alpha" / "index.html").read_text()
 
 
 def test_publishers_and_removers_at_once_end_in_a_whole_store(place: Store, bundles: dict[str, Path]) -> None:
