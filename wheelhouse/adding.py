@@ -80,14 +80,14 @@ def _now(store: Store) -> str:
 
 def _describe(path: Path, sha256: str, uploaded: str, origin: str | None) -> Record:
     # Not kept: the METADATA of many wheels would need much memory.
-    metadata = wheel.read_metadata(path)
+    metadata, raw = wheel.parse_metadata(path)
     with files.explained(path):
         size = path.stat().st_size
     return Record(
         project=wheel.parse_filename(path.name)[0],
         filename=path.name,
         sha256=sha256,
-        requires_python=wheel.requires_python(metadata),
+        requires_python=raw.get("requires_python"),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
         size=size,
         uploaded=uploaded,
@@ -101,7 +101,10 @@ def put(store: Store, source: Path, record: Record) -> bool:
     Raises `WheelError` if `source` has another digest, `FileError`.
     """
     path = store.file(record.filename, record.sha256)
-    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), wheel.read_metadata(source), store.scratch)
+    metadata = wheel.read_metadata(source)
+    if hashlib.sha256(metadata).hexdigest() != record.metadata_sha256:
+        raise WheelError(source, "changed while it was copied")
+    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), metadata, store.scratch)
     if files.is_sound(path, record.size or 0, record.sha256):
         return is_new
     partial = atomic.beside(path, store.scratch)

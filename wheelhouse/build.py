@@ -22,7 +22,7 @@ from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
 from wheelhouse.target import this_platform
-from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, read_metadata, url_filename
+from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ class Builder:
         try:
             if not stat.S_ISREG(wheel.lstat().st_mode):
                 raise BuildError(str(package.name), f"its build wrote {wheel.name}, which is not a regular file")
-            read_metadata(wheel)
+            parse_metadata(wheel)
         except (WheelError, FileError, OSError) as error:
             raise BuildError(str(package.name), "its build wrote no readable wheel", str(error)) from error
         project = parse_filename(wheel.name)[0]

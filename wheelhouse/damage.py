@@ -84,7 +84,7 @@ def _damage_of(store: Store, file: StoredFile) -> Iterator[Damage]:
         if not is_sound(file.path, file.size, file.sha256):
             yield Damage(path=name, problem="changed" if file.path.exists() else "missing")
             return
-        metadata = wheel.read_metadata(file.path)
+        metadata, _ = wheel.parse_metadata(file.path)
     except (FileError, WheelError) as error:
         yield Damage(path=name, problem=error.message)
         return

@@ -19,6 +19,7 @@ from wheelhouse import files
 from wheelhouse.errors import WheelError
 
 if TYPE_CHECKING:
+    from packaging.metadata import RawMetadata
     from packaging.utils import NormalizedName
 
 # The characters of a wheel's file name (binary distribution format, with the "!" and "+" of versions). The name becomes
@@ -76,20 +77,31 @@ def url_filename(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
-def read_metadata(path: Path) -> bytes:
-    """Return the METADATA of the wheel at `path`. Raises `WheelError` if it is invalid or contradicts the file name."""
+def parse_metadata(path: Path) -> tuple[bytes, RawMetadata]:
+    """Return the METADATA of the wheel at `path`, as bytes and parsed (values unchanged, as old wheels need it).
+
+    Raises `WheelError` if it is invalid or contradicts the file name, `FileError`.
+    """
+    data = read_metadata(path)
     try:
         project, version = parse_filename(path.name)
-        data = _member(path)
         raw, _ = parse_email(data)
         identity = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
     except (ValueError, InvalidVersion) as error:
         raise WheelError(path, str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
-        raise WheelError(path, f"cannot be read ({error})") from error
     if identity != (project, version):
         raise WheelError(path, f"contains the METADATA of {identity[0]} {identity[1]}")
-    return data
+    return data, raw
+
+
+def read_metadata(path: Path) -> bytes:
+    """Return the METADATA of the wheel at `path`. Raises `WheelError` if there is not exactly one, `FileError`."""
+    try:
+        return _member(path)
+    except ValueError as error:
+        raise WheelError(path, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise WheelError(path, f"cannot be read ({error})") from error
 
 
 def _member(path: Path) -> bytes:
@@ -100,8 +112,3 @@ def _member(path: Path) -> bytes:
         if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
             raise ValueError(f"has METADATA of more than {_METADATA_LIMIT} bytes")
         return archive.read(names[0])
-
-
-def requires_python(metadata: bytes) -> str | None:
-    """Return Requires-Python unchanged, since old wheels use forms that only installers understand."""
-    return parse_email(metadata)[0].get("requires_python")

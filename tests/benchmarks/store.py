@@ -1,15 +1,18 @@
-"""An index of many small wheels, full and with one more, against the tools that write static indexes.
+"""An index of many wheels, full and with one more, against the tools that write static indexes.
 
-    python -m tests.benchmarks.store PEERS [COUNT...]
+    python -m tests.benchmarks.store PEERS [COUNT[:KB]...]
 
 PEERS is the folder of a virtual environment with dumb-pypi, python-pypi-mirror and pip2pi (`make bench` makes one).
-Every run has fresh folders. The floor is reading and hashing each wheel and its METADATA, and a stat of each.
+Wheels have KB kilobytes, by default less than one. Every run has fresh folders. The floor is reading and hashing each
+wheel and its METADATA, and a stat of each.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -26,11 +29,12 @@ from tests.stand_ins.wheels import make_wheel
 _VERSIONS = 10
 
 
-def make_wheels(folder: Path, count: int) -> None:
-    """Write `count` small wheels to `folder`, ten versions of each project."""
+def make_wheels(folder: Path, count: int, size: int) -> None:
+    """Write `count` wheels with `size` bytes of random data to `folder`, ten versions of each project."""
     folder.mkdir()
     for number in range(count):
-        name, data = make_wheel(f"project-{number // _VERSIONS:05}", f"1.{number % _VERSIONS}")
+        files = {"data": random.Random(number).randbytes(size)}  # noqa: S311 - the same wheels in every run
+        name, data = make_wheel(f"project-{number // _VERSIONS:05}", f"1.{number % _VERSIONS}", files=files)
         (folder / name).write_bytes(data)
 
 
@@ -68,13 +72,13 @@ def ways(peers: Path) -> dict[str, str]:
     }
 
 
-def measure(peers: Path, count: int, scratch: Path) -> list[tuple[str, float, float, float]]:
-    """Return (tool, seconds for all wheels, for one more, largest memory in bytes of the first) for `count` wheels."""
+def measure(peers: Path, wheels: Path, scratch: Path) -> list[tuple[str, float, float, float]]:
+    """Return (tool, seconds for all `wheels`, for one more, largest memory in bytes of the first)."""
     rows: list[tuple[str, float, float, float]] = []
     for tool, command in ways(peers).items():
         folder = scratch / tool
         folder.mkdir()
-        make_wheels(folder / "wheels", count)
+        shutil.copytree(wheels, folder / "wheels", copy_function=os.link)
         (folder / "one").mkdir()
         name, data = make_wheel("project-00000", "2.0")
         (folder / "one" / name).write_bytes(data)
@@ -90,17 +94,17 @@ def measure(peers: Path, count: int, scratch: Path) -> list[tuple[str, float, fl
     return rows
 
 
-def main(peers: Path, counts: list[int]) -> None:
-    """Print a table for each of `counts`."""
-    for count in counts:
+def main(peers: Path, sizes: list[str]) -> None:
+    """Print a table for each of `sizes`."""
+    for text in sizes:
+        count, _, kilobytes = text.partition(":")
         with tempfile.TemporaryDirectory() as folder:
             scratch = Path(folder)
-            make_wheels(scratch / "floor", count)
+            make_wheels(scratch / "floor", int(count), int(kilobytes or 0) * 1000)
             floor(scratch / "floor")
             read, stat = floor(scratch / "floor")
-            shutil.rmtree(scratch / "floor")
-            rows = measure(peers, count, scratch)
-        print(f"{count} wheels: hash and METADATA {read:.2f} s, stat {stat:.2f} s")
+            rows = measure(peers, scratch / "floor", scratch)
+        print(f"{count} wheels of {kilobytes or 'less than 1'} kB: hash and METADATA {read:.2f} s, stat {stat:.2f} s")
         print(f"{'':20} {'all':>8} {'/ floor':>8} {'one more':>9} {'memory':>9}")
         for tool, full, more, memory in rows:
             print(f"{tool:20} {full:6.2f} s {full / read:8.2f} {more:7.2f} s {memory / 1e6:6.0f} MB")
@@ -108,4 +112,4 @@ def main(peers: Path, counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), [int(text) for text in sys.argv[2:]] or [2_000, 20_000])
+    main(Path(sys.argv[1]).absolute(), sys.argv[2:] or ["2000", "20000", "2000:300"])

@@ -107,7 +107,7 @@ def _script(data: bytes, folder: Path) -> None:
 
 def _wheel(data: bytes, folder: Path) -> None:
     (folder / _WHEEL).write_bytes(data)
-    wheel.requires_python(wheel.read_metadata(folder / _WHEEL))
+    wheel.parse_metadata(folder / _WHEEL)
 
 
 def _wheel_name(data: bytes, _: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.errors import WheelError
-from wheelhouse.wheel import Wheel, parse_filename, read_metadata, requires_python, url_filename
+from wheelhouse.wheel import Wheel, parse_filename, parse_metadata, url_filename
 
 _DIGEST = "0" * 64
 
@@ -68,12 +68,12 @@ def put(folder: Path, named: tuple[str, bytes]) -> Path:
 
 
 def test_metadata_comes_from_inside_the_wheel(tmp_path: Path) -> None:
-    assert b"Requires-Python: >=3.8" in read_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.8")))
+    assert b"Requires-Python: >=3.8" in parse_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.8")))[0]
 
 
 def test_a_wheel_that_lies_about_its_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WheelError, match="contains the METADATA of beta 1.0"):
-        read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", make_wheel("beta")[1])))
+        parse_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", make_wheel("beta")[1])))
 
 
 def test_what_is_no_wheel_inside_is_refused(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_what_is_no_wheel_inside_is_refused(tmp_path: Path) -> None:
     zipfile.ZipFile(empty, "w").close()
     for data, words in ((b"junk", "cannot be read"), (empty.getvalue(), "0 METADATA files")):
         with pytest.raises(WheelError, match=words):
-            read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", data)))
+            parse_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", data)))
 
 
 def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", b"\0" * (17 << 20))
     with pytest.raises(WheelError, match="more than"):
-        read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bomb.getvalue())))
+        parse_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bomb.getvalue())))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_metadata_without_a_name_or_a_version_is_refused(tmp_path: Path, text: b
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", text)
     with pytest.raises(WheelError, match=words):
-        read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", wheel.getvalue())))
+        parse_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", wheel.getvalue())))
 
 
 def test_a_member_that_does_not_inflate_is_refused(tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ def test_a_member_that_does_not_inflate_is_refused(tmp_path: Path) -> None:
     data = bytearray(wheel.getvalue())
     data[60:70] = b"\xff" * 10
     with pytest.raises(WheelError, match="cannot be read"):
-        read_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bytes(data))))
+        parse_metadata(put(tmp_path, ("alpha-1.0-py3-none-any.whl", bytes(data))))
 
 
 def test_an_old_form_of_requires_python_is_kept_as_it_stands(tmp_path: Path) -> None:
-    data = read_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.6.*")))
-    assert requires_python(data) == ">=3.6.*"
+    _, parsed = parse_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.6.*")))
+    assert parsed["requires_python"] == ">=3.6.*"
