@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from bundler.jobs.submission import Submission
     from bundler.manifest import Manifest
+    from bundler.publications.approval import Policy
+    from bundler.trust.signature import Approval
+    from bundler.trust.ssh_keygen import Trust
 
     Report = Callable[[Progress], None]
 
@@ -112,12 +115,14 @@ def publish(
     seen_at: str | None = None,
     strategy: str = "index",
     note: str = "",
+    policy: Policy | None = None,
     report: Report = silent,
 ) -> Path:
     """Verify `bundle` and publish it to `store`, which is created if necessary; return the path of the publication.
 
     `seen_at` is the path of the store on the nodes if it differs; `strategy` is index, cache or environment,
-    `note` a text for the history of the store. Raises `BundlerError` or `WheelhouseError`.
+    `note` a text for the history of the store, `policy` says whose signature is required. Raises `SignatureError`,
+    `BundlerError` or `WheelhouseError`.
     """
     from bundler.publications import publication
     from bundler.publications.strategy import STRATEGIES
@@ -126,7 +131,8 @@ def publish(
     # Links are kept, since nodes may see the store by the same link; ".." is removed, since it may differ there.
     root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
     publication.require_bundle(Path(bundle))
-    work = publication.publish(Path(bundle), create_store(Path(root)), seen_at or root, STRATEGIES[strategy], note)
+    place = create_store(Path(root))
+    work = publication.publish(Path(bundle), place, seen_at or root, STRATEGIES[strategy], note, policy)
     return _finish(work, report)
 
 
@@ -209,6 +215,33 @@ def verify(path: str | Path) -> Manifest:
     from bundler.bundles.verify import verify
 
     return verify(Path(path))
+
+
+def sign(path: str | Path, key: str | Path) -> Path:
+    """Verify the bundle or publication `path` and sign it with the ssh key `key`; return the path of the signature.
+
+    Raises `SignatureError`, and the errors of `verify`.
+    """
+    from bundler.trust import signature
+
+    verify(path)
+    return signature.sign(Path(path), Path(key))
+
+
+def approvals(path: str | Path, trust: Trust) -> list[Approval]:
+    """Return the signatures of the bundle or publication `path` by the signers in `trust`, the newest first.
+
+    They cover the digest of every file; `verify` compares the files with these. Raises `SignatureError` if there is no
+    signature or the execution script is another one, `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.layout import EXEC_SCRIPT
+    from bundler.publications.authenticity import require_genuine
+    from bundler.trust import signature
+
+    folder = Path(path)
+    if (folder / EXEC_SCRIPT).is_file():
+        require_genuine(folder)
+    return signature.approvals(folder, trust)
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

@@ -92,6 +92,18 @@ class DamagedError(BundlerError):
         self.path = path
 
 
+class SignatureError(BundlerError):
+    """A signature that is missing or not accepted.
+
+    `problem` is missing, unknown, expired, early, revoked, purpose, changed, other, older, uncovered or damaged;
+    "program" if ssh-keygen cannot be used, and "" if nothing was checked.
+    """
+
+    def __init__(self, message: str, *, problem: str = "", facts: Iterable[str] = (), hint: str = "") -> None:
+        super().__init__(message, facts=facts, hint=hint)
+        self.problem = problem
+
+
 class ContradictionError(BundlerError):
     """A bundle whose locks and index pages list other wheels than its manifest."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,12 +13,22 @@ SUMS = "SHA256SUMS"
 README = "README.txt"
 # In a delta archive only: the files that it leaves out.
 DELTA = "delta.json"
+# Files that may be added to a bundle: where it comes from, and who signed it. Neither the manifest nor SHA256SUMS lists
+# them, since they contain the digest of the manifest.
+PROVENANCE = "provenance.json"
+SIGNATURES = "signatures/"
+_ATTACHED = re.compile(rf"{re.escape(PROVENANCE)}|{SIGNATURES}[0-9a-f]{{16}}\.sums(\.sig)?")
 # Additional files of a publication, which its manifest (that of the bundle) does not list.
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
 # Folder of caches and environments in a publication.
 ARCHIVES = "archives/"
+
+
+def is_attached(path: str) -> bool:
+    """Return whether `path` is one of the files that may be added to a bundle."""
+    return bool(_ATTACHED.fullmatch(path))
 
 
 def target_files(name: str) -> tuple[str, str, str]:

@@ -56,25 +56,29 @@ def run(
     env: Mapping[str, str] | None = None,
     inherited: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    stdin: Path | None = None,
 ) -> tuple[int, str, str]:
     """Run `command` and return its exit code, standard output and standard error.
 
-    Its environment variables are `inherited` (by default those of this process), then `env`. After `timeout` seconds
-    it is killed, which counts as a failure. Child processes that it left are killed. The middle of a long output is
-    dropped.
+    It reads the file `stdin`, or nothing. Its environment variables are `inherited` (by default those of this process),
+    then `env`. After `timeout` seconds it is killed, which counts as a failure. Child processes that it left are
+    killed. The middle of a long output is dropped.
     """
     own = os.environ if inherited is None else inherited
     _logger.debug("%s", _shown(command))
-    with subprocess.Popen(
-        [os.fspath(part) for part in command],
-        cwd=cwd,
-        env={**{name: text for name, text in own.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-    ) as process:
+    with (
+        open(stdin or os.devnull, "rb") as source,  # noqa: PTH123 - the null device has another path on Windows
+        subprocess.Popen(
+            [os.fspath(part) for part in command],
+            cwd=cwd,
+            env={**{name: text for name, text in own.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        ) as process,
+    ):
         _running.add(process)
         out, err = _Output(process.stdout), _Output(process.stderr)
         try:
@@ -85,6 +89,12 @@ def run(
             _end(process)
             _running.discard(process)
         return process.wait(), out.text(), err.text()
+
+
+def attended(command: Sequence[str | Path]) -> int:
+    """Run `command`, which may ask on the terminal, and return its exit code; its output goes to standard error."""
+    _logger.debug("%s", _shown(command))
+    return subprocess.run([os.fspath(part) for part in command], stdout=sys.stderr, check=False).returncode
 
 
 def _shown(command: Sequence[str | Path]) -> str:

@@ -17,6 +17,7 @@ from bundler.errors import BundlerError, DamagedError
 from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress
+from bundler.trust.attached import attached
 from bundler.units import counted
 from wheelhouse import files
 
@@ -109,7 +110,7 @@ def _unlisted(bundle: Path, manifest: Manifest) -> dict[str, bytes]:
     expected = sums_of(data, manifest)
     if files.read_plain(bundle / SUMS, len(expected) + 1) != expected:
         raise DamagedError(bundle, [], [SUMS], [])
-    return {MANIFEST: data, SUMS: expected}
+    return {MANIFEST: data, SUMS: expected, **attached(bundle)}
 
 
 def sums_of(data: bytes, manifest: Manifest) -> bytes:

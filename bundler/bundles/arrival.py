@@ -13,7 +13,7 @@ from bundler.bundles.archive import sums_of, top_of
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.members import read_small, reading, split
 from bundler.errors import BundlerError
-from bundler.layout import DELTA, MANIFEST, SUMS
+from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.progress import Progress
 from bundler.units import counted
@@ -85,6 +85,8 @@ def _unpack(
                     left_out = _leave_out(archive, member, name, arrivals[top])
                     _require_base(name, left_out, base())
                     total -= sum(file.size for file in left_out)
+                elif top in arrivals and is_attached(path):
+                    _attach(archive, member, arrivals[top].folder / path, name)
                 else:
                     _receive(archive, member, arrivals.get(top), path, name)
                     done += member.size
@@ -124,6 +126,16 @@ def _begin(
     arrival.missing[SUMS] = (len(expected), hashlib.sha256(expected).hexdigest())
     arrival.missing |= {file.path: (file.size, file.sha256) for file in manifest.files}
     return arrival
+
+
+def _attach(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, name: Path) -> None:
+    """Write the signature or the like `member` to `path`, unchecked. Raises `ArchiveError` if it is there already."""
+    data = read_small(archive, member, name)
+    with files.explained(path):
+        path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            raise ArchiveError(name, f"contains {member.name!r} twice")
+        path.write_bytes(data)
 
 
 def _receive(

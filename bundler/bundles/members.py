@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from bundler.bundles.archive import SUFFIX
 from bundler.bundles.zstd import decompressed
-from bundler.layout import DELTA, MANIFEST, SUMS
+from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from wheelhouse import files
 from wheelhouse.errors import ArchiveError
@@ -78,7 +78,7 @@ def read_manifests(source: IO[bytes], name: Path) -> list[Manifest]:
             _, path = split(member, name)
             if path == MANIFEST:
                 manifests.append(parse(read_small(archive, member, name), name / MANIFEST))
-            elif path not in (SUMS, DELTA):
+            elif path not in (SUMS, DELTA) and not is_attached(path):
                 break
     if not manifests:
         raise ArchiveError(name, "is not an archive of bundles", "pack bundles with `bundler pack`")

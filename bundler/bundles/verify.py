@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from bundler.bundles.consistency import require_consistent
 from bundler.errors import DamagedError
-from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
+from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, is_attached, sums
 from bundler.manifest_reader import read_manifest
 from wheelhouse import files
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from bundler.manifest import Manifest
@@ -45,7 +45,7 @@ def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256
         digests |= {path: vouched.get(path, "") for path in (*_ON_TOP, *({README} & vouched.keys()))}
         digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
     missing = {path for path in (*digests, SUMS) if path not in present}
-    foreign = set(present) - set(digests) - {MANIFEST, SUMS}
+    foreign = _foreign(present, {*digests, MANIFEST, SUMS})
     readme = {README} if EXEC_SCRIPT in vouched else set()
     changed = {path for path, file in listed.items() if present.get(path, file.size) != file.size} - readme
     changed |= {path for path in (*digests, SUMS) if present.get(path) == _NOT_PLAIN}
@@ -66,7 +66,12 @@ def foreign_files(folder: Path) -> set[str]:
     """Return the files in `folder` that do not belong to a bundle. Raises the errors of `read_manifest`."""
     ours = {file.path for file in read_manifest(folder).files}
     with files.explained(folder):
-        return {path for path, _ in _walk(folder)} - ours - {MANIFEST, SUMS}
+        return _foreign(dict(_walk(folder)), {*ours, MANIFEST, SUMS})
+
+
+def _foreign(present: Mapping[str, int], listed: Collection[str]) -> set[str]:
+    """Return the paths that belong to no bundle: neither `listed` nor signatures and the like."""
+    return {path for path in set(present) - set(listed) if not is_attached(path) or present[path] == _NOT_PLAIN}
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish, rehearse, store
+from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish, rehearse, signatures, store
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
@@ -50,7 +50,8 @@ for _command in (
     *(
         bundles.bundle,
         publish.publish_index,
-        bundles.verify,
+        signatures.sign,
+        signatures.verify,
         bundles.inspect,
         archives.pack,
         archives.unpack,

@@ -96,6 +96,7 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
+@click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(
     scripts: tuple[Path, ...],
@@ -117,6 +118,7 @@ def bundle(
     replace: bool,
     upgrade: bool,
     upgraded: tuple[str, ...],
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Bundle scripts with the wheels they need.
@@ -148,6 +150,10 @@ def bundle(
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
     if archive and output is not None and not output.name:
         raise click.UsageError("--archive needs an --output with a name")
+    if key:
+        from bundler.trust.ssh_keygen import require_key
+
+        require_key(key)
     with reporting() as report:
         path = api.bundle(
             scripts,
@@ -169,6 +175,8 @@ def bundle(
             upgrade_packages=upgraded,
             report=report,
         )
+        if key:
+            api.sign(path, key)
         archives = []
         if archive:
             archives = api.pack([path], path.with_name(f"{path.name.removesuffix('.bundle')}.tar"), report=report)
@@ -185,42 +193,6 @@ def _platforms_of_hps() -> tuple[str, ...]:
         platforms = platforms_to_bundle_for(survey(client))
     say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumptions)")
     return platforms
-
-
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
-@base_option
-@json_option
-def verify(path: Path, base: Path | None, as_json: bool) -> None:
-    """Verify every file of a bundle or publication.
-
-    Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
-    changed or foreign (not in the manifest). PATH may also be an archive. With --json, prints these lists.
-
-    \b
-    Examples:
-        bundler verify eval.bundle
-        bundler verify /shared/store/publications/eval-0123456789ab --json
-    """
-    from bundler import api
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.errors import DamagedError
-    from bundler.units import counted
-
-    damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
-    try:
-        with reporting() as report, unpacked([path], report, base_of(base)) as paths:
-            count = sum(len(api.verify(each).files) for each in paths)
-    except DamagedError as error:
-        if as_json:
-            for kind, name in error.rows:
-                damage[kind].append(name)
-            result({"path": path, **damage}, [], as_json=True)
-        raise
-    if as_json:
-        result({"path": path, "files": count, **damage}, [], as_json=True)
-    say(f"Verified {counted(count, 'file')} of {path}")
 
 
 @click.command(cls=Command, no_args_is_help=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler import __version__
 from bundler.cli import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 
@@ -18,6 +22,36 @@ base_option = click.option(
     type=click.Path(path_type=Path),
     help="Complete a delta with the files of this bundle, publication or store.",
 )
+
+
+def with_trust(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say whose signature is required to `command`; pass them on as `trust`, or None."""
+
+    @click.option(
+        "--trust",
+        "allowed",
+        metavar="ALLOWED_SIGNERS",
+        type=click.Path(path_type=Path),
+        help="Require a signature of one of these signers, a file as `ssh-keygen` reads it.",
+    )
+    @click.option(
+        "--revoked",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Refuse these keys: a file of public keys, or a key revocation list of `ssh-keygen`.",
+    )
+    @functools.wraps(command)
+    def with_options(*args: Any, allowed: Path | None, revoked: Path | None, **settings: Any) -> None:
+        from bundler.trust.ssh_keygen import Trust
+
+        if revoked and not allowed:
+            raise click.UsageError("--revoked needs --trust")
+        trust = Trust(allowed=allowed, revoked=revoked) if allowed else None
+        command(*args, trust=trust, **settings)
+
+    return with_options
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.account import identified, with_account
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.jobs import require_somewhere_to_run, with_submission_options
 from bundler.cli.terminal import result, say, warn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.hps.connection import Account
+    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 
@@ -135,12 +136,19 @@ def register_uv(
 @click.command("template", cls=Command, no_args_is_help=True)
 @click.argument("publication", metavar="PUBLICATION", type=_PATH)
 @with_submission_options
+@with_trust
 @click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
 @click.option("--for-anyone", is_flag=True, help="Let all users of this HPS use it, not only your organization.")
 @with_account
 @json_option
 def template(
-    publication: Path, options: Any, name: str | None, for_anyone: bool, account: Callable[[], Account], as_json: bool
+    publication: Path,
+    options: Any,
+    trust: Trust | None,
+    name: str | None,
+    for_anyone: bool,
+    account: Callable[[], Account],
+    as_json: bool,
 ) -> None:
     """Create a task definition template.
 
@@ -153,7 +161,7 @@ def template(
     """
     from bundler.jobs.submission import compose
 
-    submission = compose(publication, [{}], options, values=False)
+    submission = compose(publication, [{}], options, values=False, trust=trust)
     if len(submission.steps) > 1:
         raise click.UsageError("a template holds one script; choose it with --script")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.account import identified, with_account
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.hps.connection import Account
     from bundler.jobs.submission import Submission
+    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 # Seconds without any change after which jobs that stay pending deserve a warning.
@@ -116,6 +117,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     "for all combinations.",
 )
 @with_submission_options
+@with_trust
 @click.option("--name", metavar="NAME", help="Name of the HPS project.  [default: publication and time]")
 @click.option("--replace", is_flag=True, help="Delete projects of the same name and their results afterwards.")
 @click.option("--force", is_flag=True, help="Submit even if no evaluator can run the jobs.")
@@ -129,6 +131,7 @@ def submit(
     table: Path | None,
     sweeps: tuple[str, ...],
     options: Any,
+    trust: Trust | None,
     name: str | None,
     replace: bool,
     force: bool,
@@ -140,7 +143,8 @@ def submit(
     """Submit jobs to HPS.
 
     Creates an HPS project whose jobs run the scripts of PUBLICATION without internet access, and prints its ID. Checks
-    first that an evaluator can run the jobs. Options override the keys of [tool.bundler] in the scripts.
+    first that an evaluator can run the jobs, and the signature if --trust or the store requires one. Options override
+    the keys of [tool.bundler] in the scripts.
 
     \b
     Examples:
@@ -162,7 +166,7 @@ def submit(
     if sum(map(bool, (num_jobs, table, sweeps))) > 1:
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
-    submission = compose(publication, rows, options, folder=table.parent if table else Path())
+    submission = compose(publication, rows, options, folder=table.parent if table else Path(), trust=trust)
     if dry_run:
         from bundler.jobs import summary
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 
@@ -47,6 +49,8 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--as", "alias", metavar="NAME", help="Let the alias STORE/aliases/NAME point to the publication.")
 @click.option("--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store.")
+@with_trust
+@click.option("--allow-older", is_flag=True, help="Accept a bundle that was signed before the one in STORE.")
 @json_option
 def publish_index(
     store: Path,
@@ -58,6 +62,8 @@ def publish_index(
     check_url: str | None,
     alias: str | None,
     note: str,
+    trust: Trust | None,
+    allow_older: bool,
     as_json: bool,
 ) -> None:
     """Publish bundles to a shared store.
@@ -68,6 +74,9 @@ def publish_index(
     Publishing again restores missing and damaged files. pip and uv can use STORE/simple as an index.
 
     BUNDLE may also be a folder or zip file of wheels from elsewhere, which are added to the index.
+
+    With --trust, or if the store requires it (`bundler store init --require-signature`), accepts only bundles that an
+    allowed signer has signed, and none that was signed before the one of the same name in STORE.
 
     With --upload, uploads the wheels of bundles to an existing index with `uv publish`, which skips files that are
     there. User and password come from the URL, from UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD, or from
@@ -82,15 +91,21 @@ def publish_index(
     """
     from bundler import api
     from bundler.publications.aliases import require_alias
+    from bundler.publications.approval import Policy
     from bundler.publications.wheels import is_wheelhouse
 
     if url is not None:
+        if trust:
+            raise click.UsageError("--trust needs a STORE; run `bundler verify` before --upload")
         _upload((store, *bundles), url, check_url, as_json=as_json)
         return
     if alias:
         require_alias(alias)
+    policy = Policy(trust=trust, allow_older=allow_older)
     seen = _path_on_nodes(store, seen_at)
     wheels = [path for path in bundles if is_wheelhouse(path)]
+    if trust and wheels:
+        raise click.UsageError(f"--trust needs bundles, and {wheels[0]} is a folder of wheels")
     with contextlib.ExitStack() as stack:
         folders = [] if bundles and len(wheels) == len(bundles) else _folders(stack, bundles, wheels, store, base)
         if alias and (wheels or len(folders) != 1):
@@ -101,7 +116,9 @@ def publish_index(
                 if path in wheels:
                     publication = api.publish_wheels(path, store, note=note, report=report)
                 else:
-                    publication = api.publish(path, store, seen_at=seen, strategy=strategy, note=note, report=report)
+                    publication = api.publish(
+                        path, store, seen_at=seen, strategy=strategy, note=note, policy=policy, report=report
+                    )
             paths.append(_alias(publication, alias, note) if alias else publication)
             result(None, [] if as_json else paths[-1:])
     if as_json:

@@ -24,7 +24,14 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be remo
 @click.command("init", cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="STORE", type=_PATH)
 @click.option("--group", metavar="GROUP", help="Let the members of this group publish.")
-def init(path: Path, group: str | None) -> None:
+@click.option(
+    "--require-signature",
+    "allowed",
+    metavar="ALLOWED_SIGNERS",
+    type=_PATH,
+    help="Accept only bundles that one of these signers has signed; the file is copied to STORE.",
+)
+def init(path: Path, group: str | None, allowed: Path | None) -> None:
     """Create a store, or repair its permissions.
 
     The mode and group of the folder STORE decide who may publish, whatever the umask of each user is. Gives everything
@@ -33,13 +40,16 @@ def init(path: Path, group: str | None) -> None:
     \b
     Examples:
         bundler store init /shared/store --group engineers
-        bundler store init /shared/store
+        bundler store init /shared/store --require-signature allowed_signers
     """
+    from bundler.publications.approval import require_signatures
     from bundler.units import counted
     from wheelhouse.creation import create_store
     from wheelhouse.sharing import share
 
-    create_store(path)
+    place = create_store(path)
+    if allowed:
+        require_signatures(place, allowed)
     others = share(path, group)
     if others:
         warn(

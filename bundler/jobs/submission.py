@@ -17,6 +17,9 @@ from bundler.jobs.step import Step, step_of
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.aliases import pinned
+from bundler.publications.approval import Policy
+from bundler.publications.authenticity import require_approved
+from bundler.publications.execution import stating
 from bundler.publications.strategy import read_strategy
 from bundler.units import counted
 from wheelhouse import files
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from bundler.sources.fitness import Fitness
     from bundler.sources.parameters import Parameter
     from bundler.sources.tool_table import Settings
+    from bundler.trust.signature import Approval
+    from bundler.trust.ssh_keygen import Trust
 
 _Value = TypeVar("_Value")
 _NO_OPTIONS = Options()
@@ -45,7 +50,7 @@ _LARGEST_SCRIPT, _LARGEST_SUMS = 16 << 20, 64 << 20
 class Submission:
     """Jobs to submit: each runs `steps` with its values of `parameters`; `files` are the inputs of all jobs by name.
 
-    `publication` is the name of the publication in `folder`.
+    `publication` is the name of the publication in `folder`, `approved` are the signatures that were required.
     """
 
     publication: str
@@ -60,6 +65,7 @@ class Submission:
     priority: int | None = None
     fitness: Fitness | None = None
     folder: Path | None = None
+    approved: tuple[Approval, ...] = ()
 
     @property
     def platform(self) -> str | None:
@@ -80,14 +86,17 @@ def compose(
     *,
     folder: Path = Path(),
     values: bool = True,
+    trust: Trust | None = None,
 ) -> Submission:
     """Return the jobs that run the scripts of `publication` with each of `rows`; without `values`, their needs only.
 
     An alias stands for the publication that it points to now. Relative paths of input files in `rows` start at
-    `folder`. Raises `BundlerError`, `DamagedError`, `ScriptError`,
-    `JobError`, `SweepError`, `CombinedError`.
+    `folder`. The signatures that `trust` and the store require are checked. Raises `SignatureError`, `BundlerError`,
+    `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
     """
     publication = pinned(publication)
+    exec_script = _exec_script(publication)
+    approved = require_approved(publication, Policy(trust=trust))
     manifest = read_manifest(publication, "publication")
     if not manifest.scripts:
         raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
@@ -116,7 +125,8 @@ def compose(
     return Submission(
         publication=publication.name,
         folder=publication,
-        exec_script=_exec_script(publication),
+        exec_script=stating(exec_script, approved) if approved else exec_script,
+        approved=tuple(approved),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=None if application == "none" else application,
         steps=tuple(steps),

@@ -23,6 +23,7 @@ def summary(submission: Submission) -> dict[str, Any]:
         "publication": submission.publication,
         "platform": submission.platform,
         "application": submission.application,
+        "signatures": [{**asdict(entry.signer), "signed": entry.signed} for entry in submission.approved],
         "steps": [asdict(step) for step in submission.steps],
         "files": {name: str(path) for name, path in submission.files.items()},
         "parameters": [asdict(parameter) for parameter in submission.parameters],
@@ -42,6 +43,7 @@ def table(document: Mapping[str, Any]) -> str:
     """Return the document of `summary` as text."""
     jobs = document["jobs"]
     lines = [f"{counted(len(jobs), 'job')} of {document['publication']} on {document['platform'] or 'any platform'}"]
+    lines += [f"  signed by {entry['name']} on {entry['signed'][:10]}" for entry in document["signatures"]]
     for step in document["steps"]:
         software = [*([document["application"]] if document["application"] else []), *step["software"]]
         needs = [counted(step["cores"], "core"), f"{size_text(step['disk'])} disk"]

@@ -28,11 +28,15 @@ class TargetDescription(Fit):
 
 
 class Publication(TypedDict):
-    """A publication: its path on the nodes, and `base`, the path of the publication with its scripts and wheels."""
+    """A publication: its path on the nodes, and `base`, the path of the publication with its scripts and wheels.
+
+    `approved` says who signed the bundle, if that was checked when the job was submitted.
+    """
 
     path: str
     base: str
     strategy: str
+    approved: str | None
     gc: str
     scripts: Mapping[str, str]
     targets: Sequence[TargetDescription]

@@ -38,6 +38,7 @@ PUBLICATION: Publication = {
     "path": "/shared/store/publications/eval-0123456789ab",
     "base": "/shared/store/publications/eval-0123456789ab",
     "strategy": "index",
+    "approved": "name and key of the signer, or None",
     "gc": "sha256 of cache_gc.py",
     "scripts": {"eval.py": "sha256 of the script"},
     "targets": [
@@ -77,6 +78,8 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         task_environment = dict(self.context.environment or {})
         settings = dict(os.environ, **task_environment)
         root = settings.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
+        if PUBLICATION["approved"]:
+            log.info("Signed by %s", PUBLICATION["approved"])
         names = choose_scripts(PUBLICATION, settings)
         more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
         environment = run_environment(os.environ, task_environment)

@@ -12,12 +12,15 @@ from bundler.layout import ARCHIVES
 from bundler.publications.joining import COLLECTOR, JOB, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bundler.manifest import Manifest, TargetEntry
+    from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
 _WIDTH = 120
+# How `render` writes that nobody checked a signature.
+_UNSTATED = b" 'approved': None,\n"
 
 
 def describe(
@@ -26,11 +29,12 @@ def describe(
     strategy: str = "index",
     archives: Mapping[str, str] | None = None,
     base: str | None = None,
+    approved: str | None = None,
 ) -> dict[str, Any]:
     """Return the description of the publication of `manifest` that nodes see at `path`.
 
     `archives` are the digests of archives by their path (see `archive_path`); `base` is the path of the publication
-    whose scripts and wheels are used, if it is another one.
+    whose scripts and wheels are used, if it is another one. `approved` says who signed the bundle, for the log of jobs.
     """
     archives = archives or {}
     digests = {file.path: file.sha256 for file in manifest.files}
@@ -38,6 +42,7 @@ def describe(
         "path": path,
         "base": base or path,
         "strategy": strategy,
+        "approved": approved,
         "gc": hashlib.sha256(collector()).hexdigest(),
         "scripts": {script.name: script.sha256 for script in manifest.scripts},
         "targets": [
@@ -77,6 +82,12 @@ def render(publication: Mapping[str, Any]) -> bytes:
     # Some evaluators read scripts in the encoding of the locale, so only ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
     return _BLOCK.sub(lambda _: ascii_block, join(JOB), count=1).encode()
+
+
+def stating(exec_script: bytes, approved: Sequence[Approval]) -> bytes:
+    """Return `exec_script` of a publication whose signatures were checked, so that it logs who signed what."""
+    text = "; ".join(f"{entry.signer} on {entry.signed}, manifest {entry.manifest}" for entry in approved)
+    return exec_script.replace(_UNSTATED, b" 'approved': " + repr(text).encode("ascii", "backslashreplace") + b",\n", 1)
 
 
 def archive_path(script: str, target: TargetEntry) -> str:

@@ -15,9 +15,11 @@ from bundler.errors import BundlerError, DamagedError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
+from bundler.publications.approval import require_approval
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft
+from bundler.trust.attached import attach
 from bundler.units import counted
 from wheelhouse import adding, atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from bundler.manifest import File, Manifest, TargetEntry
+    from bundler.publications.approval import Policy
     from bundler.publications.strategy import Strategy
     from wheelhouse.errors import StoreError
     from wheelhouse.store import Store
@@ -56,19 +59,26 @@ def require_bundle(path: Path) -> None:
 
 
 def publish(
-    bundle: Path, destination: Store, seen_at: str, strategy: Strategy = INDEX, note: str = ""
+    bundle: Path,
+    destination: Store,
+    seen_at: str,
+    strategy: Strategy = INDEX,
+    note: str = "",
+    policy: Policy | None = None,
 ) -> Generator[Progress, None, Path]:
     """Verify `bundle`, publish it to the store `destination`, and return the folder of the publication.
 
-    `seen_at` is the path of the store on the nodes, `note` a text for the history of the store. Publishing again
-    restores missing and damaged files, and changes nothing else. Raises the errors of `verify`, of
-    `adding.add`, of `require` and `pack` of the strategy, and `ArchiveError` and `FileError`.
+    `seen_at` is the path of the store on the nodes, `note` a text for the history of the store, `policy` says whose
+    signature is required. Publishing again restores missing and damaged files, adds signatures, and changes nothing
+    else. Raises the errors of `verify`, of `require_approval`, of `adding.add`, of `require` and `pack` of the
+    strategy, and `ArchiveError` and `FileError`.
     """
     yield Progress(text=f"Verifying {bundle.name}")
     manifest = verify(bundle)
     if not manifest.scripts:
         raise BundlerError(f"{bundle} contains no script", hint="name the folder of its wheels to publish these")
-    draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at, note=note)
+    require_approval(bundle, manifest, destination, policy)
+    draft = Draft(bundle=bundle, manifest=manifest, store=destination, seen_at=seen_at, note=note, policy=policy)
     strategy.require(draft)
     _require_interpreters(bundle, manifest)
     with sharing(destination.path):
@@ -86,6 +96,8 @@ def _publish(
     if is_repair:
         restored = yield from _store_wheels(draft)
         if _is_whole(place):
+            if attach(draft.bundle, place):
+                log(draft.store, "sign", place.name, note=draft.note)
             if restored:
                 log(draft.store, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=draft.note)
             text = f" (restored {counted(restored, 'wheel')} in the store)" if restored else ""
@@ -112,7 +124,9 @@ def _publish(
         atomic.write(folder / EXEC_SCRIPT, render(described))
         atomic.write(folder / PUBLICATION, to_json(described))
         atomic.write(folder / COLLECTOR, collector())
+        attach(draft.bundle, folder)
         _seal(folder, manifest, archives)
+        require_approval(folder, manifest, draft.store, draft.policy)  # Of what is published, not of what was read.
     wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
     if not all(adding.is_complete(draft.store, *wheel) for wheel in wheels):  # Somebody has removed some meanwhile.
         yield from _store_wheels(draft)

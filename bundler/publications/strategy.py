@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.manifest import File, Manifest, TargetEntry
+    from bundler.publications.approval import Policy
     from wheelhouse.store import Store
 
 # Bytes; a larger file would be an attack on memory.
@@ -24,13 +25,17 @@ _LIMIT = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A verified bundle that is being published to a store that nodes see at `seen_at`; `note` is for its history."""
+    """A verified bundle that is being published to a store that nodes see at `seen_at`.
+
+    `note` is for its history, `policy` says whose signature is required.
+    """
 
     bundle: Path
     manifest: Manifest
     store: Store
     seen_at: str
     note: str = ""
+    policy: Policy | None = None
 
     @property
     def wheels(self) -> list[File]:

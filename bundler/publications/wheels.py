@@ -17,6 +17,7 @@ from bundler.errors import BundlerError, CombinedError
 from bundler.layout import MANIFEST, SUMS, sums
 from bundler.manifest import File, Manifest
 from bundler.progress import Progress
+from bundler.publications.approval import require_unsigned
 from bundler.publications.history import log
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, wheel
@@ -92,6 +93,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     if skipped:
         text = f"{counted(len(skipped), 'source distribution')} left out, such as {min(skipped)}"
         yield Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these")
+    require_unsigned(destination)
     yield Progress(text=f"Reading {counted(len(paths), 'wheel')}")
     manifest = Manifest(name=_name(name or source.absolute().name), scripts=(), targets=(), files=_files(paths))
     data = manifest.to_json()

@@ -32,6 +32,7 @@ def publication(*targets: TargetDescription, scripts: tuple[str, ...] = ("solve.
         "path": "/share/publications/solve",
         "base": "/share/publications/solve",
         "strategy": "index",
+        "approved": None,
         "gc": "",
         "scripts": dict.fromkeys(scripts, ""),
         "targets": targets,

@@ -1,0 +1,96 @@
+"""Commands that sign bundles and verify them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.command import Command, base_option, json_option, with_trust
+from bundler.cli.terminal import reporting, result, say
+
+if TYPE_CHECKING:
+    from bundler.trust.signature import Approval
+    from bundler.trust.ssh_keygen import Trust
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
+@click.option(
+    "--key",
+    metavar="KEY",
+    type=_PATH,
+    required=True,
+    help="Sign with this private ssh key, or with the key in the ssh agent that belongs to this public one.",
+)
+@json_option
+def sign(path: Path, key: Path, as_json: bool) -> None:
+    """Sign a bundle or publication with an ssh key.
+
+    Verifies every file below the folder PATH, then signs the digests of its manifest and of SHA256SUMS with
+    `ssh-keygen`. Several people can sign the same bundle. Prints the path of the signature. See `bundler guide
+    signatures` for checking it, also without this tool.
+
+    \b
+    Examples:
+        bundler sign eval.bundle --key ~/.ssh/id_ed25519
+        bundler sign eval.bundle --key ~/.ssh/id_ed25519.pub    # the private key is in the agent
+    """
+    from bundler import api
+
+    with reporting():
+        signature = api.sign(path, key)
+    result({"signature": signature}, [signature], as_json=as_json)
+
+
+@click.command(cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
+@with_trust
+@base_option
+@json_option
+def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) -> None:
+    """Verify every file of a bundle or publication.
+
+    Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
+    changed or foreign (not in the manifest). PATH may also be an archive. With --trust, also requires a signature of an
+    allowed signer. With --json, prints these lists and the signatures.
+
+    \b
+    Examples:
+        bundler verify eval.bundle
+        bundler verify eval.bundle --trust allowed_signers
+        bundler verify /shared/store/publications/eval-0123456789ab --json
+    """
+    from bundler import api
+    from bundler.bundles.delta import base_of
+    from bundler.bundles.temporary import unpacked
+    from bundler.errors import DamagedError
+    from bundler.trust.signature import is_signed
+    from bundler.units import counted
+
+    damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
+    approvals: list[Approval] = []
+    count, is_open = 0, False
+    try:
+        with reporting() as report, unpacked([path], report, base_of(base)) as paths:
+            for each in paths:
+                approvals += api.approvals(each, trust) if trust else []
+                count += len(api.verify(each).files)
+                is_open |= is_signed(each) and not trust
+    except DamagedError as error:
+        if as_json:
+            for kind, name in error.rows:
+                damage[kind].append(name)
+            result({"path": path, **damage}, [], as_json=True)
+        raise
+    if as_json:
+        rows = [{"name": entry.signer.name, "key": entry.signer.key, "signed": entry.signed} for entry in approvals]
+        result({"path": path, "files": count, **damage, "signatures": rows}, [], as_json=True)
+    say(f"Verified {counted(count, 'file')} of {path}")
+    for entry in approvals:
+        say(f"Signed by {entry.signer} on {entry.signed[:10]}")
+    if is_open:
+        say("Its signature was not checked; use --trust ALLOWED_SIGNERS")

@@ -1,0 +1,101 @@
+"""Which signatures a store requires, and that nobody publishes an older bundle in place of a newer one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.errors import SignatureError
+from bundler.manifest_reader import read_manifest
+from bundler.trust.signature import approvals
+from bundler.trust.ssh_keygen import Trust, require_trust
+from wheelhouse import atomic, files
+from wheelhouse.errors import WheelhouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bundler.manifest import Manifest
+    from bundler.trust.signature import Approval
+    from wheelhouse.store import Store
+
+# In a store: the signers that it requires.
+ALLOWED_SIGNERS = "allowed_signers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Whose signature is required, in addition to what the store requires, and whether older ones are accepted."""
+
+    trust: Trust | None = None
+    allow_older: bool = False
+
+
+def trusts(store: Store, policy: Policy | None) -> list[Trust]:
+    """Return whom a bundle must be signed by to be published in `store`: one signer of each."""
+    own = store.path / ALLOWED_SIGNERS
+    of_store = [Trust(allowed=own)] if own.exists() else []
+    return of_store + ([policy.trust] if policy and policy.trust else [])
+
+
+def require_signatures(store: Store, allowed: Path) -> None:
+    """Let `store` accept only bundles that a signer in the file `allowed` signed. Raises `SignatureError`."""
+    require_trust(Trust(allowed=allowed))
+    with files.explained(allowed):
+        data = files.read_input(allowed)
+    path = store.path / ALLOWED_SIGNERS
+    atomic.write(path, data, store.scratch)
+    with files.explained(path):
+        path.chmod(path.stat().st_mode & ~0o022)
+
+
+def require_unsigned(store: Store) -> None:
+    """Raise `SignatureError` if `store` accepts only signed bundles, which a folder of wheels is not."""
+    if trusts(store, None):
+        raise SignatureError(
+            f"{store.path} accepts only signed bundles",
+            problem="missing",
+            hint="make a bundle of the wheels with `bundle`, and sign it",
+        )
+
+
+def require_approval(bundle: Path, manifest: Manifest, store: Store, policy: Policy | None) -> list[Approval]:
+    """Return the newest signature of `bundle` for each requirement of `store` and `policy`.
+
+    Raises `SignatureError` if one is missing or not accepted, or if the store has a bundle of this name with a newer
+    one.
+    """
+    result = []
+    for trust in trusts(store, policy):
+        newest = approvals(bundle, trust)[0]
+        if not (policy and policy.allow_older):
+            _require_newest(manifest, newest, store, trust)
+        result.append(newest)
+    return result
+
+
+def _require_newest(manifest: Manifest, newest: Approval, store: Store, trust: Trust) -> None:
+    for place in _same_name(manifest, store):
+        try:
+            there = approvals(place, trust)[0]
+        except WheelhouseError:
+            continue  # Not signed by one of them, or just being removed.
+        if there.manifest != newest.manifest and there.signed > newest.signed:
+            raise SignatureError(
+                f"{manifest.name} is older than {place.name}: signed on {newest.signed[:10]}, not {there.signed[:10]}",
+                problem="older",
+                hint="use --allow-older to publish it anyway, or have it signed again",
+            )
+
+
+def _same_name(manifest: Manifest, store: Store) -> Iterator[Path]:
+    """Yield the publications of bundles with the name of `manifest`."""
+    if store.publications.is_dir():
+        for place in sorted(store.publications.glob(f"{manifest.name}-*")):
+            try:
+                other = read_manifest(place)
+            except WheelhouseError:
+                continue
+            if other.name == manifest.name:
+                yield place

@@ -1,0 +1,78 @@
+"""Who approved a publication: its signature covers the bundle, and everything else follows from that."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bundler.bundles.readme import readme
+from bundler.errors import SignatureError
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README
+from bundler.manifest_reader import read_manifest
+from bundler.publications.approval import trusts
+from bundler.publications.execution import collector, describe, render, to_json
+from bundler.trust.signature import approvals
+from wheelhouse import files
+from wheelhouse.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.publications.approval import Policy
+    from bundler.trust.signature import Approval
+
+# Bytes; publications have no larger ones.
+_LIMIT = 64 << 20
+
+
+def require_approved(publication: Path, policy: Policy | None) -> list[Approval]:
+    """Return the signatures of `publication` that its store and `policy` require, the newest of each.
+
+    Raises `SignatureError` if one is missing or not accepted, or if a file of the publication is neither covered by it
+    nor what `publish-index` writes for this bundle.
+    """
+    result = [approvals(publication, trust)[0] for trust in trusts(Store(publication.parent.parent), policy)]
+    if result:
+        require_genuine(publication)
+    return result
+
+
+def require_genuine(publication: Path) -> None:
+    """Raise `SignatureError` unless the execution script is the one for the bundle, which is signed.
+
+    Only the place of the publication is taken from what is there; nodes check every file there against its digest.
+    """
+    manifest = read_manifest(publication, "publication")
+    there = {name: files.read_plain(publication / name, _LIMIT) for name in (PUBLICATION, EXEC_SCRIPT)}
+    try:
+        stated = json.loads(there[PUBLICATION])
+        place, base, strategy = (stated[key] for key in ("path", "base", "strategy"))
+        has_archives = any(target["archives"] for target in stated["targets"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _changed(publication, PUBLICATION) from None
+    if not all(isinstance(text, str) for text in (place, base, strategy)):
+        raise _changed(publication, PUBLICATION)
+    if has_archives:
+        raise SignatureError(
+            f"{publication.name}: no signature covers its {strategy}s, which publish-index made",
+            problem="uncovered",
+            hint="publish the bundle with the strategy index",
+        )
+    described = describe(manifest, place, strategy, base=base)
+    expected = {
+        PUBLICATION: to_json(described),
+        EXEC_SCRIPT: render(described),
+        COLLECTOR: collector(),
+        README: readme(manifest, published=True),
+    }
+    for name, data in expected.items():
+        if files.read_plain(publication / name, _LIMIT) != data:
+            raise _changed(publication, name)
+
+
+def _changed(publication: Path, name: str) -> SignatureError:
+    return SignatureError(
+        f"{publication / name} is not what this version of publish-index writes",
+        problem="changed",
+        hint="publish the bundle again; if that was not done by another version, find out who changed the file",
+    )

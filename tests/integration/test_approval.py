@@ -1,0 +1,136 @@
+"""Stores that accept only signed bundles, and none that is older than what is there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundler import api
+from bundler.errors import SignatureError
+from bundler.layout import SIGNATURES
+from bundler.publications.approval import ALLOWED_SIGNERS, Policy, require_signatures
+from bundler.publications.history import events
+from bundler.trust import signature, ssh_keygen, statement
+from bundler.trust.ssh_keygen import Trust
+from bundler.trust.statement import Statement
+from tests.stand_ins.signers import allow, make_key
+from wheelhouse.creation import create_store
+
+
+@pytest.fixture(scope="module")
+def anna(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_key(tmp_path_factory.mktemp("keys") / "anna")
+
+
+def sign_on(day: str, bundle: Path, key: Path) -> None:
+    """Sign `bundle` as of another day."""
+    shutil.rmtree(bundle / SIGNATURES, ignore_errors=True)
+    path = signature.sign(bundle, key).with_suffix("")
+    data = Statement(f"{day}T00:00:00Z", statement.parse(path.read_bytes()).digests).to_bytes()
+    path.write_bytes(data)
+    path.with_suffix(".sums.sig").write_bytes(ssh_keygen.sign(data, key))
+
+
+@pytest.fixture
+def months(bundles: dict[str, Path], tmp_path: Path, anna: Path) -> dict[str, Path]:
+    """The bundles of two months, signed then."""
+    copies = {name: shutil.copytree(bundles[name], tmp_path / name / "solve.bundle") for name in ("first", "second")}
+    for (_, bundle), day in zip(copies.items(), ("2026-01-31", "2026-02-28"), strict=True):
+        sign_on(day, bundle, anna)
+    return copies
+
+
+def names(store: Path) -> list[str]:
+    return sorted(path.name for path in (store / "publications").iterdir())
+
+
+def refused(bundle: Path, store: Path, policy: Policy | None = None) -> str:
+    before = names(store)
+    with pytest.raises(SignatureError) as caught:
+        api.publish(bundle, store, policy=policy)
+    assert names(store) == before
+    return caught.value.problem
+
+
+def test_a_store_accepts_only_what_its_signers_have_signed(
+    months: dict[str, Path], bundles: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store = create_store(tmp_path / "store")
+    require_signatures(store, allow(anna).allowed)
+    assert refused(bundles["second"], store.path) == "missing"
+    sign_on("2026-02-28", months["first"], make_key(tmp_path / "ben"))
+    assert refused(months["first"], store.path) == "unknown"
+    publication = api.publish(months["second"], store.path)
+    assert api.approvals(publication, allow(anna))[0].signer.name == "anna@site"
+
+
+def test_a_policy_needs_a_valid_file(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "store")
+    (tmp_path / "junk").write_text("junk")
+    with pytest.raises(SignatureError, match="line 1 is not an allowed signer"):
+        require_signatures(store, tmp_path / "junk")
+    assert not (store.path / ALLOWED_SIGNERS).exists()
+
+
+def test_folders_of_wheels_are_refused_where_signatures_are_required(
+    bundles: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store = create_store(tmp_path / "store")
+    require_signatures(store, allow(anna).allowed)
+    with pytest.raises(SignatureError, match="accepts only signed bundles"):
+        api.publish_wheels(bundles["first"] / "wheels", store.path)
+    assert not names(store.path)
+
+
+def test_both_the_store_and_the_publisher_can_require_a_signature(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store = create_store(tmp_path / "store")
+    require_signatures(store, allow(anna).allowed)
+    trust: Trust = allow(make_key(tmp_path / "ben"))
+    assert refused(months["second"], store.path, Policy(trust=trust)) == "unknown"
+    signature.sign(months["second"], tmp_path / "ben")
+    api.publish(months["second"], store.path, policy=Policy(trust=trust))
+
+
+def test_a_bundle_that_was_signed_earlier_is_refused_unless_it_is_wanted(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store, policy = create_store(tmp_path / "store").path, Policy(trust=allow(anna))
+    api.publish(months["second"], store, policy=policy)
+    assert refused(months["first"], store, policy) == "older"
+    api.publish(months["second"], store, policy=policy)
+    api.publish(months["first"], store, policy=Policy(trust=policy.trust, allow_older=True))
+    assert len(names(store)) == 2
+
+
+def test_signing_an_old_bundle_again_says_that_it_is_wanted(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store, policy = create_store(tmp_path / "store").path, Policy(trust=allow(anna))
+    api.publish(months["second"], store, policy=policy)
+    sign_on("2026-03-01", months["first"], anna)
+    api.publish(months["first"], store, policy=policy)
+
+
+def test_what_nobody_signed_makes_nothing_older(months: dict[str, Path], tmp_path: Path, anna: Path) -> None:
+    store, policy = create_store(tmp_path / "store").path, Policy(trust=allow(anna))
+    sign_on("2099-01-01", months["second"], make_key(tmp_path / "mallory"))
+    api.publish(months["second"], store)
+    (store / "publications" / "solve-junk").mkdir()
+    api.publish(months["first"], store, policy=policy)
+
+
+def test_publishing_again_adds_a_signature_and_says_so(
+    months: dict[str, Path], bundles: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store = create_store(tmp_path / "store")
+    publication = api.publish(bundles["second"], store.path)
+    with pytest.raises(SignatureError, match="has no signature"):
+        api.approvals(publication, allow(anna))
+    assert api.publish(months["second"], store.path) == publication
+    assert api.approvals(publication, allow(anna))
+    api.verify(publication)
+    assert [event.action for event in events(store)[0]] == ["publish", "sign"]
