@@ -235,13 +235,14 @@ def approvals(path: str | Path, trust: Trust) -> list[Approval]:
     signature or the execution script is another one, `BundlerError` or `WheelhouseError`.
     """
     from bundler.layout import EXEC_SCRIPT
-    from bundler.publications.authenticity import require_genuine
+    from bundler.publications.authenticity import genuine_script
     from bundler.trust import signature
 
     folder = Path(path)
+    result = signature.approvals(folder, trust)
     if (folder / EXEC_SCRIPT).is_file():
-        require_genuine(folder)
-    return signature.approvals(folder, trust)
+        genuine_script(folder, result[0])
+    return result
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

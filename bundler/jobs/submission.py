@@ -18,7 +18,7 @@ from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.aliases import pinned
 from bundler.publications.approval import Policy
-from bundler.publications.authenticity import require_approved
+from bundler.publications.authenticity import genuine_script, require_approved
 from bundler.publications.execution import stating
 from bundler.publications.strategy import read_strategy
 from bundler.units import counted
@@ -95,11 +95,10 @@ def compose(
     `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
     """
     publication = pinned(publication)
-    exec_script = _exec_script(publication)
-    approved = require_approved(publication, Policy(trust=trust))
     manifest = read_manifest(publication, "publication")
     if not manifest.scripts:
         raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
+    approved = require_approved(publication, Policy(trust=trust))
     names = options.scripts or tuple(script.name for script in manifest.scripts)
     existing = {script.name for script in manifest.scripts}
     if set(names) - existing:
@@ -125,7 +124,9 @@ def compose(
     return Submission(
         publication=publication.name,
         folder=publication,
-        exec_script=stating(exec_script, approved) if approved else exec_script,
+        exec_script=stating(genuine_script(publication, approved[0]), approved)
+        if approved
+        else _exec_script(publication),
         approved=tuple(approved),
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=None if application == "none" else application,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 from bundler.bundles.readme import readme
 from bundler.errors import SignatureError
-from bundler.layout import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README
-from bundler.manifest_reader import read_manifest
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README
+from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.publications.approval import trusts
 from bundler.publications.execution import collector, describe, render, to_json
 from bundler.trust.signature import approvals
@@ -28,21 +29,23 @@ _LIMIT = 64 << 20
 def require_approved(publication: Path, policy: Policy | None) -> list[Approval]:
     """Return the signatures of `publication` that its store and `policy` require, the newest of each.
 
-    Raises `SignatureError` if one is missing or not accepted, or if a file of the publication is neither covered by it
-    nor what `publish-index` writes for this bundle.
+    They do not cover the execution script, see `genuine_script`. Raises `SignatureError` if one is missing or not
+    accepted.
     """
-    result = [approvals(publication, trust)[0] for trust in trusts(Store(publication.parent.parent), policy)]
-    if result:
-        require_genuine(publication)
-    return result
+    return [approvals(publication, trust)[0] for trust in trusts(Store(publication.parent.parent), policy)]
 
 
-def require_genuine(publication: Path) -> None:
-    """Raise `SignatureError` unless the execution script is the one for the bundle, which is signed.
+def genuine_script(publication: Path, approval: Approval) -> bytes:
+    """Return the execution script of `publication`, whose bundle is signed with `approval`.
 
     Only the place of the publication is taken from what is there; nodes check every file there against its digest.
+    Raises `SignatureError` unless this script and the other files that were added to the bundle are what
+    `publish-index` writes for it.
     """
-    manifest = read_manifest(publication, "publication")
+    data = files.read_plain(publication / MANIFEST, MANIFEST_LIMIT)
+    if hashlib.sha256(data).hexdigest() != approval.manifest:
+        raise _changed(publication, MANIFEST)
+    manifest = parse(data, publication / MANIFEST)
     there = {name: files.read_plain(publication / name, _LIMIT) for name in (PUBLICATION, EXEC_SCRIPT)}
     try:
         stated = json.loads(there[PUBLICATION])
@@ -68,6 +71,7 @@ def require_genuine(publication: Path) -> None:
     for name, data in expected.items():
         if files.read_plain(publication / name, _LIMIT) != data:
             raise _changed(publication, name)
+    return expected[EXEC_SCRIPT]
 
 
 def _changed(publication: Path, name: str) -> SignatureError:

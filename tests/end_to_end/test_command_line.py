@@ -18,6 +18,7 @@ COMMANDS = [
     ("bundler", "bundle"),
     ("bundler", "publish-index"),
     ("bundler", "verify"),
+    ("bundler", "sign"),
     ("bundler", "inspect"),
     ("bundler", "rehearse"),
     ("bundler", "probe"),

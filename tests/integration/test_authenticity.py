@@ -11,10 +11,9 @@ import pytest
 
 from bundler import api, compose
 from bundler.errors import SignatureError
-from bundler.layout import COLLECTOR, EXEC_SCRIPT, PUBLICATION, README, SUMS
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS
 from bundler.publications.approval import Policy, require_signatures
-from bundler.publications.authenticity import require_approved
-from bundler.publications.execution import stating
+from bundler.publications.authenticity import genuine_script, require_approved
 from tests.stand_ins.signers import allow, make_key
 from wheelhouse.creation import create_store
 from wheelhouse.errors import WheelhouseError
@@ -71,12 +70,10 @@ def test_the_store_can_require_signatures_for_jobs(publication: Path, tmp_path: 
 def test_a_forged_file_is_refused_even_if_the_digests_agree(publication: Path, anna: Path, name: str) -> None:
     forge(publication, name, (publication / name).read_bytes() + b"\n")
     api.verify(publication)
-    for check in (
-        lambda: api.approvals(publication, allow(anna)),
-        lambda: require_approved(publication, Policy(trust=allow(anna))),
-    ):
-        with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
-            check()
+    with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
+        api.approvals(publication, allow(anna))
+    with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
+        compose(publication, [{}], trust=allow(anna))
     assert require_approved(publication, None) == []
 
 
@@ -98,13 +95,13 @@ def test_a_description_that_says_something_else_is_refused(
     described = json.loads((publication / PUBLICATION).read_bytes()) | change
     forge(publication, PUBLICATION, json.dumps(described, indent=1).encode() + b"\n")
     with pytest.raises(SignatureError, match=r"(publication.json|exec_script.py) is not what"):
-        require_approved(publication, Policy(trust=allow(anna)))
+        api.approvals(publication, allow(anna))
 
 
 def test_a_description_that_is_not_json_is_refused(publication: Path, anna: Path) -> None:
     forge(publication, PUBLICATION, b"[" * 100_000)
     with pytest.raises(SignatureError, match=r"publication.json is not what"):
-        require_approved(publication, Policy(trust=allow(anna)))
+        api.approvals(publication, allow(anna))
 
 
 def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: Path) -> None:
@@ -112,7 +109,7 @@ def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: 
     described["targets"][0]["archives"] = {"solve.py": ["archives/a.tar.gz", "0" * 64]}
     forge(publication, PUBLICATION, json.dumps(described, indent=1).encode() + b"\n")
     with pytest.raises(SignatureError, match="no signature covers its index") as caught:
-        require_approved(publication, Policy(trust=allow(anna)))
+        api.approvals(publication, allow(anna))
     assert caught.value.problem == "uncovered"
 
 
@@ -126,7 +123,14 @@ def test_names_of_signers_cannot_leave_the_text_in_the_execution_script(publicat
     assert str(described["approved"]).startswith("it's\\ (SHA256:")
 
 
-def test_a_bundle_is_no_publication(bundles: dict[str, Path], anna: Path) -> None:
+def test_a_manifest_that_changes_after_the_check_is_refused(publication: Path, anna: Path) -> None:
+    (approval,) = require_approved(publication, Policy(trust=allow(anna)))
+    forge(publication, MANIFEST, (publication / MANIFEST).read_bytes() + b"\n")
+    with pytest.raises(SignatureError, match=r"manifest.json is not what"):
+        genuine_script(publication, approval)
+
+
+def test_a_bundle_has_no_execution_script(publication: Path, bundles: dict[str, Path], anna: Path) -> None:
+    (approval,) = require_approved(publication, Policy(trust=allow(anna)))
     with pytest.raises(WheelhouseError):
-        require_approved(bundles["first"], Policy(trust=allow(anna)))
-    assert stating(b"no block", []) == b"no block"
+        genuine_script(bundles["second"], approval)

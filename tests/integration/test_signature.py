@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -211,6 +212,34 @@ def test_links_and_pipes_are_not_signatures(signed: dict[str, Path], bundle: Pat
             api.verify(bundle)
         path.unlink()
         shutil.move(tmp_path / path.name, path)
+
+
+def test_ssh_keygen_and_sha256sum_check_a_bundle_without_this_tool(signed: dict[str, Path], bundle: Path) -> None:
+    name, allowed = one(bundle, FILES["statement"]).name, allow(signed["anna"]).allowed
+    verify = f"ssh-keygen -Y verify -f {allowed} -I anna@site -n bundle@hps-bundler -s signatures/{name}.sig"
+    command = f"{verify} < signatures/{name} && sha256sum --check signatures/{name} && sha256sum --check SHA256SUMS"
+    for expected in (0, 1):
+        assert subprocess.run(["sh", "-c", command], cwd=bundle, check=False).returncode == expected
+        flip(one(bundle, FILES["wheel"]), bundle)
+
+
+@pytest.mark.skipif(not (shutil.which("gpg") and shutil.which("gpgv")), reason="needs GnuPG")
+def test_gnupg_is_the_other_way(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+    subprocess.run(
+        [*gpg, "--quick-generate-key", "anna@site", "default", "sign"], check=True, stderr=subprocess.DEVNULL
+    )
+    keyring, sums = tmp_path / "trusted.gpg", bundle / SUMS
+    subprocess.run([*gpg, "--output", keyring, "--export", "anna@site"], check=True)
+    subprocess.run([*gpg, "--output", tmp_path / "eval.gpg", "--detach-sign", sums], check=True)
+    for is_good in (True, False):
+        done = subprocess.run(["gpgv", "--keyring", keyring, tmp_path / "eval.gpg", sums], check=False)
+        assert (done.returncode == 0) == is_good
+        append(sums, sums)
+    subprocess.run(["gpgconf", "--kill", "all"], check=True)
 
 
 def test_an_archive_carries_the_signatures(signed: dict[str, Path], tmp_path: Path) -> None:

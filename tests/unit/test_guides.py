@@ -41,7 +41,7 @@ def options_of(command: click.Command) -> set[str]:
 OTHERS = {
     *("--index-url", "--default-index", "--find-links", "--frozen", "--no-index", "--offline", "--script"),
     *("--target", "--wheel-dir", "--epochs", "--format", "--check", "--quiet", "--parallel", "--python"),
-    *("--python-downloads-json-url", "--directory"),
+    *("--python-downloads-json-url", "--directory", "--require-hashes", "--detach-sign", "--keyring"),
 }
 
 
