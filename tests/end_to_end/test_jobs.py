@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import importlib.util
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -28,6 +30,7 @@ from tests.stand_ins.hps_evaluator import working
 from tests.stand_ins.hps_site import evaluator, jobs_of, once, refuse, submitted
 from tests.stand_ins.nodes import published
 from tests.stand_ins.programs import python_program
+from tests.stand_ins.signers import allow, make_key
 
 
 def test_ten_jobs_of_a_sweep_are_submitted_run_offline_watched_and_fetched(
@@ -557,6 +560,23 @@ def test_a_template_holds_the_execution_script_for_others(site: Workplace, hps: 
     assert [each["permission_type"] for each in template["permissions"]] == ["user", "anyone"]
     hps.version = "1.1.20"
     assert "too old" in site.run("bundler", "hps", "template", publication).stderr
+
+
+def test_jobs_of_a_signed_bundle_say_who_signed_it(site: Workplace, hps: Hps, publication: Path) -> None:
+    trust = allow(make_key(site.folder / "anna"))
+    options = ["--trust", str(trust.allowed)]
+    done = site.run("submit-jobs", publication, *options)
+    assert done.returncode == 1
+    assert "has no signature\nhint: have it signed with `bundler sign`" in done.stderr
+    assert not hps.projects
+    assert site.run("bundler", "sign", publication, "--key", "anna").returncode == 0
+    project = submitted(site, publication, *options)
+    with working(evaluator(site, hps)):
+        assert site.run("bundler", "hps", "watch", project, "--interval", "0.2").returncode == 0
+    assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
+    log = (site.folder / "results" / "job-1" / "console_output.txt").read_text()
+    manifest = hashlib.sha256((publication / "manifest.json").read_bytes()).hexdigest()
+    assert re.search(rf"Signed by anna@site \(SHA256:\S+\) on \S+, manifest {manifest}", log)
 
 
 def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) -> None:
