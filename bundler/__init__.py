@@ -13,7 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from bundler.version import __version__
+
 __all__ = [
     "Account",
     "BundlerError",

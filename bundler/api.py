@@ -55,6 +55,7 @@ def bundle(
     replace: bool = False,
     upgrade: bool = False,
     upgrade_packages: Sequence[str] = (),
+    sbom: bool = False,
     report: Report = silent,
 ) -> Path:
     """Bundle `inputs` for every combination of `pythons` and `platforms`; return the path of the bundle.
@@ -92,14 +93,14 @@ def bundle(
     if upgrade_packages:
         sources = keeping(sources, output, upgrade_packages)
     upgrading = upgrade or bool(upgrade_packages)
-    if not upgrading and create.up_to_date(output, sources, targets, tools):
+    if not upgrading and create.up_to_date(output, sources, targets, tools, sbom=sbom):
         report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
     with adopted(sources, cache) as notes:
         for note in notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
-        changed = _finish(create.build(sources, targets, output, cache, tools, may_build), report)
+        changed = _finish(create.build(sources, targets, output, cache, tools, may_build, sbom=sbom), report)
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrading:
@@ -243,6 +244,16 @@ def approvals(path: str | Path, trust: Trust) -> list[Approval]:
     if (folder / EXEC_SCRIPT).is_file():
         genuine_script(folder, result[0])
     return result
+
+
+def sbom(path: str | Path) -> dict[str, bytes]:
+    """Verify the bundle or publication `path`; return a bill of materials (CycloneDX 1.6) per script and target.
+
+    The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.assessment.sbom import sboms
+
+    return sboms(Path(path), verify(path))
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler import __version__, api
+from bundler import api
 from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.own_wheel import write_wheel
 from bundler.progress import Progress
 from bundler.publications.archives import pack_environment
 from bundler.pyz import NAME
+from bundler.version import __version__
 from wheelhouse import atomic, files, toml
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ _ATTACHED = re.compile(rf"{re.escape(PROVENANCE)}|{SIGNATURES}[0-9a-f]{{16}}\.su
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
+# Folder of bills of materials, if the bundle was created with them.
+SBOMS = "sbom/"
 # Folder of caches and environments in a publication.
 ARCHIVES = "archives/"
 

@@ -18,6 +18,7 @@ from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_manifest, write_target
 from bundler.errors import BundlerError
+from bundler.layout import SBOMS
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.units import counted, size_text
@@ -57,14 +58,20 @@ class Builds:
     everything: bool = False
 
 
-def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools) -> bool:
+def up_to_date(
+    output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools, *, sbom: bool = False
+) -> bool:
     """Return whether `output` is a complete bundle of exactly these sources, locks, targets and tools.
+
+    With `sbom`, it must contain bills of materials.
 
     Like a lock, a bundle keeps its versions until an upgrade is requested.
     """
     try:
         manifest = verify(output)
     except WheelhouseError:
+        return False
+    if sbom and not any(file.path.startswith(SBOMS) for file in manifest.files):
         return False
     if any((file.origin or "").startswith("built from the folder") for file in manifest.files):
         return False  # Nobody knows whether the folder has changed since.
@@ -83,11 +90,14 @@ def build(
     cache: Path,
     tools: Tools,
     builds: Builds,
+    *,
+    sbom: bool = False,
 ) -> Generator[Progress, None, list[str]]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
-    Returns a description of each package whose version differs from that in the previous bundle. Raises `BundlerError`,
-    `CombinedError` with everything that is missing, `DownloadError`, `FileError`, `UvError`.
+    With `sbom`, it contains bills of materials. Returns a description of each package whose version differs from that
+    in the previous bundle. Raises `BundlerError`, `CombinedError` with everything that is missing, `DownloadError`,
+    `FileError`, `UvError`.
     """
     start = time.monotonic()
     _refuse_foreign(output)
@@ -135,7 +145,7 @@ def build(
         for name, items in remotes.items():
             for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
-        manifest = write_manifest(folder, plan)
+        manifest = write_manifest(folder, plan, sbom=sbom)
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))
     amount = f"{counted(len(remotes['wheels']), 'wheel')} for {counted(len(targets), 'target')}"

@@ -41,8 +41,11 @@ def write_target(folder: Path, target: Target, plan: Plan) -> None:
         atomic.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
 
 
-def write_manifest(folder: Path, plan: Plan) -> Manifest:
-    """Write README.txt, manifest.json and SHA256SUMS of the bundle whose other files are in `folder`."""
+def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
+    """Write README.txt, manifest.json and SHA256SUMS of the bundle whose other files are in `folder`.
+
+    With `sbom`, also writes a bill of materials for each script and target.
+    """
     manifest = Manifest(
         name=_plain(Path(plan.sources[0].name).stem),
         scripts=tuple(source.entry() for source in plan.sources),
@@ -60,12 +63,25 @@ def write_manifest(folder: Path, plan: Plan) -> Manifest:
         for path in [folder / README, *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
         if path.is_file()
     ]
+    if sbom:
+        entries += _write_sboms(folder, replace(manifest, files=tuple(entries)))
     manifest = replace(manifest, files=tuple(sorted(entries, key=lambda file: file.path)))
     data = manifest.to_json()
     atomic.write(folder / MANIFEST, data)
     digests = {file.path: file.sha256 for file in entries} | {MANIFEST: hashlib.sha256(data).hexdigest()}
     atomic.write(folder / SUMS, sums(digests))
     return manifest
+
+
+def _write_sboms(folder: Path, manifest: Manifest) -> list[File]:
+    from bundler.assessment.sbom import sboms
+
+    documents = sboms(folder, manifest)
+    for path, data in documents.items():
+        atomic.write(folder / path, data)
+    return [
+        File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()) for path, data in documents.items()
+    ]
 
 
 def _keep_evidence(name: str, lock: Path, folder: Path) -> None:

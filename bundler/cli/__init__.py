@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import archives, bundles, completion, guide, hps, jobs, nodes, publish, rehearse, signatures, store
+from bundler.cli import (
+    archives,
+    assessment,
+    bundles,
+    completion,
+    guide,
+    hps,
+    jobs,
+    nodes,
+    publish,
+    rehearse,
+    signatures,
+    store,
+)
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
@@ -53,6 +66,7 @@ for _command in (
         signatures.sign,
         signatures.verify,
         bundles.inspect,
+        assessment.sbom,
         archives.pack,
         archives.unpack,
         archives.pyz,

@@ -96,6 +96,7 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
+@click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
 @click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(
@@ -118,6 +119,7 @@ def bundle(
     replace: bool,
     upgrade: bool,
     upgraded: tuple[str, ...],
+    sbom: bool,
     key: Path | None,
     as_json: bool,
 ) -> None:
@@ -173,6 +175,7 @@ def bundle(
             replace=replace,
             upgrade=upgrade,
             upgrade_packages=upgraded,
+            sbom=sbom,
             report=report,
         )
         if key:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler import __version__
 from bundler.cli import terminal
+from bundler.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,13 +29,15 @@ def make_wheel(
     tag: str = "py3-none-any",
     requires: Sequence[str] = (),
     requires_python: str | None = None,
+    headers: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
 ) -> tuple[str, bytes]:
     """Return file name and bytes of a wheel; without `files` it holds a module of its name with `version` in it."""
     escaped = name.replace("-", "_")
     info = f"{escaped}-{version}.dist-info"
     contents = dict(files) if files is not None else {f"{escaped}.py": f"version = {version!r}\n".encode()}
-    contents[f"{info}/METADATA"] = metadata(name, version, requires, requires_python)
+    more = "".join(f"{header}\n" for header in headers).encode()
+    contents[f"{info}/METADATA"] = metadata(name, version, requires, requires_python) + more
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
         for python in tag.split("-", maxsplit=1)[0].split(".")

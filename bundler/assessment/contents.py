@@ -1,0 +1,107 @@
+"""What a wheel says about itself: licence, dependencies, native code, and the components it contains (PEP 770)."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from bundler.assessment.licence import Licence, licence_of
+from wheelhouse import files
+from wheelhouse.errors import WheelError
+from wheelhouse.wheel import parse_filename, parse_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+_SBOM = re.compile(r"[^/]+\.dist-info/sboms/.+\.json")
+_NATIVE = re.compile(r".+\.(so(\.[0-9.]+)?|pyd|dll|dylib|exe|a)")
+# Bytes and components; more would be an attack on memory.
+_SBOM_LIMIT, _PART_LIMIT = 16 << 20, 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A component inside a wheel, such as a bundled C library, as an SBOM in the wheel lists it."""
+
+    name: str
+    version: str | None = None
+    purl: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The contents of a wheel that matter for an assessment; `native` are its files with machine code."""
+
+    filename: str
+    licence: Licence
+    requires: tuple[Requirement, ...]
+    native: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def project(self) -> NormalizedName:
+        """The normalized name of the project."""
+        return parse_filename(self.filename)[0]
+
+    @property
+    def version(self) -> str:
+        """The version of the project."""
+        return str(parse_filename(self.filename)[1])
+
+
+def read_contents(path: Path) -> Contents:
+    """Return the contents of the wheel at `path`. Raises `WheelError`, `FileError`."""
+    _, metadata = parse_metadata(path)
+    try:
+        with files.explained(path), zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            parts = [part for member in members for part in _parts_of(archive, member)]
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise WheelError(path, f"cannot be read ({error})") from error
+    return Contents(
+        filename=path.name,
+        licence=licence_of(metadata),
+        requires=tuple(_requirements(metadata.get("requires_dist", []))),
+        native=tuple(sorted(member.filename for member in members if _NATIVE.fullmatch(member.filename))),
+        parts=tuple(dict.fromkeys(parts[:_PART_LIMIT])),
+    )
+
+
+def _requirements(texts: list[str]) -> Iterator[Requirement]:
+    for text in texts:
+        try:
+            yield Requirement(text)
+        except InvalidRequirement:  # Old wheels have some; installers ignore them, too, or fail.
+            continue
+
+
+def _parts_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Part]:
+    """Yield the components in the SBOM `member`: CycloneDX or SPDX in JSON. Malformed ones have none."""
+    if not _SBOM.fullmatch(member.filename) or member.file_size > _SBOM_LIMIT:
+        return
+    try:
+        document = json.loads(archive.read(member))
+        for entry in [*document.get("components", []), *document.get("packages", [])]:
+            yield from _part(entry)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return
+
+
+def _part(entry: dict[str, Any]) -> Iterator[Part]:
+    references = [reference for reference in entry.get("externalRefs", []) if reference.get("referenceType") == "purl"]
+    purl = entry.get("purl") or (references[0].get("referenceLocator") if references else None)
+    name, version = entry.get("name"), entry.get("version") or entry.get("versionInfo")
+    if isinstance(name, str) and name:
+        yield Part(
+            name=name,
+            version=version if isinstance(version, str) else None,
+            purl=purl if isinstance(purl, str) else None,
+        )

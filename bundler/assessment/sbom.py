@@ -1,0 +1,171 @@
+"""A bill of materials in CycloneDX 1.6 (ECMA-424) for a script on a target, as a function of its inputs."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from bundler.assessment.contents import read_contents
+from bundler.assessment.graph import dependencies
+from bundler.layout import SBOMS
+from bundler.version import __version__
+from wheelhouse.wheel import BUILT_FROM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from cyclonedx.model import ExternalReference, Property
+    from cyclonedx.model.component import Component
+    from cyclonedx.model.license import License
+
+    from bundler.assessment.contents import Contents, Part
+    from bundler.assessment.licence import Licence
+    from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
+
+SUFFIX = ".cdx.json"
+# Of the identifiers of documents (RFC 9562), which are the same for the same inputs.
+_NAMESPACE = uuid.UUID("6a8f5c9e-54e5-5d2f-9b4c-0f5f3c1d7e21")
+_PROPERTY = "hps-bundler:"
+
+
+def sbom_path(script: str, target: str) -> str:
+    """Return the path of the bill of materials in a bundle."""
+    return f"{SBOMS}{script}.{target}{SUFFIX}"
+
+
+def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Return the bills of materials of the bundle in `folder` by path (see `sbom_path`).
+
+    The files must have been verified before. Raises `WheelError`, `FileError`.
+    """
+    listed = {file.path: file for file in manifest.files}
+    read: dict[str, Contents] = {}
+    for target in manifest.targets:
+        for name in [*(name for names in target.wheels.values() for name in names), *_tool_wheels(target)]:
+            if name not in read:
+                read[name] = read_contents(folder / "wheels" / name)
+    return {
+        sbom_path(script.name, target.name): _document(script, target, read, listed)
+        for target in manifest.targets
+        for script in manifest.scripts
+    }
+
+
+def _tool_wheels(target: TargetEntry) -> list[str]:
+    return [target.uv.removeprefix("wheels/")] if target.uv else []
+
+
+def _document(
+    script: ScriptEntry, target: TargetEntry, read: Mapping[str, Contents], listed: Mapping[str, File]
+) -> bytes:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.tool import Tool
+    from cyclonedx.output.json import JsonV1Dot6
+
+    wheels = [read[name] for name in target.wheels[script.name]]
+    components: dict[str, Component] = {contents.project: _component(contents, listed) for contents in wheels}
+    root = Component(
+        name=script.name,
+        type=ComponentType.APPLICATION,
+        bom_ref=script.name,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=script.sha256)],
+        properties=_properties({"target": target.name, "python": target.python, "platform": target.platform}),
+    )
+    tools = [_component(read[name], listed) for name in _tool_wheels(target)]
+    if target.interpreter:
+        tools.append(_interpreter(target, listed[target.interpreter]))
+    digests = sorted(listed[f"wheels/{contents.filename}"].sha256 for contents in wheels)
+    bom = Bom(
+        serial_number=uuid.uuid5(_NAMESPACE, "\n".join([script.sha256, target.name, *digests])),
+        components=[*components.values(), *tools],
+        metadata=BomMetaData(component=root),
+    )
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # optional in the specification
+    bom.metadata.tools.tools.add(Tool(name="hps-bundler", version=__version__))
+    direct, edges = dependencies(script, target, wheels)
+    bom.register_dependency(root, [components[project] for project in sorted(direct)])
+    for project, needed in edges.items():
+        bom.register_dependency(components[project], [components[other] for other in sorted(needed)])
+    return f"{JsonV1Dot6(bom).output_as_string(indent=1)}\n".encode()
+
+
+def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    file = listed[f"wheels/{contents.filename}"]
+    facts = {"filename": contents.filename, "size": str(file.size), "native-files": str(len(contents.native))}
+    if (file.origin or "").startswith(BUILT_FROM):
+        facts["origin"] = file.origin or ""
+    if contents.licence.expression is None:
+        facts["licence"] = "unclassified" if contents.licence.texts else "not declared"
+    return Component(
+        name=contents.project,
+        version=contents.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=contents.filename,
+        purl=PackageURL("pypi", None, contents.project, contents.version, {"file_name": contents.filename}),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
+        licenses=_licences(contents.licence),
+        external_references=_distribution(file),
+        properties=_properties(facts),
+        components=[_nested(contents.filename, number, part) for number, part in enumerate(contents.parts)],
+    )
+
+
+def _interpreter(target: TargetEntry, file: File) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+
+    filename = file.path.rpartition("/")[2]
+    return Component(
+        name="python",
+        version=target.python,
+        type=ComponentType.PLATFORM,
+        bom_ref=filename,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
+        external_references=_distribution(file),
+        properties=_properties({"filename": filename, "size": str(file.size)}),
+    )
+
+
+def _nested(filename: str, number: int, part: Part) -> Component:
+    """Return a component inside the wheel `filename`; its own identifier could occur in two wheels."""
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    purl = None
+    if part.purl:
+        try:
+            purl = PackageURL.from_string(part.purl)
+        except ValueError:
+            purl = None
+    return Component(
+        name=part.name, version=part.version, type=ComponentType.LIBRARY, bom_ref=f"{filename}#{number}", purl=purl
+    )
+
+
+def _licences(licence: Licence) -> list[License]:
+    from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
+
+    if licence.expression is not None:
+        return [LicenseExpression(licence.expression)]
+    return [DisjunctiveLicense(name=text) for text in licence.texts]
+
+
+def _distribution(file: File) -> list[ExternalReference]:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
+
+    if file.origin is None or "://" not in file.origin or file.origin.startswith(BUILT_FROM):
+        return []
+    return [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(file.origin))]
+
+
+def _properties(facts: Mapping[str, str]) -> Iterable[Property]:
+    from cyclonedx.model import Property
+
+    return [Property(name=f"{_PROPERTY}{name}", value=value) for name, value in facts.items()]
