@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from bundler.jobs.submission import Submission
     from bundler.manifest import Manifest
     from bundler.publications.approval import Policy
-    from bundler.trust.signature import Approval
-    from bundler.trust.ssh_keygen import Trust
 
     Report = Callable[[Progress], None]
 
@@ -216,44 +214,6 @@ def verify(path: str | Path) -> Manifest:
     from bundler.bundles.verify import verify
 
     return verify(Path(path))
-
-
-def sign(path: str | Path, key: str | Path) -> Path:
-    """Verify the bundle or publication `path` and sign it with the ssh key `key`; return the path of the signature.
-
-    Raises `SignatureError`, and the errors of `verify`.
-    """
-    from bundler.trust import signature
-
-    verify(path)
-    return signature.sign(Path(path), Path(key))
-
-
-def approvals(path: str | Path, trust: Trust) -> list[Approval]:
-    """Return the signatures of the bundle or publication `path` by the signers in `trust`, the newest first.
-
-    They cover the digest of every file; `verify` compares the files with these. Raises `SignatureError` if there is no
-    signature or the execution script is another one, `BundlerError` or `WheelhouseError`.
-    """
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.publications.authenticity import genuine_script
-    from bundler.trust import signature
-
-    folder = Path(path)
-    result = signature.approvals(folder, trust)
-    if (folder / EXEC_SCRIPT).is_file():
-        genuine_script(folder, result[0])
-    return result
-
-
-def sbom(path: str | Path) -> dict[str, bytes]:
-    """Verify the bundle or publication `path`; return a bill of materials (CycloneDX 1.6) per script and target.
-
-    The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
-    """
-    from bundler.assessment.sbom import sboms
-
-    return sboms(Path(path), verify(path))
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

@@ -67,6 +67,7 @@ for _command in (
         signatures.verify,
         bundles.inspect,
         assessment.sbom,
+        assessment.audit,
         archives.pack,
         archives.unpack,
         archives.pyz,

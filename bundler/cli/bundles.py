@@ -146,7 +146,7 @@ def bundle(
         UV_INDEX, UV_DEFAULT_INDEX, PIP_INDEX_URL and others configure indexes; see
         `bundler guide targets`.
     """
-    from bundler import api
+    from bundler import api, assurance
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
@@ -179,7 +179,7 @@ def bundle(
             report=report,
         )
         if key:
-            api.sign(path, key)
+            assurance.sign(path, key)
         archives = []
         if archive:
             archives = api.pack([path], path.with_name(f"{path.name.removesuffix('.bundle')}.tar"), report=report)

@@ -39,10 +39,10 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
         bundler sign eval.bundle --key ~/.ssh/id_ed25519
         bundler sign eval.bundle --key ~/.ssh/id_ed25519.pub    # the private key is in the agent
     """
-    from bundler import api
+    from bundler import assurance
 
     with reporting():
-        signature = api.sign(path, key)
+        signature = assurance.sign(path, key)
     result({"signature": signature}, [signature], as_json=as_json)
 
 
@@ -64,7 +64,7 @@ def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) ->
         bundler verify eval.bundle --trust allowed_signers
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
-    from bundler import api
+    from bundler import api, assurance
     from bundler.bundles.delta import base_of
     from bundler.bundles.temporary import unpacked
     from bundler.errors import DamagedError
@@ -77,7 +77,7 @@ def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) ->
     try:
         with reporting() as report, unpacked([path], report, base_of(base)) as paths:
             for each in paths:
-                approvals += api.approvals(each, trust) if trust else []
+                approvals += assurance.approvals(each, trust) if trust else []
                 count += len(api.verify(each).files)
                 is_open |= is_signed(each) and not trust
     except DamagedError as error:

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from bundler.assessment.audit import merged, packages_of
 from bundler.bundles.upgrade import changes
 from bundler.publications.aliases import aliases
 from bundler.publications.leases import leases
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bundler.assessment.audit import Packages
     from wheelhouse.store import Store
 
 _HEADINGS = ("publication", "published", "by", "targets", "own size", "shared", "last use")
@@ -103,6 +105,13 @@ def details(store: Store, entry: Published) -> dict[str, Any]:
         if previous and previous.manifest and entry.manifest
         else [],
     }
+
+
+def published_packages(store: Store) -> Packages:
+    """Return the packages of all publications of `store` with their uses, since their publication."""
+    return merged(
+        packages_of(entry.manifest, entry.name, utc(entry.time)) for entry in published(store) if entry.manifest
+    )
 
 
 def statistics(store: Store) -> dict[str, int]:

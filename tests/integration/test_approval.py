@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler import api
+from bundler import api, assurance
 from bundler.errors import SignatureError
 from bundler.layout import SIGNATURES
 from bundler.publications.approval import ALLOWED_SIGNERS, Policy, require_signatures
@@ -63,7 +63,7 @@ def test_a_store_accepts_only_what_its_signers_have_signed(
     sign_on("2026-02-28", months["first"], make_key(tmp_path / "ben"))
     assert refused(months["first"], store.path) == "unknown"
     publication = api.publish(months["second"], store.path)
-    assert api.approvals(publication, allow(anna))[0].signer.name == "anna@site"
+    assert assurance.approvals(publication, allow(anna))[0].signer.name == "anna@site"
 
 
 def test_a_policy_needs_a_valid_file(tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_publishing_again_adds_a_signature_and_says_so(
     store = create_store(tmp_path / "store")
     publication = api.publish(bundles["second"], store.path)
     with pytest.raises(SignatureError, match="has no signature"):
-        api.approvals(publication, allow(anna))
+        assurance.approvals(publication, allow(anna))
     assert api.publish(months["second"], store.path) == publication
-    assert api.approvals(publication, allow(anna))
+    assert assurance.approvals(publication, allow(anna))
     api.verify(publication)
     assert [event.action for event in events(store)[0]] == ["publish", "sign"]

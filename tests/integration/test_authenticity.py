@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler import api, compose
+from bundler import api, assurance, compose
 from bundler.errors import SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS
 from bundler.publications.approval import Policy, require_signatures
@@ -27,7 +27,7 @@ def anna(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def publication(bundles: dict[str, Path], tmp_path: Path, anna: Path) -> Path:
     bundle = shutil.copytree(bundles["second"], tmp_path / "solve.bundle")
-    api.sign(bundle, anna)
+    assurance.sign(bundle, anna)
     return api.publish(bundle, tmp_path / "store")
 
 
@@ -71,7 +71,7 @@ def test_a_forged_file_is_refused_even_if_the_digests_agree(publication: Path, a
     forge(publication, name, (publication / name).read_bytes() + b"\n")
     api.verify(publication)
     with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
-        api.approvals(publication, allow(anna))
+        assurance.approvals(publication, allow(anna))
     with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
         compose(publication, [{}], trust=allow(anna))
     assert require_approved(publication, None) == []
@@ -95,13 +95,13 @@ def test_a_description_that_says_something_else_is_refused(
     described = json.loads((publication / PUBLICATION).read_bytes()) | change
     forge(publication, PUBLICATION, json.dumps(described, indent=1).encode() + b"\n")
     with pytest.raises(SignatureError, match=r"(publication.json|exec_script.py) is not what"):
-        api.approvals(publication, allow(anna))
+        assurance.approvals(publication, allow(anna))
 
 
 def test_a_description_that_is_not_json_is_refused(publication: Path, anna: Path) -> None:
     forge(publication, PUBLICATION, b"[" * 100_000)
     with pytest.raises(SignatureError, match=r"publication.json is not what"):
-        api.approvals(publication, allow(anna))
+        assurance.approvals(publication, allow(anna))
 
 
 def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: Path) -> None:
@@ -109,7 +109,7 @@ def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: 
     described["targets"][0]["archives"] = {"solve.py": ["archives/a.tar.gz", "0" * 64]}
     forge(publication, PUBLICATION, json.dumps(described, indent=1).encode() + b"\n")
     with pytest.raises(SignatureError, match="no signature covers its index") as caught:
-        api.approvals(publication, allow(anna))
+        assurance.approvals(publication, allow(anna))
     assert caught.value.problem == "uncovered"
 
 

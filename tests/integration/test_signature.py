@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler import api
+from bundler import api, assurance
 from bundler.errors import SignatureError
 from bundler.layout import MANIFEST, SIGNATURES, SUMS, sums
 from bundler.manifest import Manifest
@@ -105,7 +105,7 @@ def accepted(folder: Path, trust: Trust) -> bool:
     """Return whether everything that `verify --trust` checks is in order."""
     try:
         api.verify(folder)
-        return bool(api.approvals(folder, trust))
+        return bool(assurance.approvals(folder, trust))
     except WheelhouseError as error:
         assert "\nhint: " in str(error)  # noqa: PT017 - whichever error it is
         return False
@@ -198,7 +198,7 @@ def test_a_damaged_bundle_is_not_signed(signed: dict[str, Path], bundle: Path) -
     flip(one(bundle, FILES["wheel"]), bundle)
     shutil.rmtree(bundle / SIGNATURES)
     with pytest.raises(WheelhouseError, match="changed  wheels/alpha"):
-        api.sign(bundle, signed["anna"])
+        assurance.sign(bundle, signed["anna"])
     assert not is_signed(bundle)
 
 

@@ -1,0 +1,140 @@
+"""Advisories about vulnerable versions of packages, as OSV records describe them (schema 1.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from bundler.assessment.severity import Severity, severity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Characters of a summary that a table shows.
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Where versions become vulnerable ("introduced"; None is the first version) or stop being so.
+
+    "fixed" and "limit" are the first version that is not vulnerable, "last_affected" is the last one that is.
+    """
+
+    kind: str
+    version: Version | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advisory:
+    """What one record says about one project: vulnerable are `versions`, and those in any of `ranges`."""
+
+    identity: str
+    aliases: frozenset[str]
+    project: str
+    summary: str
+    severity: Severity
+    published: str
+    versions: frozenset[Version]
+    ranges: tuple[tuple[Event, ...], ...]
+
+    def affects(self, version: Version) -> bool:
+        """Return whether `version` is vulnerable; its local part does not matter."""
+        public = version if version.local is None else parse_version(version.public)
+        return public in self.versions or any(_in_range(public, events) for events in self.ranges)
+
+    def fixes(self, version: Version) -> list[Version]:
+        """Return the versions after `version` that are not vulnerable any more, one for each range that has it."""
+        ranges = [events for events in self.ranges if _in_range(version, events)] or self.ranges
+        later = [
+            [event.version for event in events if event.kind == "fixed" and event.version and event.version > version]
+            for events in ranges
+        ]
+        return sorted({min(versions) for versions in later if versions})
+
+
+@lru_cache(maxsize=1 << 16)
+def parse_version(text: str) -> Version:
+    """Return the version `text`. Raises `InvalidVersion`."""
+    return Version(text)
+
+
+def advisories_of(record: Mapping[str, Any]) -> Iterator[Advisory]:
+    """Yield what an OSV record says about projects on PyPI; nothing if it was withdrawn.
+
+    Versions that do not follow PEP 440 are left out, since nothing that is installed has them. Raises `ValueError`,
+    `KeyError`, `TypeError` or `AttributeError` for a malformed record.
+    """
+    if record.get("withdrawn"):
+        return
+    identity = _text(record["id"])
+    projects: dict[str, list[Mapping[str, Any]]] = {}
+    for affected in record.get("affected", []):
+        package = affected.get("package", {})
+        if str(package.get("ecosystem", "")).partition(":")[0] == "PyPI":
+            projects.setdefault(canonicalize_name(_text(package["name"])), []).append(affected)
+    for project, entries in projects.items():
+        yield Advisory(
+            identity=identity,
+            aliases=frozenset(map(_text, record.get("aliases", []))),
+            project=project,
+            summary=_line(record.get("summary") or record.get("details") or ""),
+            severity=severity_of(record, entries),
+            published=_text(record.get("published", ""))[:10],
+            versions=frozenset(version for entry in entries for version in _versions(entry.get("versions", []))),
+            ranges=tuple(
+                events
+                for entry in entries
+                for stated in entry.get("ranges", [])
+                if stated.get("type") != "GIT" and (events := _events(stated.get("events", [])))
+            ),
+        )
+
+
+def _versions(texts: list[str]) -> Iterator[Version]:
+    for text in texts:
+        try:
+            yield parse_version(_text(text))
+        except InvalidVersion:
+            continue
+
+
+def _events(stated: list[Mapping[str, str]]) -> tuple[Event, ...]:
+    """Return the events of a range in the order of versions."""
+    events = []
+    for entry in stated:
+        for kind, text in entry.items():
+            if kind == "introduced" and text == "0":
+                events.append(Event(kind, None))
+            elif kind in ("introduced", "fixed", "last_affected", "limit"):
+                events += [Event(kind, version) for version in _versions([text])]
+    return tuple(sorted(events, key=lambda event: (event.version is not None, event.version or Version("0"))))
+
+
+def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
+    vulnerable = False
+    for event in events:
+        if event.version is None or (event.kind == "introduced" and version >= event.version):
+            vulnerable = True
+        elif (event.kind in ("fixed", "limit") and version >= event.version) or (
+            event.kind == "last_affected" and version > event.version
+        ):
+            vulnerable = False
+    return vulnerable
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _line(text: Any) -> str:
+    """Return the first line of `text` without control characters, cut down to what a table shows."""
+    line = next((line.strip() for line in _text(text).splitlines() if line.strip()), "")
+    plain = "".join(character for character in line if character.isprintable())
+    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."

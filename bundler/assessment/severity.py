@@ -1,0 +1,51 @@
+"""How severe a vulnerability is, in the words of CVSS."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Severity(IntEnum):
+    """The ratings of CVSS; UNKNOWN if a record has none, which counts as severe as it can be."""
+
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+    UNKNOWN = 5
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+# GitHub says "moderate".
+_WORDS = {**{str(rating): rating for rating in Severity if rating is not Severity.UNKNOWN}, "moderate": Severity.MEDIUM}
+
+
+def severity_of(record: Mapping[str, Any], affected: Iterable[Mapping[str, Any]]) -> Severity:
+    """Return the rating in an OSV record: that of the database, or else the highest of its CVSS vectors."""
+    for table in (record, *affected):
+        for key in ("database_specific", "ecosystem_specific"):
+            word = str((table.get(key) or {}).get("severity", "")).lower()
+            if word in _WORDS:
+                return _WORDS[word]
+    vectors = [entry for table in (record, *affected) for entry in table.get("severity") or []]
+    ratings = [rating for entry in vectors if (rating := _rating(str(entry.get("score", "")))) is not None]
+    return max(ratings, default=Severity.UNKNOWN)
+
+
+def _rating(vector: str) -> Severity | None:
+    """Return the rating of a CVSS vector; None if it is not a valid one."""
+    from cvss import CVSS2, CVSS3, CVSS4
+    from cvss.exceptions import CVSSError
+
+    kind = CVSS4 if vector.startswith("CVSS:4") else CVSS3 if vector.startswith("CVSS:3") else CVSS2
+    try:
+        return _WORDS.get(kind(vector).severities()[0].lower())
+    except CVSSError:
+        return None

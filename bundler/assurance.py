@@ -1,0 +1,83 @@
+"""The library, continued: who made a bundle, what is in it, and what is known about it.
+
+Expected failures raise a `BundlerError` or another `WheelhouseError`, whose text says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.bundles.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.assessment.audit import Finding
+    from bundler.assessment.snapshot import Snapshot
+    from bundler.trust.signature import Approval
+    from bundler.trust.ssh_keygen import Trust
+
+
+def sign(path: str | Path, key: str | Path) -> Path:
+    """Verify the bundle or publication `path` and sign it with the ssh key `key`; return the path of the signature.
+
+    Raises `SignatureError`, and the errors of `verify`.
+    """
+    from bundler.trust import signature
+
+    verify(Path(path))
+    return signature.sign(Path(path), Path(key))
+
+
+def approvals(path: str | Path, trust: Trust) -> list[Approval]:
+    """Return the signatures of the bundle or publication `path` by the signers in `trust`, the newest first.
+
+    They cover the digest of every file; `verify` compares the files with these. Raises `SignatureError` if there is no
+    signature or the execution script is another one, `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.layout import EXEC_SCRIPT
+    from bundler.publications.authenticity import genuine_script
+    from bundler.trust import signature
+
+    folder = Path(path)
+    result = signature.approvals(folder, trust)
+    if (folder / EXEC_SCRIPT).is_file():
+        genuine_script(folder, result[0])
+    return result
+
+
+def sbom(path: str | Path) -> dict[str, bytes]:
+    """Verify the bundle or publication `path`; return a bill of materials (CycloneDX 1.6) per script and target.
+
+    The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.assessment.sbom import sboms
+
+    return sboms(Path(path), verify(Path(path)))
+
+
+def audit(
+    paths: Sequence[str | Path], advisories: str | Path, *, accept: str | Path | None = None
+) -> tuple[list[Finding], int, Snapshot]:
+    """Return the known vulnerabilities of bundles, publications and stores, the number of packages, and the snapshot.
+
+    `advisories` is a zip file or folder of OSV records, `accept` an OpenVEX document with accepted findings. Raises
+    `BundlerError` or `WheelhouseError`.
+    """
+    from bundler.assessment.acceptance import read_acceptances
+    from bundler.assessment.audit import audit, merged, packages_of
+    from bundler.assessment.snapshot import read_snapshot
+    from bundler.manifest_reader import read_manifest
+    from bundler.publications.overview import published_packages
+    from wheelhouse.store import open_store
+
+    accepted = read_acceptances(Path(accept)) if accept is not None else []
+    snapshot = read_snapshot(Path(advisories))
+    packages = merged(
+        published_packages(open_store(path))
+        if (path / "store.json").exists()
+        else packages_of(read_manifest(path), path.name)
+        for path in map(Path, paths)
+    )
+    return audit(packages, snapshot, accepted), len(packages), snapshot
