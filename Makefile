@@ -50,6 +50,7 @@ bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real 
 	"$(BIN)"/python -m tests.benchmarks.jobs
 	"$(BIN)"/python -m tests.benchmarks.archives
 	"$(BIN)"/python -m tests.benchmarks.store $(PEERS)
+	"$(BIN)"/python -m tests.benchmarks.audit $(PEERS)
 
 corpus: .venv/ready ## Bundle and run fifty realistic scripts, over the real package index
 	"$(BIN)"/python -m tests.corpus
@@ -69,7 +70,7 @@ clean: ## Remove all that these targets made
 $(PEERS)/ready:
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check pex uv-wheel-download pip-tools \
-		dumb-pypi python-pypi-mirror pip2pi
+		dumb-pypi python-pypi-mirror pip2pi pip-audit
 	@touch $@
 
 # The oldest uv that published scripts run with: the one of the public HPS example.

@@ -11,27 +11,19 @@ import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bundler.errors import BundlerError
-from bundler.progress import Progress
+from bundler.progress import Progress, Report, finish, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Sequence
 
     from ansys.hps.client import Client
 
     from bundler.jobs.submission import Submission
     from bundler.manifest import Manifest
     from bundler.publications.approval import Policy
-
-    Report = Callable[[Progress], None]
-
-_T = TypeVar("_T")
-
-
-def silent(progress: Progress) -> None:
-    """Report nothing."""
 
 
 def bundle(
@@ -54,6 +46,7 @@ def bundle(
     upgrade: bool = False,
     upgrade_packages: Sequence[str] = (),
     sbom: bool = False,
+    provenance: bool = False,
     report: Report = silent,
 ) -> Path:
     """Bundle `inputs` for every combination of `pythons` and `platforms`; return the path of the bundle.
@@ -66,7 +59,7 @@ def bundle(
     from bundler.bundles.plan import Tools
     from bundler.bundles.site import adopted
     from bundler.bundles.targets import requested_targets
-    from bundler.bundles.upgrade import keeping
+    from bundler.bundles.upgrade import keeping, keeping_all
     from bundler.cache import cache_folder
     from bundler.sources.additions import Additions, Resolver, requirement_lines
     from bundler.sources.reader import read_sources
@@ -91,14 +84,18 @@ def bundle(
     if upgrade_packages:
         sources = keeping(sources, output, upgrade_packages)
     upgrading = upgrade or bool(upgrade_packages)
-    if not upgrading and create.up_to_date(output, sources, targets, tools, sbom=sbom):
+    papers = create.Papers(sbom=sbom, provenance=provenance)
+    is_current = not upgrading and create.up_to_date(output, sources, targets, tools)
+    if is_current and create.has_papers(output, papers):
         report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
+    if is_current:
+        sources = keeping_all(sources, output)
     with adopted(sources, cache) as notes:
         for note in notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
-        changed = _finish(create.build(sources, targets, output, cache, tools, may_build, sbom=sbom), report)
+        changed = finish(create.build(sources, targets, output, cache, tools, may_build, papers), report)
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrading:
@@ -132,7 +129,7 @@ def publish(
     publication.require_bundle(Path(bundle))
     place = create_store(Path(root))
     work = publication.publish(Path(bundle), place, seen_at or root, STRATEGIES[strategy], note, policy)
-    return _finish(work, report)
+    return finish(work, report)
 
 
 def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", report: Report = silent) -> Path:
@@ -147,7 +144,7 @@ def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", rep
     place = create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
     path = Path(source)
     with folder_of(path, place.scratch) as folder:
-        return _finish(publish_wheels(folder, place, note, path.absolute().name.removesuffix(".zip")), report)
+        return finish(publish_wheels(folder, place, note, path.absolute().name.removesuffix(".zip")), report)
 
 
 def pack(
@@ -177,7 +174,7 @@ def pack(
         out, written = stack.enter_context(standard_output() if str(output) == "-" else writing(target, split))
         if compress:
             out = stack.enter_context(zstd.compressing(out))
-        _finish(archive.pack(paths, out, digests), report)
+        finish(archive.pack(paths, out, digests), report)
     return written
 
 
@@ -201,9 +198,9 @@ def unpack(
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
     base_files = base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return _finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files), report)
+        return finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files), report)
     with parts.opened(paths) as source:
-        return _finish(unpack(source, paths[0], Path(folder), base_files), report)
+        return finish(unpack(source, paths[0], Path(folder), base_files), report)
 
 
 def verify(path: str | Path) -> Manifest:
@@ -263,7 +260,7 @@ def submit(
         if not force:
             raise
         report(Progress(kind="warning", text=str(error)))
-    identity = _finish(project.submit(client, submission, name, replace=replace), report)
+    identity = finish(project.submit(client, submission, name, replace=replace), report)
     if submission.folder is not None:
         leave(submission.folder, identity)
     count = counted(len(submission.jobs), "job")
@@ -287,15 +284,4 @@ def fetch(
     """
     from bundler.hps.results import fetch
 
-    return _finish(fetch(client, project, Path(folder), jobs, failed=failed), report)
-
-
-def _finish(work: Generator[Progress, None, _T], report: Report) -> _T:
-    """Run `work` to its end and return its result."""
-    with contextlib.closing(work):  # An interrupt may come between two steps.
-        while True:
-            try:
-                progress = next(work)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            report(progress)
+    return finish(fetch(client, project, Path(folder), jobs, failed=failed), report)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundles.verify import verify
+from bundler.progress import Report, finish, silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.assessment.audit import Finding
     from bundler.assessment.snapshot import Snapshot
+    from bundler.bundles.rebuild import Difference
     from bundler.trust.signature import Approval
     from bundler.trust.ssh_keygen import Trust
 
@@ -45,6 +47,28 @@ def approvals(path: str | Path, trust: Trust) -> list[Approval]:
     if (folder / EXEC_SCRIPT).is_file():
         genuine_script(folder, result[0])
     return result
+
+
+def rebuild(bundle: str | Path, output: str | Path | None = None, *, report: Report = silent) -> Difference:
+    """Build `bundle` again from the scripts, locks and versions in it; return the files that differ.
+
+    The new bundle goes to the empty folder `output`, or is deleted. Raises `BundlerError` or `WheelhouseError`.
+    """
+    import shutil
+    import tempfile
+
+    from bundler.bundles.rebuild import rebuild
+    from bundler.cache import cache_folder
+
+    path = Path(bundle)
+    verify(path)
+    with tempfile.TemporaryDirectory() as folder:
+        # uv resolves ".." in paths without following links.
+        scratch = Path(folder).resolve()
+        difference = finish(rebuild(path, scratch, cache_folder()), report)
+        if output is not None:
+            shutil.copytree(scratch / "again" / path.absolute().name, output)
+    return difference
 
 
 def sbom(path: str | Path) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from bundler import api
 from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
 from bundler.own_wheel import write_wheel
-from bundler.progress import Progress
+from bundler.progress import Progress, Report, silent
 from bundler.publications.archives import pack_environment
 from bundler.pyz import NAME
 from bundler.version import __version__
@@ -58,7 +58,7 @@ def carry(
     python: str | None = None,
     with_hps: bool = False,
     python_mirror: str | None = None,
-    report: api.Report = api.silent,
+    report: Report = silent,
 ) -> str:
     """Write the tool for `platform` (default: this machine's) to the file `output`; return its SHA-256 in hex.
 

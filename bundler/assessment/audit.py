@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -129,6 +130,7 @@ def _finding(
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def _rank(identity: str) -> tuple[int, str]:
     number = next((number for number, prefix in enumerate(_KNOWN) if identity.startswith(prefix)), len(_KNOWN))
     return number, identity

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,12 @@ from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_manifest, write_target
 from bundler.errors import BundlerError
-from bundler.layout import SBOMS
+from bundler.layout import PROVENANCE, SBOMS
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
+from bundler.trust.provenance import provenance
 from bundler.units import counted, size_text
-from wheelhouse import atomic, files
+from wheelhouse import atomic, files, uv
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
@@ -43,6 +45,17 @@ _THREADS = 4
 _TARGET_BYTES = 100_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """The documents to write about a bundle: bills of materials, and its provenance."""
+
+    sbom: bool = False
+    provenance: bool = False
+
+
+_NO_PAPERS = Papers()
+
+
 def default_output(scripts: Sequence[Path]) -> Path:
     """Return the default path for the bundle of `scripts`: in this folder, named after the first one."""
     first = scripts[0]
@@ -58,20 +71,20 @@ class Builds:
     everything: bool = False
 
 
-def up_to_date(
-    output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools, *, sbom: bool = False
-) -> bool:
-    """Return whether `output` is a complete bundle of exactly these sources, locks, targets and tools.
+def has_papers(output: Path, papers: Papers) -> bool:
+    """Return whether the bundle `output` has `papers`."""
+    has_sbom = not papers.sbom or any(file.path.startswith(SBOMS) for file in read_manifest(output).files)
+    return has_sbom and (not papers.provenance or (output / PROVENANCE).is_file())
 
-    With `sbom`, it must contain bills of materials.
+
+def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools) -> bool:
+    """Return whether `output` is a complete bundle of exactly these sources, locks, targets and tools.
 
     Like a lock, a bundle keeps its versions until an upgrade is requested.
     """
     try:
         manifest = verify(output)
     except WheelhouseError:
-        return False
-    if sbom and not any(file.path.startswith(SBOMS) for file in manifest.files):
         return False
     if any((file.origin or "").startswith("built from the folder") for file in manifest.files):
         return False  # Nobody knows whether the folder has changed since.
@@ -90,16 +103,15 @@ def build(
     cache: Path,
     tools: Tools,
     builds: Builds,
-    *,
-    sbom: bool = False,
+    papers: Papers = _NO_PAPERS,
 ) -> Generator[Progress, None, list[str]]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
-    With `sbom`, it contains bills of materials. Returns a description of each package whose version differs from that
-    in the previous bundle. Raises `BundlerError`, `CombinedError` with everything that is missing, `DownloadError`,
-    `FileError`, `UvError`.
+    `papers` are the documents that are written, too. Returns a description of each package whose version differs from
+    that in the previous bundle. Raises `BundlerError`, `CombinedError` with everything that is missing,
+    `DownloadError`, `FileError`, `UvError`.
     """
-    start = time.monotonic()
+    start, began = time.monotonic(), _now()
     _refuse_foreign(output)
     # The bundle may replace the current folder, which makes relative paths invalid.
     place, paths = output.absolute(), paths_of(sources)
@@ -145,12 +157,24 @@ def build(
         for name, items in remotes.items():
             for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
-        manifest = write_manifest(folder, plan, sbom=sbom)
+        manifest = write_manifest(folder, plan, sbom=papers.sbom)
+        if papers.provenance:
+            made = provenance(manifest, map(_without_path, indexes.urls), uv.version(), (began, _now()))
+            atomic.write(folder / PROVENANCE, made)
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))
     amount = f"{counted(len(remotes['wheels']), 'wheel')} for {counted(len(targets), 'target')}"
     yield Progress(kind="note", text=f"Bundled {amount} ({size}) in {time.monotonic() - start:.1f} s")
     return changes(before, manifest) if before else []
+
+
+def _now() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _without_path(url: str) -> str:
+    """Return `url`; that of a folder without its path, which is one of this machine."""
+    return "file:" if url.startswith("file:") else url
 
 
 def _before(output: Path) -> Manifest | None:

@@ -11,7 +11,7 @@ from bundler.errors import BundlerError, CombinedError, ScriptError
 from bundler.manifest_reader import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.manifest import Manifest
@@ -41,11 +41,24 @@ def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) ->
     ]
     if errors:
         raise CombinedError(errors)
-    pins = {
-        name: [f"{project}=={at}" for project in sorted(versions.keys() - upgraded) for at in sorted(versions[project])]
-        for name, versions in bundled.items()
-    }
-    return [replace(source, keep=tuple(pins[source.name])) for source in sources]
+    return [
+        replace(source, keep=tuple(_pins({name: at for name, at in versions.items() if name not in upgraded})))
+        for source in sources
+        for versions in [bundled[source.name]]
+    ]
+
+
+def keeping_all(sources: Sequence[Source], output: Path) -> list[Source]:
+    """Return `sources` with the versions in the bundle at `output` as preferences, unless a lock determines them."""
+    manifest = read_manifest(output)
+    return [
+        source if source.locked else replace(source, keep=tuple(_pins(_versions(manifest, source.name))))
+        for source in sources
+    ]
+
+
+def _pins(versions: Mapping[str, set[str]]) -> list[str]:
+    return [f"{project}=={version}" for project in sorted(versions) for version in sorted(versions[project])]
 
 
 def changes(before: Manifest, after: Manifest) -> list[str]:

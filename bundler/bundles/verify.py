@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING
 
 from bundler.bundles.consistency import require_consistent
 from bundler.errors import DamagedError
-from bundler.layout import ARCHIVES, COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, is_attached, sums
-from bundler.manifest_reader import read_manifest
+from bundler.layout import (
+    ARCHIVES,
+    COLLECTOR,
+    EXEC_SCRIPT,
+    MANIFEST,
+    PROVENANCE,
+    PUBLICATION,
+    README,
+    SUMS,
+    is_attached,
+    sums,
+)
+from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
+from bundler.trust.attached import LIMIT
+from bundler.trust.provenance import read_provenance
 from wheelhouse import files
+from wheelhouse.errors import FileError
 from wheelhouse.files import safe_path
 
 if TYPE_CHECKING:
@@ -56,10 +70,22 @@ def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256
     with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(lambda path: hashed(folder / path, present[path]), whole)
         changed |= {path for path, digest in zip(whole, results, strict=True) if digest != digests[path]}
+    changed |= _changed_provenance(folder) if PROVENANCE in present else set()
     if missing or changed or foreign:
         raise DamagedError(folder, missing, changed, foreign)
     require_consistent(folder, manifest)
     return manifest
+
+
+def _changed_provenance(folder: Path) -> set[str]:
+    """Return the path of provenance.json, which the manifest does not list, unless it is about this manifest."""
+    try:
+        read_provenance(
+            files.read_plain(folder / PROVENANCE, LIMIT), files.read_plain(folder / MANIFEST, MANIFEST_LIMIT)
+        )
+    except (ValueError, FileError):
+        return {PROVENANCE}
+    return set()
 
 
 def foreign_files(folder: Path) -> set[str]:

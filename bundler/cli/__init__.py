@@ -68,6 +68,7 @@ for _command in (
         bundles.inspect,
         assessment.sbom,
         assessment.audit,
+        assessment.rebuild,
         archives.pack,
         archives.unpack,
         archives.pyz,

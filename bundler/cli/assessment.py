@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -131,3 +132,36 @@ def audit(
             f"{path}: {counted(len(severe), 'finding')} of severity {fail_on} or above",
             hint="upgrade these packages, or accept findings that do not matter with --accept",
         )
+
+
+@click.command("rebuild", cls=Command, no_args_is_help=True)
+@click.option("--compare", "bundle", metavar="BUNDLE", type=_PATH, required=True, help="Build this bundle again.")
+@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Keep the new bundle in this folder.")
+@json_option
+def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
+    """Build a bundle again and compare the bytes.
+
+    Verifies BUNDLE, bundles its scripts again with its locks, versions, targets and options, and lists the files that
+    differ. Fails if there are any. Run it on another machine than the first one to find out whether that one changed
+    something.
+
+    \b
+    Examples:
+        bundler rebuild --compare eval.bundle
+        bundler rebuild --compare eval.bundle -o again.bundle --json
+    """
+    from bundler import assurance
+    from bundler.errors import BundlerError
+
+    if output is not None and output.exists():
+        raise click.BadParameter(f"{output} exists", param_hint="--output")
+    with reporting() as report:
+        difference = assurance.rebuild(bundle, output, report=report)
+    result(asdict(difference), [], as_json=as_json)
+    if lines := difference.lines():
+        raise BundlerError(
+            f"{bundle}: the bytes differ",
+            facts=lines,
+            hint="compare the versions of the tool and uv in provenance.json, then find out who changed the files",
+        )
+    say(f"{bundle} is the same, byte for byte")

@@ -97,6 +97,7 @@ _PATH = click.Path(path_type=Path)
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
 @click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
+@click.option("--provenance", is_flag=True, help="Include where the bundle comes from (SLSA); implied by --sign.")
 @click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(
@@ -120,6 +121,7 @@ def bundle(
     upgrade: bool,
     upgraded: tuple[str, ...],
     sbom: bool,
+    provenance: bool,
     key: Path | None,
     as_json: bool,
 ) -> None:
@@ -176,6 +178,7 @@ def bundle(
             upgrade=upgrade,
             upgrade_packages=upgraded,
             sbom=sbom,
+            provenance=provenance or key is not None,
             report=report,
         )
         if key:

@@ -126,17 +126,12 @@ def publish_index(
 
 
 def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json: bool) -> None:
+    from bundler.progress import finish
     from bundler.publications.upload import upload
     from bundler.units import counted
 
-    work = upload(bundles, url, check_url)
     with reporting() as report:
-        while True:
-            try:
-                report(next(work))
-            except StopIteration as stop:
-                count: int = stop.value
-                break
+        count = finish(upload(bundles, url, check_url), report)
     result({"uploaded": count}, [], as_json=as_json)
     say(f"{counted(count, 'wheel')} of {counted(len(bundles), 'bundle')} are now in the index")
 

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bundler
-from bundler import api
 from bundler.bundles.archive import pack
 from bundler.bundles.arrival import unpack
 from bundler.bundles.temporary import unpacked
 from bundler.errors import BundlerError, DamagedError
+from bundler.progress import silent
 from tests.conftest import Workplace, clean_environment
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
@@ -328,5 +328,5 @@ def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workpla
         done = workplace.run(*arguments, "cut.tar")
         assert (done.returncode, done.stdout) == (1, ""), done.stderr
         assert "error: cut.tar: is incomplete: " in done.stderr
-    with unpacked([workplace.folder / "x.tar"], api.silent, dict) as bundles:
+    with unpacked([workplace.folder / "x.tar"], silent, dict) as bundles:
         assert [path.name for path in bundles] == ["solve.bundle"]

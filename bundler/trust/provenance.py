@@ -1,0 +1,80 @@
+"""Where a bundle comes from: an in-toto statement (v1) with SLSA provenance (v1) about its manifest.
+
+All times are in `runDetails.metadata`, so that everything else is the same for the same inputs and versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from bundler.layout import MANIFEST
+from bundler.version import __version__
+from wheelhouse.errors import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bundler.manifest import Manifest
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+# How this tool makes bundles, and itself.
+BUILD_TYPE, BUILDER = "urn:hps-bundler:bundle:1", "urn:hps-bundler:tool"
+
+
+def provenance(manifest: Manifest, indexes: Iterable[str], uv: str, times: tuple[str, str]) -> bytes:
+    """Return the bytes of provenance.json of a bundle that was made from `indexes` with this version of `uv`.
+
+    `times` are those of start and end (UTC, ISO 8601). Secrets in URLs are left out.
+    """
+    inputs = [_input(script.name, script.sha256) for script in manifest.scripts]
+    inputs += [_input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")]
+    statement = {
+        "_type": STATEMENT,
+        "subject": [_input(MANIFEST, hashlib.sha256(manifest.to_json()).hexdigest())],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "scripts": [
+                        {"name": script.name, "options": list(script.resolved_with)} for script in manifest.scripts
+                    ],
+                    "targets": [target.name for target in manifest.targets],
+                    "indexes": [redacted(url).partition("?")[0] for url in indexes],
+                },
+                "resolvedDependencies": inputs,
+            },
+            "runDetails": {
+                "builder": {"id": BUILDER, "version": {"hps-bundler": __version__, "uv": uv}},
+                "metadata": {"startedOn": times[0], "finishedOn": times[1]},
+            },
+        },
+    }
+    return (json.dumps(statement, indent=1) + "\n").encode()
+
+
+def read_provenance(data: bytes, manifest: bytes) -> dict[str, Any]:
+    """Return the predicate of the statement `data` about the bundle whose manifest has the bytes `manifest`.
+
+    Raises `ValueError` if it is malformed or about something else.
+    """
+    try:
+        statement = json.loads(data)
+        stated = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
+        predicate = statement["predicate"]
+        version = predicate["runDetails"]["builder"]["version"]
+        parameters = predicate["buildDefinition"]["externalParameters"]
+        is_ours = (statement["_type"], statement["predicateType"]) == (STATEMENT, PREDICATE)
+        is_sound = isinstance(version, dict) and isinstance(parameters["indexes"], list)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("is not a provenance statement") from None
+    if not is_ours or not is_sound or stated != {MANIFEST: hashlib.sha256(manifest).hexdigest()}:
+        raise ValueError("is about another bundle")
+    return dict(predicate)
+
+
+def _input(name: str, sha256: str) -> dict[str, Any]:
+    return {"name": name, "digest": {"sha256": sha256}}
