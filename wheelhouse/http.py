@@ -119,16 +119,16 @@ class Client:
         # In UTF-8 like uv; requests would use Latin-1.
         return HTTPBasicAuth(account[0].encode(), account[1].encode()) if account else None
 
-    def read(self, url: str, limit: int = _FETCH_LIMIT) -> bytes:
-        """Return the bytes at `url`. Raises `FetchError`, also above `limit` bytes."""
+    def read(self, url: str, limit: int = _FETCH_LIMIT, accept: str | None = None) -> bytes:
+        """Return the bytes at `url`, of the media type `accept`. Raises `FetchError`, also above `limit` bytes."""
         data = bytearray()
-        for chunk in self.chunks(url):
+        for chunk in self.chunks(url, accept=accept):
             data += chunk
             if len(data) > limit:
                 raise FetchError(f"is longer than {limit} bytes")
         return bytes(data)
 
-    def chunks(self, url: str, resume: Resume | None = None) -> Generator[bytes, None, None]:
+    def chunks(self, url: str, resume: Resume | None = None, accept: str | None = None) -> Generator[bytes, None, None]:
         """Yield the bytes at an http, https or file URL. Raises `FetchError`.
 
         With `resume`, of which `start` bytes are complete, yields the rest if the server still has the same file;
@@ -139,7 +139,7 @@ class Client:
             return
         try:
             auth = self._user(url)
-            headers = resume.headers() if resume else {}
+            headers = {**(resume.headers() if resume else {}), **({"Accept": accept} if accept else {})}
             with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
                 if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
                     raise FetchError(f"the server answered {response.status_code} {_printable(response.reason)}")

@@ -127,7 +127,7 @@ def _wheels(
         try:
             for package, (_, source) in zip(packages, pylock.select(environment=environment, tags=tags), strict=True):
                 try:
-                    wheels.append((package, _wheel(source, base)))
+                    wheels.append((package, replace(_wheel(source, base), index=package.index)))
                 except ValueError as error:
                     errors.append(f"{package.name}: {error}")
         except PylockSelectError as error:

@@ -36,7 +36,7 @@ _METADATA_LIMIT = 16 << 20
 class Wheel:
     """A wheel in a lock: `size` in bytes if the index provides it, `sha256` in hex.
 
-    `origin` describes where it comes from if that is not `url`.
+    `origin` describes where it comes from if that is not `url`; `index` is the simple index that lists it, if known.
     """
 
     filename: str
@@ -44,6 +44,7 @@ class Wheel:
     sha256: str
     size: int | None = None
     origin: str | None = None
+    index: str | None = None
 
     def __post_init__(self) -> None:
         parse_filename(self.filename)

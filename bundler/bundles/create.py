@@ -134,6 +134,7 @@ def build(
     for note in plan.notes:
         yield Progress(kind="note", text=note)
     from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
+    from wheelhouse.releases import find_releases
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
     queue = [*remotes["wheels"], *remotes["pythons"]]
@@ -159,7 +160,9 @@ def build(
                 files.link(downloads.path(remote), folder / name / remote.filename)
         manifest = write_manifest(folder, plan, sbom=papers.sbom)
         if papers.provenance:
-            made = provenance(manifest, map(_without_path, indexes.urls), uv.version(), (began, _now()))
+            releases = find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
+            facts = {name: release.facts() for name, release in releases.items()}
+            made = provenance(manifest, map(_without_path, indexes.urls), facts, uv.version(), (began, _now()))
             atomic.write(folder / PROVENANCE, made)
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))

@@ -14,7 +14,7 @@ from bundler.version import __version__
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bundler.manifest import Manifest
 
@@ -24,13 +24,23 @@ PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE, BUILDER = "urn:hps-bundler:bundle:1", "urn:hps-bundler:tool"
 
 
-def provenance(manifest: Manifest, indexes: Iterable[str], uv: str, times: tuple[str, str]) -> bytes:
+def provenance(
+    manifest: Manifest,
+    indexes: Iterable[str],
+    releases: Mapping[str, Mapping[str, str | None]],
+    uv: str,
+    times: tuple[str, str],
+) -> bytes:
     """Return the bytes of provenance.json of a bundle that was made from `indexes` with this version of `uv`.
 
-    `times` are those of start and end (UTC, ISO 8601). Secrets in URLs are left out.
+    `releases` is what the indexes say about wheels by file name, `times` are those of start and end (UTC, ISO 8601).
+    Secrets in URLs are left out.
     """
     inputs = [_input(script.name, script.sha256) for script in manifest.scripts]
     inputs += [_input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")]
+    for file in manifest.files:
+        if facts := releases.get(file.path.removeprefix("wheels/")):
+            inputs.append({**_input(file.path, file.sha256), "annotations": dict(facts)})
     statement = {
         "_type": STATEMENT,
         "subject": [_input(MANIFEST, hashlib.sha256(manifest.to_json()).hexdigest())],

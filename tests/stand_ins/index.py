@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import re
 import socket
 import ssl
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from typing import Any
 from urllib.parse import unquote
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
@@ -27,13 +29,16 @@ Fault = Callable[["Handler", bytes, int], None]
 class Index:
     """The files of an index, the faults of some of them, and how often each path was asked for.
 
-    `links` are the places to which its pages lead in the place of its own.
+    `links` are the places to which its pages lead in the place of its own. It has JSON pages if there are `facts` about
+    a file.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault] = {}
         self.links: dict[str, str] = {}
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.statuses: dict[str, str] = {}
         self.requests: Counter[str] = Counter()
         self.password = ""
         self.resumed: list[int] = []
@@ -45,6 +50,21 @@ class Index:
         filename, data = named
         self.files[filename] = data
         return filename
+
+    def json_page(self, project: str) -> bytes:
+        """Return the JSON page of a project, with the facts that were given for its files."""
+        listed = [
+            {
+                "filename": filename,
+                "url": f"{self.url}/files/{filename}",
+                "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+                **self.facts.get(filename, {}),
+            }
+            for filename, data in self.files.items()
+            if filename.endswith(".whl") and parse_wheel_filename(filename)[0] == project
+        ]
+        status = {"project-status": {"status": self.statuses[project]}} if project in self.statuses else {}
+        return json.dumps({"meta": {"api-version": "1.4"}, "name": project, "files": listed, **status}).encode()
 
     def page(self, project: str) -> bytes | None:
         links = []
@@ -73,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.index.password and self.headers["Authorization"] != expected:
             return self.send(401, b"who are you?", WWW_Authenticate="Basic")
         kind, _, rest = path.lstrip("/").partition("/")
+        if kind == "simple" and self.index.facts and "json" in (self.headers["Accept"] or ""):
+            return self.answer(self.index.json_page(rest.strip("/")), "application/vnd.pypi.simple.v1+json")
         if kind == "simple":
             page = self.index.page(rest.strip("/"))
             return self.answer(page, "text/html") if page else self.send(404, b"no such project")
