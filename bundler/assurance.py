@@ -6,7 +6,7 @@ Expected failures raise a `BundlerError` or another `WheelhouseError`, whose tex
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.bundles.verify import verify
 from bundler.progress import Report, finish, silent
@@ -105,3 +105,38 @@ def audit(
         for path in map(Path, paths)
     )
     return audit(packages, snapshot, accepted), len(packages), snapshot
+
+
+def report(
+    path: str | Path,
+    *,
+    trust: Trust | None = None,
+    since: str | Path | None = None,
+    advisories: str | Path | None = None,
+    accept: str | Path | None = None,
+) -> dict[str, Any]:
+    """Verify the bundle or publication `path`; return what somebody needs to approve it.
+
+    This is the document that `bundler report --json` prints. `since` is an earlier bundle or publication; see `audit`
+    for the others. A signature that is missing or not accepted is part of the document. Raises `BundlerError` or
+    `WheelhouseError`.
+    """
+    from datetime import datetime, timezone
+
+    from bundler.assessment import findings
+    from bundler.assessment.review import review
+    from bundler.errors import SignatureError
+    from bundler.manifest_reader import read_manifest
+
+    folder, today = Path(path), datetime.now(timezone.utc).date()
+    manifest = verify(folder)
+    audited, signatures, problem = None, None, ""
+    if advisories is not None:
+        audited = findings.document(*audit([folder], advisories, accept=accept), today)
+    if trust is not None:
+        try:
+            signatures = approvals(folder, trust)
+        except SignatureError as error:
+            signatures, problem = [], "; ".join([error.message, *error.facts])
+    earlier = (Path(since).name, read_manifest(Path(since))) if since is not None else None
+    return review(folder, manifest, today, approvals=signatures, problem=problem, since=earlier, audit=audited)

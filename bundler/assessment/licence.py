@@ -40,7 +40,7 @@ def licence_of(metadata: RawMetadata) -> Licence:
 
 
 def _line(text: str) -> str:
-    """Return the first line of `text`, without control characters, cut down to a length that a table can show."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """Return the first line of `text` with a letter, printable and cut down to a length that a table can show."""
+    line = next((line.strip() for line in text.splitlines() if any(map(str.isalnum, line))), "")
     plain = "".join(character for character in line if character.isprintable())
     return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."

@@ -69,6 +69,7 @@ for _command in (
         assessment.sbom,
         assessment.audit,
         assessment.rebuild,
+        assessment.report,
         archives.pack,
         archives.unpack,
         archives.pyz,

@@ -7,12 +7,16 @@ import hashlib
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option
+from bundler.cli.command import Command, base_option, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say, warn
 from bundler.units import counted
+
+if TYPE_CHECKING:
+    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 
@@ -165,3 +169,69 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
             hint="compare the versions of the tool and uv in provenance.json, then find out who changed the files",
         )
     say(f"{bundle} is the same, byte for byte")
+
+
+@click.command("report", cls=Command, no_args_is_help=True)
+@click.argument("path", metavar="PATH", type=_PATH)
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write the page to this file.  [default: NAME.html]")
+@click.option("--since", metavar="OLD", type=_PATH, help="Compare with this bundle or publication, approved before.")
+@click.option("--advisories", metavar="FILE", type=_PATH, help="OSV records for PyPI, as for `bundler audit`.")
+@click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
+@click.option("--policy", metavar="FILE", type=_PATH, help="Rules of your site (TOML); fail if the bundle breaks one.")
+@with_trust
+@base_option
+@json_option
+def report(
+    path: Path,
+    output: Path | None,
+    since: Path | None,
+    advisories: Path | None,
+    accept: Path | None,
+    policy: Path | None,
+    trust: Trust | None,
+    base: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a page from which somebody can approve a bundle.
+
+    One HTML file without scripts, for the screen and for printing: what the bundle is for, who signed it, what changed,
+    known vulnerabilities, licences, and every wheel with its origin. Verifies PATH first, a bundle, publication or
+    archive. Prints the path of the page, or with --json the same as JSON. See `bundler guide approval`.
+
+    \b
+    Examples:
+        bundler report eval.bundle
+        bundler report eval.bundle --trust allowed_signers --advisories all.zip --policy site.toml
+    """
+    from bundler import assurance
+    from bundler.assessment.page import page
+    from bundler.assessment.policy import read_policy, violations
+    from bundler.bundles.delta import base_of
+    from bundler.bundles.temporary import unpacked
+    from bundler.errors import BundlerError
+    from wheelhouse import atomic
+
+    if accept and not advisories:
+        raise click.UsageError("--accept needs --advisories")
+    rules = read_policy(policy) if policy else None
+    with contextlib.ExitStack() as stack:
+        with reporting() as shown:
+            paths = stack.enter_context(unpacked([path], shown, base_of(base)))
+        if len(paths) > 1:
+            raise click.UsageError(f"{path} contains {len(paths)} bundles; unpack it, and report each of them")
+        document = assurance.report(paths[0], trust=trust, since=since, advisories=advisories, accept=accept)
+    broken = violations(rules, document) if rules else None
+    if as_json:
+        result({**document, "violations": [asdict(entry) for entry in broken or ()]}, [], as_json=True)
+    if output or not as_json:
+        target = output or Path(f"{document['name']}.html")
+        with atomic.creating(target) as partial:
+            partial.write_bytes(page(document, broken))
+        result(None, [] if as_json else [target])
+    if broken:
+        facts = [f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in broken]
+        raise BundlerError(
+            f"{path} breaks the policy {policy} in {counted(len(broken), 'point')}",
+            facts=facts,
+            hint="change the bundle, or the policy",
+        )

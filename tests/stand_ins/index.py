@@ -58,6 +58,7 @@ class Index:
                 "filename": filename,
                 "url": f"{self.url}/files/{filename}",
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+                "core-metadata": True,
                 **self.facts.get(filename, {}),
             }
             for filename, data in self.files.items()

@@ -1,0 +1,135 @@
+"""The packages of a bundle and their licences, as rows of a review."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bundler.assessment.contents import read_contents
+from bundler.assessment.licence import Licence
+from bundler.assessment.spdx import satisfies
+from wheelhouse.wheel import BUILT_FROM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from bundler.assessment.contents import Contents
+    from bundler.manifest import File, Manifest
+
+# Licences that need no thought: permissive, and common among packages for Python; and what older packages call them.
+_USUAL = frozenset(
+    {
+        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "HPND", "ISC"),
+        *("MIT", "MIT-0", "PSF-2.0", "Python-2.0", "Zlib"),
+    }
+)
+_USUAL_NAMES = _USUAL | {
+    *("Apache 2.0", "Apache License 2.0", "Apache License, Version 2.0", "Apache Software License"),
+    *("BSD", "BSD License", "BSD 3-Clause License", "3-Clause BSD License", "ISC License (ISCL)", "MIT License"),
+    *("PSF", "Python Software Foundation License"),
+}
+
+
+def package_rows(
+    folder: Path, manifest: Manifest, built: Mapping[str, Any] | None, today: date
+) -> list[dict[str, Any]]:
+    """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
+    facts = _facts(built)
+    rows = []
+    for file in manifest.files:
+        if file.path.startswith("wheels/"):
+            contents = read_contents(folder / file.path)
+            rows.append(_package(file, contents, manifest, facts.get(file.path, {}), today))
+    return sorted(rows, key=lambda row: (row["project"], row["filename"]))
+
+
+def _facts(built: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """Return what indexes said about files by path."""
+    entries = (built or {}).get("buildDefinition", {}).get("resolvedDependencies", [])
+    return {
+        entry["name"]: entry["annotations"]
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("annotations"), dict)
+    }
+
+
+def _package(
+    file: File, contents: Contents, manifest: Manifest, facts: Mapping[str, Any], today: date
+) -> dict[str, Any]:
+    name = contents.filename
+    uploaded = facts.get("uploaded")
+    return {
+        "project": str(contents.project),
+        "version": contents.version,
+        "filename": name,
+        "sha256": file.sha256,
+        "size": file.size,
+        "origin": file.origin,
+        "built": (file.origin or "").startswith(BUILT_FROM),
+        "licence": {
+            "expression": contents.licence.expression,
+            "texts": list(contents.licence.texts),
+            "text": str(contents.licence),
+        },
+        "native": len(contents.native),
+        "parts": [{"name": part.name, "version": part.version} for part in contents.parts],
+        "uploaded": uploaded if isinstance(uploaded, str) else None,
+        "age-days": _age(uploaded, today),
+        "yanked": facts["yanked"] if isinstance(facts.get("yanked"), str) else None,
+        "status": str(facts.get("status") or "active"),
+        "scripts": sorted(
+            {script for target in manifest.targets for script, names in target.wheels.items() if name in names}
+        ),
+        "targets": [
+            target.name
+            for target in manifest.targets
+            if any(name in names for names in target.wheels.values()) or target.uv == file.path
+        ],
+    }
+
+
+def _age(uploaded: Any, today: date) -> int | None:
+    try:
+        return (today - datetime.fromisoformat(str(uploaded)[:10]).date()).days
+    except ValueError:
+        return None
+
+
+def _is_usual(licence: Mapping[str, Any]) -> bool:
+    if licence["expression"] is None:
+        return bool(licence["texts"]) and _USUAL_NAMES.issuperset(licence["texts"])
+    try:
+        return satisfies(licence["expression"], _USUAL.__contains__)
+    except ValueError:  # Nested too deeply.
+        return False
+
+
+def licence_rows(packages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the licences with their packages: unknown ones, then unusual ones, each the rarest first."""
+    groups: dict[str, dict[str, Any]] = {}
+    for package in packages:
+        licence = package["licence"]
+        group = groups.setdefault(
+            licence["text"],
+            {
+                "licence": licence["text"],
+                "classified": licence["expression"] is not None,
+                "unusual": not _is_usual(licence),
+                "packages": [],
+            },
+        )
+        if package["project"] not in group["packages"]:
+            group["packages"].append(package["project"])
+    empty = str(Licence())
+    return sorted(
+        groups.values(),
+        key=lambda group: (
+            group["licence"] != empty,
+            not group["unusual"],
+            not group["classified"],
+            len(group["packages"]),
+            group["licence"],
+        ),
+    )

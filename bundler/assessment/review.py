@@ -1,0 +1,132 @@
+"""Everything that somebody needs to approve a bundle, as one document."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from bundler.assessment.packages import licence_rows, package_rows
+from bundler.layout import MANIFEST, PROVENANCE
+from bundler.trust.attached import LIMIT
+from bundler.trust.provenance import read_provenance
+from wheelhouse import files
+from wheelhouse.wheel import parse_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from bundler.manifest import Manifest
+    from bundler.trust.signature import Approval
+
+
+def review(
+    folder: Path,
+    manifest: Manifest,
+    today: date,
+    *,
+    approvals: Sequence[Approval] | None = None,
+    problem: str = "",
+    since: tuple[str, Manifest] | None = None,
+    audit: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what is known about the verified bundle or publication in `folder`, as `bundler report --json` prints it.
+
+    `approvals` are its signatures, None if nobody checked them, and `problem` is why there is none. `since` is an
+    earlier bundle with its name, `audit` the document of an audit. Sizes are in bytes. Raises
+    `WheelError`, `FileError`.
+    """
+    data = files.read_plain(folder / MANIFEST, LIMIT * 64)
+    built = _provenance(folder, data)
+    rows = package_rows(folder, manifest, built, today)
+    return {
+        "name": manifest.name,
+        "manifest": hashlib.sha256(data).hexdigest(),
+        "size": sum(file.size for file in manifest.files),
+        "day": today.isoformat(),
+        "scripts": [
+            {
+                "name": script.name,
+                "sha256": script.sha256,
+                "requires-python": script.requires_python,
+                "dependencies": list(script.dependencies),
+                "locked": script.lock_sha256 is not None,
+            }
+            for script in manifest.scripts
+        ],
+        "targets": [
+            {
+                "name": target.name,
+                "python": target.python,
+                "platform": target.platform,
+                "includes": [path.rpartition("/")[2] for path in (target.uv, target.interpreter) if path],
+            }
+            for target in manifest.targets
+        ],
+        "built": _built(built),
+        "signatures": {
+            "checked": approvals is not None,
+            "problem": problem or None,
+            "signers": [
+                {"name": entry.signer.name, "key": entry.signer.key, "signed": entry.signed}
+                for entry in approvals or ()
+            ],
+        },
+        "changes": _changes(manifest, since),
+        "licences": licence_rows(rows),
+        "vulnerabilities": audit,
+        "packages": rows,
+    }
+
+
+def _provenance(folder: Path, manifest: bytes) -> dict[str, Any] | None:
+    if not (folder / PROVENANCE).is_file():
+        return None
+    # `verify` has checked that it is about this manifest.
+    return read_provenance(files.read_plain(folder / PROVENANCE, LIMIT), manifest)
+
+
+def _built(predicate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if predicate is None:
+        return None
+    details = predicate["runDetails"]
+    metadata = details.get("metadata") or {}
+    return {
+        "versions": {str(name): str(version) for name, version in details["builder"]["version"].items()},
+        "finished": str(metadata.get("finishedOn", "")),
+        "indexes": [str(url) for url in predicate["buildDefinition"]["externalParameters"]["indexes"]],
+    }
+
+
+def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> dict[str, Any] | None:
+    if since is None:
+        return None
+    name, old = since
+    before, after = _versions(old), _versions(manifest)
+    scripts_before = {script.name: script.sha256 for script in old.scripts}
+    scripts_after = {script.name: script.sha256 for script in manifest.scripts}
+    names_before, names_after = ({target.name for target in entry.targets} for entry in (old, manifest))
+    return {
+        "since": name,
+        "packages": [
+            {"project": project, "before": before.get(project, []), "after": after.get(project, [])}
+            for project in sorted(before.keys() | after.keys())
+            if before.get(project) != after.get(project)
+        ],
+        "scripts": sorted(
+            script
+            for script in scripts_before.keys() | scripts_after.keys()
+            if scripts_before.get(script) != scripts_after.get(script)
+        ),
+        "targets": sorted(names_before ^ names_after),
+    }
+
+
+def _versions(manifest: Manifest) -> dict[str, list[str]]:
+    versions: dict[str, set[str]] = {}
+    for file in manifest.files:
+        if file.path.startswith("wheels/"):
+            project, version = parse_filename(file.path.removeprefix("wheels/"))
+            versions.setdefault(project, set()).add(str(version))
+    return {project: sorted(texts) for project, texts in versions.items()}
