@@ -16,6 +16,7 @@ import click
 from bundler.cli import (
     archives,
     assessment,
+    audit,
     bundles,
     completion,
     guide,
@@ -67,7 +68,7 @@ for _command in (
         signatures.verify,
         bundles.inspect,
         assessment.sbom,
-        assessment.audit,
+        audit.audit,
         assessment.rebuild,
         assessment.report,
         archives.pack,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option, with_trust
-from bundler.cli.terminal import reporting, result, say, warn
+from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted
 
 if TYPE_CHECKING:
@@ -75,67 +74,6 @@ def sbom(
         atomic.write(file, data)
     rows = [{"path": file, "sha256": hashlib.sha256(data).hexdigest()} for file, data in written.items()]
     result({"sboms": rows}, list(written), as_json=as_json)
-
-
-@click.command("audit", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
-@click.option(
-    "--advisories",
-    metavar="FILE",
-    type=_PATH,
-    required=True,
-    help="OSV records for PyPI: the zip file that OSV publishes, or a folder of records in JSON or YAML.",
-)
-@click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["low", "medium", "high", "critical"]),
-    help="Fail if a finding is at least as severe. Findings without a rating count as severe.",
-)
-@base_option
-@json_option
-def audit(
-    path: Path, advisories: Path, accept: Path | None, fail_on: str | None, base: Path | None, as_json: bool
-) -> None:
-    """Find known vulnerabilities, without network access.
-
-    Compares the packages of PATH (a bundle, publication, archive, or a store with all its publications) with a snapshot
-    of advisories that you carried here. Prints each vulnerability once with its severity, the versions that fix it, and
-    where it is used since when. Advisories about the same vulnerability are merged, and withdrawn ones ignored.
-
-    \b
-    Examples:
-        bundler audit eval.bundle --advisories all.zip
-        bundler audit /shared/store --advisories all.zip --accept accepted.json --fail-on high
-    """
-    from bundler import assurance
-    from bundler.assessment import findings as shown
-    from bundler.assessment.severity import Severity
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.errors import BundlerError
-
-    with contextlib.ExitStack() as stack:
-        paths = [path]
-        if not (path / "store.json").exists():
-            with reporting() as report:
-                paths = stack.enter_context(unpacked([path], report, base_of(base)))
-        findings, packages, snapshot = assurance.audit(paths, advisories, accept=accept)
-    today = datetime.now(timezone.utc).date()
-    result(
-        shown.document(findings, packages, snapshot, today),
-        [] if as_json else list(shown.lines(findings)),
-        as_json=as_json,
-    )
-    if snapshot.malformed:
-        warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
-    say(shown.summary(findings, packages, snapshot, today))
-    severe = shown.severe(findings, Severity[fail_on.upper()]) if fail_on else []
-    if severe:
-        raise BundlerError(
-            f"{path}: {counted(len(severe), 'finding')} of severity {fail_on} or above",
-            hint="upgrade these packages, or accept findings that do not matter with --accept",
-        )
 
 
 @click.command("rebuild", cls=Command, no_args_is_help=True)

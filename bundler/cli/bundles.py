@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bundler.cli.audit import SEVERITIES, show_vulnerabilities
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
@@ -96,6 +97,8 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
+@click.option("--advisories", metavar="FILE", type=_PATH, help="Show known vulnerabilities; see `bundler audit`.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="With --advisories, fail from this severity on.")
 @click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
 @click.option("--provenance", is_flag=True, help="Include where the bundle comes from (SLSA); implied by --sign.")
 @click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
@@ -120,6 +123,8 @@ def bundle(
     replace: bool,
     upgrade: bool,
     upgraded: tuple[str, ...],
+    advisories: Path | None,
+    fail_on: str | None,
     sbom: bool,
     provenance: bool,
     key: Path | None,
@@ -152,6 +157,8 @@ def bundle(
 
     if upgrade and upgraded:
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
+    if fail_on and not advisories:
+        raise click.UsageError("--fail-on needs --advisories")
     if archive and output is not None and not output.name:
         raise click.UsageError("--archive needs an --output with a name")
     if key:
@@ -181,6 +188,8 @@ def bundle(
             provenance=provenance or key is not None,
             report=report,
         )
+        if advisories:
+            show_vulnerabilities(path, advisories, fail_on)
         if key:
             assurance.sign(path, key)
         archives = []

@@ -14,6 +14,7 @@ TOPICS = {
     "scripts": "Write a script: metadata and [tool.bundler]",
     "targets": "Choose targets, indexes and options of bundle",
     "carrying": "Carry a bundle across the air gap",
+    "approval": "Approve a bundle: page, vulnerabilities, licences",
     "signatures": "Sign bundles, and decide what to trust",
     "store": "Run a store on shared storage",
     "maintenance": "Maintain a store: verify, remove, serve",

@@ -129,6 +129,17 @@ def test_an_archive_can_be_audited_and_malformed_records_are_mentioned(audited: 
     assert "alpha 1.0  high" in done.stdout
 
 
+def test_a_bundle_can_be_audited_when_it_is_created(audited: Workplace) -> None:
+    done = audited.run("bundle", "eval.py", "-o", "new.bundle", "--advisories", "osv")
+    assert (done.returncode, done.stdout) == (0, "new.bundle\n")
+    assert "alpha 1.0  high  CVE-2026-1  fixed in 1.5\n" in done.stderr
+    assert "Found 2 vulnerabilities in 2 packages; " in done.stderr
+    done = audited.run("bundle", "eval.py", "-o", "new.bundle", "--advisories", "osv", "--fail-on", "critical")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: new.bundle: 1 finding of severity critical or above\nhint: " in done.stderr
+    assert audited.run("bundle", "eval.py", "--fail-on", "low").returncode == 2
+
+
 def test_no_advisories_are_an_error(audited: Workplace) -> None:
     done = audited.run("bundler", "audit", "eval.bundle", "--advisories", "missing.zip")
     assert (done.returncode, done.stdout) == (1, "")
