@@ -47,6 +47,7 @@ def bundle(
     upgrade_packages: Sequence[str] = (),
     sbom: bool = False,
     provenance: bool = False,
+    attestations: bool = False,
     report: Report = silent,
 ) -> Path:
     """Bundle `inputs` for every combination of `pythons` and `platforms`; return the path of the bundle.
@@ -56,6 +57,7 @@ def bundle(
     """
     from bundler.bundles import create
     from bundler.bundles.origin import require_same_scripts
+    from bundler.bundles.papers import Papers, has_papers
     from bundler.bundles.plan import Tools
     from bundler.bundles.site import adopted
     from bundler.bundles.targets import requested_targets
@@ -84,9 +86,9 @@ def bundle(
     if upgrade_packages:
         sources = keeping(sources, output, upgrade_packages)
     upgrading = upgrade or bool(upgrade_packages)
-    papers = create.Papers(sbom=sbom, provenance=provenance)
+    papers = Papers(sbom=sbom, provenance=provenance, attestations=attestations)
     is_current = not upgrading and create.up_to_date(output, sources, targets, tools)
-    if is_current and create.has_papers(output, papers):
+    if is_current and has_papers(output, papers):
         report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
     if is_current:

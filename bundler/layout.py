@@ -24,6 +24,8 @@ PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
 # Folder of bills of materials, if the bundle was created with them.
 SBOMS = "sbom/"
+# Folder of attestations of wheels, as their indexes offer them.
+ATTESTATIONS = "attestations/"
 # Folder of caches and environments in a publication.
 ARCHIVES = "archives/"
 

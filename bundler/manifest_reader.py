@@ -10,7 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import BundlerError, ManifestError
-from bundler.layout import MANIFEST, README, SBOMS, target_files
+from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, target_files
 from bundler.manifest import FORMAT, File, Manifest, ScriptEntry, TargetEntry
 from wheelhouse import files
 from wheelhouse.files import safe_path
@@ -20,6 +20,7 @@ from wheelhouse.wheel import parse_filename
 if TYPE_CHECKING:
     from pathlib import Path
 
+_FOLDERS = ("targets", "wheels", "pythons", "locks", "sbom", "attestations")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Larger than any file system.
@@ -101,7 +102,7 @@ def _check(manifest: Manifest) -> None:
     used: set[str] = set()
     for target in manifest.targets:
         used |= _check_target(manifest, target, paths)
-    unused = {path for path in paths - used if not path.startswith(("locks/", SBOMS)) and path != README}
+    unused = {path for path in paths - used if not path.startswith(("locks/", SBOMS, ATTESTATIONS)) and path != README}
     if unused:
         raise ValueError(f"lists {min(unused)!r}, which no target needs")
 
@@ -172,7 +173,7 @@ def _wheel_name(value: Any) -> str:
 def _file(table: Any) -> File:
     path = _typed(str, table["path"])
     folder, _, filename = path.partition("/")
-    if not safe_path(path) or (path != README and folder not in ("targets", "wheels", "pythons", "locks", "sbom")):
+    if not safe_path(path) or (path != README and folder not in _FOLDERS):
         raise ValueError(f"lists the file {path!r}, which does not belong in a bundle")
     if folder == "wheels":
         parse_filename(filename)

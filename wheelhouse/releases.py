@@ -97,5 +97,11 @@ def _release(file: dict[str, Any], status: str, page: str) -> Release:
         uploaded=uploaded if isinstance(uploaded, str) and uploaded.isprintable() else None,
         yanked="".join(filter(str.isprintable, reason)) if yanked else None,
         status=status if status in _STATUSES else "active",
-        provenance=urljoin(page, provenance) if isinstance(provenance, str) else None,
+        provenance=_url(page, provenance) if isinstance(provenance, str) else None,
     )
+
+
+def _url(page: str, reference: str) -> str | None:
+    """Return the URL of `reference` on `page`; an index may not refer to files of this machine."""
+    url = urljoin(page, reference)
+    return url if url.startswith(("http:", "https:")) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from bundler.assessment.attestation import stated_publishers
 from bundler.assessment.contents import read_contents
 from bundler.assessment.licence import Licence
 from bundler.assessment.spdx import satisfies
@@ -36,12 +37,13 @@ def package_rows(
     folder: Path, manifest: Manifest, built: Mapping[str, Any] | None, today: date
 ) -> list[dict[str, Any]]:
     """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
-    facts = _facts(built)
+    facts, attested = _facts(built), stated_publishers(folder, manifest)
     rows = []
     for file in manifest.files:
         if file.path.startswith("wheels/"):
             contents = read_contents(folder / file.path)
-            rows.append(_package(file, contents, manifest, facts.get(file.path, {}), today))
+            row = _package(file, contents, manifest, facts.get(file.path, {}), today)
+            rows.append({**row, "publishers": list(attested.get(contents.filename, ()))})
     return sorted(rows, key=lambda row: (row["project"], row["filename"]))
 
 

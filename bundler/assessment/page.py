@@ -217,6 +217,7 @@ def _packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         origin = row["origin"] or "unknown"
         evidence = [f"<code>{escape(row['filename'])}</code>", f"<code>sha256 {escape(row['sha256'])}</code>"]
         evidence.append(link(origin, "from " + origin.rpartition("/")[2]) if "://" in origin else escape(origin))
+        evidence += [f"published by {escape(name)} (attested)" for name in row["publishers"]]
         rows.append(
             [
                 escape(f"{row['project']} {row['version']}"),

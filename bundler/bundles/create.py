@@ -6,7 +6,6 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,16 @@ from packaging.utils import canonicalize_name
 
 from bundler.bundles.indexes import read_indexes
 from bundler.bundles.origin import paths_of, remember
+from bundler.bundles.papers import NO_PAPERS, now, write_papers
 from bundler.bundles.plan import make_plan
 from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
-from bundler.bundles.writer import write_manifest, write_target
+from bundler.bundles.writer import write_target
 from bundler.errors import BundlerError
-from bundler.layout import PROVENANCE, SBOMS
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.trust.provenance import provenance
 from bundler.units import counted, size_text
-from wheelhouse import atomic, files, uv
+from wheelhouse import atomic, files
 from wheelhouse.build import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
@@ -33,6 +31,7 @@ from wheelhouse.space import require_space, same_disk
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from bundler.bundles.papers import Papers
     from bundler.bundles.plan import Tools
     from bundler.manifest import Manifest
     from bundler.sources.source import Source
@@ -43,17 +42,6 @@ if TYPE_CHECKING:
 _THREADS = 4
 # Bytes of the index pages and locks of a target.
 _TARGET_BYTES = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
-    """The documents to write about a bundle: bills of materials, and its provenance."""
-
-    sbom: bool = False
-    provenance: bool = False
-
-
-_NO_PAPERS = Papers()
 
 
 def default_output(scripts: Sequence[Path]) -> Path:
@@ -69,12 +57,6 @@ class Builds:
 
     names: tuple[str, ...] = ()
     everything: bool = False
-
-
-def has_papers(output: Path, papers: Papers) -> bool:
-    """Return whether the bundle `output` has `papers`."""
-    has_sbom = not papers.sbom or any(file.path.startswith(SBOMS) for file in read_manifest(output).files)
-    return has_sbom and (not papers.provenance or (output / PROVENANCE).is_file())
 
 
 def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools) -> bool:
@@ -103,7 +85,7 @@ def build(
     cache: Path,
     tools: Tools,
     builds: Builds,
-    papers: Papers = _NO_PAPERS,
+    papers: Papers = NO_PAPERS,
 ) -> Generator[Progress, None, list[str]]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
@@ -111,7 +93,7 @@ def build(
     that in the previous bundle. Raises `BundlerError`, `CombinedError` with everything that is missing,
     `DownloadError`, `FileError`, `UvError`.
     """
-    start, began = time.monotonic(), _now()
+    start, began = time.monotonic(), now()
     _refuse_foreign(output)
     # The bundle may replace the current folder, which makes relative paths invalid.
     place, paths = output.absolute(), paths_of(sources)
@@ -134,7 +116,6 @@ def build(
     for note in plan.notes:
         yield Progress(kind="note", text=note)
     from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
-    from wheelhouse.releases import find_releases
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
     queue = [*remotes["wheels"], *remotes["pythons"]]
@@ -158,26 +139,12 @@ def build(
         for name, items in remotes.items():
             for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
-        manifest = write_manifest(folder, plan, sbom=papers.sbom)
-        if papers.provenance:
-            releases = find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
-            facts = {name: release.facts() for name, release in releases.items()}
-            made = provenance(manifest, map(_without_path, indexes.urls), facts, uv.version(), (began, _now()))
-            atomic.write(folder / PROVENANCE, made)
+        manifest = yield from write_papers(folder, plan, papers, indexes, pool, began, (place, before))
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))
     amount = f"{counted(len(remotes['wheels']), 'wheel')} for {counted(len(targets), 'target')}"
     yield Progress(kind="note", text=f"Bundled {amount} ({size}) in {time.monotonic() - start:.1f} s")
     return changes(before, manifest) if before else []
-
-
-def _now() -> str:
-    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _without_path(url: str) -> str:
-    """Return `url`; that of a folder without its path, which is one of this machine."""
-    return "file:" if url.startswith("file:") else url
 
 
 def _before(output: Path) -> Manifest | None:

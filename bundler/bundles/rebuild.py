@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundles import create
+from bundler.bundles.papers import Papers
 from bundler.bundles.plan import Tools
 from bundler.bundles.site import adopted
 from bundler.bundles.targets import requested_targets
 from bundler.bundles.upgrade import keeping_all
 from bundler.errors import BundlerError
-from bundler.layout import SBOMS
+from bundler.layout import ATTESTATIONS, SBOMS
 from bundler.manifest_reader import read_manifest
 from bundler.sources.additions import Additions, Resolver
 from bundler.sources.reader import read_sources
@@ -70,7 +71,10 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
             cache,
             tools,
             create.Builds(names=tuple(built)),
-            create.Papers(sbom=any(file.path.startswith(SBOMS) for file in manifest.files)),
+            Papers(
+                sbom=any(file.path.startswith(SBOMS) for file in manifest.files),
+                attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
+            ),
         )
     return compare(manifest, read_manifest(output))
 

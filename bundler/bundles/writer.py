@@ -60,7 +60,10 @@ def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
     entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in plan.archives()]
     entries += [
         File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=files.sha256(path))
-        for path in [folder / README, *(folder / "targets").rglob("*"), *(folder / "locks").rglob("*")]
+        for path in [
+            folder / README,
+            *(path for name in ("targets", "locks", "attestations") for path in (folder / name).rglob("*")),
+        ]
         if path.is_file()
     ]
     if sbom:

@@ -100,6 +100,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--advisories", metavar="FILE", type=_PATH, help="Show known vulnerabilities; see `bundler audit`.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="With --advisories, fail from this severity on.")
 @click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
+@click.option("--attestations", is_flag=True, help="Verify and include the attestations of wheels (PEP 740).")
 @click.option("--provenance", is_flag=True, help="Include where the bundle comes from (SLSA); implied by --sign.")
 @click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
@@ -126,6 +127,7 @@ def bundle(
     advisories: Path | None,
     fail_on: str | None,
     sbom: bool,
+    attestations: bool,
     provenance: bool,
     key: Path | None,
     as_json: bool,
@@ -185,6 +187,7 @@ def bundle(
             upgrade=upgrade,
             upgrade_packages=upgraded,
             sbom=sbom,
+            attestations=attestations,
             provenance=provenance or key is not None,
             report=report,
         )

@@ -49,14 +49,25 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
 @click.command(cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
 @with_trust
+@click.option("--attestations", is_flag=True, help="Also verify the attestations of wheels (PEP 740), offline.")
+@click.option(
+    "--trusted-root", metavar="FILE", type=_PATH, help="Keys of Sigstore, instead of those in the package sigstore."
+)
 @base_option
 @json_option
-def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) -> None:
+def verify(
+    path: Path,
+    trust: Trust | None,
+    attestations: bool,
+    trusted_root: Path | None,
+    base: Path | None,
+    as_json: bool,
+) -> None:
     """Verify every file of a bundle or publication.
 
     Compares the SHA-256 digest of every file below PATH with the manifest, and lists the files that are missing,
     changed or foreign (not in the manifest). PATH may also be an archive. With --trust, also requires a signature of an
-    allowed signer. With --json, prints these lists and the signatures.
+    allowed signer. With --attestations, prints the publisher of each wheel that has one. With --json, prints all this.
 
     \b
     Examples:
@@ -65,6 +76,7 @@ def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) ->
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
     from bundler import api, assurance
+    from bundler.assessment.attestation import verify_bundle
     from bundler.bundles.delta import base_of
     from bundler.bundles.temporary import unpacked
     from bundler.errors import DamagedError
@@ -73,12 +85,17 @@ def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) ->
 
     damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
     approvals: list[Approval] = []
+    publishers: dict[str, tuple[str, ...]] = {}
+    if trusted_root and not attestations:
+        raise click.UsageError("--trusted-root needs --attestations")
     count, is_open = 0, False
     try:
         with reporting() as report, unpacked([path], report, base_of(base)) as paths:
             for each in paths:
                 approvals += assurance.approvals(each, trust) if trust else []
-                count += len(api.verify(each).files)
+                manifest = api.verify(each)
+                count += len(manifest.files)
+                publishers |= verify_bundle(each, manifest, trusted_root) if attestations else {}
                 is_open |= is_signed(each) and not trust
     except DamagedError as error:
         if as_json:
@@ -88,7 +105,11 @@ def verify(path: Path, trust: Trust | None, base: Path | None, as_json: bool) ->
         raise
     if as_json:
         rows = [{"name": entry.signer.name, "key": entry.signer.key, "signed": entry.signed} for entry in approvals]
-        result({"path": path, "files": count, **damage, "signatures": rows}, [], as_json=True)
+        more = {"publishers": publishers} if attestations else {}
+        result({"path": path, "files": count, **damage, "signatures": rows, **more}, [], as_json=True)
+    elif attestations:
+        result(None, [f"{name}  {', '.join(names)}" for name, names in publishers.items()])
+        say(f"Verified the attestations of {counted(len(publishers), 'wheel')}")
     say(f"Verified {counted(count, 'file')} of {path}")
     for entry in approvals:
         say(f"Signed by {entry.signer} on {entry.signed[:10]}")

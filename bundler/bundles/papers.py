@@ -1,0 +1,85 @@
+"""Documents about a bundle that are written with it: bills of materials, provenance and attestations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from bundler.bundles.writer import write_manifest
+from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
+from bundler.manifest_reader import read_manifest
+from bundler.progress import Progress
+from bundler.trust.provenance import provenance
+from bundler.units import counted
+from wheelhouse import atomic, uv
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
+
+    from bundler.bundles.indexes import Indexes
+    from bundler.bundles.plan import Plan
+    from bundler.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """The documents to write about a bundle: bills of materials, provenance, and attestations of its wheels."""
+
+    sbom: bool = False
+    provenance: bool = False
+    attestations: bool = False
+
+
+NO_PAPERS = Papers()
+
+
+def has_papers(output: Path, papers: Papers) -> bool:
+    """Return whether the bundle `output` has `papers`."""
+    paths = [file.path for file in read_manifest(output).files]
+    wanted = [*([SBOMS] if papers.sbom else []), *([ATTESTATIONS] if papers.attestations else [])]
+    has_folders = all(any(path.startswith(folder) for path in paths) for folder in wanted)
+    return has_folders and (not papers.provenance or (output / PROVENANCE).is_file())
+
+
+def write_papers(
+    folder: Path,
+    plan: Plan,
+    papers: Papers,
+    indexes: Indexes,
+    pool: ThreadPoolExecutor,
+    began: str,
+    previous: tuple[Path, Manifest | None],
+) -> Generator[Progress, None, Manifest]:
+    """Write the manifest of the bundle whose other files are in `folder`, and `papers`; return the manifest.
+
+    `began` is the time when the work began (UTC, ISO 8601), `previous` the bundle that will be replaced. Yields a
+    warning for each project whose publisher is another one now. Raises `CombinedError` for invalid attestations.
+    """
+    releases = {}
+    if papers.provenance or papers.attestations:
+        # These need the network, and the far side has neither.
+        from bundler.bundles.attesting import add_attestations, publisher_changes
+        from wheelhouse.releases import find_releases
+
+        yield Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}")
+        releases = find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
+    if papers.attestations:
+        add_attestations(folder, releases, indexes.credentials, pool)
+    manifest = write_manifest(folder, plan, sbom=papers.sbom)
+    place, before = previous
+    if papers.attestations and before is not None:
+        for change in publisher_changes((place, before), (folder, manifest)):
+            yield Progress(kind="warning", text=f"{change}\nhint: find out why before you use it")
+    if papers.provenance:
+        facts = {name: release.facts() for name, release in releases.items()}
+        urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
+        atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
+    return manifest
+
+
+def now() -> str:
+    """Return the time (UTC, ISO 8601)."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
