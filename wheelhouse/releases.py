@@ -26,7 +26,7 @@ _STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A file on an index: when it was `uploaded` (ISO 8601), and if it was `yanked` the reason, possibly empty.
+    """A file on an index: when it was `uploaded` (ISO 8601); `yanked` is the reason, possibly empty, or None.
 
     `status` is that of its project, `provenance` the URL of its attestations (PEP 740).
     """
@@ -44,7 +44,7 @@ class Release:
 def find_releases(
     wheels: Iterable[Wheel], elsewhere: Callable[[str], Sequence[str]], credentials: Credentials | None = None
 ) -> dict[str, Release]:
-    """Return what indexes say about `wheels`, by file name; nothing for those that no JSON page lists.
+    """Return a release for each file name; wheels that no JSON page lists are left out.
 
     The index of a wheel is that in the lock, or one that `elsewhere` returns for its project. An index that cannot be
     read is no error, since nothing depends on it.

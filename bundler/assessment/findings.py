@@ -22,7 +22,7 @@ _SHOWN = 5
 
 
 def document(findings: Sequence[Finding], packages: int, snapshot: Snapshot, today: date) -> dict[str, Any]:
-    """Return the result of an audit of so many `packages` as `bundler audit --json` prints it."""
+    """Return the result of an audit, of `packages` in number, as `bundler audit --json` prints it."""
     return {
         "advisories": {"records": snapshot.records, "newest": snapshot.day, "age-days": snapshot.age(today)},
         "packages": packages,
@@ -57,7 +57,7 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"  accepted on {finding.acceptance.day}: {finding.acceptance.reason}"
         yield from (f"  {_use(use)}" for use in finding.uses[:_SHOWN])
         if len(finding.uses) > _SHOWN:
-            yield f"  and {len(finding.uses) - _SHOWN} more"
+            yield f"  and {len(finding.uses) - _SHOWN} more (--json lists all)"
 
 
 def _use(use: Use) -> str:
@@ -70,7 +70,7 @@ def summary(findings: Sequence[Finding], packages: int, snapshot: Snapshot, toda
     """Return one sentence about the result of an audit, with the age of the snapshot."""
     still_open = [finding for finding in findings if finding.acceptance is None]
     accepted = len(findings) - len(still_open)
-    more = f" and {accepted} accepted" if accepted else ""
+    more = f" (and {accepted} accepted)" if accepted else ""
     age = f"advisories as of {snapshot.day} ({counted(snapshot.age(today), 'day')} ago)"
     amount = "1 vulnerability" if len(still_open) == 1 else f"{len(still_open)} vulnerabilities"
     return f"Found {amount}{more} in {counted(packages, 'package')}; {age}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def dependencies(
     script: ScriptEntry, target: TargetEntry, wheels: Iterable[Contents]
 ) -> tuple[set[str], Mapping[str, set[str]]]:
-    """Return the projects that `script` needs directly, and for each of its `wheels` those that it needs.
+    """Return the projects that `script` needs directly, and for each of its `wheels` the projects that it needs.
 
     An edge exists if a marker is true for some patch release of the target's Python. Extras count where they are
     requested. Only projects among `wheels` are listed, since overrides can remove dependencies.

@@ -8,6 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from bundler.assessment.html import details, link, mark, paragraph, section, table
+from bundler.assessment.licence import Licence
 from bundler.units import counted, size_text
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # Days; newer releases have been looked at by few people.
 _RECENT = 14
 _KINDS = ("Yanked", "Project not active", "New release", "Built from source", "Native code")
+# What stands for "declared as" where nothing is declared.
+_UNCLASSIFIED = {str(Licence()): "-"}
 # Components inside a wheel that are listed.
 _SHOWN = 9
 
@@ -35,15 +38,17 @@ def page(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> b
         _sign_off(),
     ]
     text = (resources("bundler") / "templates" / "report.html").read_text(encoding="utf-8")
-    title = f"Bundle {review['name']}: report of {review['day']}"
+    title = f"Bundle {review['name']}: report dated {review['day']}"
     return Template(text).substitute(title=escape(title), body="\n".join(parts)).encode()
 
 
 def _head(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> Iterator[str]:
     yield f"<h1>Bundle {escape(review['name'])}</h1>"
-    yield paragraph(f"Report of {escape(review['day'])}", "soft")
+    yield paragraph(f"Report dated {escape(review['day'])}", "soft")
     if violations is not None:
-        verdict = f"Breaks the policy in {counted(len(violations), 'point')}" if violations else "Satisfies the policy"
+        verdict = (
+            f"Violates the policy ({counted(len(violations), 'violation')})" if violations else "Satisfies the policy"
+        )
         yield f'<p class="verdict {"bad" if violations else "good"}">{verdict}</p>'
     if violations:
         packages = {f"{row['project']} {row['version']}" for row in review["packages"]}
@@ -55,27 +60,19 @@ def _head(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> 
             ]
             for entry in violations
         ]
-        yield table("What breaks the policy", ["Rule", "What", "Why"], rows)
+        yield table("Policy violations", ["Rule", "Subject", "Reason"], rows)
     scripts = "<br>".join(
         f"{escape(script['name'])} <span class='soft'>(Python {escape(script['requires-python'] or 'any')}, "
         f"{'locked' if script['locked'] else 'not locked'})</span>"
         for script in review["scripts"]
     )
-    targets = "<br>".join(
-        f"Python {escape(target['python'])} on {escape(target['platform'])}"
-        + (
-            f" <span class='soft'>(includes {escape(', '.join(target['includes']))})</span>"
-            if target["includes"]
-            else ""
-        )
-        for target in review["targets"]
-    )
+    targets = "<br>".join(map(_target, review["targets"]))
     rows = review["packages"]
     projects = len({row["project"] for row in rows})
     yield details(
         {
             "Scripts": scripts,
-            "For nodes with": targets,
+            "Targets": targets,
             "Contents": f"{counted(projects, 'package')} in {counted(len(rows), 'wheel')}, {size_text(review['size'])}",
             "SHA-256 of manifest.json": f"<code>{escape(review['manifest'])}</code>",
         }
@@ -103,8 +100,8 @@ def _origin(review: Mapping[str, Any]) -> Iterator[str]:
     else:
         versions = ", ".join(f"{name} {version}" for name, version in built["versions"].items())
         facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}"
-        facts["From indexes"] = "<br>".join(map(escape, built["indexes"])) or "the default one of uv"
-    yield section("Who built and signed it")
+        facts["From indexes"] = "<br>".join(map(escape, built["indexes"])) or "uv&#x27;s default index"
+    yield section("Build and signatures")
     yield details(facts)
 
 
@@ -121,14 +118,14 @@ def _changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
         ]
         for entry in changes["packages"]
     ]
-    others = [("Scripts", changes["scripts"]), ("Targets", changes["targets"])]
+    others = [("Scripts that differ", changes["scripts"]), ("Targets added or removed", changes["targets"])]
     for name, values in others:
         if values:
-            yield paragraph(f"{name} that differ: {escape(', '.join(values))}")
+            yield paragraph(f"{name}: {escape(', '.join(values))}")
     if rows:
         yield table(f"Packages since {changes['since']}", ["Package", "Before", "Now"], rows)
     elif not any(values for _, values in others):
-        yield paragraph(f"Nothing since {escape(changes['since'])}")
+        yield paragraph(f"No changes since {escape(changes['since'])}")
 
 
 def _vulnerabilities(audit: Mapping[str, Any] | None) -> Iterator[str]:
@@ -167,12 +164,12 @@ def _licences(review: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         [
             mark("warn", group["licence"]) if group["unusual"] else escape(group["licence"]),
-            "SPDX" if group["classified"] else "unclassified text",
+            "SPDX" if group["classified"] else _UNCLASSIFIED.get(group["licence"], "unclassified text"),
             ", ".join(map(_anchor, group["packages"])),
         ]
         for group in review["licences"]
     ]
-    yield table("Unusual ones first", ["Licence", "Declared as", "Packages"], rows)
+    yield table("Undeclared and unusual licences first", ["Licence", "Declared as", "Packages"], rows)
 
 
 def _remarkable(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -185,11 +182,14 @@ def _remarkable(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for text in _points(row).get(kind, ())
     ]
     if not any(row["uploaded"] for row in packages):
-        yield paragraph("Nobody recorded when the packages were uploaded and whether they are yanked", "soft")
+        yield paragraph(
+            "Upload times and yanked files are unknown: the bundle has no provenance from an index that reports them",
+            "soft",
+        )
     if rows:
         yield table("Yanked, recent, built or native", ["Why", "Package", "Details"], rows)
     else:
-        yield paragraph("Nothing")
+        yield paragraph("None found")
 
 
 def _points(row: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -231,7 +231,7 @@ def _packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         names.append("" if row["project"] in anchors else f"package-{row['project']}")
         anchors.add(row["project"])
     yield table(
-        "Each with its evidence: file, digest and origin",
+        "Every wheel with its file name, digest and origin",
         ["Package", "Size", "Licence", "Used by", "File"],
         rows,
         names=names,

@@ -52,7 +52,7 @@ def read_policy(path: Path) -> Policy:
     try:
         table = toml.loads(data.decode())
     except ValueError as error:
-        raise BundlerError(f"{path}: is not TOML ({error})", hint="see `bundler guide approval`") from None
+        raise BundlerError(f"{path}: invalid TOML ({error})", hint="see `bundler guide approval`") from None
     values: dict[str, Any] = {}
     errors: list[Exception] = []
     for key, value in table.items():
@@ -69,7 +69,7 @@ def read_policy(path: Path) -> Policy:
 
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise TypeError("must be a list of texts")
+        raise TypeError("must be a list of strings")
     return tuple(value)
 
 
@@ -80,7 +80,7 @@ def _severity(value: Any) -> Severity:
     return Severity[str(value).upper()]
 
 
-# The keys of a policy, the gravest first.
+# The keys of a policy, the most severe first.
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "required-signers": _texts,
     "maximum-severity": _severity,
@@ -91,7 +91,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def violations(policy: Policy, review: Mapping[str, Any]) -> list[Violation]:
-    """Return how the bundle with the document `review` breaks `policy`. What is unknown is a violation, too."""
+    """Return how the bundle with the document `review` breaks `policy`. Missing facts are violations, too."""
     found = [
         *_of_signers(policy, review["signatures"]),
         *_of_vulnerabilities(policy, review["vulnerabilities"]),
@@ -108,7 +108,7 @@ def _of_packages(policy: Policy, packages: list[Mapping[str, Any]]) -> Iterator[
         if policy.minimum_release_age is not None:
             age = package["age-days"]
             if age is None:
-                yield Violation(rule="minimum-release-age", subject=name, fact="nobody knows when it was uploaded")
+                yield Violation(rule="minimum-release-age", subject=name, fact="its upload time is unknown")
             elif age < policy.minimum_release_age:
                 yield Violation(
                     rule="minimum-release-age", subject=name, fact=f"it was uploaded {counted(age, 'day')} ago"

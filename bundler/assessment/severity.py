@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Severity(IntEnum):
-    """The ratings of CVSS; UNKNOWN if a record has none, which counts as severe as it can be."""
+    """The ratings of CVSS; UNKNOWN if a record has none, which ranks above CRITICAL."""
 
     NONE = 0
     LOW = 1

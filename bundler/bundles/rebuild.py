@@ -40,7 +40,7 @@ class Difference:
 
     def lines(self) -> list[str]:
         """Return a line for each file."""
-        kinds = (("changed", self.changed), ("only in the bundle", self.removed), ("only built again", self.added))
+        kinds = (("changed", self.changed), ("only in the original", self.removed), ("only in the rebuild", self.added))
         return [f"{kind}  {path}" for kind, paths in kinds for path in paths]
 
 
@@ -48,7 +48,7 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
     """Build `bundle`, whose files were verified, again in the empty folder `scratch`; return how the two differ.
 
     Scripts, locks, targets and versions are those in the bundle; everything else is downloaded again, unless it is in
-    the cache `cache`. Raises `BundlerError` for a bundle of something else than scripts, and the errors of `build`.
+    the cache `cache`. Raises `BundlerError` for a bundle that was not made from scripts, and the errors of `build`.
     """
     manifest = read_manifest(bundle, "bundle")
     paths = [_input(bundle, manifest, script.name, scratch) for script in manifest.scripts]
@@ -97,7 +97,7 @@ def _input(bundle: Path, manifest: Manifest, name: str, scratch: Path) -> Path:
     if script.lock_sha256 and not lock.is_file():
         raise BundlerError(
             f"{bundle}: {name} was made from a project or lock file that is not in the bundle",
-            hint="run `bundle` on it again, and compare manifest.json",
+            hint="run `bundle` on the project or lock file again, and compare manifest.json",
         )
     with files.explained(place):
         shutil.copyfile(place, scratch / name)

@@ -23,8 +23,8 @@ _PATH = click.Path(path_type=Path)
 @click.command("sbom", cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
 @click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write the documents to files in this folder.")
-@click.option("--script", metavar="NAME", help="Only for this script.")
-@click.option("--target", metavar="NAME", help="Only for this target, such as 3.12-x86_64-manylinux_2_28.")
+@click.option("--script", metavar="NAME", help="Write only the documents for this script.")
+@click.option("--target", metavar="NAME", help="Write only the documents for this target.")
 @base_option
 @json_option
 def sbom(
@@ -32,9 +32,10 @@ def sbom(
 ) -> None:
     """Write bills of materials of a bundle.
 
-    One document in CycloneDX 1.6 (JSON) for each script and target: packages with digests, licences, origins and
-    dependencies, the components inside wheels, Python and uv if they are included. Verifies PATH first, a bundle,
-    publication or archive. Prints the document if it is only one, and the paths of the files with --output.
+    Writes one document in CycloneDX 1.6 (JSON) for each script and target. It lists packages with digests, licences,
+    origins and dependencies, the components inside wheels, and Python and uv if they are included. PATH is a bundle,
+    publication or archive, and is verified first. Prints the document if there is only one; with --output, prints the
+    paths of the files.
 
     \b
     Examples:
@@ -84,8 +85,8 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
     """Build a bundle again and compare the bytes.
 
     Verifies BUNDLE, bundles its scripts again with its locks, versions, targets and options, and lists the files that
-    differ. Fails if there are any. Run it on another machine than the first one to find out whether that one changed
-    something.
+    differ. Fails if there are any. Run it on a second machine to find out whether the first one tampered with the
+    bundle.
 
     \b
     Examples:
@@ -102,20 +103,25 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
     result(asdict(difference), [], as_json=as_json)
     if lines := difference.lines():
         raise BundlerError(
-            f"{bundle}: the bytes differ",
+            f"{bundle} differs from its rebuild in {counted(len(lines), 'file')}",
             facts=lines,
-            hint="compare the versions of the tool and uv in provenance.json, then find out who changed the files",
+            hint="if uv and this tool have the versions in provenance.json, find out who changed the files",
         )
-    say(f"{bundle} is the same, byte for byte")
+    say(f"{bundle} and its rebuild are identical")
 
 
 @click.command("report", cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
 @click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write the page to this file.  [default: NAME.html]")
-@click.option("--since", metavar="OLD", type=_PATH, help="Compare with this bundle or publication, approved before.")
+@click.option(
+    "--since",
+    metavar="OLD",
+    type=_PATH,
+    help="Show changes since this earlier bundle or publication.",
+)
 @click.option("--advisories", metavar="FILE", type=_PATH, help="OSV records for PyPI, as for `bundler audit`.")
 @click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
-@click.option("--policy", metavar="FILE", type=_PATH, help="Rules of your site (TOML); fail if the bundle breaks one.")
+@click.option("--policy", metavar="FILE", type=_PATH, help="Rules of your site (TOML); fail if one is violated.")
 @with_trust
 @base_option
 @json_option
@@ -130,11 +136,12 @@ def report(
     base: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a page from which somebody can approve a bundle.
+    """Write a page for the approver of a bundle.
 
-    One HTML file without scripts, for the screen and for printing: what the bundle is for, who signed it, what changed,
-    known vulnerabilities, licences, and every wheel with its origin. Verifies PATH first, a bundle, publication or
-    archive. Prints the path of the page, or with --json the same as JSON. See `bundler guide approval`.
+    Writes one HTML file without scripts, for the screen and for printing: what the bundle is for, who signed it, what
+    changed, known vulnerabilities, licences, and every wheel with its origin. PATH is a bundle, publication or archive,
+    and is verified first. Prints the path of the page; with --json, prints the same content as JSON instead. A missing
+    signature is on the page, and does not fail. See `bundler guide approval`.
 
     \b
     Examples:
@@ -169,7 +176,7 @@ def report(
     if broken:
         facts = [f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in broken]
         raise BundlerError(
-            f"{path} breaks the policy {policy} in {counted(len(broken), 'point')}",
+            f"{path} violates the policy {policy} ({counted(len(broken), 'violation')})",
             facts=facts,
-            hint="change the bundle, or the policy",
+            hint="replace these packages or get the missing facts, or change the policy",
         )

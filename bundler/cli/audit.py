@@ -35,7 +35,7 @@ SEVERITIES = ("low", "medium", "high", "critical")
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
-    help="Fail if a finding is at least as severe. Findings without a rating count as severe.",
+    help="Fail if a finding that is not accepted has this severity, a higher one, or no rating.",
 )
 @base_option
 @json_option
@@ -45,8 +45,9 @@ def audit(
     """Find known vulnerabilities, without network access.
 
     Compares the packages of PATH (a bundle, publication, archive, or a store with all its publications) with a snapshot
-    of advisories that you carried here. Prints each vulnerability once with its severity, the versions that fix it, and
-    where it is used since when. Advisories about the same vulnerability are merged, and withdrawn ones ignored.
+    of advisories. Prints each vulnerability once: its severity, the versions that fix it, and the publications and
+    scripts that use the package, with their dates. Merges advisories about the same vulnerability, and ignores
+    withdrawn ones.
 
     \b
     Examples:
@@ -73,10 +74,11 @@ def audit(
     if snapshot.malformed:
         warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
     say(shown.summary(findings, packages, snapshot, today))
-    _require_harmless(path, findings, fail_on)
+    hint = "upgrade these packages, or accept findings that do not matter with --accept"
+    _require_harmless(path, findings, fail_on, hint)
 
 
-def _require_harmless(path: Path, findings: Sequence[Finding], fail_on: str | None) -> None:
+def _require_harmless(path: Path, findings: Sequence[Finding], fail_on: str | None, hint: str) -> None:
     """Raise `BundlerError` if one of `findings` has the severity `fail_on` or a higher one."""
     from bundler.assessment.findings import severe
     from bundler.assessment.severity import Severity
@@ -85,8 +87,7 @@ def _require_harmless(path: Path, findings: Sequence[Finding], fail_on: str | No
     found = severe(findings, Severity[fail_on.upper()]) if fail_on else []
     if found:
         raise BundlerError(
-            f"{path}: {counted(len(found), 'finding')} of severity {fail_on} or above",
-            hint="upgrade these packages, or accept findings that do not matter with `bundler audit --accept`",
+            f"{path}: {counted(len(found), 'finding')} of severity {fail_on} or above, or without a rating", hint=hint
         )
 
 
@@ -102,4 +103,5 @@ def show_vulnerabilities(path: Path, advisories: Path, fail_on: str | None) -> N
     for line in shown.lines(findings):
         say(line)
     say(shown.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
-    _require_harmless(path, findings, fail_on)
+    hint = "upgrade these packages, or accept findings with `bundler audit --accept` and omit --fail-on"
+    _require_harmless(path, findings, fail_on, hint)

@@ -98,10 +98,14 @@ _PATH = click.Path(path_type=Path)
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
 @click.option("--advisories", metavar="FILE", type=_PATH, help="Show known vulnerabilities; see `bundler audit`.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="With --advisories, fail from this severity on.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="Fail for such a vulnerability, or a graver one.",
+)
 @click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
 @click.option("--attestations", is_flag=True, help="Verify and include the attestations of wheels (PEP 740).")
-@click.option("--provenance", is_flag=True, help="Include where the bundle comes from (SLSA); implied by --sign.")
+@click.option("--provenance", is_flag=True, help="Include a provenance statement (SLSA). Implied by --sign.")
 @click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(

@@ -32,13 +32,13 @@ def with_trust(command: Callable[..., None]) -> Callable[..., None]:
         "allowed",
         metavar="ALLOWED_SIGNERS",
         type=click.Path(path_type=Path),
-        help="Require a signature of one of these signers, a file as `ssh-keygen` reads it.",
+        help="Require a signature by a signer in this file (allowed signers, see `ssh-keygen`).",
     )
     @click.option(
         "--revoked",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="Refuse these keys: a file of public keys, or a key revocation list of `ssh-keygen`.",
+        help="Reject signatures by the keys in this file (public keys, or a KRL of `ssh-keygen`).",
     )
     @functools.wraps(command)
     def with_options(*args: Any, allowed: Path | None, revoked: Path | None, **settings: Any) -> None:

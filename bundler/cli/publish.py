@@ -75,8 +75,9 @@ def publish_index(
 
     BUNDLE may also be a folder or zip file of wheels from elsewhere, which are added to the index.
 
-    With --trust, or if the store requires it (`bundler store init --require-signature`), accepts only bundles that an
-    allowed signer has signed, and none that was signed before the one of the same name in STORE.
+    With --trust, or if the store requires it (`bundler store init --require-signature`), publishes only bundles that an
+    allowed signer has signed. Refuses a bundle that was signed before the one of the same name in STORE, unless
+    --allow-older is given.
 
     With --upload, uploads the wheels of bundles to an existing index with `uv publish`, which skips files that are
     there. User and password come from the URL, from UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD, or from
@@ -96,7 +97,7 @@ def publish_index(
 
     if url is not None:
         if trust:
-            raise click.UsageError("--trust needs a STORE; run `bundler verify` before --upload")
+            raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")
         _upload((store, *bundles), url, check_url, as_json=as_json)
         return
     if alias:
@@ -105,7 +106,7 @@ def publish_index(
     seen = _path_on_nodes(store, seen_at)
     wheels = [path for path in bundles if is_wheelhouse(path)]
     if trust and wheels:
-        raise click.UsageError(f"--trust needs bundles, and {wheels[0]} is a folder of wheels")
+        raise click.UsageError(f"--trust needs bundles; {wheels[0]} contains only wheels")
     with contextlib.ExitStack() as stack:
         folders = [] if bundles and len(wheels) == len(bundles) else _folders(stack, bundles, wheels, store, base)
         if alias and (wheels or len(folders) != 1):

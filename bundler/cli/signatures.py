@@ -24,15 +24,15 @@ _PATH = click.Path(path_type=Path)
     metavar="KEY",
     type=_PATH,
     required=True,
-    help="Sign with this private ssh key, or with the key in the ssh agent that belongs to this public one.",
+    help="Private ssh key, or the public key of a key in the ssh agent.",
 )
 @json_option
 def sign(path: Path, key: Path, as_json: bool) -> None:
     """Sign a bundle or publication with an ssh key.
 
-    Verifies every file below the folder PATH, then signs the digests of its manifest and of SHA256SUMS with
-    `ssh-keygen`. Several people can sign the same bundle. Prints the path of the signature. See `bundler guide
-    signatures` for checking it, also without this tool.
+    Verifies every file in the folder PATH, then signs the digests of manifest.json, SHA256SUMS and provenance.json (if
+    it exists) with `ssh-keygen`. Several people can sign the same bundle. Prints the path of the signature. See
+    `bundler guide signatures` for how to check it, with or without this tool.
 
     \b
     Examples:
@@ -114,4 +114,4 @@ def verify(
     for entry in approvals:
         say(f"Signed by {entry.signer} on {entry.signed[:10]}")
     if is_open:
-        say("Its signature was not checked; use --trust ALLOWED_SIGNERS")
+        say("Signatures were not checked (use --trust ALLOWED_SIGNERS)")

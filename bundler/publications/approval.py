@@ -33,7 +33,7 @@ class Policy:
 
 
 def trusts(store: Store, policy: Policy | None) -> list[Trust]:
-    """Return whom a bundle must be signed by to be published in `store`: one signer of each."""
+    """Return the trust settings of `store` and `policy`; a bundle needs an accepted signature for each."""
     own = store.path / ALLOWED_SIGNERS
     of_store = [Trust(allowed=own)] if own.exists() else []
     return of_store + ([policy.trust] if policy and policy.trust else [])
@@ -83,9 +83,9 @@ def _require_newest(manifest: Manifest, newest: Approval, store: Store, trust: T
             continue  # Not signed by one of them, or just being removed.
         if there.manifest != newest.manifest and there.signed > newest.signed:
             raise SignatureError(
-                f"{manifest.name} is older than {place.name}: signed on {newest.signed[:10]}, not {there.signed[:10]}",
+                f"{manifest.name} was signed at {newest.signed}, before {place.name} ({there.signed})",
                 problem="older",
-                hint="use --allow-older to publish it anyway, or have it signed again",
+                hint="use --allow-older to publish it anyway, or have the bundle signed again",
             )
 
 

@@ -38,7 +38,7 @@ def require_approved(publication: Path, policy: Policy | None) -> list[Approval]
 def genuine_script(publication: Path, approval: Approval) -> bytes:
     """Return the execution script of `publication`, whose bundle is signed with `approval`.
 
-    Only the place of the publication is taken from what is there; nodes check every file there against its digest.
+    Only its path, base and strategy are read from the publication; nodes verify every file against its digest.
     Raises `SignatureError` unless this script and the other files that were added to the bundle are what
     `publish-index` writes for it.
     """
@@ -78,5 +78,5 @@ def _changed(publication: Path, name: str) -> SignatureError:
     return SignatureError(
         f"{publication / name} is not what this version of publish-index writes",
         problem="changed",
-        hint="publish the bundle again; if that was not done by another version, find out who changed the file",
+        hint="if another version published it, publish the bundle again; otherwise find out who changed the file",
     )

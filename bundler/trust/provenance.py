@@ -1,6 +1,6 @@
 """Where a bundle comes from: an in-toto statement (v1) with SLSA provenance (v1) about its manifest.
 
-All times are in `runDetails.metadata`, so that everything else is the same for the same inputs and versions.
+The build times are only in `runDetails.metadata`; annotations repeat what the indexes said at that time.
 """
 
 from __future__ import annotations

@@ -142,5 +142,5 @@ def _key_id(signature: bytes) -> str:
         (length,) = struct.unpack_from(">I", blob, 10)
         key = struct.unpack_from(f"{length}s", blob, 14)[0]
     except (binascii.Error, struct.error) as error:
-        raise SignatureError(f"ssh-keygen wrote an invalid signature ({error})", hint="report this") from None
+        raise SignatureError(f"ssh-keygen wrote an invalid signature ({error})", hint="report this as a bug") from None
     return hashlib.sha256(key).hexdigest()[:_ID_LENGTH]

@@ -38,8 +38,13 @@ _BROKEN = (
 )
 _REFUSED = (
     ("revoked", "revoked", "was revoked", "do not use this bundle"),
-    ("expired", "expired", "has expired", "have it signed again with a valid key"),
-    ("not yet valid", "early", "is not yet valid", "compare the clock with valid-after in the line of the key"),
+    ("expired", "expired", "has expired", "have the bundle signed again with a valid key"),
+    (
+        "not yet valid",
+        "early",
+        "is not yet valid",
+        "check the clock, and valid-after in the line of the key",
+    ),
     ("not permitted", "purpose", "is not allowed to sign bundles", f'add "{NAMESPACE}" to the namespaces of its line'),
     ("", "unknown", "does not belong to an allowed signer", "if you trust its owner, add the key to the file"),
 )
@@ -77,7 +82,7 @@ def sign(data: bytes, key: Path) -> bytes:
         signature = message.with_name("statement.sig")
         code = process.attended([_program(), "-q", "-Y", "sign", "-f", key, "-n", NAMESPACE, message])
         if code or not signature.is_file():
-            raise SignatureError(f"{_PROGRAM} could not sign with {key}", hint="its message is above")
+            raise SignatureError(f"{_PROGRAM} could not sign with {key}", hint="see the message of ssh-keygen above")
         return signature.read_bytes()
 
 
@@ -95,13 +100,13 @@ def require_trust(trust: Trust) -> None:
         mode = path.stat().st_mode
         lines = files.read_input(path).decode(errors="replace").splitlines()
     if os.name == "posix" and mode & _WORLD_WRITABLE:
-        raise SignatureError(f"{path}: every user can change it", hint=f"run `chmod o-w {path}`")
+        raise SignatureError(f"{path} is writable by every user", hint=f"run `chmod o-w {path}`")
     entries = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
     wrong = [number for number, line in entries if not _ALLOWED_LINE.fullmatch(line.strip())]
     if wrong or not entries:
         fact = f"line {wrong[0]} is not an allowed signer" if wrong else "contains no allowed signer"
         raise SignatureError(
-            f"{path}: {fact}", hint="a line is: NAME PUBLIC-KEY, such as `anna@example.com ssh-ed25519 AAAA...`"
+            f"{path}: {fact}", hint="write each line as NAME PUBLIC-KEY, such as `anna@example.com ssh-ed25519 AAAA...`"
         )
     if trust.revoked is not None:
         with files.explained(trust.revoked):

@@ -81,11 +81,14 @@ def test_an_accepted_finding_is_shown_and_does_not_fail(audited: Workplace) -> N
     command = ["bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", "high"]
     done = audited.run(*command)
     assert done.returncode == 1
-    assert "error: eval.bundle: 1 finding of severity high or above\nhint: upgrade these packages" in done.stderr
+    assert (
+        "error: eval.bundle: 1 finding of severity high or above, or without a rating\nhint: upgrade these packages"
+        in done.stderr
+    )
     done = audited.run(*command, "--accept", "accepted.json")
     assert done.returncode == 0, done.stderr
     assert "  accepted on 2026-03-04: the file is never read\n" in done.stdout
-    assert "Found 0 vulnerabilities and 1 accepted in 2 packages" in done.stderr
+    assert "Found 0 vulnerabilities (and 1 accepted) in 2 packages" in done.stderr
 
 
 @pytest.mark.parametrize(("threshold", "code"), [("critical", 1), ("high", 1)])
@@ -136,7 +139,7 @@ def test_a_bundle_can_be_audited_when_it_is_created(audited: Workplace) -> None:
     assert "Found 2 vulnerabilities in 2 packages; " in done.stderr
     done = audited.run("bundle", "eval.py", "-o", "new.bundle", "--advisories", "osv", "--fail-on", "critical")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "error: new.bundle: 1 finding of severity critical or above\nhint: " in done.stderr
+    assert "error: new.bundle: 1 finding of severity critical or above, or without a rating\nhint: " in done.stderr
     assert audited.run("bundle", "eval.py", "--fail-on", "low").returncode == 2
 
 

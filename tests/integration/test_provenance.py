@@ -122,7 +122,7 @@ def test_building_again_gives_the_same_bytes(making: Workplace, options: tuple[s
     making.index.add(make_wheel("alpha", "2.0"))
     done = making.run("bundler", "rebuild", "--compare", "eval.bundle", "-o", "again.bundle")
     assert done.returncode == 0, done.stderr
-    assert "eval.bundle is the same, byte for byte\n" in done.stderr
+    assert "eval.bundle and its rebuild are identical\n" in done.stderr
     manifests = [(making.folder / name / MANIFEST).read_bytes() for name in ("eval.bundle", "again.bundle")]
     assert manifests[0] == manifests[1]
 
@@ -140,7 +140,7 @@ def test_a_wheel_that_the_index_has_with_other_bytes_now_is_found(making: Workpl
     making.index.add(make_wheel("alpha", files={"alpha.py": b"evil = 1\n"}))
     done = making.run("bundler", "rebuild", "--compare", "eval.bundle")
     assert done.returncode == 1
-    assert "error: eval.bundle: the bytes differ\n" in done.stderr
+    assert "error: eval.bundle differs from its rebuild in " in done.stderr
     assert "  changed  wheels/alpha-1.0-py3-none-any.whl\n" in done.stderr
     document = json.loads(making.run("bundler", "rebuild", "--compare", "eval.bundle", "--json").stdout)
     assert "wheels/alpha-1.0-py3-none-any.whl" in document["changed"]

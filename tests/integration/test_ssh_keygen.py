@@ -173,7 +173,7 @@ def test_a_file_of_signers_that_ssh_keygen_would_skip_in_part_is_refused(tmp_pat
 def test_a_file_of_signers_that_everyone_can_change_is_refused(keys: dict[str, Path]) -> None:
     trust = allow(keys["anna"])
     trust.allowed.chmod(0o666)
-    with pytest.raises(SignatureError, match="every user can change it\nhint: run `chmod o-w"):
+    with pytest.raises(SignatureError, match="is writable by every user\nhint: run `chmod o-w"):
         require_trust(trust)
 
 
