@@ -85,6 +85,12 @@ def events(store: Store) -> tuple[list[Event], list[StoreError]]:
     return read, errors
 
 
+def is_logged(store: Store, subject: str) -> bool:
+    """Return whether there is an event about `subject`. A publisher that was killed at the end has left none."""
+    read, _ = events(store)
+    return any(event.subject == subject for event in read)
+
+
 def _event(path: Path) -> Event:
     try:
         values = json.loads(files.read_plain(path, _LIMIT))

@@ -17,7 +17,7 @@ from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
 from bundler.publications.approval import require_approval
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
-from bundler.publications.history import log
+from bundler.publications.history import is_logged, log
 from bundler.publications.strategy import INDEX, Draft
 from bundler.trust.attached import attach
 from bundler.units import counted
@@ -96,6 +96,8 @@ def _publish(
     if is_repair:
         restored = yield from _store_wheels(draft)
         if _is_whole(place):
+            if not is_logged(draft.store, place.name):  # Whoever published it was killed before that.
+                log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
             if attach(draft.bundle, place):
                 log(draft.store, "sign", place.name, note=draft.note)
             if restored:

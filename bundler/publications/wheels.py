@@ -18,7 +18,7 @@ from bundler.layout import MANIFEST, SUMS, sums
 from bundler.manifest import File, Manifest
 from bundler.progress import Progress
 from bundler.publications.approval import require_unsigned
-from bundler.publications.history import log
+from bundler.publications.history import is_logged, log
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, wheel
 from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
@@ -105,6 +105,8 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
         is_there = place.exists()
         if is_there and _is_whole(place):
             restored = yield from _add(destination, wheels, None, manifest.name)
+            if not is_logged(destination, place.name):  # Whoever published it was killed before that.
+                log(destination, "publish", place.name, sha256=digest, note=note)
             if restored:
                 log(destination, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=note)
             yield Progress(kind="note", text=f"{place.name} is already published")

@@ -92,7 +92,7 @@ def of_uv(packages: list[Package], url: str, scratch: Path) -> set[tuple[str, st
     )
     lock: list[str] = ['version = 1\nrequires-python = ">=3.8"\n']
     lock += [
-        f'[[package]]\nname = "{project}"\nversion = "{version}"\nsource = {{ registry = "https://pypi.org/simple" }}\n'
+        f'[[package]]\nname = "{project}"\nversion = "{version}"\nsource = {{ registry = "https://x.test/simple" }}\n'
         f'sdist = {{ url = "https://x.test/{project}-{version}.tar.gz", hash = "sha256:{"0" * 64}" }}\n'
         for project, version in packages
     ]

@@ -44,3 +44,17 @@ def test_a_malformed_event_is_a_warning_and_hides_no_other(site: Workplace, shar
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.count("is not an event of a store") == 2
+
+
+def test_a_publication_whose_publisher_was_killed_is_logged_by_the_next_one(
+    share: Path, bundles: dict[str, Path]
+) -> None:
+    for path in (share / "log").iterdir():
+        path.unlink()
+    publication = api.publish(bundles["first"], share)
+    api.publish(bundles["first"], share)
+    wheels = api.publish_wheels(bundles["other"] / "wheels", share)
+    (max((share / "log").iterdir())).unlink()
+    api.publish_wheels(bundles["other"] / "wheels", share)
+    logged = [(event.action, event.subject) for event in events(open_store(share))[0]]
+    assert logged == [("publish", publication.name), ("publish", wheels.name)]
