@@ -18,22 +18,21 @@ from bundler.progress import Progress
 from bundler.publications.approval import require_approval
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import is_logged, log
+from bundler.publications.stored_wheels import store_wheels, stored
 from bundler.publications.strategy import INDEX, Draft
 from bundler.trust.attached import attach
 from bundler.units import counted
 from wheelhouse import adding, atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
-from wheelhouse.space import require_space
 from wheelhouse.unpack import require_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from bundler.manifest import File, Manifest, TargetEntry
+    from bundler.manifest import Manifest, TargetEntry
     from bundler.publications.approval import Policy
     from bundler.publications.strategy import Strategy
-    from wheelhouse.errors import StoreError
     from wheelhouse.store import Store
 
 _ID_LENGTH = 12
@@ -94,7 +93,7 @@ def _publish(
     place = draft.store.publications / _name(draft, strategy, is_base=is_base)
     is_repair = place.exists()
     if is_repair:
-        restored = yield from _store_wheels(draft)
+        restored = yield from store_wheels(draft)
         if _is_whole(place):
             if not is_logged(draft.store, place.name):  # Whoever published it was killed before that.
                 log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
@@ -109,7 +108,7 @@ def _publish(
         # First, since it announces the wheels to processes that remove files right now.
         shutil.copyfile(draft.bundle / MANIFEST, folder / MANIFEST)
         others = sum(file.size for file in manifest.files if not file.path.startswith("wheels/"))
-        yield from _store_wheels(draft, others)
+        yield from store_wheels(draft, others)
         # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
         # that time.
         _copy(draft, folder, files.copy if is_base else files.link)
@@ -131,7 +130,7 @@ def _publish(
         require_approval(folder, manifest, draft.store, draft.policy)  # Of what is published, not of what was read.
     wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
     if not all(adding.is_complete(draft.store, *wheel) for wheel in wheels):  # Somebody has removed some meanwhile.
-        yield from _store_wheels(draft)
+        yield from store_wheels(draft)
     action = "repair" if is_repair else "publish"
     log(draft.store, action, place.name, sha256=files.sha256(draft.bundle / MANIFEST), note=draft.note)
     if not draft.store.path.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
@@ -152,58 +151,6 @@ def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:
     return f"{draft.manifest.name}{kind}-{hashlib.sha256(identity).hexdigest()[:_ID_LENGTH]}"
 
 
-def _store_wheels(draft: Draft, others: int = 0) -> Generator[Progress, None, int]:
-    """Add the wheels of the bundle to the store; return how many of them were not there, or damaged.
-
-    Requires space for `others` bytes in addition. Publications that share a damaged file get the good one. Raises the
-    errors of `adding.add`.
-    """
-    wheels = draft.wheels
-    before = [_inode(_stored(draft, file)) for file in wheels]
-    absent = sum(file.size for file, inode in zip(wheels, before, strict=True) if inode is None)
-    require_space({draft.store.path: absent + others})
-    errors: list[StoreError] = []
-    added = adding.add(
-        draft.store, [(draft.bundle / file.path, file.sha256) for file in wheels], draft.bundle.name, errors.append
-    )
-    done = restored = 0
-    total = sum(wheel.size for wheel in wheels)
-    replaced: dict[tuple[int, int], Path] = {}
-    for file, inode, (path, is_new) in zip(wheels, before, added, strict=True):
-        done, restored = done + file.size, restored + is_new
-        if inode is not None and _inode(path) != inode:
-            replaced[inode] = path
-        yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
-    if replaced:
-        _link_again(draft.store, replaced)
-    yield from (Progress(kind="warning", text=str(error)) for error in errors)
-    return restored
-
-
-def _link_again(store: Store, replaced: Mapping[tuple[int, int], Path]) -> None:
-    """Replace the wheels of publications that are hard links to damaged files, which were `replaced` in the store."""
-    for path in store.publications.glob("*/wheels/*"):
-        good = replaced.get(_inode(path) or (0, 0))
-        if good is not None and good.name == path.name:
-            partial = atomic.beside(path, store.scratch)
-            files.link(good, partial)
-            with files.explained(path):
-                partial.replace(path)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of `path`, or None if it does not exist."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _stored(draft: Draft, file: File) -> Path:
-    return draft.store.file(file.path.removeprefix("wheels/"), file.sha256)
-
-
 def _require_interpreters(bundle: Path, manifest: Manifest) -> None:
     """Raise `ArchiveError` for an interpreter that nodes could not unpack."""
     for path, windows in {(target.interpreter, target.system == "Windows") for target in manifest.targets}:
@@ -222,7 +169,7 @@ def _copy(draft: Draft, folder: Path, put: Callable[[Path, Path], None]) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.path.startswith("wheels/"):
             try:
-                put(_stored(draft, file), path)
+                put(stored(draft, file), path)
                 continue
             except FileError as error:  # Somebody has just removed it, and puts it back.
                 if not isinstance(error.error, FileNotFoundError):
