@@ -63,7 +63,8 @@ clean: ## Remove all that these targets made
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	# Modules are compiled when they are imported, which few of them ever are.
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $@
 
 # What `bundle` is measured against, in an environment of its own.

@@ -192,6 +192,9 @@ def _file(table: Any) -> File:
 def _typed(kind: type[_T], value: Any) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"has {reprlib.repr(value)} instead of a value of type {kind.__name__}")
+    if isinstance(value, str) and files.CONTROL.search(value):
+        # They would control a terminal, or could not be written at all.
+        raise ValueError(f"has unprintable characters in {reprlib.repr(value)}")
     return value
 
 

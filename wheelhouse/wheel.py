@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelhouse import files
 from wheelhouse.errors import WheelError
+from wheelhouse.members import DAMAGED, read_member
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -99,10 +98,9 @@ def read_metadata(path: Path) -> bytes:
     """Return the METADATA of the wheel at `path`. Raises `WheelError` if there is not exactly one, `FileError`."""
     try:
         return _member(path)
-    except ValueError as error:
-        raise WheelError(path, str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
-        raise WheelError(path, f"cannot be read ({error})") from error
+    except DAMAGED as error:
+        reason = str(error) if isinstance(error, ValueError) else f"cannot be read ({error})"
+        raise WheelError(path, reason) from error
 
 
 def _member(path: Path) -> bytes:
@@ -110,6 +108,4 @@ def _member(path: Path) -> bytes:
         names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
         if len(names) != 1:
             raise ValueError(f"has {len(names)} METADATA files, not one")
-        if archive.getinfo(names[0]).file_size > _METADATA_LIMIT:
-            raise ValueError(f"has METADATA of more than {_METADATA_LIMIT} bytes")
-        return archive.read(names[0])
+        return read_member(archive, archive.getinfo(names[0]), _METADATA_LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -14,28 +15,34 @@ from bundler.errors import BundlerError, CombinedError
 from wheelhouse import files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_STATUSES = ("not_affected", "fixed")
-_OTHERS = ("affected", "under_investigation")
+_ACCEPTING = ("not_affected", "fixed")
+_STATUSES = (*_ACCEPTING, "affected", "under_investigation")
 _PURL = re.compile(r"pkg:pypi/(?P<name>[^@?#]+)(@(?P<version>[^?#]+))?([?#].*)?")
 _LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A vulnerability that does not matter in `project` (in all versions if `version` is None), why, and since when."""
+    """What somebody stated about a vulnerability in `project` (in all versions if `version` is None), and when.
+
+    `reason` says why it does not matter; None if it does, or may.
+    """
 
     vulnerability: str
     project: str
     version: str | None
-    reason: str
+    reason: str | None
     day: str
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
-    """Return the accepted findings in the OpenVEX document `path`. Raises `CombinedError` with everything invalid."""
+    """Return the statements in the OpenVEX document `path`, the newest first.
+
+    Raises `CombinedError` with everything invalid.
+    """
     data = files.read_plain(path, _LIMIT)
     try:
         document = json.loads(data)
@@ -44,51 +51,70 @@ def read_acceptances(path: Path) -> list[Acceptance]:
         raise BundlerError(
             f"{path}: is not an OpenVEX document", hint="it needs a list `statements`; see `bundler guide approval`"
         ) from None
-    accepted: list[Acceptance] = []
+    stated: list[Acceptance] = []
     errors: list[Exception] = []
     for number, statement in enumerate(statements, 1):
         try:
-            accepted += _acceptances(statement, str(document.get("timestamp", "")))
+            stated += _acceptances(statement, str(document.get("timestamp", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             fact = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             hint = "see `bundler guide approval` for an example"
             errors.append(BundlerError(f"{path}: statement {number} {fact}", hint=hint))
     if errors:
         raise errors[0] if len(errors) == 1 else CombinedError(errors)
-    return accepted
+    stated.reverse()  # Of one day, the last one counts.
+    return sorted(stated, key=lambda entry: entry.day, reverse=True)
 
 
 def acceptance_of(
-    accepted: Sequence[Acceptance], vulnerabilities: Collection[str], project: str, version: str
+    stated: Sequence[Acceptance], names: Sequence[Sequence[str]], project: str, version: str
 ) -> Acceptance | None:
-    """Return the first of `accepted` about one of `vulnerabilities` (aliases of each other) in this version."""
-    for entry in accepted:
-        if entry.vulnerability in vulnerabilities and entry.project == project and entry.version in (None, version):
-            return entry
-    return None
+    """Return why a vulnerability does not matter in this version; None if it does, or nobody has accepted it.
+
+    `names` are the names of each vulnerability in a finding, and all of them must be accepted. `stated` has the newest
+    statement first, which is the one that counts.
+    """
+    accepted: Acceptance | None = None
+    for aliases in names:
+        newest = next(
+            (
+                entry
+                for entry in stated
+                if entry.vulnerability in aliases and entry.project == project and entry.version in (None, version)
+            ),
+            None,
+        )
+        if newest is None or newest.reason is None:
+            return None
+        accepted = accepted or newest
+    return accepted
 
 
 def _acceptances(statement: Mapping[str, Any], day: str) -> Iterator[Acceptance]:
     status = statement["status"]
-    if status in _OTHERS:
-        return
     if status not in _STATUSES:
         raise ValueError(f"has the unknown status {status!r}")
     vulnerability = statement["vulnerability"]
     name = vulnerability["name"] if isinstance(vulnerability, dict) else vulnerability
     reason = statement.get("impact_statement") or statement.get("justification")
     time = str(statement.get("timestamp") or day)[:10]
-    if not isinstance(name, str) or not isinstance(reason, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", time):
+    try:
+        date.fromisoformat(time)
+    except ValueError:
+        time = ""
+    if not isinstance(name, str) or not time or (status in _ACCEPTING and not isinstance(reason, str)):
         raise ValueError("needs a vulnerability, a reason (impact_statement or justification) and a timestamp")
-    products = [product["@id"] if isinstance(product, dict) else product for product in statement["products"]]
-    for product in products:
-        match = _PURL.fullmatch(str(product))
+    for product in statement["products"]:
+        about = product if isinstance(product, dict) else {"@id": product}
+        match = _PURL.fullmatch(str(about["@id"]))
         if match is None:
-            raise ValueError(f"has the product {product!r}, which is not like pkg:pypi/NAME@VERSION")
+            raise ValueError(f"has the product {about['@id']!r}, which is not like pkg:pypi/NAME@VERSION")
+        if about.get("subcomponents"):
+            raise ValueError("is limited to subcomponents, which an audit does not know")
         yield Acceptance(
             vulnerability=name,
             project=canonicalize_name(unquote(match["name"])),
             version=unquote(match["version"]) if match["version"] else None,
-            reason=reason,
+            reason="".join(filter(str.isprintable, str(reason))) if status in _ACCEPTING else None,
             day=time,
         )

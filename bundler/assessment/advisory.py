@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -14,6 +17,9 @@ from bundler.assessment.severity import Severity, severity_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from packaging.utils import NormalizedName
+
+_PURL = re.compile(r"pkg:pypi/([^@?#]+)", re.IGNORECASE)
 # Characters of a summary that a table shows.
 _SHOWN = 200
 
@@ -66,33 +72,56 @@ def parse_version(text: str) -> Version:
 def advisories_of(record: Mapping[str, Any]) -> Iterator[Advisory]:
     """Yield what an OSV record says about projects on PyPI; nothing if it was withdrawn.
 
-    Versions that do not follow PEP 440 are left out, since nothing that is installed has them. Raises `ValueError`,
-    `KeyError`, `TypeError` or `AttributeError` for a malformed record.
+    Listed versions that do not follow PEP 440 are left out, since nothing that is installed has them. Raises
+    `ValueError`, `KeyError`, `TypeError` or `AttributeError` for a malformed record.
     """
-    if record.get("withdrawn"):
+    if _is_withdrawn(record.get("withdrawn")):
         return
     identity = _text(record["id"])
     projects: dict[str, list[Mapping[str, Any]]] = {}
-    for affected in record.get("affected", []):
-        package = affected.get("package", {})
-        if str(package.get("ecosystem", "")).partition(":")[0] == "PyPI":
-            projects.setdefault(canonicalize_name(_text(package["name"])), []).append(affected)
+    for affected in _list(record.get("affected")):
+        if name := _project(affected.get("package") or {}):
+            projects.setdefault(name, []).append(affected)
     for project, entries in projects.items():
         yield Advisory(
             identity=identity,
-            aliases=frozenset(map(_text, record.get("aliases", []))),
+            aliases=frozenset(map(_text, _list(record.get("aliases")))),
             project=project,
             summary=_line(record.get("summary") or record.get("details") or ""),
             severity=severity_of(record, entries),
-            published=_text(record.get("published", ""))[:10],
-            versions=frozenset(version for entry in entries for version in _versions(entry.get("versions", []))),
+            published=_text(record.get("published") or "")[:10],
+            versions=frozenset(version for entry in entries for version in _versions(_list(entry.get("versions")))),
             ranges=tuple(
                 events
                 for entry in entries
-                for stated in entry.get("ranges", [])
-                if stated.get("type") != "GIT" and (events := _events(stated.get("events", [])))
+                for stated in _list(entry.get("ranges"))
+                if stated.get("type") != "GIT" and (events := _events(_list(stated.get("events"))))
             ),
         )
+
+
+def _is_withdrawn(value: Any) -> bool:
+    """Return whether a record was withdrawn, at a time in the past. YAML may say that it was not."""
+    if value is None or value in ("", "~", "null", "Null", "NULL"):
+        return False
+    return date.fromisoformat(_text(value)[:10]) <= datetime.now(timezone.utc).date()
+
+
+def _project(package: Mapping[str, Any]) -> NormalizedName | None:
+    """Return the project on PyPI that a record is about, by its name or else its package URL."""
+    ecosystem, purl = package.get("ecosystem") or "", package.get("purl") or ""
+    if _text(ecosystem).partition(":")[0].lower() == "pypi":
+        return canonicalize_name(_text(package["name"]))
+    match = None if ecosystem else _PURL.match(_text(purl))
+    return canonicalize_name(unquote(match[1])) if match else None
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
 
 
 def _versions(texts: list[str]) -> Iterator[Version]:
@@ -108,9 +137,10 @@ def _events(stated: list[Mapping[str, str]]) -> tuple[Event, ...]:
     events = []
     for entry in stated:
         for kind, text in entry.items():
-            if kind == "introduced" and text == "0":
-                events.append(Event(kind, None))
-            elif kind in ("introduced", "fixed", "last_affected", "limit"):
+            if kind == "introduced":
+                # With a version that cannot be compared, all versions before the end count.
+                events.append(Event(kind, next(_versions([text]), None) if text != "0" else None))
+            elif kind in ("fixed", "last_affected", "limit"):
                 events += [Event(kind, version) for version in _versions([text])]
     return tuple(sorted(events, key=lambda event: (event.version is not None, event.version or Version("0"))))
 
@@ -128,13 +158,15 @@ def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError(f"{value!r} is not printable text")
     return value
 
 
 def _line(text: Any) -> str:
     """Return the first line of `text` without control characters, cut down to what a table shows."""
-    line = next((line.strip() for line in _text(text).splitlines() if line.strip()), "")
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not text")
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     plain = "".join(character for character in line if character.isprintable())
     return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."

@@ -126,8 +126,14 @@ def _finding(
         published=min(entry.published for entry in group),
         fixed=tuple(str(fix) for fix in sorted({fix for entry in group for fix in entry.fixes(version)})),
         uses=tuple(uses),
-        acceptance=acceptance_of(accepted, names, first.project, text),
+        acceptance=acceptance_of(accepted, _vulnerabilities(names), first.project, text),
     )
+
+
+def _vulnerabilities(names: Sequence[str]) -> list[list[str]]:
+    """Return the names of each vulnerability among `names`, which advisories treat as one: each CVE is another one."""
+    numbers = [name for name in names if name.startswith(_KNOWN[0])]
+    return [[name] for name in numbers] if len(numbers) > 1 else [list(names)]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -6,13 +6,14 @@ import json
 import re
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from bundler.assessment.licence import Licence, licence_of
 from wheelhouse import files
 from wheelhouse.errors import WheelError
+from wheelhouse.members import DAMAGED, read_member
 from wheelhouse.wheel import parse_filename, parse_metadata
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_contents(path: Path) -> Contents:
         with files.explained(path), zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             parts = [part for member in members for part in _parts_of(archive, member)]
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise WheelError(path, f"cannot be read ({error})") from error
     return Contents(
         filename=path.name,
@@ -85,10 +86,11 @@ def _requirements(texts: list[str]) -> Iterator[Requirement]:
 
 def _parts_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Part]:
     """Yield the components in the SBOM `member`: CycloneDX or SPDX in JSON. Malformed ones have none."""
-    if not _SBOM.fullmatch(member.filename) or member.file_size > _SBOM_LIMIT:
+    if not _SBOM.fullmatch(member.filename):
         return
+    data = read_member(archive, member, _SBOM_LIMIT)
     try:
-        document = json.loads(archive.read(member))
+        document = json.loads(data)
         for entry in [*document.get("components", []), *document.get("packages", [])]:
             yield from _part(entry)
     except (ValueError, TypeError, AttributeError, RecursionError):
@@ -99,9 +101,9 @@ def _part(entry: dict[str, Any]) -> Iterator[Part]:
     references = [reference for reference in entry.get("externalRefs", []) if reference.get("referenceType") == "purl"]
     purl = entry.get("purl") or (references[0].get("referenceLocator") if references else None)
     name, version = entry.get("name"), entry.get("version") or entry.get("versionInfo")
-    if isinstance(name, str) and name:
-        yield Part(
-            name=name,
-            version=version if isinstance(version, str) else None,
-            purl=purl if isinstance(purl, str) else None,
-        )
+    if _plain(name):
+        yield Part(name=name, version=version if _plain(version) else None, purl=purl if _plain(purl) else None)
+
+
+def _plain(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value) and value.isprintable()

@@ -24,7 +24,12 @@ _SHOWN = 5
 def document(findings: Sequence[Finding], packages: int, snapshot: Snapshot, today: date) -> dict[str, Any]:
     """Return the result of an audit, of `packages` in number, as `bundler audit --json` prints it."""
     return {
-        "advisories": {"records": snapshot.records, "newest": snapshot.day, "age-days": snapshot.age(today)},
+        "advisories": {
+            "records": snapshot.records,
+            "malformed": list(snapshot.malformed),
+            "newest": snapshot.day,
+            "age-days": snapshot.age(today),
+        },
         "packages": packages,
         "findings": [_row(finding) for finding in findings],
     }

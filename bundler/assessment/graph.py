@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -58,7 +59,14 @@ def _requirement(text: str) -> Requirement | None:
 def _applies(requirement: Requirement, environments: Iterable[Environment], extra: str) -> bool:
     if requirement.marker is None:
         return not extra
-    return any(requirement.marker.evaluate({**_texts(environment), "extra": extra}) for environment in environments)
+    try:
+        return any(requirement.marker.evaluate({**_texts(environment), "extra": extra}) for environment in environments)
+    except (
+        ValueError,
+        UndefinedComparison,
+        UndefinedEnvironmentName,
+    ):  # Compares what cannot be compared, such as `"3" > "x"`.
+        return not extra
 
 
 def _texts(environment: Environment) -> dict[str, str]:

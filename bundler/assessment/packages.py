@@ -37,7 +37,7 @@ def package_rows(
     folder: Path, manifest: Manifest, built: Mapping[str, Any] | None, today: date
 ) -> list[dict[str, Any]]:
     """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
-    facts, attested = _facts(built), stated_publishers(folder, manifest)
+    facts, attested = _facts(manifest, built), stated_publishers(folder, manifest)
     rows = []
     for file in manifest.files:
         if file.path.startswith("wheels/"):
@@ -47,14 +47,15 @@ def package_rows(
     return sorted(rows, key=lambda row: (row["project"], row["filename"]))
 
 
-def _facts(built: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
-    """Return what indexes said about files by path."""
-    entries = (built or {}).get("buildDefinition", {}).get("resolvedDependencies", [])
-    return {
-        entry["name"]: entry["annotations"]
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("name"), str) and isinstance(entry.get("annotations"), dict)
-    }
+def _facts(manifest: Manifest, built: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """Return what indexes said about the files in `manifest` by path, according to the provenance `built`."""
+    digests = {(file.path, file.sha256) for file in manifest.files}
+    facts: dict[str, Mapping[str, Any]] = {}
+    for entry in (built or {}).get("buildDefinition", {}).get("resolvedDependencies", []):
+        annotations = entry.get("annotations")
+        if (entry["name"], entry["digest"]["sha256"]) in digests and isinstance(annotations, dict):
+            facts[entry["name"]] = annotations
+    return facts
 
 
 def _package(
@@ -77,7 +78,7 @@ def _package(
         },
         "native": len(contents.native),
         "parts": [{"name": part.name, "version": part.version} for part in contents.parts],
-        "uploaded": uploaded if isinstance(uploaded, str) else None,
+        "uploaded": uploaded if _age(uploaded, today) is not None else None,
         "age-days": _age(uploaded, today),
         "yanked": facts["yanked"] if isinstance(facts.get("yanked"), str) else None,
         "status": str(facts.get("status") or "active"),

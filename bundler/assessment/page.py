@@ -136,6 +136,8 @@ def _vulnerabilities(audit: Mapping[str, Any] | None) -> Iterator[str]:
     about = audit["advisories"]
     age = counted(about["age-days"], "day")
     amount = "1 advisory" if about["records"] == 1 else f"{about['records']} advisories"
+    if about["malformed"]:
+        yield paragraph(mark("bad", f"{counted(len(about['malformed']), 'advisory record')} could not be read"))
     yield paragraph(f"{amount} as of {escape(about['newest'])} ({age} old)", "soft")
     rows = []
     for entry in audit["findings"]:

@@ -73,6 +73,13 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _duration(value: Any) -> float:
+    """Return the seconds in text such as "7 d"; a number alone could be anything."""
+    if not isinstance(value, str) or value.strip().replace(".", "").isdecimal():
+        raise ValueError(f"needs a unit, such as 7 d (got {value!r})")
+    return parse_duration(value)
+
+
 def _severity(value: Any) -> Severity:
     names = [str(rating) for rating in Severity if rating is not Severity.UNKNOWN]
     if value not in names:
@@ -85,7 +92,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "required-signers": _texts,
     "maximum-severity": _severity,
     "forbidden-packages": lambda value: tuple(map(Requirement, _texts(value))),
-    "minimum-release-age": lambda value: parse_duration(value) / _DAY,
+    "minimum-release-age": lambda value: _duration(value) / _DAY,
     "allowed-licences": _texts,
 }
 
@@ -136,6 +143,8 @@ def _of_vulnerabilities(policy: Policy, audit: Mapping[str, Any] | None) -> Iter
     if audit is None:
         yield Violation(rule="maximum-severity", subject="the bundle", fact="it was not audited; use --advisories")
         return
+    if audit["advisories"]["malformed"]:
+        yield Violation(rule="maximum-severity", subject="the advisories", fact="some of them could not be read")
     for finding in audit["findings"]:
         rating = Severity[finding["severity"].upper()]
         if finding["accepted"] is None and rating > policy.maximum_severity:
@@ -149,7 +158,7 @@ def _of_vulnerabilities(policy: Policy, audit: Mapping[str, Any] | None) -> Iter
 
 
 def _of_signers(policy: Policy, signatures: Mapping[str, Any]) -> Iterator[Violation]:
-    names = {signer["name"] for signer in signatures["signers"]}
+    names = {name for signer in signatures["signers"] for name in signer["names"]}
     for name in policy.required_signers:
         if name not in names:
             fact = "did not sign it" if signatures["checked"] else "no signature was checked; use --trust"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from bundler.assessment.advisory import advisories_of
 from bundler.errors import BundlerError
 from wheelhouse import files
 from wheelhouse.errors import FileError
+from wheelhouse.members import DAMAGED, read_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,8 @@ class Snapshot:
 def read_snapshot(path: Path) -> Snapshot:
     """Return the advisories in the zip file or folder `path`.
 
-    Malformed records are listed, and do not stop others. Raises `BundlerError` if there is no valid record, and
+    Malformed records are listed, and do not stop others. A record that claims to be of the future does not make the
+    snapshot newer. Raises `BundlerError` if there is no valid record, and
     `FileError`.
     """
     by_project: dict[str, list[Advisory]] = {}
@@ -67,22 +68,25 @@ def read_snapshot(path: Path) -> Snapshot:
             facts=malformed[:_SHOWN],
             hint="use the zip file that OSV publishes for PyPI, or a folder of OSV records in JSON or YAML",
         )
-    return Snapshot(by_project=by_project, records=len(days), day=max(days), malformed=tuple(malformed))
+    today = datetime.now(timezone.utc).date().isoformat()
+    day = max((day for day in days if day <= today), default=min(days))
+    return Snapshot(by_project=by_project, records=len(days), day=day, malformed=tuple(malformed))
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of each record."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix in _SUFFIXES and file.is_file():
+            hidden = any(part[0] == "." for part in file.relative_to(path).parts)
+            if file.suffix in _SUFFIXES and file.is_file() and not hidden:
                 yield file.relative_to(path).as_posix(), files.read_plain(file, _LIMIT)
         return
     try:
         with files.explained(path), zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 if member.filename.endswith(_SUFFIXES):
-                    yield member.filename, archive.read(member) if member.file_size <= _LIMIT else b""
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                    yield member.filename, read_member(archive, member, _LIMIT)
+    except DAMAGED as error:
         raise BundlerError(f"{path}: cannot be read ({error})", hint="copy the snapshot again") from error
     except FileError as error:
         raise BundlerError(str(error), hint="name the zip file or folder of OSV records") from error

@@ -113,6 +113,8 @@ def _additions(manifest: Manifest) -> Additions:
         name, _, text = option.partition(" ")
         options.get(name, []).append(text)
     resolver = options["--resolver"]
+    if resolver and resolver[0] not in [known.value for known in Resolver]:
+        raise BundlerError(f"{manifest.name}: unknown resolver {resolver[0]!r}", hint="use the version that created it")
     return Additions(
         requirements=tuple(options["--with"]),
         constraints=tuple(options["--constraint"]),

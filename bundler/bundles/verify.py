@@ -97,7 +97,7 @@ def foreign_files(folder: Path) -> set[str]:
 
 def _foreign(present: Mapping[str, int], listed: Collection[str]) -> set[str]:
     """Return the paths that belong to no bundle: neither `listed` nor signatures and the like."""
-    return {path for path in set(present) - set(listed) if not is_attached(path) or present[path] == _NOT_PLAIN}
+    return {path for path in set(present) - set(listed) if not is_attached(path) or not 0 <= present[path] <= LIMIT}
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +48,7 @@ def sbom(
     from bundler.bundles.delta import base_of
     from bundler.bundles.temporary import unpacked
     from bundler.manifest_reader import read_manifest
-    from wheelhouse import atomic
+    from wheelhouse import atomic, files
 
     documents: dict[str, bytes] = {}
     with contextlib.ExitStack() as stack:
@@ -69,7 +70,8 @@ def sbom(
     if output is None:
         click.echo(b"".join(documents.values()), nl=False)
         return
-    output.mkdir(parents=True, exist_ok=True)
+    with files.explained(output):
+        output.mkdir(parents=True, exist_ok=True)
     written = {output / name.rpartition("/")[2]: data for name, data in documents.items()}
     for file, data in written.items():
         atomic.write(file, data)
@@ -96,8 +98,9 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
     from bundler import assurance
     from bundler.errors import BundlerError
 
-    if output is not None and output.exists():
-        raise click.BadParameter(f"{output} exists", param_hint="--output")
+    if output is not None and (output.exists() or not output.absolute().parent.is_dir()):
+        fact = "exists" if output.exists() else "is not in a folder"
+        raise click.BadParameter(f"{output} {fact}", param_hint="--output")
     with reporting() as report:
         difference = assurance.rebuild(bundle, output, report=report)
     result(asdict(difference), [], as_json=as_json)
@@ -112,7 +115,7 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
 
 @click.command("report", cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="PATH", type=_PATH)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write the page to this file.  [default: NAME.html]")
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write to this file.  [default: NAME.report.html]")
 @click.option(
     "--since",
     metavar="OLD",
@@ -122,7 +125,7 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
 @click.option("--advisories", metavar="FILE", type=_PATH, help="OSV records for PyPI, as for `bundler audit`.")
 @click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
 @click.option("--policy", metavar="FILE", type=_PATH, help="Rules of your site (TOML); fail if one is violated.")
-@with_trust
+@functools.partial(with_trust, purpose="Show who signed the bundle, according to this file")
 @base_option
 @json_option
 def report(
@@ -168,8 +171,10 @@ def report(
     broken = violations(rules, document) if rules else None
     if as_json:
         result({**document, "violations": [asdict(entry) for entry in broken or ()]}, [], as_json=True)
-    if output or not as_json:
-        target = output or Path(f"{document['name']}.html")
+    if str(output) == "-":
+        click.echo(page(document, broken), nl=False)
+    elif output or not as_json:
+        target = output or _page_of(document["name"])
         with atomic.creating(target) as partial:
             partial.write_bytes(page(document, broken))
         result(None, [] if as_json else [target])
@@ -180,3 +185,13 @@ def report(
             facts=facts,
             hint="replace these packages or get the missing facts, or change the policy",
         )
+
+
+def _page_of(name: str) -> Path:
+    """Return the default path of a page. Raises `BundlerError` if another file is there."""
+    from bundler.errors import BundlerError
+
+    path = Path(f"{name}.report.html")
+    if path.exists() and b'content="hps-bundler"' not in path.read_bytes()[:2000]:
+        raise BundlerError(f"{path} exists and is not a report", hint="choose another file with --output")
+    return path

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.assessment.audit import Finding
+    from bundler.assessment.snapshot import Snapshot
 
 _PATH = click.Path(path_type=Path)
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -71,11 +72,15 @@ def audit(
         [] if as_json else list(shown.lines(findings)),
         as_json=as_json,
     )
-    if snapshot.malformed:
-        warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
+    _warn_of_malformed(snapshot)
     say(shown.summary(findings, packages, snapshot, today))
     hint = "upgrade these packages, or accept findings that do not matter with --accept"
     _require_harmless(path, findings, fail_on, hint)
+
+
+def _warn_of_malformed(snapshot: Snapshot) -> None:
+    if snapshot.malformed:
+        warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
 
 
 def _require_harmless(path: Path, findings: Sequence[Finding], fail_on: str | None, hint: str) -> None:
@@ -102,6 +107,7 @@ def show_vulnerabilities(path: Path, advisories: Path, fail_on: str | None) -> N
     findings, packages, snapshot = assurance.audit([path], advisories)
     for line in shown.lines(findings):
         say(line)
+    _warn_of_malformed(snapshot)
     say(shown.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
     hint = "upgrade these packages, or accept findings with `bundler audit --accept` and omit --fail-on"
     _require_harmless(path, findings, fail_on, hint)

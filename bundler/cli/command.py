@@ -24,15 +24,17 @@ base_option = click.option(
 )
 
 
-def with_trust(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say whose signature is required to `command`; pass them on as `trust`, or None."""
+def with_trust(
+    command: Callable[..., None], purpose: str = "Require a signature by a signer in this file"
+) -> Callable[..., None]:
+    """Add the options that say whom to trust, for a `purpose`, to `command`; pass them on as `trust`, or None."""
 
     @click.option(
         "--trust",
         "allowed",
         metavar="ALLOWED_SIGNERS",
         type=click.Path(path_type=Path),
-        help="Require a signature by a signer in this file (allowed signers, see `ssh-keygen`).",
+        help=f"{purpose} (allowed signers, see `ssh-keygen`).",
     )
     @click.option(
         "--revoked",

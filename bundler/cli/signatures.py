@@ -104,7 +104,7 @@ def verify(
             result({"path": path, **damage}, [], as_json=True)
         raise
     if as_json:
-        rows = [{"name": entry.signer.name, "key": entry.signer.key, "signed": entry.signed} for entry in approvals]
+        rows = [entry.to_dict() for entry in approvals]
         more = {"publishers": publishers} if attestations else {}
         result({"path": path, "files": count, **damage, "signatures": rows, **more}, [], as_json=True)
     elif attestations:

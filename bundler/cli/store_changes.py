@@ -43,10 +43,13 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
         bundler store init /shared/store --require-signature allowed_signers
     """
     from bundler.publications.approval import require_signatures
+    from bundler.trust.ssh_keygen import Trust, require_trust
     from bundler.units import counted
     from wheelhouse.creation import create_store
     from wheelhouse.sharing import share
 
+    if allowed:
+        require_trust(Trust(allowed=allowed))
     place = create_store(path)
     if allowed:
         require_signatures(place, allowed)

@@ -23,7 +23,9 @@ def summary(submission: Submission) -> dict[str, Any]:
         "publication": submission.publication,
         "platform": submission.platform,
         "application": submission.application,
-        "signatures": [{**asdict(entry.signer), "signed": entry.signed} for entry in submission.approved],
+        "signatures": [
+            {"name": entry.signer.name, **asdict(entry.signer), "signed": entry.signed} for entry in submission.approved
+        ],
         "steps": [asdict(step) for step in submission.steps],
         "files": {name: str(path) for name, path in submission.files.items()},
         "parameters": [asdict(parameter) for parameter in submission.parameters],

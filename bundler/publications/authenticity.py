@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 from bundler.bundles.readme import readme
@@ -12,6 +13,7 @@ from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.publications.approval import trusts
 from bundler.publications.execution import collector, describe, render, to_json
+from bundler.publications.strategy import INDEX
 from bundler.trust.signature import approvals
 from wheelhouse import files
 from wheelhouse.store import Store
@@ -38,7 +40,7 @@ def require_approved(publication: Path, policy: Policy | None) -> list[Approval]
 def genuine_script(publication: Path, approval: Approval) -> bytes:
     """Return the execution script of `publication`, whose bundle is signed with `approval`.
 
-    Only its path, base and strategy are read from the publication; nodes verify every file against its digest.
+    Only its path on the nodes is taken from the publication; nodes verify every file against its digest.
     Raises `SignatureError` unless this script and the other files that were added to the bundle are what
     `publish-index` writes for it.
     """
@@ -54,6 +56,9 @@ def genuine_script(publication: Path, approval: Approval) -> bytes:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _changed(publication, PUBLICATION) from None
     if not all(isinstance(text, str) for text in (place, base, strategy)):
+        raise _changed(publication, PUBLICATION)
+    name = re.split(r"[/\\]", place)[-1]
+    if not has_archives and (strategy != INDEX.name or base != place or name != publication.absolute().name):
         raise _changed(publication, PUBLICATION)
     if has_archives:
         raise SignatureError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundles.readme import readme
 from bundler.bundles.verify import verify
-from bundler.errors import BundlerError, DamagedError
+from bundler.errors import BundlerError, DamagedError, SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
@@ -99,6 +99,7 @@ def _publish(
                 log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
             if attach(draft.bundle, place):
                 log(draft.store, "sign", place.name, note=draft.note)
+            _require_approved_again(draft, place)
             if restored:
                 log(draft.store, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=draft.note)
             text = f" (restored {counted(restored, 'wheel')} in the store)" if restored else ""
@@ -140,6 +141,18 @@ def _publish(
             f"hint: run `chmod -R o+rX {draft.store.path}`",
         )
     return place
+
+
+def _require_approved_again(draft: Draft, place: Path) -> None:
+    """Raise `SignatureError` if the publication `place` lacks the required signatures, which the bundle has."""
+    try:
+        require_approval(place, draft.manifest, draft.store, draft.policy)
+    except SignatureError as error:
+        raise SignatureError(
+            f"{place.name} is already published with another provenance.json, which the signature does not cover",
+            problem=error.problem,
+            hint=f"sign the publication: bundler sign {place} --key KEY",
+        ) from error
 
 
 def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from wheelhouse.target import Target
 
 
+# The folder in a file URL, which is one of this machine.
+_FOLDER = re.compile(r"file:\S*/(?=[^/\s]+)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(ABC):
     """An input of `bundle`, read once.
@@ -69,7 +73,7 @@ class Source(ABC):
     @property
     def resolved_with(self) -> tuple[str, ...]:
         """The options that affect resolution as text, without secrets."""
-        return tuple(map(redacted, self.additions.as_options()))
+        return tuple(_FOLDER.sub("file:", redacted(option)) for option in self.additions.as_options())
 
     def entry(self) -> ScriptEntry:
         """Return the entry for the manifest."""

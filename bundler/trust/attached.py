@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
+from bundler.errors import BundlerError
 from bundler.layout import PROVENANCE, SIGNATURES, is_attached
+from bundler.trust import statement
 from wheelhouse import atomic, files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Bytes and files; more would be an attack on memory.
+STATEMENT, SIGNATURE = ".sums", ".sums.sig"
+# Bytes, and signatures; more would be an attack on memory and time.
 LIMIT = 1 << 20
-_FILES_LIMIT = 1000
+MOST_SIGNATURES = 100
+_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
 def attached(folder: Path) -> dict[str, bytes]:
-    """Return the files that were added to the bundle or publication in `folder` by their paths. Raises `FileError`."""
+    """Return the files that were added to the bundle or publication in `folder` by their paths.
+
+    Raises `BundlerError` if there are too many of them, `FileError`.
+    """
     names = [PROVENANCE] if (folder / PROVENANCE).is_file() else []
     if (folder / SIGNATURES).is_dir():
         with files.explained(folder):
             names += sorted(f"{SIGNATURES}{path.name}" for path in (folder / SIGNATURES).iterdir())
-    return {name: files.read_plain(folder / name, LIMIT) for name in names[:_FILES_LIMIT] if is_attached(name)}
+    if len(names) > 2 * MOST_SIGNATURES + 1:
+        raise too_many(folder)
+    return {name: files.read_plain(folder / name, LIMIT) for name in names if is_attached(name)}
+
+
+def too_many(folder: Path) -> BundlerError:
+    """Return the error for a bundle with too many signatures."""
+    return BundlerError(
+        f"{folder} has more than {MOST_SIGNATURES} signatures",
+        hint="delete those in its folder signatures/ that are foreign",
+    )
 
 
 def attach(source: Path, folder: Path) -> bool:
     """Copy the files that were added to the bundle `source` to its publication `folder`; return whether any is new.
 
-    Signatures that only the publication has are kept. Raises `FileError`.
+    The provenance of a publication that is signed stays, and so do its signatures; those that do not cover it are not
+    copied. Raises `BundlerError`, `FileError`.
     """
-    written = [atomic.write(folder / name, data) for name, data in attached(source).items()]
+    offered, present = attached(source), attached(folder)
+    is_signed = any(name.endswith(STATEMENT) for name in present)
+    provenance = present.get(PROVENANCE) if is_signed else offered.get(PROVENANCE, present.get(PROVENANCE))
+    wanted = {PROVENANCE: provenance} if provenance is not None else {}
+    for name, data in offered.items():
+        signature = name.removesuffix(STATEMENT) + SIGNATURE
+        if name.endswith(STATEMENT) and offered.get(signature, b"").startswith(_BEGIN) and _covers(data, provenance):
+            wanted |= {name: data, signature: offered[signature]}
+    written = [atomic.write(folder / name, data) for name, data in wanted.items() if data is not None]
     return any(written)
+
+
+def _covers(data: bytes, provenance: bytes | None) -> bool:
+    """Return whether the statement `data` is about a bundle with this provenance."""
+    try:
+        stated = statement.parse(data).digests.get(PROVENANCE)
+    except ValueError:
+        return False
+    return stated == (hashlib.sha256(provenance).hexdigest() if provenance is not None else None)

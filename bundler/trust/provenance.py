@@ -14,7 +14,7 @@ from bundler.version import __version__
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bundler.manifest import Manifest
 
@@ -75,15 +75,27 @@ def read_provenance(data: bytes, manifest: bytes) -> dict[str, Any]:
         statement = json.loads(data)
         stated = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
         predicate = statement["predicate"]
-        version = predicate["runDetails"]["builder"]["version"]
-        parameters = predicate["buildDefinition"]["externalParameters"]
         is_ours = (statement["_type"], statement["predicateType"]) == (STATEMENT, PREDICATE)
-        is_sound = isinstance(version, dict) and isinstance(parameters["indexes"], list)
+        texts = [*_texts(predicate)]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("is not a provenance statement") from None
-    if not is_ours or not is_sound or stated != {MANIFEST: hashlib.sha256(manifest).hexdigest()}:
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("is not a provenance statement")
+    if not is_ours or stated != {MANIFEST: hashlib.sha256(manifest).hexdigest()}:
         raise ValueError("is about another bundle")
     return dict(predicate)
+
+
+def _texts(predicate: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the values of a predicate that must be text. Raises `KeyError`, `TypeError` or `AttributeError`."""
+    definition, details = predicate["buildDefinition"], predicate["runDetails"]
+    yield from definition["externalParameters"]["indexes"]
+    yield from details["builder"]["version"].keys()
+    yield from details["builder"]["version"].values()
+    yield from details["metadata"].values()
+    for entry in definition["resolvedDependencies"]:
+        yield from (entry["name"], entry["digest"]["sha256"])
+        yield from (value for value in (entry.get("annotations") or {}).values() if value is not None)
 
 
 def _input(name: str, sha256: str) -> dict[str, Any]:

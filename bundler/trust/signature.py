@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import struct
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.errors import SignatureError
 from bundler.layout import MANIFEST, PROVENANCE, SIGNATURES, SUMS, is_attached, sums
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.trust import ssh_keygen, statement
-from bundler.trust.attached import LIMIT
+from bundler.trust.attached import LIMIT, MOST_SIGNATURES, SIGNATURE, STATEMENT, too_many
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
 
@@ -23,9 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.trust.ssh_keygen import Signer, Trust
 
-STATEMENT, SIGNATURE = ".sums", ".sums.sig"
 _ID_LENGTH = 16
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +31,10 @@ class Approval:
     signed: str
     manifest: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the signature as JSON output has it."""
+        return {"name": self.signer.name, **asdict(self.signer), "signed": self.signed}
+
 
 def sign(folder: Path, key: Path) -> Path:
     """Sign the bundle or publication in `folder`, whose files were verified, with `key`; return the new file.
@@ -45,7 +44,7 @@ def sign(folder: Path, key: Path) -> Path:
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     data = statement.Statement(now, _digests(folder)).to_bytes()
     signature = ssh_keygen.sign(data, key)
-    place = folder / SIGNATURES / _key_id(signature)
+    place = folder / SIGNATURES / hashlib.sha256(ssh_keygen.public_key(signature)).hexdigest()[:_ID_LENGTH]
     # An interruption in between leaves a signature that does not match, never one that says something else.
     atomic.write(place.with_suffix(STATEMENT), data)
     atomic.write(place.with_suffix(SIGNATURE), signature)
@@ -131,16 +130,7 @@ def _statements(folder: Path) -> list[Path]:
         return []
     with files.explained(place):
         paths = sorted(place.iterdir())
-    return [path for path in paths if is_attached(f"{SIGNATURES}{path.name}") and path.name.endswith(STATEMENT)]
-
-
-def _key_id(signature: bytes) -> str:
-    """Return a short name for the public key in `signature` (PROTOCOL.sshsig). Raises `SignatureError`."""
-    text = signature.decode("ascii", "replace").strip()
-    try:
-        blob = base64.b64decode("".join(text.removeprefix(_BEGIN).removesuffix(_END).split()), validate=True)
-        (length,) = struct.unpack_from(">I", blob, 10)
-        key = struct.unpack_from(f"{length}s", blob, 14)[0]
-    except (binascii.Error, struct.error) as error:
-        raise SignatureError(f"ssh-keygen wrote an invalid signature ({error})", hint="report this as a bug") from None
-    return hashlib.sha256(key).hexdigest()[:_ID_LENGTH]
+    statements = [path for path in paths if is_attached(f"{SIGNATURES}{path.name}") and path.name.endswith(STATEMENT)]
+    if len(statements) > MOST_SIGNATURES:
+        raise too_many(folder)
+    return statements

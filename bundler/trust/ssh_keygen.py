@@ -5,9 +5,12 @@ It exits with 255 for every failure, so the reason is in its words, and in what 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 import shutil
+import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +25,18 @@ if TYPE_CHECKING:
 # Signatures for other purposes, such as those of git commits, have another namespace.
 NAMESPACE = "bundle@hps-bundler"
 _PROGRAM = "ssh-keygen"
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 # Seconds; a check takes a few milliseconds.
 _TIMEOUT = 60.0
 # Options of `ssh-keygen -Y` came with 8.1, `find-principals` with 8.3 and validity with 8.9.
 _TOO_OLD = re.compile(r"unknown option|illegal option|Unsupported operation|^usage:", re.MULTILINE)
 _FINGERPRINT = re.compile(r"with (\S+) key (SHA256:[A-Za-z0-9+/]+)")
-# A public key (RFC 4253) in a line of allowed signers, after the principals and options.
-_ALLOWED_LINE = re.compile(r"\S+\s.*?((sk-)?(ssh|ecdsa)-[a-z0-9@.-]+)\s+[A-Za-z0-9+/]{16,}={0,2}(\s.*)?")
+# A public key (RFC 4253), and its line in a file of allowed signers; ssh-keygen skips lines with other options.
+_KEY = r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+\s+(?P<key>[A-Za-z0-9+/]{16,}={0,2})(\s.*)?"
+_OPTION = r'(cert-authority|(namespaces|valid-after|valid-before)="[^"]*")'
+_ALLOWED_LINE = re.compile(rf'(?P<names>"[^"]+"|[^\s"]+)\s+({_OPTION}(,{_OPTION})*\s+)?{_KEY}', re.IGNORECASE)
+_REVOKED_LINE = re.compile(rf"(\S+\s+)?{_KEY}")
+_KRL = b"SSHKRL\n\0"
 _WORLD_WRITABLE = 0o002
 # A word of ssh-keygen, and what it means: the problem, the fact and a hint.
 _BROKEN = (
@@ -60,10 +68,15 @@ class Trust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """An allowed signer, by the name in the file of allowed signers, and the fingerprint of the key."""
+    """An allowed signer, by the names in the file of allowed signers, and the fingerprint of the key."""
 
-    name: str
+    names: tuple[str, ...]
     key: str
+
+    @property
+    def name(self) -> str:
+        """The names as text."""
+        return ", ".join(self.names)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key})"
@@ -98,19 +111,38 @@ def require_trust(trust: Trust) -> None:
     path = trust.allowed
     with files.explained(path):
         mode = path.stat().st_mode
-        lines = files.read_input(path).decode(errors="replace").splitlines()
     if os.name == "posix" and mode & _WORLD_WRITABLE:
         raise SignatureError(f"{path} is writable by every user", hint=f"run `chmod o-w {path}`")
-    entries = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
-    wrong = [number for number, line in entries if not _ALLOWED_LINE.fullmatch(line.strip())]
+    entries = _entries(path)
+    wrong = [number for number, line in entries if not _ALLOWED_LINE.fullmatch(line)]
     if wrong or not entries:
         fact = f"line {wrong[0]} is not an allowed signer" if wrong else "contains no allowed signer"
         raise SignatureError(
-            f"{path}: {fact}", hint="write each line as NAME PUBLIC-KEY, such as `anna@example.com ssh-ed25519 AAAA...`"
+            f"{path}: {fact}",
+            hint="write each line as NAME PUBLIC-KEY, such as `anna@example.com ssh-ed25519 AAAA...`, in plain UTF-8",
         )
     if trust.revoked is not None:
-        with files.explained(trust.revoked):
-            files.read_input(trust.revoked)
+        _require_revoked(trust.revoked)
+
+
+def _require_revoked(path: Path) -> None:
+    """Raise `SignatureError` unless `path` is a key revocation list, or has a public key on each line."""
+    with files.explained(path):
+        if files.read_input(path).startswith(_KRL):
+            return
+    entries = _entries(path)
+    if not entries or not all(_REVOKED_LINE.fullmatch(line) for _, line in entries):
+        raise SignatureError(
+            f"{path} is not a list of revoked keys",
+            hint="write one public key per line, or create a list with `ssh-keygen -k`",
+        )
+
+
+def _entries(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of `path` with their numbers, without comments. Raises `FileError`."""
+    with files.explained(path):
+        lines = files.read_input(path).decode(errors="replace").splitlines()
+    return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
 
 
 def check(data: bytes, signature: bytes, trust: Trust) -> Signer:
@@ -121,17 +153,41 @@ def check(data: bytes, signature: bytes, trust: Trust) -> Signer:
         path.write_bytes(signature)
         code, out, err = _run("find-principals", message, path, ["-f", trust.allowed])
         problem = err
-        # Several names for one key are separated by commas.
-        for name in (line.split(",")[0] for line in out.splitlines() if not code):
-            options: list[str | Path] = ["-f", trust.allowed, "-I", name, "-n", NAMESPACE]
-            revoked: list[str | Path] = ["-r", trust.revoked] if trust.revoked else []
-            code, out, err = _run("verify", message, path, [*options, *revoked])
-            if not code and (match := _FINGERPRINT.search(out)):
-                return Signer(name=name, key=match[2])
-            problem = err
-            if revoked and not _run("verify", message, path, options)[0]:
-                problem = "revoked"
+        names = dict.fromkeys([*_names_of_key(trust.allowed, signature), *(out.splitlines() if not code else ())])
+        for text in names:
+            # Several names for one key are separated by commas; with "!", a name is excluded.
+            for name in (name for name in text.split(",") if name and name[0] != "!"):
+                options: list[str | Path] = ["-f", trust.allowed, "-I", name, "-n", NAMESPACE]
+                revoked: list[str | Path] = ["-r", trust.revoked] if trust.revoked else []
+                code, out, err = _run("verify", message, path, [*options, *revoked])
+                if not code and (match := _FINGERPRINT.search(out)):
+                    accepted = tuple(other for other in text.split(",") if other and other[0] != "!")
+                    return Signer(names=accepted, key=match[2])
+                problem = err
+                if revoked and not _run("verify", message, path, options)[0]:
+                    problem = "revoked"
         raise _problem(problem, message, path)
+
+
+def _names_of_key(allowed: Path, signature: bytes) -> list[str]:
+    """Return the names of all lines of `allowed` with the key of `signature`; ssh-keygen finds only the first."""
+    try:
+        key = base64.b64encode(public_key(signature)).decode().rstrip("=")
+    except SignatureError:
+        return []
+    matches = (_ALLOWED_LINE.fullmatch(line) for _, line in _entries(allowed))
+    return [match["names"].strip('"') for match in matches if match and match["key"].rstrip("=") == key]
+
+
+def public_key(signature: bytes) -> bytes:
+    """Return the public key in `signature` (PROTOCOL.sshsig). Raises `SignatureError`."""
+    text = signature.decode("ascii", "replace").strip()
+    try:
+        blob = base64.b64decode("".join(text.removeprefix(_BEGIN).removesuffix(_END).split()), validate=True)
+        (length,) = struct.unpack_from(">I", blob, 10)
+        return bytes(struct.unpack_from(f"{length}s", blob, 14)[0])
+    except (binascii.Error, struct.error, MemoryError) as error:
+        raise SignatureError(f"contains no public key ({error})", problem="damaged") from None
 
 
 def _problem(words: str, message: Path, path: Path) -> SignatureError:

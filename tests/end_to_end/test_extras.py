@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import Workplace
+from tests.integration.test_audit import write
+from tests.stand_ins.osv import record
+from tests.stand_ins.signers import allow, make_key
 from tests.stand_ins.wheels import make_wheel
 
 BLOCKER = """
@@ -21,6 +25,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 """
 MODULES = {"backports-zstd": "backports", "ansys-hps-client": "ansys", "pip-tools": "piptools", "tomli-w": "tomli_w"}
+MODULES |= {"cyclonedx-python-lib": "cyclonedx", "pypi-attestations": "pypi_attestations", "pyyaml": "yaml"}
 
 
 def modules_of(*extras: str) -> set[str]:
@@ -41,7 +46,7 @@ def far_side(workplace: Workplace, tmp_path: Path) -> Workplace:
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha", body="import alpha\nprint('runs')\n")
     workplace.bundle("solve.py")
-    blocked = modules_of("bundle", "hps", "pip-tools", "zstd")
+    blocked = modules_of("attestations", "bundle", "hps", "pip-tools", "sbom", "yaml", "zstd")
     assert {"uv", "requests", "ansys", "piptools"} <= blocked
     block(workplace, tmp_path, blocked)
     return workplace
@@ -56,8 +61,12 @@ def block(workplace: Workplace, tmp_path: Path, modules: set[str]) -> None:
 
 def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplace) -> None:
     publication = far_side.publish()
+    shutil.move(allow(make_key(far_side.folder / "key")).allowed, far_side.folder / "allowed")
+    write(far_side.folder / "osv", record("PYSEC-1", "alpha", versions=["1.0"]))
     (far_side.folder / "node.json").write_text(far_side.run("bundler", "probe").stdout)
     for command in (
+        *("sign solve.bundle --key key", "verify solve.bundle --trust allowed", "report solve.bundle --trust allowed"),
+        *("audit solve.bundle --advisories osv", "audit share --advisories osv --json"),
         *("verify solve.bundle", "inspect solve.bundle", f"inspect {publication}", "guide jobs", "completion bash"),
         *(f"check {publication} --probe node.json", f"gc {far_side.folder}", "rehearse solve.bundle"),
         *(f"rehearse {publication} -o task", f"submit {publication} --dry-run"),
@@ -76,9 +85,13 @@ def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplac
     [
         (["bundle", "solve.py", "--replace", "--upgrade"], "bundle"),
         (["bundler", "hps", "list", "--url", "http://127.0.0.1:9/hps"], "hps"),
+        (["bundler", "sbom", "solve.bundle"], "sbom"),
+        (["bundler", "audit", "solve.bundle", "--advisories", "advisories"], "yaml"),
     ],
 )
 def test_a_command_whose_extra_is_missing_names_it(far_side: Workplace, command: list[str], extra: str) -> None:
+    (far_side.folder / "advisories").mkdir()
+    (far_side.folder / "advisories" / "a.yaml").write_text("id: X")
     done = far_side.run(*command, HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert f"which this command needs\nhint: run `pip install 'hps-bundler[{extra}]'`" in done.stderr

@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Workplace
+from tests.integration.test_audit import write
+from tests.stand_ins.osv import record
+from tests.stand_ins.signers import make_key
 from tests.stand_ins.wheels import make_wheel
 
 # The interpreter of the virtual environment's base, which has none of the packages.
 PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +64,14 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
 
     publication = run("publish-index", "share", "solve.bundle").strip()
     (far_side.folder / "node.json").write_text(run("probe"))
+    make_key(far_side.folder / "key")
+    write(far_side.folder / "osv", record("PYSEC-1", "alpha", [("introduced", "0")], severity=[{"score": VECTOR}]))
     for command in (
         *(["verify", "solve.bundle"], ["inspect", publication, "--json"], ["guide"], ["guide", "store"]),
         *(["check", publication, "--probe", "node.json"], ["gc", "."], ["rehearse", publication, "-o", "task"]),
         *(["submit", publication, "--dry-run"], ["completion", "bash"], ["--version"], ["probe", "--script"]),
+        *(["report", "solve.bundle"], ["sign", "solve.bundle", "--key", "key"]),
+        ["audit", "solve.bundle", "--advisories", "osv"],
         *(["store", "list", "share"], ["store", "verify", "share"], ["store", "prune", "share", "--keep-last", "1"]),
     ):
         run(*command)

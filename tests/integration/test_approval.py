@@ -10,13 +10,17 @@ import pytest
 from bundler import api, assurance
 from bundler.errors import SignatureError
 from bundler.layout import SIGNATURES
+from bundler.manifest_reader import parse
 from bundler.publications.approval import ALLOWED_SIGNERS, Policy, require_signatures
 from bundler.publications.history import events
 from bundler.trust import signature, ssh_keygen, statement
+from bundler.trust.provenance import provenance
 from bundler.trust.ssh_keygen import Trust
 from bundler.trust.statement import Statement
+from tests.conftest import Workplace
 from tests.stand_ins.signers import allow, make_key
 from wheelhouse.creation import create_store
+from wheelhouse.errors import WheelhouseError
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +138,47 @@ def test_publishing_again_adds_a_signature_and_says_so(
     assert assurance.approvals(publication, allow(anna))
     api.verify(publication)
     assert [event.action for event in events(store)[0]] == ["publish", "sign"]
+
+
+def test_a_signature_with_another_provenance_replaces_none_in_the_store(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store, ben = create_store(tmp_path / "store").path, make_key(tmp_path / "ben")
+    publication = api.publish(months["second"], store)
+    manifest = (months["second"] / "manifest.json").read_bytes()
+    times = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z")
+    (months["second"] / "provenance.json").write_bytes(provenance(parse(manifest, publication), [], {}, "1", times))
+    sign_on("2026-03-01", months["second"], ben)
+    api.publish(months["second"], store)
+    assert assurance.approvals(publication, allow(anna))
+    with pytest.raises(SignatureError, match="is already published with another provenance.json") as caught:
+        api.publish(months["second"], store, policy=Policy(trust=allow(ben)))
+    assert f"hint: sign the publication: bundler sign {publication}" in str(caught.value)
+    assurance.sign(publication, ben)
+    assert len(assurance.approvals(publication, allow(ben))) == 1
+    assert len(assurance.approvals(publication, allow(anna))) == 1
+
+
+def test_what_is_not_a_signature_is_not_published(months: dict[str, Path], tmp_path: Path, anna: Path) -> None:
+    store, junk = create_store(tmp_path / "store").path, months["second"] / SIGNATURES / "00000000deadbeef.sums"
+    junk.write_bytes(b"junk")
+    junk.with_suffix(".sums.sig").write_bytes(b"junk")
+    publication = api.publish(months["second"], store, policy=Policy(trust=allow(anna)))
+    assert not (publication / SIGNATURES / junk.name).exists()
+    junk.write_bytes(b"x" * (2 << 20))
+    with pytest.raises(WheelhouseError, match="foreign  signatures/00000000deadbeef.sums"):
+        api.verify(months["second"])
+
+
+def test_too_many_signatures_are_an_error(months: dict[str, Path], anna: Path) -> None:
+    (genuine,) = (months["second"] / SIGNATURES).glob("*.sums")
+    for number in range(101):
+        shutil.copy(genuine, genuine.with_name(f"{number:016x}.sums"))
+    with pytest.raises(WheelhouseError, match="has more than 100 signatures\nhint: "):
+        assurance.approvals(months["second"], allow(anna))
+
+
+def test_a_store_with_an_invalid_policy_is_not_created(workplace: Workplace) -> None:
+    done = workplace.run("bundler", "store", "init", "store", "--require-signature", "missing")
+    assert done.returncode == 1
+    assert not (workplace.folder / "store").exists()

@@ -12,8 +12,10 @@ import pytest
 from bundler import api, assurance, compose
 from bundler.errors import SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS
+from bundler.manifest_reader import read_manifest
 from bundler.publications.approval import Policy, require_signatures
 from bundler.publications.authenticity import genuine_script, require_approved
+from bundler.publications.execution import describe, render, to_json
 from tests.stand_ins.signers import allow, make_key
 from wheelhouse.creation import create_store
 from wheelhouse.errors import WheelhouseError
@@ -81,6 +83,9 @@ def test_a_forged_file_is_refused_even_if_the_digests_agree(publication: Path, a
     "change",
     [
         {"strategy": "environment"},
+        {"strategy": "cache"},
+        {"path": "/evil/place", "base": "/evil/place"},
+        {"base": "/evil/base"},
         {"path": ["a"]},
         {"base": None},
         {"targets": []},
@@ -102,6 +107,24 @@ def test_a_description_that_is_not_json_is_refused(publication: Path, anna: Path
     forge(publication, PUBLICATION, b"[" * 100_000)
     with pytest.raises(SignatureError, match=r"publication.json is not what"):
         assurance.approvals(publication, allow(anna))
+
+
+def test_a_place_and_a_strategy_that_the_script_agrees_with_are_refused_too(publication: Path, anna: Path) -> None:
+    manifest = read_manifest(publication)
+    place = str(publication)
+    for described in (
+        describe(manifest, place, "environment"),
+        describe(manifest, "/evil/place"),
+        describe(manifest, place, base="/evil/place"),
+    ):
+        forge(publication, PUBLICATION, to_json(described))
+        forge(publication, EXEC_SCRIPT, render(described))
+        with pytest.raises(SignatureError, match=r"publication.json is not what"):
+            compose(publication, [{}], trust=allow(anna))
+    described = describe(manifest, f"/elsewhere/publications/{publication.name}")
+    forge(publication, PUBLICATION, to_json(described))
+    forge(publication, EXEC_SCRIPT, render(described))
+    assert compose(publication, [{}], trust=allow(anna)).approved
 
 
 def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_submission_becomes_an_active_project_with_its_jobs(client: Any, hps: 
 def test_jobs_with_their_own_input_files_have_a_job_definition_for_each_set_of_files(
     client: Any, hps: Hps, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / f"{number}.msh" for number in range(250)]
+    paths = [tmp_path / f"{number}.msh" for number in range(110)]
     for number, path in enumerate(paths):
         path.write_text(f"mesh {number}")
     jobs = [Job(values={"x": 1.0}, files={"mesh.msh": path}, name=path.stem, note="a note") for path in paths]

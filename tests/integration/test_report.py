@@ -75,8 +75,8 @@ OPTIONS = ("--trust", "allowed", "--advisories", "osv", "--since", "before.bundl
 
 def test_the_page_says_everything_that_is_known(reviewed: Workplace) -> None:
     done = reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
-    assert (done.returncode, done.stdout) == (0, "eval.html\n"), done.stderr
-    text = checked((reviewed.folder / "eval.html").read_bytes()).text
+    assert (done.returncode, done.stdout) == (0, "eval.report.html\n"), done.stderr
+    text = checked((reviewed.folder / "eval.report.html").read_bytes()).text
     for words in (
         "Bundle eval",
         "Signed by anna@site",
@@ -93,7 +93,7 @@ def test_the_page_says_everything_that_is_known(reviewed: Workplace) -> None:
 
 def test_nothing_in_a_bundle_becomes_markup(reviewed: Workplace) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
-    tags = checked((reviewed.folder / "eval.html").read_bytes()).tags
+    tags = checked((reviewed.folder / "eval.report.html").read_bytes()).tags
     assert "script" not in {name for name, _ in tags}
     assert not [attribute for _, attributes in tags for attribute in attributes if attribute.startswith("on")]
     policies = [about["content"] for name, about in tags if about.get("http-equiv") == "Content-Security-Policy"]
@@ -103,7 +103,7 @@ def test_nothing_in_a_bundle_becomes_markup(reviewed: Workplace) -> None:
 
 def test_every_link_leads_to_a_row_or_to_the_web(reviewed: Workplace) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
-    tags = checked((reviewed.folder / "eval.html").read_bytes()).tags
+    tags = checked((reviewed.folder / "eval.report.html").read_bytes()).tags
     names = [about["id"] for _, about in tags if about.get("id")]
     assert len(set(names)) == len(names)
     links = [str(about["href"]) for name, about in tags if name == "a"]
@@ -113,7 +113,7 @@ def test_every_link_leads_to_a_row_or_to_the_web(reviewed: Workplace) -> None:
 
 def test_tables_and_headings_are_accessible(reviewed: Workplace) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
-    tags = checked((reviewed.folder / "eval.html").read_bytes()).tags
+    tags = checked((reviewed.folder / "eval.report.html").read_bytes()).tags
     names = [name for name, _ in tags]
     assert names.count("caption") == names.count("table")
     assert all(about.get("scope") in ("row", "col") for name, about in tags if name == "th")
@@ -124,7 +124,7 @@ def test_tables_and_headings_are_accessible(reviewed: Workplace) -> None:
 def test_programs_get_the_same_as_json(reviewed: Workplace) -> None:
     done = reviewed.run("bundler", "report", "eval.bundle", *OPTIONS, "--accept", "accepted.json", "--json")
     document: dict[str, Any] = json.loads(done.stdout)
-    assert not (reviewed.folder / "eval.html").exists()
+    assert not (reviewed.folder / "eval.report.html").exists()
     assert [entry["project"] for entry in document["changes"]["packages"]] == ["beta"]
     assert document["vulnerabilities"]["findings"][0]["accepted"]["day"] == "2026-03-04"
     alpha, beta = document["packages"]
@@ -137,11 +137,11 @@ def test_programs_get_the_same_as_json(reviewed: Workplace) -> None:
 
 def test_a_policy_gives_a_verdict_and_an_exit_code(reviewed: Workplace) -> None:
     done = reviewed.run("bundler", "report", "eval.bundle", *OPTIONS, "--policy", "site.toml")
-    assert (done.returncode, done.stdout) == (1, "eval.html\n")
+    assert (done.returncode, done.stdout) == (1, "eval.report.html\n")
     assert (
         "error: eval.bundle violates the policy site.toml (1 violation)\n  allowed-licences: beta 1.0: " in done.stderr
     )
-    assert "Violates the policy (1 violation)" in checked((reviewed.folder / "eval.html").read_bytes()).text
+    assert "Violates the policy (1 violation)" in checked((reviewed.folder / "eval.report.html").read_bytes()).text
     (reviewed.folder / "site.toml").write_text(f'allowed-licences = ["MIT", "{EVIL}"]\n')
     assert reviewed.run("bundler", "report", "eval.bundle", "--policy", "site.toml").returncode == 0
 
@@ -157,11 +157,41 @@ def test_a_missing_signature_and_unknown_facts_are_on_the_page(reviewed: Workpla
     assert "Not checked" in checked((reviewed.folder / "page.html").read_bytes()).text
 
 
+def test_a_file_that_is_not_a_report_is_not_replaced(reviewed: Workplace) -> None:
+    (reviewed.folder / "eval.report.html").write_text("mine")
+    done = reviewed.run("bundler", "report", "eval.bundle")
+    assert (done.returncode, (reviewed.folder / "eval.report.html").read_text()) == (1, "mine")
+    assert "error: eval.report.html exists and is not a report\nhint: choose another file" in done.stderr
+    done = reviewed.run("bundler", "report", "eval.bundle", "-o", "-")
+    checked(done.stdout.encode())
+    (reviewed.folder / "eval.report.html").write_text(done.stdout)
+    assert reviewed.run("bundler", "report", "eval.bundle").returncode == 0
+
+
+def test_what_an_unsigned_bundle_says_about_uploads_does_not_count_where_a_signature_is_required(
+    reviewed: Workplace,
+) -> None:
+    shutil.rmtree(reviewed.folder / "eval.bundle" / "signatures")
+    for options, uploaded in (((), "2026-01-02T03:04:05Z"), (("--trust", "allowed"), None)):
+        done = reviewed.run("bundler", "report", "eval.bundle", *options, "--json")
+        assert json.loads(done.stdout)["packages"][0]["uploaded"] == uploaded
+
+
+def test_what_the_provenance_says_about_other_bytes_does_not_count(reviewed: Workplace) -> None:
+    path = reviewed.folder / "eval.bundle" / "provenance.json"
+    document = json.loads(path.read_bytes())
+    for entry in document["predicate"]["buildDefinition"]["resolvedDependencies"]:
+        entry["digest"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(document))
+    done = reviewed.run("bundler", "report", "eval.bundle", "--json")
+    assert [row["uploaded"] for row in json.loads(done.stdout)["packages"]] == [None, None]
+
+
 def test_a_damaged_bundle_has_no_report(reviewed: Workplace) -> None:
     (reviewed.folder / "eval.bundle" / "README.txt").write_text("changed")
     done = reviewed.run("bundler", "report", "eval.bundle")
     assert (done.returncode, done.stdout) == (1, "")
-    assert not (reviewed.folder / "eval.html").exists()
+    assert not (reviewed.folder / "eval.report.html").exists()
 
 
 def test_links_lead_to_the_web_only() -> None:
@@ -174,7 +204,7 @@ def test_links_lead_to_the_web_only() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_shows_and_prints_it(reviewed: Workplace, tmp_path: Path) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
-    address = (reviewed.folder / "eval.html").as_uri()
+    address = (reviewed.folder / "eval.report.html").as_uri()
     common = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
     for width in (1200, 400):
         picture = tmp_path / f"{width}.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -94,3 +95,29 @@ def test_yaml_cannot_create_objects(tmp_path: Path) -> None:
     with pytest.raises(BundlerError, match="contains no OSV record"):
         read_snapshot(tmp_path)
     assert not marker.exists()
+
+
+def test_a_record_of_the_future_makes_a_snapshot_no_newer(tmp_path: Path) -> None:
+    future = record("PYSEC-4", "gamma", versions=["1.0"], modified="2999-01-01T00:00:00Z")
+    assert read_snapshot(zipped(tmp_path / "all.zip", *RECORDS, future)).day == "2026-11-20"
+
+
+def test_hidden_folders_of_a_checkout_are_skipped(tmp_path: Path) -> None:
+    in_folder(tmp_path, *RECORDS)
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "ci.yml").write_text("on: push\n")
+    require_all(read_snapshot(tmp_path))
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_a_record_that_grows_beyond_its_header_is_refused_without_filling_the_memory(tmp_path: Path, kind: int) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("a.json", b" " * (64 << 20))
+    size, small = (64 << 20).to_bytes(4, "little"), (100).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(size, small))
+    tracemalloc.start()
+    with pytest.raises(BundlerError, match="cannot be read"):
+        read_snapshot(path)
+    assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    tracemalloc.stop()

@@ -15,6 +15,7 @@ from bundler.errors import SignatureError
 from bundler.trust.ssh_keygen import NAMESPACE, Trust, check, require_trust, sign
 from tests.stand_ins.signers import allow, make_key
 
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKsuy043RpqLvf6N0H3Xzu"
 PURPOSE = f'namespaces="{NAMESPACE}"'
 
 
@@ -40,9 +41,20 @@ def test_a_signature_of_an_allowed_signer_is_accepted(tmp_path: Path, kind: str)
     assert signer.key in fingerprint
 
 
-def test_of_several_names_for_a_key_the_first_is_the_signer(keys: dict[str, Path]) -> None:
-    trust = allow(keys["anna"], "anna@site,team@site")
-    assert check(b"text", sign(b"text", keys["anna"]), trust).name == "anna@site"
+def test_a_signer_has_all_names_of_the_line_but_none_that_is_excluded(keys: dict[str, Path]) -> None:
+    trust = allow(keys["anna"], "!ben@site,anna@site,team@site")
+    signer = check(b"text", sign(b"text", keys["anna"]), trust)
+    assert signer.names == ("anna@site", "team@site")
+    assert str(signer).startswith("anna@site, team@site (SHA256:")
+
+
+def test_every_line_with_a_key_counts(keys: dict[str, Path]) -> None:
+    git, ours = (
+        allow(keys["anna"], name, options)
+        for name, options in (("git@site", 'namespaces="git"'), ("anna@site", PURPOSE))
+    )
+    git.allowed.write_text(git.allowed.read_text() + ours.allowed.read_text())
+    assert check(b"text", sign(b"text", keys["anna"]), git).names == ("anna@site",)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,15 @@ def test_a_revoked_key_is_refused(keys: dict[str, Path], tmp_path: Path, is_list
     assert problem(b"text", sign(b"text", keys["anna"]), trust)[0] == "revoked"
     other = Trust(allowed=allow(keys["ben"]).allowed, revoked=revoked)
     assert check(b"text", sign(b"text", keys["ben"]), other).name == "anna@site"
+
+
+@pytest.mark.parametrize("data", [b"", b"# nobody\n", b"garbage\n", b"\0damaged list"])
+def test_a_list_of_revoked_keys_that_revokes_nobody_is_refused(
+    keys: dict[str, Path], tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "revoked").write_bytes(data)
+    with pytest.raises(SignatureError, match="is not a list of revoked keys\nhint: "):
+        require_trust(Trust(allowed=allow(keys["anna"]).allowed, revoked=tmp_path / "revoked"))
 
 
 def test_a_signature_of_other_data_is_refused(keys: dict[str, Path]) -> None:
@@ -162,6 +183,9 @@ def test_a_key_that_does_not_exist_or_is_not_one_cannot_sign(tmp_path: Path) -> 
         ("anna@site\n", "line 1 is not an allowed signer"),
         ("\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKsuy043RpqLvf6N0H3Xzu\n", "line 2 is not an allowed signer"),
         ("anna@site ssh-ed25519 AAAA!\n", "line 1"),
+        (f"anna@site namespaces=git {PUBLIC}\n", "line 1"),
+        (f"anna@site garbage {PUBLIC}\n", "line 1"),
+        (f"\ufeffanna@site {PUBLIC} \n!\n", "line 2"),
     ],
 )
 def test_a_file_of_signers_that_ssh_keygen_would_skip_in_part_is_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -11,9 +11,11 @@ from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 
 _A, _B = "a" * 64, "b" * 64
 
+# Characters that change the direction of text, and separators of lines.
+_DIRECTIONS = "".join(map(chr, (0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))))
 # What a script may be called on any system.
 SCRIPT_NAMES = st.text(
-    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1
+    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=f"/\\{_DIRECTIONS}"), min_size=1
 ).filter(lambda name: name not in (".", "..") and not re.match("[A-Za-z]:", name))
 
 

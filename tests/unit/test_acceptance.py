@@ -28,20 +28,38 @@ def read(folder: Path, *statements: Any, **more: Any) -> list[Acceptance]:
 
 def test_a_statement_accepts_a_vulnerability_in_its_products(tmp_path: Path) -> None:
     reason = "vulnerable_code_not_in_execute_path"
-    accepted = read(tmp_path, GOOD)
+    accepted = sorted(read(tmp_path, GOOD), key=lambda entry: entry.project)
     assert [(entry.project, entry.version, entry.reason, entry.day) for entry in accepted] == [
         ("alpha-x", "1.0", reason, "2026-02-03"),
         ("beta", None, reason, "2026-02-03"),
     ]
-    assert acceptance_of(accepted, ["GHSA-1", "CVE-2026-1"], "alpha-x", "1.0") == accepted[0]
-    assert acceptance_of(accepted, ["CVE-2026-1"], "alpha-x", "1.1") is None
-    assert acceptance_of(accepted, ["CVE-2026-1"], "beta", "7") == accepted[1]
-    assert acceptance_of(accepted, ["CVE-2026-2"], "beta", "7") is None
+    assert acceptance_of(accepted, [["GHSA-1", "CVE-2026-1"]], "alpha-x", "1.0") == accepted[0]
+    assert acceptance_of(accepted, [["CVE-2026-1"]], "alpha-x", "1.1") is None
+    assert acceptance_of(accepted, [["CVE-2026-1"]], "beta", "7") == accepted[1]
+    assert acceptance_of(accepted, [["CVE-2026-2"]], "beta", "7") is None
+
+
+def test_each_vulnerability_of_a_finding_must_be_accepted(tmp_path: Path) -> None:
+    other = {**GOOD, "vulnerability": "CVE-2026-2"}
+    both = [["CVE-2026-1"], ["CVE-2026-2"]]
+    assert acceptance_of(read(tmp_path, GOOD), both, "beta", "1") is None
+    assert acceptance_of(read(tmp_path, GOOD, other), both, "beta", "1") is not None
+
+
+@pytest.mark.parametrize("status", ["affected", "under_investigation"])
+def test_the_newest_statement_counts(tmp_path: Path, status: str) -> None:
+    later = {**GOOD, "status": status, "timestamp": "2026-05-01T00:00:00Z"}
+    same_day = {**GOOD, "status": status}
+    earlier = {**GOOD, "status": status, "timestamp": "2026-01-01T00:00:00Z"}
+    for statements, accepted in (([GOOD, later], False), ([later, GOOD], False), ([GOOD, earlier], True)):
+        assert (acceptance_of(read(tmp_path, *statements), [["CVE-2026-1"]], "beta", "1") is not None) is accepted
+    assert acceptance_of(read(tmp_path, GOOD, same_day), [["CVE-2026-1"]], "beta", "1") is None
+    assert acceptance_of(read(tmp_path, same_day, GOOD), [["CVE-2026-1"]], "beta", "1") is not None
 
 
 def test_a_statement_of_its_impact_says_more_than_the_justification(tmp_path: Path) -> None:
-    (entry, _) = read(tmp_path, {**GOOD, "impact_statement": "we never parse XML"})
-    assert entry.reason == "we never parse XML"
+    (entry, _) = read(tmp_path, {**GOOD, "impact_statement": "we never\x1b[31m parse XML\n"})
+    assert entry.reason == "we never[31m parse XML"
 
 
 def test_the_day_may_be_that_of_the_document(tmp_path: Path) -> None:
@@ -51,7 +69,8 @@ def test_the_day_may_be_that_of_the_document(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["affected", "under_investigation"])
 def test_what_still_matters_is_not_accepted(tmp_path: Path, status: str) -> None:
-    assert read(tmp_path, {**GOOD, "status": status}) == []
+    statement = {**GOOD, "status": status, "justification": None}
+    assert acceptance_of(read(tmp_path, statement), [["CVE-2026-1"]], "beta", "1") is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +79,8 @@ def test_what_still_matters_is_not_accepted(tmp_path: Path, status: str) -> None
         ({"status": "fine"}, "statement 1 has the unknown status 'fine'"),
         ({"justification": None}, "statement 1 needs a vulnerability, a reason"),
         ({"timestamp": "yesterday"}, "and a timestamp"),
+        ({"timestamp": "2026-99-99"}, "and a timestamp"),
+        ({"products": [{"@id": "pkg:pypi/a", "subcomponents": [{}]}]}, "limited to subcomponents"),
         ({"products": ["pkg:npm/left-pad@1"]}, "which is not like pkg:pypi/NAME@VERSION"),
         ({"products": 5}, "statement 1"),
         ({"vulnerability": {}}, "statement 1 lacks 'name'"),

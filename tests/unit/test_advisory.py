@@ -39,7 +39,8 @@ def one(*arguments: object, **more: object) -> Advisory:
             ["0", "2.0"],
             ["1.5", "2.1"],
         ),
-        ([("introduced", "not a version")], [], ["1.0"]),
+        ([("introduced", "not a version"), ("fixed", "2.0")], ["1.0"], ["2.0"]),
+        ([("introduced", "1.0"), ("fixed", "not a version")], ["1.0", "2.0"], ["0.9"]),
     ],
 )
 def test_the_events_of_a_range_say_what_is_vulnerable(
@@ -68,8 +69,30 @@ def test_ranges_of_git_commits_and_other_ecosystems_are_left_out() -> None:
     assert not list(advisories_of(stated))
 
 
-def test_a_withdrawn_advisory_is_none() -> None:
-    assert not list(advisories_of(record("X-1", "alpha", [("introduced", "0")], withdrawn="2026-01-01T00:00:00Z")))
+@pytest.mark.parametrize(
+    ("withdrawn", "counts"),
+    [("2026-01-01T00:00:00Z", False), ("2999-01-01T00:00:00Z", True), (None, True), ("null", True), ("~", True)],
+)
+def test_a_withdrawn_advisory_is_none_from_then_on(withdrawn: str | None, counts: bool) -> None:
+    stated = record("X-1", "alpha", [("introduced", "0")], withdrawn=withdrawn)
+    assert bool(list(advisories_of(stated))) is counts
+
+
+def test_what_is_null_is_absent() -> None:
+    absent = dict.fromkeys(("aliases", "summary", "details", "published", "severity", "withdrawn"))
+    stated = record("X-1", "alpha", versions=["1.0"], **absent)
+    stated["affected"][0] |= dict.fromkeys(("ranges", "severity", "database_specific"))
+    stated["affected"].append({"package": None, "versions": None})
+    (advisory,) = advisories_of(stated)
+    assert advisory.affects(Version("1.0"))
+
+
+def test_a_project_is_known_by_its_name_or_its_package_url() -> None:
+    stated = record("X-1", "alpha", versions=["1.0"])
+    for package in ({"ecosystem": "pypi", "name": "Al.pha"}, {"purl": "pkg:pypi/al-pha@1.0"}):
+        stated["affected"][0]["package"] = package
+        (advisory,) = advisories_of(stated)
+        assert advisory.project == "al-pha"
 
 
 def test_several_entries_about_a_project_are_one_advisory_and_its_name_is_normalized() -> None:
@@ -115,6 +138,10 @@ def test_an_independent_comparison_agrees(
         {"id": "X", "affected": 5},
         {"id": "X", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "ranges": [{"events": ["x"]}]}]},
         {"id": "X", "aliases": [{}], "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
+        {"id": "X", "aliases": "CVE-1", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
+        {"id": "X\x1b]0;a\x07", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
+        {"id": "X\ud800", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
+        {"id": "X", "withdrawn": "yes", "affected": []},
     ],
 )
 def test_a_malformed_record_is_an_expected_error(stated: Record) -> None:

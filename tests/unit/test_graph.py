@@ -62,3 +62,13 @@ def test_circles_end_and_what_is_not_installed_is_no_edge() -> None:
 
 def test_a_dependency_that_is_not_one_is_ignored() -> None:
     assert graph(("alpha", "!"), wheel("alpha"))[0] == {"alpha"}
+
+
+@pytest.mark.parametrize(
+    "marker",
+    ["python_version < '999" + "9" * 5000 + "'", "'3' > 'x'", "platform_version ~= 'x'"],
+    ids=["long", "texts", "version"],
+)
+def test_a_marker_that_cannot_be_evaluated_counts(marker: str) -> None:
+    _, edges = graph(("alpha",), wheel("alpha", f"beta; {marker}"), wheel("beta"))
+    assert edges == {"alpha": {"beta"}}

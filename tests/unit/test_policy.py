@@ -21,7 +21,7 @@ def read(folder: Path, text: str) -> Policy:
 def review(**changes: Any) -> dict[str, Any]:
     licence = {"expression": "MIT", "texts": [], "text": "MIT"}
     package = {"project": "alpha", "version": "1.0", "licence": licence, "age-days": 30, **changes.pop("package", {})}
-    signatures = {"checked": True, "signers": [{"name": "anna@site"}], "problem": None}
+    signatures = {"checked": True, "signers": [{"names": ["anna@site", "team@site"]}], "problem": None}
     return {"packages": [package], "vulnerabilities": None, "signatures": signatures, **changes}
 
 
@@ -31,7 +31,7 @@ def broken(policy: Policy, **changes: Any) -> list[tuple[str, str]]:
 
 def finding(severity: str, accepted: object = None) -> dict[str, Any]:
     row = {"id": "CVE-1", "project": "alpha", "version": "1.0", "severity": severity, "accepted": accepted}
-    return {"findings": [row]}
+    return {"findings": [row], "advisories": {"malformed": []}}
 
 
 def test_all_keys_are_read(tmp_path: Path) -> None:
@@ -107,6 +107,19 @@ def test_what_was_not_looked_at_is_a_violation() -> None:
     assert broken(Policy(required_signers=("anna@site",)), signatures=unchecked) == [
         ("required-signers", "no signature was checked; use --trust")
     ]
+
+
+def test_advisories_that_cannot_be_read_are_a_violation() -> None:
+    audit = {"findings": [], "advisories": {"malformed": ["a.json"]}}
+    assert broken(Policy(maximum_severity=Severity.HIGH), vulnerabilities=audit) == [
+        ("maximum-severity", "some of them could not be read")
+    ]
+
+
+@pytest.mark.parametrize("value", ["7", '"7"', '"7.5"', "true"])
+def test_an_age_needs_a_unit(tmp_path: Path, value: str) -> None:
+    with pytest.raises(BundlerError, match="needs a unit, such as 7 d"):
+        read(tmp_path, f"minimum-release-age = {value}")
 
 
 def test_a_release_must_be_old_enough() -> None:
