@@ -50,6 +50,7 @@ bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real 
 	"$(BIN)"/python -m tests.benchmarks.jobs
 	"$(BIN)"/python -m tests.benchmarks.archives
 	"$(BIN)"/python -m tests.benchmarks.store $(PEERS)
+	"$(BIN)"/python -m tests.benchmarks.signatures
 	"$(BIN)"/python -m tests.benchmarks.audit $(PEERS)
 
 corpus: .venv/ready ## Bundle and run fifty realistic scripts, over the real package index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -126,6 +127,8 @@ def _publish(
         atomic.write(folder / EXEC_SCRIPT, render(described))
         atomic.write(folder / PUBLICATION, to_json(described))
         atomic.write(folder / COLLECTOR, collector())
+        with contextlib.suppress(WheelhouseError):  # There may be no publication yet, or a damaged one.
+            attach(place, folder)
         attach(draft.bundle, folder)
         _seal(folder, manifest, archives)
         require_approval(folder, manifest, draft.store, draft.policy)  # Of what is published, not of what was read.

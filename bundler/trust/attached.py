@@ -6,8 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError
-from bundler.layout import PROVENANCE, SIGNATURES, is_attached
+from bundler.layout import MANIFEST, PROVENANCE, SIGNATURES, is_attached
 from bundler.trust import statement
+from bundler.trust.provenance import read_provenance
 from wheelhouse import atomic, files
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def attach(source: Path, folder: Path) -> bool:
     copied. Raises `BundlerError`, `FileError`.
     """
     offered, present = attached(source), attached(folder)
+    if not _is_about(offered.get(PROVENANCE), folder):
+        offered = {name: data for name, data in offered.items() if name != PROVENANCE}
     is_signed = any(name.endswith(STATEMENT) for name in present)
     provenance = present.get(PROVENANCE) if is_signed else offered.get(PROVENANCE, present.get(PROVENANCE))
     wanted = {PROVENANCE: provenance} if provenance is not None else {}
@@ -58,6 +61,15 @@ def attach(source: Path, folder: Path) -> bool:
             wanted |= {name: data, signature: offered[signature]}
     written = [atomic.write(folder / name, data) for name, data in wanted.items() if data is not None]
     return any(written)
+
+
+def _is_about(provenance: bytes | None, folder: Path) -> bool:
+    """Return whether `provenance` is about the bundle in `folder`."""
+    try:
+        read_provenance(provenance or b"", files.read_plain(folder / MANIFEST, LIMIT << 6))
+    except ValueError:
+        return False
+    return True
 
 
 def _covers(data: bytes, provenance: bytes | None) -> bool:

@@ -4,7 +4,8 @@
 
 Over the real package index. Each script is bundled for this machine and for another platform; the packages of each
 target are compared with those that uv itself would install there from its own lock; then the script, which imports
-each of its top-level modules, is run here in a rehearsal. Prints a table; exits with 1 if any row differs.
+each of its top-level modules, is run here in a rehearsal. Its bill of materials must be valid and list exactly the wheels
+of the manifest. Prints a table; exits with 1 if any row differs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 CORPUS = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -80,6 +84,20 @@ def differences(bundle: Path, platform: str, uvs: set[str] | None) -> list[str]:
     return [] if uvs is None else sorted(chosen(bundle, platform) ^ uvs)
 
 
+def sbom_faults(bundle: Path) -> list[str]:
+    """Return what is wrong with the bill of materials of a bundle."""
+    files = json.loads((bundle / "manifest.json").read_bytes())["files"]
+    listed = {entry["path"][7:]: entry["sha256"] for entry in files if entry["path"].startswith("wheels/")}
+    faults = []
+    for path in (bundle / "sbom").iterdir():
+        text = path.read_text()
+        fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+        stated = {item["bom-ref"]: item["hashes"][0]["content"] for item in json.loads(text).get("components", [])}
+        faults += [f"invalid bill: {fault}"] if fault else []
+        faults += [] if stated == listed else ["the bill lists other wheels"]
+    return faults
+
+
 def target_platform(bundle: Path) -> str:
     """Return the platform of this machine as the bundle names it."""
     manifest = json.loads((bundle / "manifest.json").read_bytes())
@@ -102,13 +120,13 @@ def bundle_and_run(script: Path) -> tuple[str, list[str], bool]:
         folder = Path(scratch)
         try:
             bundle = folder / "x.bundle"
-            command = [BIN / "bundle", script, "-o", bundle, "--python", PYTHON, *build]
+            command = [BIN / "bundle", script, "-o", bundle, "--python", PYTHON, "--sbom", *build]
             done = run(*command, cwd=folder)
             if done.returncode:
                 return script.stem, ["not bundled", done.stderr.strip().splitlines()[-1][:90]], False
             here = target_platform(bundle)
             uvs = by_uv(script, folder, PYTHON, here)
-            differs = differences(bundle, here, uvs)
+            differs = differences(bundle, here, uvs) + sbom_faults(bundle)
             count, size = len(list((bundle / "wheels").iterdir())), sum(f.stat().st_size for f in bundle.rglob("*"))
             if script.stem not in HERE_ONLY:
                 other = folder / "other.bundle"

@@ -182,3 +182,24 @@ def test_a_store_with_an_invalid_policy_is_not_created(workplace: Workplace) -> 
     done = workplace.run("bundler", "store", "init", "store", "--require-signature", "missing")
     assert done.returncode == 1
     assert not (workplace.folder / "store").exists()
+
+
+@pytest.mark.parametrize("harm", ["readme", "provenance", "signature"])
+def test_repairing_a_publication_keeps_the_signatures_that_are_whole(
+    months: dict[str, Path], bundles: dict[str, Path], tmp_path: Path, anna: Path, harm: str
+) -> None:
+    store = create_store(tmp_path / "store").path
+    publication = api.publish(months["second"], store)
+    (statement_path,) = (publication / SIGNATURES).glob("*.sums")
+    damaged = {"readme": publication / "README.txt", "provenance": publication / "provenance.json"}.get(
+        harm, statement_path
+    )
+    damaged.unlink(missing_ok=True)
+    damaged.write_bytes(b"damaged")
+    if harm == "signature":
+        (publication / "README.txt").unlink()
+    assert api.publish(bundles["second"], store) == publication
+    api.verify(publication)
+    assert bool(list((publication / SIGNATURES).glob("*"))) is (harm != "signature")
+    if harm != "signature":
+        assert assurance.approvals(publication, allow(anna))
