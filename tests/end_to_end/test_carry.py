@@ -24,9 +24,6 @@ from tests.stand_ins.index import Index, serving
 from tests.stand_ins.nodes import MOUNTS
 from tests.stand_ins.wheels import make_wheel
 
-# One worker makes the tool for all tests.
-pytestmark = pytest.mark.xdist_group("carry")
-
 
 def packages(*extras: str) -> set[str]:
     """Return the packages that the tool needs on the far side with `extras`."""
