@@ -72,7 +72,7 @@ clean: ## Remove all that these targets made
 $(PEERS)/ready:
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check pex uv-wheel-download pip-tools \
-		dumb-pypi python-pypi-mirror pip2pi pip-audit
+		dumb-pypi python-pypi-mirror pip2pi simple-repository-generator pip-audit
 	@touch $@
 
 # The oldest uv that published scripts run with: the one of the public HPS example.

@@ -134,7 +134,7 @@ def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json
     with reporting() as report:
         count = finish(upload(bundles, url, check_url), report)
     result({"uploaded": count}, [], as_json=as_json)
-    say(f"{counted(count, 'wheel')} of {counted(len(bundles), 'bundle')} are now in the index")
+    say(f"The index has {counted(count, 'wheel')} of {counted(len(bundles), 'bundle')}")
 
 
 def _path_on_nodes(store: Path, seen_at: str | None) -> str | None:

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.store PEERS [COUNT[:KB]...]
 
-PEERS is the folder of a virtual environment with dumb-pypi, python-pypi-mirror and pip2pi (`make bench` makes one).
+PEERS is the folder of a virtual environment with dumb-pypi, python-pypi-mirror, pip2pi and simple-repository-generator
+(`make bench` makes one).
 Wheels have KB kilobytes, by default less than one. Every run has fresh folders. The floor is reading and hashing each
 wheel and its METADATA, and a stat of each.
 """
@@ -69,6 +70,7 @@ def ways(peers: Path) -> dict[str, str]:
         "dumb-pypi": f"{peers}/bin/dumb-pypi {listed} --output-dir o1",
         "python-pypi-mirror": f"{peers}/bin/pypi-mirror create -d wheels -m o2",
         "dir2pi": f"{peers}/bin/dir2pi -S wheels",
+        "simple-repository-generator": f"{peers}/bin/simple-repository-generator wheels --copy --force -o o4",
     }
 
 
@@ -105,9 +107,9 @@ def main(peers: Path, sizes: list[str]) -> None:
             read, stat = floor(scratch / "floor")
             rows = measure(peers, scratch / "floor", scratch)
         print(f"{count} wheels of {kilobytes or 'less than 1'} kB: hash and METADATA {read:.2f} s, stat {stat:.2f} s")
-        print(f"{'':20} {'all':>8} {'/ floor':>8} {'one more':>9} {'memory':>9}")
+        print(f"{'':28} {'all':>8} {'/ floor':>8} {'one more':>9} {'memory':>9}")
         for tool, full, more, memory in rows:
-            print(f"{tool:20} {full:6.2f} s {full / read:8.2f} {more:7.2f} s {memory / 1e6:6.0f} MB")
+            print(f"{tool:28} {full:6.2f} s {full / read:8.2f} {more:7.2f} s {memory / 1e6:6.0f} MB")
         print()
 
 

@@ -52,7 +52,7 @@ def test_wheels_are_uploaded_once_and_an_interrupted_upload_resumes(
     for _ in range(2):
         done = workplace.run("publish-index", bundle, "--upload", url)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
-        assert done.stderr.endswith("2 wheels of 1 bundle are now in the index\n")
+        assert done.stderr.endswith("The index has 2 wheels of 1 bundle\n")
     for wheel in (bundle / "wheels").iterdir():
         assert (packages / wheel.name).read_bytes() == wheel.read_bytes()
     (packages / "beta-1.0-py3-none-any.whl").unlink()  # As if the first upload had ended before it.
