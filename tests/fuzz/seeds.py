@@ -12,7 +12,10 @@ import zipfile
 from pathlib import Path
 
 from bundler.layout import DELTA, MANIFEST, SUMS, sums
+from bundler.trust.provenance import provenance
 from tests.fuzz.targets import a_manifest
+from tests.stand_ins.osv import record
+from tests.stand_ins.wheels import make_wheel
 from wheelhouse.index import root_page
 
 _KEPT = Path(__file__).parent / "seeds"
@@ -75,6 +78,42 @@ _FILES = [{"id": "f", "name": "a", "evaluation_path": "out/a.txt", "hash": "AB",
 _STEPS = [{"id": "s", "name": "solve"}]
 
 
+_STATEMENT = f"# signed: 2026-01-02T03:04:05Z\n{_SHA256}  SHA256SUMS\n{_SHA256}  manifest.json\n".encode()
+_SIGNERS = b"""# Who may sign.
+anna@site,!ben@site namespaces="bundle@hps-bundler",valid-before="20300101" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKs
+*@site cert-authority ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKs comment
+"""
+_ADVISORY = record(
+    "GHSA-1",
+    "alpha",
+    [("introduced", "0"), ("fixed", "2.0"), ("introduced", "3.0"), ("last_affected", "4.0")],
+    versions=["1.0", "one"],
+    aliases=["CVE-2026-1"],
+    summary="Reads any file",
+    severity=[{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+    database_specific={"severity": "HIGH"},
+    withdrawn=None,
+)
+_ACCEPTED = {
+    "timestamp": "2026-01-02T03:04:05Z",
+    "statements": [
+        {
+            "vulnerability": {"name": "CVE-2026-1"},
+            "products": [{"@id": "pkg:pypi/alpha@1.0"}, "pkg:pypi/alpha"],
+            "status": "not_affected",
+            "impact_statement": "never called",
+        }
+    ],
+}
+_POLICY = b"""allowed-licences = ["MIT", "BSD License"]
+maximum-severity = "medium"
+minimum-release-age = "7 d"
+required-signers = ["anna@site"]
+forbidden-packages = ["beta<2"]
+"""
+_PARTS = {"components": [{"name": "zlib", "version": "1.3", "purl": "pkg:generic/zlib@1.3"}], "packages": []}
+
+
 def seeds(target: str) -> list[bytes]:
     """Return the inputs that the fuzzer starts `target` with: examples first."""
     kept = _KEPT / f"{target}.txt"
@@ -98,6 +137,14 @@ def _examples() -> dict[str, list[bytes]]:
     digests = {file.path: file.sha256 for file in manifest.files} | {MANIFEST: _SHA256}
     pages = [root_page(["alpha"]).decode(), _PAGE]
     return {
+        "statement": [_STATEMENT],
+        "provenance": [_provenance()],
+        "signers": [_SIGNERS],
+        "advisory": [b"j" + json.dumps(_ADVISORY).encode(), b"\xff" + json.dumps(_ADVISORY, indent=1).encode()],
+        "advisories": [_zipped_advisory()],
+        "acceptance": _json(_ACCEPTED),
+        "policy": [_POLICY],
+        "contents": [_rich_wheel()],
         "manifest": [manifest.to_json()],
         "sums": [sums(digests)],
         "publication": _json({"strategy": "index", "scripts": {}}, {"strategy": "environment"}),
@@ -116,6 +163,26 @@ def _examples() -> dict[str, list[bytes]]:
         "arguments": [b"--size 3 'a b'", b'["a", 1]', b"a.py", b'["a.py", "b.py"]'],
         "hps": _json([_JOBS, _TASKS, _FILES, _STEPS]),
     }
+
+
+def _provenance() -> bytes:
+    facts = {"alpha-1.0-py3-none-any.whl": {"uploaded": "2026-01-02T03:04:05Z", "yanked": None, "status": "active"}}
+    times = ("2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z")
+    return provenance(a_manifest(), ["https://a.test/simple"], facts, "0.13.9", times)
+
+
+def _zipped_advisory() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", json.dumps(_ADVISORY))
+    return out.getvalue()
+
+
+def _rich_wheel() -> bytes:
+    headers = ["License: MIT\n  more", "Classifier: License :: OSI Approved :: MIT License"]
+    requires = ["beta>1; python_version >= '3.9' and extra == 'x'", "gamma[y]; sys_platform == 'linux'"]
+    files = {"alpha.so": b"", "alpha-1.0.dist-info/sboms/a.json": json.dumps(_PARTS).encode()}
+    return make_wheel("alpha", requires=requires, headers=headers, files=files)[1]
 
 
 def _wheel() -> bytes:

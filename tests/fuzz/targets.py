@@ -11,9 +11,19 @@ import os
 import re
 import tempfile
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bundler.assessment.acceptance import read_acceptances
+from bundler.assessment.audit import Use, audit
+from bundler.assessment.contents import read_contents
+from bundler.assessment.findings import document, lines
+from bundler.assessment.graph import dependencies
+from bundler.assessment.page import page as report
+from bundler.assessment.policy import Policy, read_policy, violations
+from bundler.assessment.review import review
+from bundler.assessment.snapshot import read_snapshot
 from bundler.bundles import arrival, parts
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
@@ -21,7 +31,7 @@ from bundler.hps.connection import explained
 from bundler.hps.outputs import latest, outputs_of, places_of, table_of
 from bundler.jobs.options import Options
 from bundler.jobs.submission import compose
-from bundler.layout import MANIFEST, PUBLICATION, SUMS
+from bundler.layout import MANIFEST, PROVENANCE, PUBLICATION, SIGNATURES, SUMS
 from bundler.manifest import File
 from bundler.manifest_reader import parse, read_manifest
 from bundler.node import garbage, preparing, scripts, task, tools
@@ -30,6 +40,10 @@ from bundler.publications.check import needs_uv, obstacles, read_facts
 from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import settings_of
+from bundler.trust import statement
+from bundler.trust.attached import attach
+from bundler.trust.provenance import read_provenance
+from bundler.trust.ssh_keygen import Trust, require_trust
 from tests.stand_ins.manifests import manifest
 from wheelhouse import creation, pages, wheel
 from wheelhouse.errors import WheelhouseError
@@ -239,6 +253,70 @@ def _hps(data: bytes, folder: Path) -> None:
         assert folder.is_dir()
 
 
+def _statement(data: bytes, folder: Path) -> None:
+    """A statement and a provenance in a bundle that is otherwise whole; none of them is accepted."""
+    (folder / MANIFEST).write_bytes(a_manifest().to_json())
+    (folder / SIGNATURES).mkdir()
+    with contextlib.suppress(ValueError):
+        assert statement.parse(data).to_bytes() == data
+    (folder / SIGNATURES / "0123456789abcdef.sums").write_bytes(data)
+    (folder / "copy").mkdir()
+    (folder / "copy" / MANIFEST).write_bytes(a_manifest().to_json())
+    attach(folder, folder / "copy")
+    assert not (folder / "copy" / SIGNATURES).exists()
+
+
+def _provenance(data: bytes, folder: Path) -> None:
+    whole = a_manifest()
+    (folder / MANIFEST).write_bytes(whole.to_json())
+    (folder / PROVENANCE).write_bytes(data)
+    try:
+        read_provenance(data, whole.to_json())
+    except ValueError:
+        return
+    bare = replace(whole, files=tuple(file for file in whole.files if not file.path.startswith("wheels/")))
+    document = review(folder, bare, date(2026, 1, 2))
+    report(document, violations(Policy(), document)).decode()
+
+
+def _signers(data: bytes, folder: Path) -> None:
+    (folder / "allowed").write_bytes(data)
+    require_trust(Trust(allowed=folder / "allowed", revoked=folder / "allowed"))
+
+
+def _advisory(data: bytes, folder: Path) -> None:
+    """The first byte says in which form the rest is."""
+    (folder / ("a.json" if data[:1] < b"\x80" else "a.yaml")).write_bytes(data[1:])
+    uses = {("alpha", "1.0"): [Use(place="p", since="", scripts=())]}
+    snapshot = read_snapshot(folder)
+    for line in [*lines(audit(uses, snapshot)), json.dumps(document([], 1, snapshot, date(2026, 1, 2)))]:
+        assert line.isprintable()
+
+
+def _advisories(data: bytes, folder: Path) -> None:
+    (folder / "all.zip").write_bytes(data)
+    read_snapshot(folder / "all.zip")
+
+
+def _acceptance(data: bytes, folder: Path) -> None:
+    (folder / "accepted.json").write_bytes(data)
+    for entry in read_acceptances(folder / "accepted.json"):
+        assert (entry.reason or "").isprintable()
+
+
+def _policy(data: bytes, folder: Path) -> None:
+    (folder / "site.toml").write_bytes(data)
+    read_policy(folder / "site.toml")
+
+
+def _contents(data: bytes, folder: Path) -> None:
+    (folder / _WHEEL).write_bytes(data)
+    contents = read_contents(folder / _WHEEL)
+    assert str(contents.licence).isprintable()
+    whole = a_manifest()
+    dependencies(whole.scripts[0], whole.targets[0], [contents])
+
+
 TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "manifest": _manifest,
     "sums": _sums,
@@ -257,6 +335,14 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "output_parameters": _output_parameters,
     "arguments": _arguments,
     "hps": _hps,
+    "statement": _statement,
+    "provenance": _provenance,
+    "signers": _signers,
+    "advisory": _advisory,
+    "advisories": _advisories,
+    "acceptance": _acceptance,
+    "policy": _policy,
+    "contents": _contents,
 }
 # Where files are made and removed fastest.
 _MEMORY = "/dev/shm"
