@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from wheelhouse.target import Target, parse_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from packaging.markers import Environment
 
@@ -23,30 +23,37 @@ if TYPE_CHECKING:
 def dependencies(
     script: ScriptEntry, target: TargetEntry, wheels: Iterable[Contents]
 ) -> tuple[set[str], Mapping[str, set[str]]]:
-    """Return the projects that `script` needs directly, and for each of its `wheels` the projects that it needs.
+    """Return the wheels that `script` needs directly, and for each of `wheels` those that it needs, by file name.
 
     An edge exists if a marker is true for some patch release of the target's Python. Extras count where they are
-    requested. Only projects among `wheels` are listed, since overrides can remove dependencies.
+    requested. A project may have several versions, for different patch releases. Dependencies that are not among
+    `wheels` are left out, since overrides can remove them.
     """
-    by_project = {contents.project: contents for contents in wheels}
+    by_project: dict[str, list[Contents]] = {}
+    for contents in wheels:
+        by_project.setdefault(contents.project, []).append(contents)
     environments = Target(python=target.python, platform=parse_platform(target.platform)).environments(SpecifierSet())
     ends = [environments[0], environments[-1]]
     direct = [requirement for text in script.dependencies if (requirement := _requirement(text)) is not None]
-    edges: dict[str, set[str]] = {project: set() for project in by_project}
+    edges: dict[str, set[str]] = {contents.filename: set() for items in by_project.values() for contents in items}
     waiting = [("", requirement) for requirement in direct if _applies(requirement, ends, "")]
     seen: set[tuple[str, str]] = set()
     while waiting:
         parent, requirement = waiting.pop()
-        project = canonicalize_name(requirement.name)
-        if project not in by_project:
-            continue
-        edges.setdefault(parent, set()).add(project)
-        for extra in {"", *map(canonicalize_name, requirement.extras)}:
-            if (project, extra) in seen:
-                continue
-            seen.add((project, extra))
-            waiting += [(project, item) for item in by_project[project].requires if _applies(item, ends, extra)]
+        for contents in _meant(requirement, by_project.get(canonicalize_name(requirement.name), [])):
+            edges.setdefault(parent, set()).add(contents.filename)
+            for extra in {"", *map(canonicalize_name, requirement.extras)}:
+                if (contents.filename, extra) not in seen:
+                    seen.add((contents.filename, extra))
+                    needed = [item for item in contents.requires if _applies(item, ends, extra)]
+                    waiting += [(contents.filename, item) for item in needed]
     return edges.pop("", set()), edges
+
+
+def _meant(requirement: Requirement, versions: Sequence[Contents]) -> Sequence[Contents]:
+    """Return the wheels among `versions` of a project that `requirement` allows; all if it allows none (overrides)."""
+    allowed = [item for item in versions if requirement.specifier.contains(item.version, prereleases=True)]
+    return allowed or versions
 
 
 def _requirement(text: str) -> Requirement | None:

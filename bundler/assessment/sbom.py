@@ -66,7 +66,7 @@ def _document(
     from cyclonedx.output.json import JsonV1Dot6
 
     wheels = [read[name] for name in target.wheels[script.name]]
-    components: dict[str, Component] = {contents.project: _component(contents, listed) for contents in wheels}
+    components = {contents.filename: _component(contents, listed) for contents in wheels}
     root = Component(
         name=script.name,
         type=ComponentType.APPLICATION,
@@ -86,9 +86,9 @@ def _document(
     bom.metadata.timestamp = None  # type: ignore[assignment]  # optional in the specification
     bom.metadata.tools.tools.add(Tool(name="hps-bundler", version=__version__))
     direct, edges = dependencies(script, target, wheels)
-    bom.register_dependency(root, [components[project] for project in sorted(direct)])
-    for project, needed in edges.items():
-        bom.register_dependency(components[project], [components[other] for other in sorted(needed)])
+    bom.register_dependency(root, [components[name] for name in sorted(direct)])
+    for name, needed in edges.items():
+        bom.register_dependency(components[name], [components[other] for other in sorted(needed)])
     return f"{JsonV1Dot6(bom).output_as_string(indent=1)}\n".encode()
 
 

@@ -13,9 +13,9 @@ from bundler.assessment.licence import Licence
 from tests.stand_ins.manifests import manifest
 
 
-def wheel(project: str, *requires: str) -> Contents:
+def wheel(project: str, *requires: str, version: str = "1.0") -> Contents:
     return Contents(
-        filename=f"{project}-1.0-py3-none-any.whl",
+        filename=f"{project}-{version}-py3-none-any.whl",
         licence=Licence(),
         requires=tuple(map(Requirement, requires)),
         native=(),
@@ -26,11 +26,26 @@ def wheel(project: str, *requires: str) -> Contents:
 def graph(script: tuple[str, ...], *wheels: Contents) -> tuple[set[str], dict[str, set[str]]]:
     made = manifest()
     direct, edges = dependencies(replace(made.scripts[0], dependencies=script), made.targets[0], wheels)
-    return direct, {project: needed for project, needed in edges.items() if needed}
+    return names(direct), {name.partition("-1.0")[0]: names(needed) for name, needed in edges.items() if needed}
+
+
+def names(filenames: set[str]) -> set[str]:
+    """Return the names of wheels of version 1.0 without what all of them share."""
+    return {name.removesuffix("-py3-none-any.whl").removesuffix("-1.0") for name in filenames}
+
+
+def test_of_several_versions_of_a_project_those_that_are_allowed_are_meant() -> None:
+    versions = [wheel("beta"), wheel("beta", "gamma", version="2.0"), wheel("gamma")]
+    _, edges = graph(("alpha",), wheel("alpha", "beta<2"), *versions)
+    assert edges == {"alpha": {"beta"}}
+    _, edges = graph(("alpha",), wheel("alpha", "beta"), *versions)
+    assert edges == {"alpha": {"beta", "beta-2.0"}, "beta-2.0-py3-none-any.whl": {"gamma"}}
+    _, edges = graph(("alpha",), wheel("alpha", "beta>5"), *versions)
+    assert edges["alpha"] == {"beta", "beta-2.0"}, "an override"
 
 
 def test_the_graph_starts_at_the_script() -> None:
-    assert graph(("alpha",), wheel("alpha", "Beta.X>=1"), wheel("beta_x")) == ({"alpha"}, {"alpha": {"beta-x"}})
+    assert graph(("alpha",), wheel("alpha", "Beta.X>=1"), wheel("beta_x")) == ({"alpha"}, {"alpha": {"beta_x"}})
 
 
 @pytest.mark.parametrize(
