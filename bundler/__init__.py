@@ -24,6 +24,8 @@ __all__ = [
     "Submission",
     "WheelhouseError",
     "__version__",
+    "approvals",
+    "audit",
     "bundle",
     "compose",
     "connected",
@@ -32,6 +34,10 @@ __all__ = [
     "pack",
     "publish",
     "publish_wheels",
+    "rebuild",
+    "report",
+    "sbom",
+    "sign",
     "submit",
     "unpack",
     "verify",
@@ -39,6 +45,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bundler.api import bundle, fetch, inspect, pack, publish, publish_wheels, submit, unpack, verify
+    from bundler.assurance import approvals, audit, rebuild, report, sbom, sign
     from bundler.errors import BundlerError
     from bundler.hps.connection import Account, connected
     from bundler.jobs.options import Options
@@ -51,6 +58,7 @@ _MODULES = {
     **dict.fromkeys(
         ("bundle", "fetch", "inspect", "pack", "publish", "publish_wheels", "submit", "unpack", "verify"), "bundler.api"
     ),
+    **dict.fromkeys(("approvals", "audit", "rebuild", "report", "sbom", "sign"), "bundler.assurance"),
     "BundlerError": "bundler.errors",
     **dict.fromkeys(("Account", "connected"), "bundler.hps.connection"),
     "Options": "bundler.jobs.options",
