@@ -95,12 +95,7 @@ def _publish(
     is_repair = place.exists()
     if is_repair:
         restored = yield from store_wheels(draft)
-        if _is_whole(place):
-            if not is_logged(draft.store, place.name):  # Whoever published it was killed before that.
-                log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
-            if attach(draft.bundle, place):
-                log(draft.store, "sign", place.name, note=draft.note)
-            _require_approved_again(draft, place)
+        if _is_whole(place) and _signed_again(draft, place):
             if restored:
                 log(draft.store, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=draft.note)
             text = f" (restored {counted(restored, 'wheel')} in the store)" if restored else ""
@@ -128,8 +123,8 @@ def _publish(
         atomic.write(folder / PUBLICATION, to_json(described))
         atomic.write(folder / COLLECTOR, collector())
         with contextlib.suppress(WheelhouseError):  # There may be no publication yet, or a damaged one.
-            attach(place, folder)
-        attach(draft.bundle, folder)
+            attach(place, folder, draft.store.scratch)
+        attach(draft.bundle, folder, draft.store.scratch)
         _seal(folder, manifest, archives)
         require_approval(folder, manifest, draft.store, draft.policy)  # Of what is published, not of what was read.
     wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
@@ -146,16 +141,30 @@ def _publish(
     return place
 
 
-def _require_approved_again(draft: Draft, place: Path) -> None:
-    """Raise `SignatureError` if the publication `place` lacks the required signatures, which the bundle has."""
+def _signed_again(draft: Draft, place: Path) -> bool:
+    """Add the signatures of the bundle to its publication `place`; return False if somebody has just removed that.
+
+    Raises `SignatureError` if the publication lacks the required signatures, which the bundle has.
+    """
     try:
+        if not is_logged(draft.store, place.name):  # Whoever published it was killed before that.
+            log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
+        if attach(draft.bundle, place, draft.store.scratch):
+            log(draft.store, "sign", place.name, note=draft.note)
         require_approval(place, draft.manifest, draft.store, draft.policy)
+    except FileError as error:
+        if isinstance(error.error, FileNotFoundError):
+            return False
+        raise
     except SignatureError as error:
+        if not (place / MANIFEST).exists():
+            return False
         raise SignatureError(
             f"{place.name} is already published with another provenance.json, which the signature does not cover",
             problem=error.problem,
             hint=f"sign the publication: bundler sign {place} --key KEY",
         ) from error
+    return True
 
 
 def _name(draft: Draft, strategy: Strategy, *, is_base: bool) -> str:

@@ -43,14 +43,16 @@ def too_many(folder: Path) -> BundlerError:
     )
 
 
-def attach(source: Path, folder: Path) -> bool:
+def attach(source: Path, folder: Path, scratch: Path) -> bool:
     """Copy the files that were added to the bundle `source` to its publication `folder`; return whether any is new.
+
+    Half-made files are in `scratch`. Creates nothing if somebody has just removed `folder`.
 
     The provenance of a publication that is signed stays, and so do its signatures; those that do not cover it are not
     copied. Raises `BundlerError`, `FileError`.
     """
     offered, present = attached(source), attached(folder)
-    if not _is_about(offered.get(PROVENANCE), folder):
+    if PROVENANCE in offered and not _is_about(offered[PROVENANCE], folder):
         offered = {name: data for name, data in offered.items() if name != PROVENANCE}
     is_signed = any(name.endswith(STATEMENT) for name in present)
     provenance = present.get(PROVENANCE) if is_signed else offered.get(PROVENANCE, present.get(PROVENANCE))
@@ -59,14 +61,29 @@ def attach(source: Path, folder: Path) -> bool:
         signature = name.removesuffix(STATEMENT) + SIGNATURE
         if name.endswith(STATEMENT) and offered.get(signature, b"").startswith(_BEGIN) and _covers(data, provenance):
             wanted |= {name: data, signature: offered[signature]}
-    written = [atomic.write(folder / name, data) for name, data in wanted.items() if data is not None]
-    return any(written)
+    new = {name: data for name, data in wanted.items() if data is not None and present.get(name) != data}
+    for name, data in new.items():
+        _put(folder / name, data, scratch)
+    return bool(new)
 
 
-def _is_about(provenance: bytes | None, folder: Path) -> bool:
+def _put(path: Path, data: bytes, scratch: Path) -> None:
+    """Write `data` to `path` atomically. Raises `FileError`, also if its publication does not exist any more."""
+    partial = atomic.beside(path, scratch)
+    with files.explained(path):
+        try:
+            partial.write_bytes(data)
+            if path.parent.name == SIGNATURES.rstrip("/"):
+                path.parent.mkdir(exist_ok=True)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _is_about(provenance: bytes, folder: Path) -> bool:
     """Return whether `provenance` is about the bundle in `folder`."""
     try:
-        read_provenance(provenance or b"", files.read_plain(folder / MANIFEST, LIMIT << 6))
+        read_provenance(provenance, files.read_plain(folder / MANIFEST, LIMIT << 6))
     except ValueError:
         return False
     return True

@@ -262,7 +262,7 @@ def _statement(data: bytes, folder: Path) -> None:
     (folder / SIGNATURES / "0123456789abcdef.sums").write_bytes(data)
     (folder / "copy").mkdir()
     (folder / "copy" / MANIFEST).write_bytes(a_manifest().to_json())
-    attach(folder, folder / "copy")
+    attach(folder, folder / "copy", folder / "copy")
     assert not (folder / "copy" / SIGNATURES).exists()
 
 
