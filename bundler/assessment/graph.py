@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def dependencies(
     script: ScriptEntry, target: TargetEntry, wheels: Iterable[Contents]
 ) -> tuple[set[str], Mapping[str, set[str]]]:
-    """Return the wheels that `script` needs directly, and for each of `wheels` those that it needs, by file name.
+    """Return the wheels that `script` needs directly, and the wheels that each of `wheels` needs, by file name.
 
     An edge exists if a marker is true for some patch release of the target's Python. Extras count where they are
     requested. A project may have several versions, for different patch releases. Dependencies that are not among

@@ -25,7 +25,7 @@ def add_attestations(
 ) -> None:
     """Write the attestations that indexes offer for the wheels of the bundle `folder`, once they are verified.
 
-    Raises `CombinedError` with those that cannot be downloaded or are not valid.
+    Raises `CombinedError` with all failed downloads and invalid attestations.
     """
     urls = {name: release.provenance for name, release in releases.items() if release.provenance}
 

@@ -147,7 +147,7 @@ def _signed_again(draft: Draft, place: Path) -> bool:
     Raises `SignatureError` if the publication lacks the required signatures, which the bundle has.
     """
     try:
-        if not is_logged(draft.store, place.name):  # Whoever published it was killed before that.
+        if not is_logged(draft.store, place.name):  # Its publisher was killed before that.
             log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
         if attach(draft.bundle, place, draft.store.scratch):
             log(draft.store, "sign", place.name, note=draft.note)

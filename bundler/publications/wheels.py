@@ -7,7 +7,6 @@ import hashlib
 import re
 import shutil
 import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from bundler.publications.history import is_logged, log
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, wheel
 from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
+from wheelhouse.members import DAMAGED
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
 
@@ -75,7 +75,7 @@ def _unpack(path: Path, folder: Path) -> None:
                     shutil.copyfileobj(source, out)
     except FileExistsError as error:
         raise ArchiveError(path, f"contains {Path(error.filename).name} twice") from error
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ArchiveError(path, f"cannot be read ({error})") from error
     except OSError as error:
         with files.explained(folder):
@@ -105,7 +105,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
         is_there = place.exists()
         if is_there and _is_whole(place):
             restored = yield from _add(destination, wheels, None, manifest.name)
-            if not is_logged(destination, place.name):  # Whoever published it was killed before that.
+            if not is_logged(destination, place.name):  # Its publisher was killed before that.
                 log(destination, "publish", place.name, sha256=digest, note=note)
             if restored:
                 log(destination, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=note)

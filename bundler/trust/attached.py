@@ -48,7 +48,7 @@ def attach(source: Path, folder: Path, scratch: Path) -> bool:
 
     Half-made files are in `scratch`. Creates nothing if somebody has just removed `folder`.
 
-    The provenance of a publication that is signed stays, and so do its signatures; those that do not cover it are not
+    A signed publication keeps its provenance and its signatures; signatures that do not cover this provenance are not
     copied. Raises `BundlerError`, `FileError`.
     """
     offered, present = attached(source), attached(folder)
