@@ -10,7 +10,9 @@ from bundler.bundles.writer import write_manifest
 from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
+from bundler.trust.attached import attach
 from bundler.trust.provenance import provenance
+from bundler.trust.signature import is_signed
 from bundler.units import counted
 from wheelhouse import atomic, uv
 
@@ -56,7 +58,8 @@ def write_papers(
     """Write the manifest of the bundle whose other files are in `folder`, and `papers`; return the manifest.
 
     `began` is the time when the work began (UTC, ISO 8601), `previous` the bundle that will be replaced. Yields a
-    warning for each project whose publisher is another one now. Raises `CombinedError` for invalid attestations.
+    warning for each project whose publisher is another one now, and for signatures that are lost. Raises
+    `CombinedError` for invalid attestations.
     """
     releases = {}
     if papers.provenance or papers.attestations:
@@ -77,6 +80,12 @@ def write_papers(
         facts = {name: release.facts() for name, release in releases.items()}
         urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
         atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
+    if before is not None and is_signed(place):
+        if before == manifest:
+            attach(place, folder, folder)  # The same bytes, so whoever signed them has signed these.
+        if not is_signed(folder):
+            text = "the signatures of the previous bundle do not cover the new one\nhint: have it signed again"
+            yield Progress(kind="warning", text=text)
     return manifest
 
 

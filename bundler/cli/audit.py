@@ -76,6 +76,7 @@ def audit(
     say(shown.summary(findings, packages, snapshot, today))
     hint = "upgrade these packages, or accept findings that do not matter with --accept"
     _require_harmless(path, findings, fail_on, hint)
+    _require_readable(snapshot, fail_on)
 
 
 def _warn_of_malformed(snapshot: Snapshot) -> None:
@@ -111,3 +112,15 @@ def show_vulnerabilities(path: Path, advisories: Path, fail_on: str | None) -> N
     say(shown.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
     hint = "upgrade these packages, or accept findings with `bundler audit --accept` and omit --fail-on"
     _require_harmless(path, findings, fail_on, hint)
+    _require_readable(snapshot, fail_on)
+
+
+def _require_readable(snapshot: Snapshot, fail_on: str | None) -> None:
+    """Raise `BundlerError` if a gate would have to trust advisories that could not be read."""
+    from bundler.errors import BundlerError
+
+    if fail_on and snapshot.malformed:
+        raise BundlerError(
+            f"{counted(len(snapshot.malformed), 'advisory record')} could not be read, such as {snapshot.malformed[0]}",
+            hint="get the snapshot again, or remove the record and accept the risk",
+        )

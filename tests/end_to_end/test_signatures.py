@@ -67,6 +67,18 @@ def test_a_new_bundle_has_no_old_signature(signing: Workplace) -> None:
     )
 
 
+def test_the_same_bundle_made_again_keeps_its_signatures_and_another_one_says_that_they_are_lost(
+    signing: Workplace,
+) -> None:
+    signing.run("bundle", "eval.py", "--sign", "anna")
+    done = signing.run("bundle", "eval.py", "--attestations")
+    assert (done.returncode, "do not cover" in done.stderr) == (0, False)
+    assert signing.run("bundler", "verify", "eval.bundle", "--trust", "only-anna").returncode == 0
+    done = signing.run("bundle", "eval.py", "--sbom")
+    assert "warning: the signatures of the previous bundle do not cover the new one\nhint: have it" in done.stderr
+    assert signing.run("bundler", "verify", "eval.bundle", "--trust", "only-anna").returncode == 1
+
+
 def test_a_key_that_is_missing_is_noticed_before_anything_is_downloaded(signing: Workplace) -> None:
     done = signing.run("bundle", "eval.py", "--sign", "nobody")
     assert (done.returncode, done.stdout) == (1, "")

@@ -143,6 +143,18 @@ def test_a_bundle_can_be_audited_when_it_is_created(audited: Workplace) -> None:
     assert audited.run("bundle", "eval.py", "--fail-on", "low").returncode == 2
 
 
+def test_a_gate_does_not_trust_advisories_that_it_cannot_read(audited: Workplace) -> None:
+    for path in (audited.folder / "osv").iterdir():
+        path.unlink()
+    write(audited.folder / "osv", FIXED)
+    command = ["bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", "low"]
+    assert audited.run(*command).returncode == 0
+    (audited.folder / "osv" / "a.json").write_text("[")
+    done = audited.run(*command)
+    assert done.returncode == 1
+    assert "error: 1 advisory record could not be read, such as a.json\nhint: " in done.stderr
+
+
 def test_no_advisories_are_an_error(audited: Workplace) -> None:
     done = audited.run("bundler", "audit", "eval.bundle", "--advisories", "missing.zip")
     assert (done.returncode, done.stdout) == (1, "")
