@@ -82,7 +82,7 @@ def carry(
         (target,) = manifest.targets
         report(Progress(text=f"Packing the tool for {target.name}"))
         environment = folder / "environment.tar.gz"
-        pack_environment(bundle, _SCRIPT, target, environment)
+        pack_environment(bundle, _SCRIPT, target, manifest.folder(target, _SCRIPT), environment)
         commands = (*_COMMANDS, *((_WITH_HPS,) if with_hps else ()))
         with atomic.creating(output) as partial:
             write = _write_zip if target.system == "Windows" else write_shell

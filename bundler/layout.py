@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from wheelhouse.files import safe_path
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,8 +37,15 @@ def is_attached(path: str) -> bool:
     return bool(_ATTACHED.fullmatch(path))
 
 
-def target_files(name: str) -> tuple[str, str, str]:
-    """Return the file names for the script `name` in the folder of a target: script, uv lock file, pylock.toml."""
+def script_folder(name: str) -> str:
+    """Return the name of the folder of the script `name` in the folder of a target."""
+    stem = name.removesuffix(".py")
+    # Windows drops dots and spaces at the end of a name.
+    return stem if safe_path(stem) and stem == stem.rstrip(". ") else name
+
+
+def script_files(name: str) -> tuple[str, str, str]:
+    """Return the file names for the script `name` in its folder: script, uv lock file, pylock.toml."""
     return name, f"{name}.lock", f"pylock.{name.removesuffix('.py').replace('.', '_')}.toml"
 
 

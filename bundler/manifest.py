@@ -6,10 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bundler.layout import script_folder
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 1
+# Since format 2, each script of a target has a folder of its own. In format 1, all scripts of a target share one.
+FORMAT = 2
+SHARED_FOLDERS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The contents of a bundle: every file except the manifest itself and `SHA256SUMS`.
+    """The contents of a bundle: every file except the manifest itself and `SHA256SUMS`, in a `format` up to `FORMAT`.
 
     The publication of a folder of wheels has neither scripts nor targets.
     """
@@ -75,6 +79,13 @@ class Manifest:
     scripts: tuple[ScriptEntry, ...]
     targets: tuple[TargetEntry, ...]
     files: tuple[File, ...]
+    format: int = FORMAT
+
+    def folder(self, target: TargetEntry, script: str) -> str:
+        """Return the folder of `script` with its locks and index for `target`, relative to the bundle."""
+        if self.format == SHARED_FOLDERS:
+            return target.folder()
+        return f"{target.folder()}/{script_folder(script)}"
 
     def to_json(self) -> bytes:
         """Return the bytes of manifest.json. Equal manifests give equal bytes."""
@@ -107,7 +118,7 @@ class Manifest:
             {"path": file.path, "size": file.size, "sha256": file.sha256, "origin": file.origin}
             for file in sorted(self.files, key=lambda file: file.path)
         ]
-        tables = {"format": FORMAT, "name": self.name, "scripts": scripts, "targets": targets, "files": entries}
+        tables = {"format": self.format, "name": self.name, "scripts": scripts, "targets": targets, "files": entries}
         return (json.dumps(tables, indent=1, ensure_ascii=True) + "\n").encode()
 
     def file(self, path: str) -> File:

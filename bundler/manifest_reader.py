@@ -10,8 +10,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.errors import BundlerError, ManifestError
-from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, target_files
-from bundler.manifest import FORMAT, File, Manifest, ScriptEntry, TargetEntry
+from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, script_files
+from bundler.manifest import FORMAT, SHARED_FOLDERS, File, Manifest, ScriptEntry, TargetEntry
 from wheelhouse import files
 from wheelhouse.files import safe_path
 from wheelhouse.target import PLATFORMS
@@ -60,7 +60,7 @@ def parse(data: bytes, path: Path) -> Manifest:
         version = tables["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ManifestError(path, "is not a manifest") from None
-    if version != FORMAT:
+    if version not in (SHARED_FOLDERS, FORMAT) or isinstance(version, bool):
         if isinstance(version, int) and version > FORMAT:
             raise ManifestError(
                 path,
@@ -74,6 +74,7 @@ def parse(data: bytes, path: Path) -> Manifest:
             scripts=tuple(_script(table) for table in _typed(list, tables["scripts"])),
             targets=tuple(_target(table) for table in _typed(list, tables["targets"])),
             files=tuple(_file(table) for table in _typed(list, tables["files"])),
+            format=version,
         )
         _check(manifest)
     except KeyError as error:
@@ -118,16 +119,18 @@ def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> s
     if set(target.wheels) != set(scripts):
         raise ValueError(f"does not list the wheels of each script on {target.name}")
     needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
-    needed |= {f"{target.folder()}/{file}" for name in scripts for file in target_files(name)}
+    needed |= {f"{manifest.folder(target, name)}/{file}" for name in scripts for file in script_files(name)}
     needed |= {path for path in (target.uv, target.interpreter) if path}
     if needed - paths:
         raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
     for name, sha256 in scripts.items():
-        if manifest.file(f"{target.folder()}/{name}").sha256 != sha256:
+        if manifest.file(f"{manifest.folder(target, name)}/{name}").sha256 != sha256:
             raise ValueError(f"gives two digests for {name!r}")
-    simple = f"{target.folder()}/simple/"
-    projects = {parse_filename(name)[0] for names in target.wheels.values() for name in names}
-    return needed | {f"{simple}index.html", *(f"{simple}{project}/index.html" for project in projects)}
+    for script, names in target.wheels.items():
+        simple = f"{manifest.folder(target, script)}/simple"
+        needed.add(f"{simple}/index.html")
+        needed |= {f"{simple}/{parse_filename(name)[0]}/index.html" for name in names}
+    return needed
 
 
 def _script(table: Any) -> ScriptEntry:

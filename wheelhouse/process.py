@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import logging
 import os
 import shlex
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
 from wheelhouse.errors import redacted
@@ -135,7 +138,7 @@ def checked(
         raise CalledProcessError(code, list(command), out, err)
 
 
-def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill `process` and everything that it started in its session."""
     if sys.platform == "win32":
         process.kill()
@@ -147,7 +150,8 @@ def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Generator[str, None, int]:
     """Run `command` with exactly the environment variables `env`; yield its output by line, return its exit code.
 
-    Closing the generator kills the program and everything that it started.
+    When it has ended, the processes that it left are killed, and nobody waits for those that are out of reach. Closing
+    the generator kills the program and everything that it started.
     """
     with subprocess.Popen(
         [os.fspath(part) for part in command],
@@ -156,15 +160,37 @@ def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
+        bufsize=0,
         start_new_session=True,
     ) as process:
+        printed: SimpleQueue[str | None] = SimpleQueue()
+        reader = threading.Thread(target=_read_lines, args=[process.stdout, printed], daemon=True)
+        reader.start()
+        threading.Thread(target=_end_reading, args=[process, reader, printed], daemon=True).start()
         try:
-            for line in process.stdout or ():
-                yield line.rstrip("\n")
-        except BaseException:
+            yield from iter(printed.get, None)
+        finally:
             _end(process)
-            raise
     return process.returncode
+
+
+def _read_lines(pipe: IO[bytes] | None, printed: SimpleQueue[str | None]) -> None:
+    """Put each line from `pipe` into `printed`, and None at the end."""
+    text = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    rest = ""
+    with contextlib.suppress(OSError, ValueError):  # The main thread closed it.
+        while pipe and (chunk := pipe.read(_CHUNK)):
+            *whole, rest = (rest + text.decode(chunk)).split("\n")
+            for line in whole:
+                printed.put(line)
+    if rest:
+        printed.put(rest)
+    printed.put(None)
+
+
+def _end_reading(process: subprocess.Popen[bytes], reader: threading.Thread, printed: SimpleQueue[str | None]) -> None:
+    """Wait for `process`, kill what it left, and end the reading even if a daemon keeps its output open."""
+    process.wait()
+    _end(process)
+    reader.join(_GRACE)
+    printed.put(None)

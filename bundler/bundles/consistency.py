@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.errors import ContradictionError
-from bundler.layout import target_files
+from bundler.layout import script_files
 from wheelhouse import files, toml
 from wheelhouse.index import Link, project_page, root_page
 from wheelhouse.wheel import parse_filename
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
 
-# Paths of wheels relative to an index next to a uv lock, to a pylock.toml, and to an index page.
-_FROM_LOCK, _FROM_PYLOCK, _FROM_PAGE = "../../../wheels/", "../../wheels/", "../../../../wheels/"
 # Bytes of a lock for one target, and of a line in it. Parsing TOML takes time that grows with the square of both.
 _LIMIT, _LIMIT_PER_WHEEL, _LINE_LIMIT = 64 << 10, 8 << 10, 16 << 10
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -48,30 +46,44 @@ def require_consistent(folder: Path, manifest: Manifest) -> None:
         if names:
             errors.append(f"{path}: does not list the same wheels as the manifest: {', '.join(sorted(names))}")
 
+    pages: dict[str, str] = {}
     for target in manifest.targets:
-        every: dict[str, str] = {}
+        # The wheels of each folder with an index: those of one script, or of all scripts in format 1.
+        every: dict[str, dict[str, str]] = {}
         for script in manifest.scripts:
+            place = manifest.folder(target, script.name)
+            up = way_up(place)
             wheels = {name: digests[f"wheels/{name}"] for name in target.wheels[script.name]}
-            every |= wheels
-            _, lock, pylock = target_files(script.name)
-            compare(f"{target.folder()}/{lock}", _FROM_LOCK, wheels, _of_lock)
-            compare(f"{target.folder()}/{pylock}", _FROM_PYLOCK, wheels, _of_pylock)
-        simple = f"{target.folder()}/simple/"
-        pages = {f"{simple}{path}": hashlib.sha256(page).hexdigest() for path, page in index_pages(every).items()}
-        errors += [
-            f"{path}: does not list the wheels in the manifest"
-            for path, sha256 in digests.items()
-            if path.startswith(simple) and pages.get(path) != sha256
-        ]
+            every.setdefault(place, {}).update(wheels)
+            _, lock, pylock = script_files(script.name)
+            # uv writes paths in a lock as if they were relative to the index next to it.
+            compare(f"{place}/{lock}", f"{up}../wheels/", wheels, _of_lock)
+            compare(f"{place}/{pylock}", f"{up}wheels/", wheels, _of_pylock)
+        for place, wheels in every.items():
+            for path, page in index_pages(place, wheels).items():
+                pages[f"{place}/simple/{path}"] = hashlib.sha256(page).hexdigest()
+    errors += [
+        f"{path}: does not list the wheels in the manifest"
+        for path, sha256 in digests.items()
+        if path.startswith("targets/") and path.endswith("/index.html") and pages.get(path) != sha256
+    ]
     if errors:
         raise ContradictionError(folder, errors)
 
 
-def index_pages(wheels: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the pages of the simple index of one target by path; `wheels` are SHA-256 digests by file name."""
+def way_up(place: str) -> str:
+    """Return the path from the folder `place` of a bundle to the bundle."""
+    return "../" * (place.count("/") + 1)
+
+
+def index_pages(place: str, wheels: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the pages of the simple index in the folder `place` of a bundle by path.
+
+    `wheels` are SHA-256 digests by file name.
+    """
     projects: dict[str, list[Link]] = {}
     for name, sha256 in wheels.items():
-        link = Link(filename=name, path=f"{_FROM_PAGE}{name}", sha256=sha256)
+        link = Link(filename=name, path=f"{way_up(place)}../../wheels/{name}", sha256=sha256)
         projects.setdefault(parse_filename(name)[0], []).append(link)
     pages = {f"{project}/index.html": project_page(project, links) for project, links in projects.items()}
     return {"index.html": root_page(projects)} | pages

@@ -25,7 +25,7 @@ def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) ->
     digests = {script.name: script.sha256 for script in manifest.scripts}
 
     def read(name: str) -> Settings:
-        path = bundle / manifest.targets[0].folder() / name
+        path = bundle / manifest.folder(manifest.targets[0], name) / name
         data, metadata = read_metadata(path)
         if hashlib.sha256(data).hexdigest() != digests[name]:
             raise ScriptError(path, "differs from its digest in the manifest", "copy or publish the bundle again")

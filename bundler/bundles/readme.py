@@ -75,16 +75,22 @@ def readme(manifest: Manifest, *, published: bool = False) -> bytes:
     target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
     request = str(parse_python_request(target.python).series)
     scripts = "".join(f"    {entry.name}\n" for entry in manifest.scripts)
+    # The folder of each script, relative to that of the target.
+    places = {
+        entry.name: f"{manifest.folder(target, entry.name)}/".removeprefix(f"{target.folder()}/")
+        for entry in manifest.scripts
+    }
     text = (_PUBLICATION if published else _BUNDLE).format(name=manifest.name, scripts=scripts)
     text += _TEXT.format(
         targets="".join(f"    {entry.folder()}\n" for entry in manifest.targets),
         folder=target.folder(),
         uv_lines="".join(
-            f"    {_UV.format(python=request, script=shlex.quote(entry.name))}\n" for entry in manifest.scripts
+            f"    {_UV.format(python=request, script=shlex.quote(f'{place}{name}'))}\n"
+            for name, place in places.items()
         ),
         carried=_carried(target),
         executable=request if request.startswith("pypy") else f"python{request}",
-        pip_lines="".join(_pip_lines(target, entry.name) for entry in manifest.scripts),
+        pip_lines="".join(_pip_lines(target, name, place) for name, place in places.items()),
     )
     return text.encode()
 
@@ -95,8 +101,9 @@ def _carried(target: TargetEntry) -> str:
     return uv + python
 
 
-def _pip_lines(target: TargetEntry, script: str) -> str:
+def _pip_lines(target: TargetEntry, script: str, place: str) -> str:
     wheels = [parse_wheel_filename(name)[:2] for name in target.wheels[script]]
     requirements = " ".join(f"{name}=={version}" for name, version in wheels)
-    install = f'    env/bin/python -m pip install --no-deps --index-url "file://$target/simple" {requirements}\n'
-    return (install if wheels else "") + f'    env/bin/python "$target"/{shlex.quote(script)}\n'
+    index = f'"file://$target"/{shlex.quote(f"{place}simple")}'
+    install = f"    env/bin/python -m pip install --no-deps --index-url {index} {requirements}\n"
+    return (install if wheels else "") + f'    env/bin/python "$target"/{shlex.quote(f"{place}{script}")}\n'

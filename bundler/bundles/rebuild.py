@@ -92,7 +92,7 @@ def compare(old: Manifest, new: Manifest) -> Difference:
 def _input(bundle: Path, manifest: Manifest, name: str, scratch: Path) -> Path:
     """Copy a script and its lock file from the bundle to `scratch`; return the path of the copy."""
     script = next(script for script in manifest.scripts if script.name == name)
-    place = bundle / manifest.targets[0].folder() / name
+    place = bundle / manifest.folder(manifest.targets[0], name) / name
     lock = bundle / "locks" / f"{name}.lock"
     if script.lock_sha256 and not lock.is_file():
         raise BundlerError(

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.bundles.consistency import index_pages
-from bundler.bundles.plan import distinct
+from bundler.bundles.consistency import index_pages, way_up
 from bundler.bundles.readme import readme
-from bundler.layout import MANIFEST, README, SUMS, sums, target_files
+from bundler.layout import MANIFEST, README, SUMS, script_files, script_folder, sums
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import atomic, files, node_lock
 from wheelhouse.errors import redacted
@@ -28,17 +27,19 @@ _NAME_LENGTH = 60
 
 
 def write_target(folder: Path, target: Target, plan: Plan) -> None:
-    """Write the files of `target`: the simple index, and each script with its locks."""
-    place = folder / "targets" / target.name
-    pins = {source.name: plan.installs[source.name, target.name] for source in plan.sources}
-    wheels = distinct(pin.wheel for items in pins.values() for pin in items)
-    for path, page in index_pages({wheel.filename: wheel.sha256 for wheel in wheels}).items():
-        atomic.write(place / "simple" / path, page)
+    """Write the files of `target`: a folder for each script, with its locks and a simple index of its wheels.
+
+    A lock names versions and an index offers files, so scripts with other files of one version cannot share an index.
+    """
     for source in plan.sources:
-        name, _, pylock = target_files(source.name)
-        node_lock.write_node_lock(place / name, pins[name], target)
-        atomic.write(place / name, source.data)
-        atomic.write(place / pylock, node_lock.target_pylock(pins[name], "../../wheels"))
+        name, _, pylock = script_files(source.name)
+        pins = plan.installs[name, target.name]
+        place = f"targets/{target.name}/{script_folder(name)}"
+        for path, page in index_pages(place, {pin.wheel.filename: pin.wheel.sha256 for pin in pins}).items():
+            atomic.write(folder / place / "simple" / path, page)
+        node_lock.write_node_lock(folder / place / name, pins, target)
+        atomic.write(folder / place / name, source.data)
+        atomic.write(folder / place / pylock, node_lock.target_pylock(pins, f"{way_up(place)}wheels"))
 
 
 def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:

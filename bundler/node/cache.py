@@ -31,6 +31,7 @@ def cache_folder(environment: Mapping[str, str]) -> str:
     registered = environment.get("UV_CACHE_DIR")
     folder = registered_cache(registered, user) if registered else None
     if folder is not None and not lacks_locks(folder):
+        warn_of_noexec(folder)
         return folder
     if registered:
         reason = "does not support file locks (flock), which uv needs" if folder else "is not writable for this user"
@@ -41,7 +42,20 @@ def cache_folder(environment: Mapping[str, str]) -> str:
             reason,
             tempfile.gettempdir(),
         )
-    return private_folder(os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user)))
+    folder = private_folder(os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user)))
+    warn_of_noexec(folder)
+    return folder
+
+
+def warn_of_noexec(folder: str) -> None:
+    """Log a warning if programs and compiled modules in `folder` cannot run."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no such mounts.
+        if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            log.warning(
+                "The uv cache %s is on a disk that is mounted noexec, so compiled modules and programs in it do not "
+                "run. The administrator of the nodes can set UV_CACHE_DIR to a folder on another disk.",
+                folder,
+            )
 
 
 def registered_cache(registered: str, user: str) -> str | None:

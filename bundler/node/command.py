@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.node.facts import node_facts
-from bundler.node.scripts import local_scripts
+from bundler.node.scripts import local_script
 from bundler.node.tools import fitting_targets, loader_path, own_python, tools
 from bundler.node.unpacking import unpacked
 
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 class Command(NamedTuple):
     """A command that runs a script on this node.
 
-    `words` are the program and its arguments, `settings` its environment variables, `holds` the folders of the cache
-    that it uses. `uv` creates the environment before, or is None if the environment is ready-made.
+    `starter` are the program and the arguments that come before the path of the `script`; alone, they print the path of
+    the Python that runs it. `settings` are the environment variables, `holds` the folders of the cache that it uses.
+    `launcher` is the file with the lock of the environment, or None if the environment is ready-made.
     """
 
-    words: list[str]
+    starter: list[str]
     settings: dict[str, str]
     holds: list[str]
     python: str
     script: str
-    uv: str | None
+    launcher: str | None
 
 
 def command_for(
@@ -50,13 +51,14 @@ def command_without_uv(publication: Publication, root: str, name: str, environme
     """Return the command for a publication with ready-made environments."""
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target = fitting_targets(publication, node_facts())[0]
-    scripts = local_scripts(publication, root, target, state)
-    script = os.path.join(scripts, name)
     place = unpacked(root, target["archives"][name], state)
     python = own_python(place)
+    local = local_script(publication, root, target, name, python, state)
     commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
     more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
-    return Command([python, script], dict(environment, **more), [place, scripts], python, script, None)
+    return Command(
+        [python, local.launcher], dict(environment, **more), [place, local.folder], python, local.script, None
+    )
 
 
 def command_with_uv(
@@ -71,15 +73,14 @@ def command_with_uv(
     target, uv, python = tools(publication, root, software, environment, state)
     # A filled cache refers to wheels by the path of the publication from which it was filled.
     base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
-    scripts = local_scripts(publication, base, target, state)
-    script = os.path.join(scripts, name)
+    local = local_script(publication, base, target, name, python, state)
     # uv treats the folder of a script as its project, and refuses a project inside its cache.
-    command = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]
+    starter = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]
     # As a URL, since uv parses a path as one and would treat "#" in it as a fragment.
     wheels = pathlib.Path(os.path.abspath(base), "wheels").as_uri()
-    command += ["--find-links", wheels, "--python", python, "--script", script]
+    starter += ["--find-links", wheels, "--python", python, "--script", local.launcher]
     more = loader_path(python, environment) if python.startswith(state) else {}
-    holds = [scripts]
+    holds = [local.folder]
     holds += [
         os.path.join(state, os.path.relpath(tool, state).split(os.sep)[0])
         for tool in (uv, python)
@@ -90,4 +91,4 @@ def command_with_uv(
         place = unpacked(root, archive, state)
         more["UV_CACHE_DIR"] = os.path.join(place, "cache")
         holds.append(place)
-    return Command(command, dict(environment, **more), holds, python, script, uv)
+    return Command(starter, dict(environment, **more), holds, python, local.script, local.launcher)

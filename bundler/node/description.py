@@ -17,9 +17,10 @@ class Fit(TypedDict):
 
 
 class TargetDescription(Fit):
-    """A target: its folder in the publication, and the files for it."""
+    """A target: its folder in the publication, that of each script in it, and the files for it."""
 
     folder: str
+    folders: Mapping[str, str]
     python: str
     locks: Mapping[str, str]
     uv: Sequence[str] | None

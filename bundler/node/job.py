@@ -3,11 +3,12 @@
 `publish-index` wrote this file; only the marked block differs between publications. It needs Python 3.8 or newer, the
 standard library and the modules of the evaluator, and runs the published script with uv:
 
-    uv run --offline --frozen --no-index --find-links WHEELS --script SCRIPT
+    uv run --offline --frozen --no-index --find-links WHEELS --script LAUNCHER SCRIPT
 
-SCRIPT is a copy on the node, in a folder that contains only the scripts of the publication, so nobody who can write to
-the store can place a module next to it. Its path on a node is always the same, so all jobs share one environment in
-uv's cache. The lock file next to SCRIPT lists every wheel with its SHA-256 digest; uv installs these and nothing else.
+SCRIPT is a copy on the node, alone in its folder, so nobody who can write to the store can place a module next to it.
+Its path on a node is always the same, so all jobs share one environment in uv's cache. The lock file next to LAUNCHER
+lists every wheel with its SHA-256 digest; uv installs these and nothing else. LAUNCHER replaces itself by SCRIPT. It
+has no requires-python and no settings by which uv could judge that an environment in use must be made again.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ PUBLICATION: Publication = {
     "targets": [
         {
             "folder": "targets/3.12-x86_64-manylinux_2_28",
+            "folders": {"eval.py": "targets/3.12-x86_64-manylinux_2_28/eval"},
             "python": "3.12",
             "system": "Linux",
             "machine": "x86_64",
@@ -113,7 +115,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # From an earlier trial in this folder.
 
-        words = command.words + more_arguments
+        words = [*command.starter, command.script, *more_arguments]
         log.info("Running %s", words)
         try:
             run(self.run_and_capture_output, words, command.python, command.settings)

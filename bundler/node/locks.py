@@ -26,19 +26,22 @@ PATIENCE = 30
 
 
 @contextlib.contextmanager
-def turn(place: str, done: Callable[[str], object]) -> Iterator[None]:
-    """Run the block in one job of this node at a time; others wait until `done(place)` is true, or for a while.
+def turn(place: str, done: Callable[[str], object], patience: float = PATIENCE) -> Iterator[bool]:
+    """Run the block in one job of this node at a time; others wait until `done(place)` is true, for `patience` seconds.
 
-    The operating system releases the lock when the process ends.
+    Yields False if another job still has its turn. The operating system releases the lock when the process ends.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
+    mine = True
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):  # Without a lock file, each job does the work itself.
             os.makedirs(os.path.dirname(place), exist_ok=True)
             lock = held.enter_context(open("{}.turn".format(place), "a+b"))
-            while not lock_now(lock) and not done(place) and time.monotonic() < until:
+            mine = lock_now(lock)
+            while not mine and not done(place) and time.monotonic() < until:
                 time.sleep(0.02)
-        yield
+                mine = lock_now(lock)
+        yield mine
 
 
 def lock_now(lock: IO[bytes]) -> bool:

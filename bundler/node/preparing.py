@@ -12,63 +12,88 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from bundler.node.cache import read_json, write_whole
+from bundler.node.errors import OfflineRunError, quoted, remedy
 from bundler.node.locks import lacks_locks, turn
 from bundler.node.log import log
 from bundler.node.share import changed
-from bundler.node.tools import identity
 from bundler.node.unpacking import DIGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bundler.node.command import Command
+
+# Seconds to wait for another job that creates the same environment: the largest have some 10 GB, from a slow store.
+LONGEST_PREPARATION = 3600
 
 
 def prepare(state: str, root: str, command: Command) -> None:
     """Create the environment of the script of `command`, and record for `cache_gc.py` which folders it uses.
 
-    uv's lock for this is a file in the temporary folder, which jobs of a node rarely share, so that concurrent jobs
-    would delete environments in use. Therefore jobs take turns here, with a common temporary folder.
+    An environment is created once, and never again while the record exists: uv's lock for this is a file in the
+    temporary folder, which jobs of a node rarely share, so that concurrent jobs would delete environments in use.
+    Therefore jobs take turns here, with a common temporary folder. Raises `OfflineRunError` with the output of uv if it
+    fails.
     """
     use = use_of(state, command)
-    with turn(use, is_prepared):
+    if is_prepared(use):
+        return
+    with turn(use, is_prepared, LONGEST_PREPARATION) as mine:
         if is_prepared(use):
             return
-        prepared, holds = True, command.holds
-        if command.uv is not None:
-            if lacks_locks(tempfile.gettempdir()):
-                log.warning(
-                    "TMPDIR=%s does not support file locks (flock), which older versions of uv need. The administrator "
-                    "of the nodes can set TMPDIR to a folder on a local disk.",
-                    tempfile.gettempdir(),
-                )
-            require_plain_wheels("{}.lock".format(command.script))
-            folder = os.path.join(state, "locks")
-            with contextlib.suppress(OSError):
-                os.makedirs(folder, exist_ok=True)
-            own = dict(command.settings, TMPDIR=folder, TMP=folder, TEMP=folder)
-            # A failure will occur again, with a message, when the script runs.
-            prepared, _ = quiet([command.uv, "sync", "--quiet", *command.words[2:]], own)
-            find = [command.uv, "python", "find", "--offline", "--no-config", "--script", command.script]
-            succeeded, place = quiet(find, own)
-            holds = holds + [os.path.dirname(os.path.dirname(place))] * succeeded
-        noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": prepared}
+        if not mine:
+            raise OfflineRunError(
+                "another job on this node has been creating the environment for more than an hour",
+                "end that job, or ask the administrator of the nodes whether the store is slow",
+            )
+        holds = command.holds
+        if command.launcher is not None:
+            require_plain_wheels("{}.lock".format(command.launcher))
+            holds = holds + [os.path.dirname(os.path.dirname(created_python(state, command)))]
+        noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": True}
         write_whole(use, json.dumps(noted))
         write_whole(os.path.join(state, "gc-due"), "")
 
 
+def created_python(state: str, command: Command) -> str:
+    """Create the environment of `command`; return the path of its Python."""
+    if lacks_locks(tempfile.gettempdir()):
+        log.warning(
+            "TMPDIR=%s does not support file locks (flock), which older versions of uv need. The administrator "
+            "of the nodes can set TMPDIR to a folder on a local disk.",
+            tempfile.gettempdir(),
+        )
+    folder = os.path.join(state, "locks")
+    with contextlib.suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
+    environment = dict(command.settings, TMPDIR=folder, TMP=folder, TEMP=folder)
+    name = os.path.basename(command.script)
+    try:
+        done = subprocess.run(
+            command.starter, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+        )
+    except OSError as error:
+        raise OfflineRunError(
+            "uv does not run from {} ({})".format(command.starter[0], error.strerror),
+            "if that disk is mounted noexec, ask the administrator of the nodes to set UV_CACHE_DIR to another disk",
+        ) from error
+    python = os.fsdecode(done.stdout).strip().rpartition("\n")[2]
+    if done.returncode or not os.path.isfile(python):
+        raise OfflineRunError(
+            "uv could not create the environment of {}{}".format(name, quoted(done.stderr)), remedy(done.stderr)
+        )
+    return python
+
+
 def use_of(state: str, command: Command) -> str:
     """Return the path of the record for `cache_gc.py` about the script of `command`."""
-    # Another Python gets another environment.
-    key = repr((command.script, identity(command.python))).encode("utf-8", "surrogatepass")
-    return os.path.join(state, "{}.use".format(hashlib.sha256(key).hexdigest()[:DIGITS]))
+    digest = hashlib.sha256(command.script.encode("utf-8", "surrogatepass")).hexdigest()
+    return os.path.join(state, "{}.use".format(digest[:DIGITS]))
 
 
 def is_prepared(use: str) -> bool:
     """Return whether the record `use` says that the environment was created, and it still exists."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         noted = read_json(use)
-        return noted["prepared"] is True and all(os.path.isdir(folder) for folder in noted["holds"])
+        return noted["prepared"] is True and all(map(os.path.isdir, noted["holds"]))
     return False
 
 
@@ -79,12 +104,3 @@ def require_plain_wheels(lock: str) -> None:
             path = json.loads(wheel)
             if os.path.exists(path) and not os.path.isfile(path):
                 raise changed(path, "the wheel")
-
-
-def quiet(command: Sequence[str], environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Run `command`; return whether it succeeded, and its standard output."""
-    try:
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    except OSError:
-        return False, ""
-    return done.returncode == 0, os.fsdecode(done.stdout).strip()

@@ -13,13 +13,18 @@ from bundler.node.errors import OfflineRunError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# Runs a command, writes its exit code to a file, and passes signals on to it.
+# Runs a command, writes its exit code to a file, and passes signals on to it. A shell gives background commands no
+# standard input unless it is named, and a signal interrupts `wait` before the command has ended.
 SHELL_REPORT = """
-"$@" &
+"$@" <&0 &
 child=$!
-trap 'kill -TERM $child' TERM INT HUP
+for signal in TERM INT HUP QUIT USR1 USR2; do trap "kill -$signal $child" $signal; done
 wait $child
 code=$?
+while kill -0 $child 2> /dev/null; do
+    wait $child
+    code=$?
+done
 echo $code > "$0"
 exit $code
 """

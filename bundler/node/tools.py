@@ -14,7 +14,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from bundler.node.cache import SHARED_FILE_SYSTEMS, file_system, read_json, write_whole
-from bundler.node.errors import OfflineRunError
+from bundler.node.errors import OfflineRunError, quoted, remedy
 from bundler.node.facts import misfit, node_facts
 from bundler.node.locks import turn
 from bundler.node.log import log
@@ -94,6 +94,7 @@ def looked_for(
     """Search this node for a target, uv and Python; unpack those of the publication if there are none."""
     fitting = fitting_targets(publication, node_facts())
     registered, complaint = registered_uv(software)
+    complaints: list[bytes] = []
     for target in fitting:
         uv = registered
         if uv is None and target["uv"]:
@@ -101,16 +102,23 @@ def looked_for(
             uv = os.path.join(folder, min(os.listdir(folder)))
         if uv is None:
             continue
-        python = installed_python(uv, target["python"], environment)
+        python, words = installed_python(uv, target["python"], environment)
+        if python is None and words.strip() and not words.lstrip().startswith(b"error: No interpreter found"):
+            complaints.append(words)
         if python is None and target["interpreter"]:
             python = own_python(unpacked(root, target["interpreter"], state))
         if python is not None:
             return {"folder": target["folder"], "uv": uv, "python": python}
     if registered is None and not any(target["uv"] for target in fitting):
-        problem, remedy = complaint
-        raise OfflineRunError(problem, "{}, or bundle the script with --include-uv".format(remedy))
+        problem, cure = complaint
+        raise OfflineRunError(problem, "{}, or bundle the script with --include-uv".format(cure))
+    pythons = " or ".join(target["python"] for target in fitting)
+    if complaints:
+        raise OfflineRunError(
+            "uv could not look for Python {}{}".format(pythons, quoted(b"\n".join(complaints))), remedy(complaints[-1])
+        )
     raise OfflineRunError(
-        "uv finds no Python {} on this node".format(" or ".join(target["python"] for target in fitting)),
+        "uv finds no Python {} on this node".format(pythons),
         "ask the administrator of the nodes to install one, or bundle the script with --include-python",
     )
 
@@ -149,15 +157,10 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "the registered uv does not exist: {}".format(uv or "no executable is given"),
             "ask the administrator of HPS to correct the registration, or to mount the folder of uv on this node",
         )
-    try:
-        words = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
-        name, number = words.split()[:2]
-        version = tuple(int(part) for part in number.split(".")[:3]) if name == "uv" else None
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        version = None
+    version, words = version_of_uv(uv)
     if version is None:
         return None, (
-            "the registered uv {} does not run".format(uv),
+            "the registered uv {} does not run{}".format(uv, quoted(words)),
             "ask the administrator of HPS to register a uv that runs on this node",
         )
     if version < OLDEST_UV:
@@ -166,6 +169,17 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "ask the administrator of HPS to install uv {} or newer".format(".".join(map(str, OLDEST_UV))),
         )
     return uv, ("", "")
+
+
+def version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:
+    """Return the version of the program `uv`, or None if it is not uv or does not run; and what it says about that."""
+    try:
+        done = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    except OSError as error:
+        return None, str(error.strerror).encode()
+    match = re.match(rb"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
+    version = tuple(map(int, match.groups())) if match and done.returncode == 0 else None
+    return version, done.stderr
 
 
 def program_of(executable: str) -> str:
@@ -180,12 +194,12 @@ def program_of(executable: str) -> str:
     return candidates[0]
 
 
-def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> str | None:
-    """Return the path of the Python `version` (in uv's notation) that uv finds on this node, or None."""
+def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> tuple[str | None, bytes]:
+    """Return the path of the Python `version` (in uv's notation) that uv finds here, or None; and uv's words."""
     request = version if version.startswith("pypy") else "cpython@{}".format(version)
     command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", request]
     try:
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     except OSError as error:
         raise OfflineRunError(
             "uv does not run from {} ({})".format(uv, error.strerror),
@@ -195,7 +209,7 @@ def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> s
     # From 3.14 on, uv may find only a free-threaded Python, which needs other wheels.
     is_threaded = re.search(r"python3\.\d+t(\.exe)?$", os.path.realpath(path)) is not None
     usable = os.path.isfile(path) and (version.endswith("t") or not is_threaded)
-    return path if done.returncode == 0 and usable else None
+    return (path if done.returncode == 0 and usable else None), done.stderr
 
 
 def own_python(folder: str) -> str:

@@ -14,7 +14,7 @@ from packaging.pylock import Package, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from bundler.layout import target_files
+from bundler.layout import script_files
 from wheelhouse import environment, files, toml, uv
 from wheelhouse.errors import FileError
 from wheelhouse.python_request import parse_python_request
@@ -31,10 +31,11 @@ _CACHE = "cache"
 _PYTHON = "python"
 
 
-def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
+def pack_environment(root: Path, script: str, entry: TargetEntry, place: str, path: Path) -> None:
     """Write the interpreter of a target, with the wheels of `script` installed, to the archive `path`.
 
-    The tree needs no virtual environment and runs from any path. Raises `ArchiveError`, `WheelError`, `FileError`.
+    `place` is the folder of the script in the publication `root`. The tree needs no virtual environment and runs from
+    any path. Raises `ArchiveError`, `WheelError`, `FileError`.
     """
     assert entry.interpreter is not None  # noqa: S101 - checked by `Environment.require`
     with _scratch() as scratch:
@@ -48,25 +49,25 @@ def pack_environment(root: Path, script: str, entry: TargetEntry, path: Path) ->
             packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
         if not packages.resolve().is_relative_to(scratch.resolve()):
             raise FileError(root / entry.interpreter, OSError("contains a link that points outside of it"))
-        selection = _chosen(root, script, entry, str(request))
+        selection = _chosen(root / place, script, entry, str(request))
         wheels = [root / "wheels" / Path(package.wheels[0].path or "").name for package in selection if package.wheels]
         environment.install(scratch / _PYTHON, packages, wheels, PLATFORMS[entry.platform])
         files.pack(scratch / _PYTHON, path, _PYTHON)
 
 
-def pack_cache(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
-    """Write a uv cache with the wheels of `script` in the publication `root` to the archive `path`.
+def pack_cache(root: Path, script: str, entry: TargetEntry, place: str, path: Path) -> None:
+    """Write a uv cache with the wheels of `script` to the archive `path`.
 
-    uv's cache refers to wheels by the path of their index, so it only serves this publication at this path. Raises
-    `FileError`, `UvError`.
+    `place` is the folder of the script in the publication `root`. uv's cache refers to wheels by the path of their
+    index, so it only serves this publication at this path. Raises `FileError`, `UvError`.
     """
     with _scratch() as scratch:
         cache = scratch / _CACHE
         with files.explained(cache):
             cache.mkdir()
-        packages = _chosen(root, script, entry, entry.python)
+        packages = _chosen(root / place, script, entry, entry.python)
         if packages:
-            index = (root / entry.folder() / "simple").absolute().as_uri()
+            index = (root / place / "simple").absolute().as_uri()
             requirements = [f"{package.name}=={package.version or Version('0')}" for package in packages]
             there = entry.python.replace(".", "").isdigit()
             hint = "" if there else f" (this may need Python {entry.python} on PATH)"
@@ -84,9 +85,9 @@ def pack_cache(root: Path, script: str, entry: TargetEntry, path: Path) -> None:
         files.pack(cache, path, _CACHE)
 
 
-def _chosen(root: Path, script: str, entry: TargetEntry, python: str) -> list[Package]:
-    """Return the packages that `script` installs with the Python version `python`, with one wheel each."""
-    lock = root / entry.folder() / target_files(script)[2]
+def _chosen(folder: Path, script: str, entry: TargetEntry, python: str) -> list[Package]:
+    """Return the packages that `script` in `folder` installs with the Python version `python`, with one wheel each."""
+    lock = folder / script_files(script)[2]
     pylock = Pylock.from_dict(toml.loads(lock.read_text(encoding="utf-8")))
     target = Target(python=python, platform=PLATFORMS[entry.platform])
     return [

@@ -48,11 +48,15 @@ def describe(
         "targets": [
             {
                 "folder": target.folder(),
+                "folders": {script.name: manifest.folder(target, script.name) for script in manifest.scripts},
                 "python": target.python,
                 "system": target.system,
                 "machine": target.machine,
                 "libc": list(target.libc) if target.libc else None,
-                "locks": {script.name: digests[f"{target.folder()}/{script.name}.lock"] for script in manifest.scripts},
+                "locks": {
+                    script.name: digests[f"{manifest.folder(target, script.name)}/{script.name}.lock"]
+                    for script in manifest.scripts
+                },
                 "uv": [target.uv, digests[target.uv]] if target.uv else None,
                 "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
                 "archives": {

@@ -114,7 +114,7 @@ def _publish(
             yield Progress(text=f"Packing the {strategy.name} of {script} for {target.name}")
             path = archive_path(script, target)
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            strategy.pack(base or folder, script, target, folder / path)
+            strategy.pack(base or folder, script, target, manifest.folder(target, script), folder / path)
             archives[path] = files.sha256(folder / path)
         seen = _join(draft.seen_at, "publications", place.name)
         described = describe(manifest, seen, strategy.name, archives, str(base or seen))

@@ -60,8 +60,11 @@ class Strategy(ABC):
         """Raise `BundlerError` if this strategy cannot publish `draft`."""
 
     @abstractmethod
-    def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
-        """Write the archive `path` that nodes unpack for `script` on `target`, from the publication in `root`."""
+    def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
+        """Write the archive `path` that nodes unpack for `script` on `target`.
+
+        It is made from the publication in `root`, where the script is in the folder `place`.
+        """
 
 
 class Index(Strategy):
@@ -73,7 +76,7 @@ class Index(Strategy):
     def require(self, draft: Draft) -> None:
         """Accept every bundle."""
 
-    def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
+    def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
         """Write nothing."""
 
 
@@ -94,11 +97,11 @@ class Cache(Strategy):
                 hint="publish where the path is the same, or use another --strategy",
             )
 
-    def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
+    def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
         """Write a uv cache. Raises `FileError`, `UvError`."""
         from bundler.publications.archives import pack_cache  # Needs uv, which the far side may not have.
 
-        pack_cache(root, script, target, path)
+        pack_cache(root, script, target, place, path)
 
 
 class Environment(Strategy):
@@ -116,11 +119,11 @@ class Environment(Strategy):
                     hint="bundle again with --include-python, or use another --strategy",
                 )
 
-    def pack(self, root: Path, script: str, target: TargetEntry, path: Path) -> None:
+    def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
         """Write a Python with the wheels installed. Raises `ArchiveError`, `WheelError`, `FileError`."""
         from bundler.publications.archives import pack_environment  # Slow to import.
 
-        pack_environment(root, script, target, path)
+        pack_environment(root, script, target, place, path)
 
 
 INDEX = Index()

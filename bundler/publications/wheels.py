@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, CombinedError
 from bundler.layout import MANIFEST, SUMS, sums
-from bundler.manifest import File, Manifest
+from bundler.manifest import SHARED_FOLDERS, File, Manifest
 from bundler.progress import Progress
 from bundler.publications.approval import require_unsigned
 from bundler.publications.history import is_logged, log
@@ -95,7 +95,9 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
         yield Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these")
     require_unsigned(destination)
     yield Progress(text=f"Reading {counted(len(paths), 'wheel')}")
-    manifest = Manifest(name=_name(name or source.absolute().name), scripts=(), targets=(), files=_files(paths))
+    name = _name(name or source.absolute().name)
+    # Without scripts, all formats are alike, and the same wheels keep the name of their publication.
+    manifest = Manifest(name=name, scripts=(), targets=(), files=_files(paths), format=SHARED_FOLDERS)
     data = manifest.to_json()
     place = destination.publications / f"{manifest.name}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}"
     digests = {file.path.removeprefix("wheels/"): file.sha256 for file in manifest.files}

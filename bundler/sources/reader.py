@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, CombinedError, ScriptError, attempt_all
 from bundler.extras import require_pip_tools
-from bundler.layout import target_files
+from bundler.layout import script_folder
 from bundler.sources.additions import require_requirements
 from bundler.sources.project import read_project
 from bundler.sources.pylock import read_pylock
@@ -71,11 +71,11 @@ def _read(path: Path, additions: Additions) -> Source:
 
 
 def _same_names(sources: Sequence[Source]) -> list[Exception]:
-    """Return an error for all of `sources` that would write the same file of a bundle."""
+    """Return an error for all of `sources` that would write to the same folder of a bundle."""
     makers: dict[str, list[Path]] = {}
     for source in sources:
-        for name in {unicodedata.normalize("NFC", name).casefold() for name in target_files(source.name)}:
-            makers.setdefault(name, []).append(source.path)
+        name = unicodedata.normalize("NFC", script_folder(source.name)).casefold()
+        makers.setdefault(name, []).append(source.path)
     return [
         BundlerError(
             f"{', '.join(map(str, sorted(paths)))}: file names clash on case-insensitive file systems",

@@ -96,7 +96,7 @@ class LockedScript(Script):
 def read_script(path: Path, data: bytes | None = None) -> Script:
     """Return the script `path`, with `data` instead of its bytes if given. Raises `ScriptError`."""
     data, metadata = read_metadata(path, data)
-    if not safe_path(path.name) or path.name.casefold() == "simple" or len(path.name.encode()) > _NAME_BYTES:
+    if not safe_path(path.name) or len(path.name.encode()) > _NAME_BYTES:
         raise ScriptError(path, "its file name is not valid on all systems", "rename it")
     requires_python, dependencies = check(path, metadata)
     return Script(

@@ -83,7 +83,7 @@ def timed(command: list[str], **environment: str) -> float:
 
 def bare(publication: Path, cache: Path) -> float:
     """Start the published script with uv alone, by the command that the execution script uses."""
-    script = next(publication.glob("targets/*/case.py"))
+    script = next(publication.glob("targets/*/*/case.py"))
     command = [str(BIN / "uv"), "run", "--offline", "--frozen", "--no-config", "--no-index"]
     command += ["--find-links", str(publication / "wheels"), "--python", sys.executable, "--script", str(script)]
     return timed(command, UV_CACHE_DIR=str(cache))
@@ -91,7 +91,7 @@ def bare(publication: Path, cache: Path) -> float:
 
 def pip(publication: Path, folder: Path) -> float:
     """Make an environment with pip and start the script in it, as one does without uv."""
-    target = next(publication.glob("targets/*"))
+    target = next(publication.glob("targets/*/case"))
     seconds = timed([sys.executable, "-m", "venv", str(folder)])
     python = str(folder / "bin" / "python")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
@@ -136,7 +136,7 @@ def measure(folder: Path, publications: dict[str, Path], rounds: int) -> dict[st
                 rows.setdefault("bare uv run: cold", []).append(bare(publication, cache))
                 environment = next(cache.glob("environments-v*/*/bin/python"))
                 for _ in range(5):
-                    own = timed([str(environment), str(next(publication.glob("targets/*/case.py")))])
+                    own = timed([str(environment), str(next(publication.glob("targets/*/*/case.py")))])
                     rows.setdefault("the environment's own python", []).append(own)
                 rows.setdefault("pip into a fresh venv", []).append(pip(publication, folder / f"pip-{number}"))
     return rows

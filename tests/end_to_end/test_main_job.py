@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, PYTHON, Workplace
+from tests.conftest import BIN, PYTHON, REPOSITORY, Workplace
 from tests.stand_ins import index as faults
 from tests.stand_ins.nodes import ISOLATED, MOUNTS, evaluate, published, tree
 from tests.stand_ins.wheels import make_wheel
@@ -542,3 +542,16 @@ def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, comma
     assert "Traceback" not in done.stderr
     assert "x.bundle" not in done.stdout
     assert "publications" not in done.stdout
+
+
+def test_a_bundle_of_format_1_is_verified_published_and_rehearsed(workplace: Workplace) -> None:
+    """All scripts of a target share a folder and an index in it."""
+    old = shutil.copytree(REPOSITORY / "tests" / "golden" / "format-1", workplace.folder / "old.bundle")
+    assert workplace.run("bundler", "verify", old).returncode == 0
+    publication = workplace.publish(old)
+    if PYTHON != "3.11":
+        pytest.skip("its target is Python 3.11")
+    done = workplace.run("bundler", "rehearse", publication)
+    assert done.returncode == 0, done.stderr
+    assert [words for words in ("mesh ran", "solve ran") if words not in done.stderr] == []
+    assert workplace.run("bundler", "verify", publication).returncode == 0

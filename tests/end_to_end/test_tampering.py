@@ -23,8 +23,8 @@ from wheelhouse.errors import WheelhouseError
 
 _OF_A_BUNDLE = [
     *("manifest.json", "SHA256SUMS", "README.txt", "wheels/alpha-*.whl", "wheels/beta-*.whl", "wheels/uv-*.whl"),
-    *("pythons/*.tar.gz", "locks/*", "targets/*/solve.py", "targets/*/solve.py.lock", "targets/*/pylock.*.toml"),
-    *("targets/*/simple/index.html", "targets/*/simple/*/index.html"),
+    *("pythons/*.tar.gz", "locks/*", "targets/*/*/solve.py", "targets/*/*/solve.py.lock", "targets/*/*/pylock.*.toml"),
+    *("targets/*/*/simple/index.html", "targets/*/*/simple/*/index.html"),
 ]
 _OF_A_PUBLICATION = ["exec_script.py", "publication.json", "cache_gc.py", "archives/*/*"]
 # What jobs of each strategy read of the share: without it, or with other bytes, they fail.
@@ -33,7 +33,7 @@ _READ = {
     "cache": ["wheels/uv-*.whl", "pythons/*.tar.gz", "archives/*/*"],
     "environment": ["archives/*/*"],
 }
-_ALWAYS_READ = ["targets/*/solve.py", "targets/*/solve.py.lock"]
+_ALWAYS_READ = ["targets/*/*/solve.py", "targets/*/*/solve.py.lock"]
 # Runs wherever it is imported, and is nowhere asked for.
 _EVIL = "print('EVIL')\nraise SystemExit('EVIL')\n"
 
@@ -159,7 +159,10 @@ def test_a_publication_that_was_tampered_with_is_refused(published: Published, p
 @pytest.mark.parametrize(
     ("strategy", "pattern"),
     [(strategy, pattern) for strategy in STRATEGIES for pattern in (*_READ[strategy], *_ALWAYS_READ)]
-    + [("index", pattern) for pattern in ("manifest.json", "targets/*/simple/*/index.html", "targets/*/pylock.*.toml")],
+    + [
+        ("index", pattern)
+        for pattern in ("manifest.json", "targets/*/*/simple/*/index.html", "targets/*/*/pylock.*.toml")
+    ],
 )
 def test_a_job_runs_what_was_published_or_does_not_run(
     published: Published, strategy: str, pattern: str, damage: str

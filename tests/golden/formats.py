@@ -47,7 +47,7 @@ def _pylock() -> bytes:
     ]
     markers = [None, 'python_full_version < "3.12.4"']
     return target_pylock(
-        [Pin(wheel=wheel, marker=marker) for wheel, marker in zip(wheels, markers, strict=True)], "../../wheels"
+        [Pin(wheel=wheel, marker=marker) for wheel, marker in zip(wheels, markers, strict=True)], "../../../wheels"
     )
 
 

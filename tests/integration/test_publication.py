@@ -93,7 +93,7 @@ FILES = (
     "publications/{}/exec_script.py",
     "publications/{}/publication.json",
     "publications/{}/README.txt",
-    "publications/{}/targets/*/*.lock",
+    "publications/{}/targets/*/*/*.lock",
 )
 
 

@@ -36,7 +36,7 @@ def test_a_bundle_of_a_script_of_the_same_name_elsewhere_is_not_replaced(two_fol
     assert "run.bundle contains other scripts: " in done.stderr
     assert str(two_folders.folder / "a" / "run.py") in done.stderr
     assert "hint: choose another --output, or use --replace" in done.stderr
-    target = next((bundle / "targets").iterdir())
+    target = next(bundle.glob("targets/*/run"))
     assert (target / "run.py").read_bytes() == (two_folders.folder / "a" / "run.py").read_bytes()
     two_folders.bundle("b/run.py", "--replace")
     assert (target / "run.py").read_bytes() == (two_folders.folder / "b" / "run.py").read_bytes()

@@ -48,10 +48,10 @@ FILES = {
     "sums": SUMS,
     "readme": "README.txt",
     "wheel": "wheels/alpha*",
-    "script": "targets/*/solve.py",
-    "uv lock": "targets/*/solve.py.lock",
-    "pylock": "targets/*/pylock.*",
-    "page": "targets/*/simple/alpha/index.html",
+    "script": "targets/*/*/solve.py",
+    "uv lock": "targets/*/*/solve.py.lock",
+    "pylock": "targets/*/*/pylock.*",
+    "page": "targets/*/*/simple/alpha/index.html",
     "statement": f"{SIGNATURES}*.sums",
     "signature": f"{SIGNATURES}*.sig",
 }
@@ -253,4 +253,4 @@ def test_the_signatures_are_not_part_of_what_the_same_inputs_determine(
 ) -> None:
     assert (signed["first"] / MANIFEST).read_bytes() == (bundles["first"] / MANIFEST).read_bytes()
     assert (signed["first"] / SUMS).read_bytes() == (bundles["first"] / SUMS).read_bytes()
-    assert json.loads((signed["first"] / MANIFEST).read_bytes())["format"] == 1
+    assert json.loads((signed["first"] / MANIFEST).read_bytes())["format"] == 2

@@ -14,8 +14,10 @@ NOWHERE = {"UV_CACHE_DIR": "/nowhere"}
 def target(
     system: str = "Linux", machine: str = "x86_64", libc: Any = ("glibc", 2, 28), python: str = "3.12"
 ) -> TargetDescription:
+    folder = f"targets/{python}-{system}"
     return {
-        "folder": f"targets/{python}-{system}",
+        "folder": folder,
+        "folders": {"solve.py": f"{folder}/solve"},
         "python": python,
         "system": system,
         "machine": machine,

@@ -6,7 +6,7 @@ import re
 
 from hypothesis import strategies as st
 
-from bundler.layout import target_files
+from bundler.layout import script_files, script_folder
 from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 
 _A, _B = "a" * 64, "b" * 64
@@ -29,10 +29,11 @@ def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl"
         libc=("glibc", 2, 28),
         wheels={script: (wheel,)},
     )
+    folder = f"targets/{target.name}/{script_folder(script)}"
     files = (
-        File(path=f"targets/{target.name}/{script}", size=1, sha256=_A),
-        File(path=f"targets/{target.name}/{script}.lock", size=1, sha256=_B),
-        File(path=f"targets/{target.name}/{target_files(script)[2]}", size=1, sha256=_B),
+        File(path=f"{folder}/{script}", size=1, sha256=_A),
+        File(path=f"{folder}/{script}.lock", size=1, sha256=_B),
+        File(path=f"{folder}/{script_files(script)[2]}", size=1, sha256=_B),
         File(path=f"wheels/{wheel}", size=1, sha256=_B, origin="https://x.test/a.whl"),
     )
     entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))

@@ -11,7 +11,7 @@ import pytest
 
 from bundler.bundles.consistency import index_pages, require_consistent
 from bundler.errors import ContradictionError
-from bundler.layout import target_files
+from bundler.layout import script_files
 from bundler.manifest import File, Manifest
 from tests.stand_ins.manifests import manifest
 from wheelhouse import node_lock
@@ -21,7 +21,7 @@ from wheelhouse.wheel import Wheel
 
 _SHA256 = "ab" * 32
 _SCRIPT, _WHEEL = "s.py", "alpha-1.0-py3-none-any.whl"
-_, _LOCK, _PYLOCK = target_files(_SCRIPT)
+_, _LOCK, _PYLOCK = script_files(_SCRIPT)
 _PAGE, _ROOT = "simple/alpha/index.html", "simple/index.html"
 _ELSEWHERE = "http://127.0.0.1:9/alpha-1.0-py3-none-any.whl"
 
@@ -32,13 +32,14 @@ def bundle(tmp_path: Path) -> tuple[Path, Manifest]:
     bare = manifest(script=_SCRIPT, wheel=_WHEEL)
     target = Target(python="3.12", platform=parse_platform(bare.targets[0].platform))
     pins = [Pin(wheel=Wheel(filename=_WHEEL, url="https://x.test/a.whl", sha256=_SHA256, size=7))]
-    place = tmp_path / bare.targets[0].folder()
+    where = bare.folder(bare.targets[0], _SCRIPT)
+    place = tmp_path / where
     place.mkdir(parents=True)
-    for path, page in index_pages({_WHEEL: _SHA256}).items():
+    for path, page in index_pages(where, {_WHEEL: _SHA256}).items():
         (place / "simple" / path).parent.mkdir(parents=True, exist_ok=True)
         (place / "simple" / path).write_bytes(page)
     node_lock.write_node_lock(place / _SCRIPT, pins, target)
-    (place / _PYLOCK).write_bytes(node_lock.target_pylock(pins, "../../wheels"))
+    (place / _PYLOCK).write_bytes(node_lock.target_pylock(pins, "../../../wheels"))
     return tmp_path, sealed(tmp_path, bare)
 
 
@@ -70,7 +71,7 @@ def put(old: str, new: str) -> Callable[[str], str]:
     ("path", "change"),
     [
         pytest.param(_LOCK, put(_SHA256, "cd" * 32), id="a lock names another digest"),
-        pytest.param(_LOCK, put("../../../wheels/", "../../../../elsewhere/"), id="a lock leads elsewhere"),
+        pytest.param(_LOCK, put("../../../../wheels/", "../../../../elsewhere/"), id="a lock leads elsewhere"),
         pytest.param(_LOCK, put('path = "', f'url = "{_ELSEWHERE}", path = "'), id="a wheel has a URL and a path"),
         pytest.param(_LOCK, put('registry = "simple"', 'registry = "http://127.0.0.1:9/"'), id="another index"),
         pytest.param(_LOCK, put('registry = "simple"', 'git = "http://127.0.0.1:9/a.git"'), id="a repository"),
@@ -81,7 +82,7 @@ def put(old: str, new: str) -> Callable[[str], str]:
         pytest.param(_LOCK, lambda text: text + "\n" + ".".join("a" * 50000) + " = 1\n", id="a key of many parts"),
         pytest.param(_LOCK, lambda text: text + f"\n[a.{'b.' * 2000}c]\n" * 2000, id="many tables of many parts"),
         pytest.param(_LOCK, lambda text: text + "\nx = " + "9" * 5000, id="a number of many digits"),
-        pytest.param(_PYLOCK, put("../../wheels/", "../../elsewhere/"), id="a pylock leads elsewhere"),
+        pytest.param(_PYLOCK, put("../../../wheels/", "../../../elsewhere/"), id="a pylock leads elsewhere"),
         pytest.param(
             _PYLOCK, put("[[packages.wheels]]", f'[packages.sdist]\nurl = "{_ELSEWHERE}"\n[[packages.wheels]]')
         ),
@@ -98,7 +99,7 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
     bundle: tuple[Path, Manifest], path: str, change: Callable[[str], str]
 ) -> None:
     folder, bare = bundle
-    file = folder / bare.targets[0].folder() / path
+    file = folder / bare.folder(bare.targets[0], _SCRIPT) / path
     file.parent.mkdir(exist_ok=True)
     before = file.read_text() if file.exists() else "x"
     after = change(before)
@@ -112,7 +113,7 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
 
 def test_all_files_that_disagree_are_named_together(bundle: tuple[Path, Manifest]) -> None:
     folder, bare = bundle
-    place = folder / bare.targets[0].folder()
+    place = folder / bare.folder(bare.targets[0], _SCRIPT)
     for path in (_LOCK, _PYLOCK, _PAGE):
         (place / path).write_text("")
     with pytest.raises(ContradictionError) as caught:

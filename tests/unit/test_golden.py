@@ -9,7 +9,7 @@ from bundler.manifest_reader import parse
 from tests.golden.formats import FOLDER, formats
 from tests.stand_ins.manifests import manifest
 
-_NEVER_DATA = {"__init__.py", "formats.py", "__pycache__"}
+_NEVER_DATA = {"format-1", "__init__.py", "formats.py", "__pycache__"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.iterdir() if path.name not in _NEVER_DATA))

@@ -85,5 +85,5 @@ def test_the_summary_is_json_with_the_origin_of_each_wheel_and_the_keys_of_the_s
 
 def test_the_readme_quotes_what_a_shell_would_take_apart() -> None:
     text = readme(manifest(script="it's $(me).py")).decode()
-    assert """--script "$target"/'it'"'"'s $(me).py'""" in text
+    assert """--script "$target"/'it'"'"'s $(me)/it'"'"'s $(me).py'""" in text
     assert "--python 3.12" in text

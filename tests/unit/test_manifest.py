@@ -74,7 +74,7 @@ def changed(*keys: Any, to: Any) -> bytes:
         (changed("files", 0, "sha256", to="A" * 64), "malformed value"),
         (changed("files", 0, to=None), "not subscriptable"),
         (changed("files", 0, "path", to="manifest.json"), "does not belong in a bundle"),
-        (changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/SOLVE.py"), "same file twice"),
+        (changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/solve/SOLVE.py"), "same file twice"),
         (changed("files", 3, "path", to="wheels/../../x"), "does not belong in a bundle"),
         (changed("files", 3, "path", to="exec_script.py"), "does not belong in a bundle"),
         (changed("files", 3, "path", to="wheels/x.txt"), "not the file name of a wheel"),
@@ -94,9 +94,9 @@ def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: byte
 
 def test_a_newer_format_is_told_apart_from_nonsense() -> None:
     with pytest.raises(
-        ManifestError, match=r"has format 2, but this version supports up to 1\nhint: use a newer version"
+        ManifestError, match=r"has format 3, but this version supports up to 2\nhint: use a newer version"
     ):
-        parse(changed("format", to=2), _WHERE)
+        parse(changed("format", to=3), _WHERE)
 
 
 @given(

@@ -102,7 +102,7 @@ def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Pat
             read_script(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "c:d.py", "simple", "x" * 201])
+@pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "c:d.py", "x" * 201])
 def test_names_that_no_bundle_can_carry_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ScriptError, match="its file name is not valid"):
         read_script(write(tmp_path, block("dependencies = []"), name))
@@ -117,8 +117,8 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
     assert len(caught.value.errors) == 2
 
 
-@pytest.mark.parametrize("names", [("a", "a.py"), ("a.b.py", "a_b.py"), ("A.py", "a.py"), ("a.py", "a.py.lock")])
-def test_scripts_that_would_make_the_same_file_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+@pytest.mark.parametrize("names", [("a", "a.py"), ("A.py", "a.py"), ("\u00fc.py", "u\u0308.py")])
+def test_scripts_that_would_make_the_same_folder_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     paths = [write(tmp_path, block("dependencies = []"), name) for name in names]
     with pytest.raises(CombinedError, match="file names clash"):
         read_sources(paths, Additions())

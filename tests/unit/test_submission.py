@@ -20,18 +20,18 @@ def publication(folder: Path, **blocks: str) -> Path:
     plain = manifest()
     target = plain.targets[0]
     scripts, files = [], [file for file in plain.files if file.path.startswith("wheels/")]
-    place = folder / target.folder()
-    place.mkdir(parents=True)
     for stem, block in blocks.items():
         name = f"{stem}.py"
         lines = "".join(f"# {line}\n" for line in f"[tool.bundler]\n{block}".strip().splitlines())
         data = f"# /// script\n{lines}# ///\n".encode()
-        (place / name).write_bytes(data)
+        place = f"{target.folder()}/{stem}"
+        (folder / place).mkdir(parents=True)
+        (folder / place / name).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         scripts.append(ScriptEntry(name=name, sha256=digest, requires_python="", dependencies=()))
-        files.append(File(path=f"{target.folder()}/{name}", size=len(data), sha256=digest))
+        files.append(File(path=f"{place}/{name}", size=len(data), sha256=digest))
         others = (f"{name}.lock", f"pylock.{stem}.toml")
-        files += [File(path=f"{target.folder()}/{other}", size=1, sha256="b" * 64) for other in others]
+        files += [File(path=f"{place}/{other}", size=1, sha256="b" * 64) for other in others]
     entry = replace(target, wheels={script.name: next(iter(target.wheels.values())) for script in scripts})
     made = Manifest(name="x", scripts=tuple(scripts), targets=(entry,), files=tuple(files))
     (folder / "manifest.json").write_bytes(made.to_json())
@@ -104,7 +104,9 @@ def test_what_was_changed_since_it_was_published_is_not_submitted(tmp_path: Path
     (folder / "exec_script.py").unlink()
     with pytest.raises(BundlerError):
         compose(folder, [{}], Options())
-    (folder / manifest().targets[0].folder() / "solve.py").write_text("# /// script\n# dependencies = []\n# ///\n")
+    (folder / manifest().targets[0].folder() / "solve" / "solve.py").write_text(
+        "# /// script\n# dependencies = []\n# ///\n"
+    )
     with pytest.raises(CombinedError, match="differs from its digest in the manifest") as fault:
         compose(folder, [{}], Options())
     assert "solve.py" in str(fault.value)

@@ -30,14 +30,15 @@ def contents(path: str, wheel: bytes = b"wheel") -> bytes:
     if path == _WHEEL:
         return wheel
     if path.endswith(".lock"):
-        entry = f'path = "../../../wheels/{name}", hash = "sha256:{sha256}"'
+        entry = f'path = "../../../../wheels/{name}", hash = "sha256:{sha256}"'
         package = '[[package]]\nname = "alpha"\nversion = "1.0"\nsource = { registry = "simple" }'
         return f"{package}\nwheels = [{{ {entry} }}]\n".encode()
     if path.endswith(".toml"):
-        wheels = f'wheels = [{{ path = "../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
+        wheels = f'wheels = [{{ path = "../../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
         return f'[[packages]]\nname = "alpha"\nversion = "1.0"\n{wheels}\n'.encode()
     if "/simple/" in path:
-        return index_pages({name: sha256})[path.partition("/simple/")[2]]
+        place, _, page = path.partition("/simple/")
+        return index_pages(place, {name: sha256})[page]
     return b"script" if path.endswith(".py") else path.encode()
 
 

@@ -19,7 +19,10 @@ def uv_that_says(folder: Path, words: str, python: str = "") -> list[dict[str, s
     """Return an application list with a uv of our own, which finds `python`."""
     uv = folder / "uv"
     found = shlex.quote(python)
-    uv.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho {found}; [ -n {found} ]\n")
+    missing = "{ echo 'error: No interpreter found for it' >&2; exit 2; }"
+    uv.write_text(
+        f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{words}' && exit\necho {found}; [ -n {found} ] || {missing}\n"
+    )
     uv.chmod(0o755)
     return [{"name": "uv", "executable": str(uv)}]
 
@@ -36,7 +39,7 @@ def test_a_node_that_no_target_fits_is_told_all_reasons() -> None:
 def test_of_several_pythons_the_first_that_is_here_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     here = {"3.11": sys.executable}
-    monkeypatch.setattr(tools, "installed_python", lambda _uv, version, _environment: here.get(version))
+    monkeypatch.setattr(tools, "installed_python", lambda _uv, version, _environment: (here.get(version), b""))
     described = publication(target(python="3.13"), target(python="3.11"), target(python="3.10"))
     software = uv_that_says(tmp_path, "uv 0.13.9")
     found = tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
@@ -130,7 +133,7 @@ def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_ta
         (tmp_path / name).touch()
         uv_that_says(tmp_path, "uv 0.13.9", str(tmp_path / name))
         for wanted in ("3.14", "3.14t"):
-            found = tools.installed_python(str(tmp_path / "uv"), wanted, {})
+            found, _ = tools.installed_python(str(tmp_path / "uv"), wanted, {})
             assert (found is None) == (name == "python3.14t" and wanted == "3.14")
 
 
@@ -139,6 +142,22 @@ def test_a_python_that_is_nowhere_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     described = publication(target(python="3.13"), target(python="3.12"))
     with pytest.raises(OfflineRunError, match=r"(?s)finds no Python 3\.13 or 3\.12 on this node.*--include-python"):
         tools.tools(described, "/share", uv_that_says(tmp_path, "uv 0.13.9"), NOWHERE, str(tmp_path / "kept"))
+
+
+def test_a_uv_that_fails_is_not_a_missing_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
+    (own,) = uv_that_says(tmp_path, "uv 0.13.9")
+    uv = Path(own["executable"])
+    uv.write_text(uv.read_text().replace("error: No interpreter found for it", "error: No space left on device"))
+    with pytest.raises(OfflineRunError, match=r"(?s)could not look for Python 3\.12.*No space left.*hint: free space"):
+        tools.tools(publication(target()), "/share", [own], NOWHERE, str(tmp_path / "kept"))
+
+
+def test_a_registered_program_that_fails_is_shown_with_its_words(tmp_path: Path) -> None:
+    (tmp_path / "uv").write_text("#!/bin/sh\necho 'libfoo.so is missing' >&2\nexit 127\n")
+    (tmp_path / "uv").chmod(0o755)
+    _, (problem, _) = tools.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])
+    assert problem.endswith("does not run\n  libfoo.so is missing")
 
 
 @pytest.mark.parametrize("name", ["uv", "Uv", "UV"])

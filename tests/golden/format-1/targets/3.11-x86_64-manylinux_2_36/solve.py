@@ -1,0 +1,5 @@
+# /// script
+# requires-python = ">=3.9"
+# dependencies = ["alpha"]
+# ///
+print("solve ran")
