@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse import process, uv
+from wheelhouse.build_settings import write_build_config
 from wheelhouse.errors import UvError
 from wheelhouse.process import CalledProcessError
 from wheelhouse.secrets import build_environment, hidden, secret_values
@@ -17,6 +18,8 @@ from wheelhouse.unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from wheelhouse.build_settings import BuildSettings
 
 # Wheels are zip files, whose times start in 1980; backends use this time for every file.
 _EPOCH = "315532800"
@@ -28,32 +31,39 @@ class BackendError(Exception):
     """A failed build; its message is the output of the build, without secrets."""
 
 
-def build_wheel(source: Path, out: Path, python: str, indexes: Mapping[str, str], secrets: set[str]) -> Path:
-    """Build a wheel of `source`, a folder or source distribution, into the folder `out`; return it.
+def build_wheel(
+    source: Path, subdirectory: str, out: Path, python: str, settings: BuildSettings, secrets: set[str]
+) -> Path:
+    """Build a wheel of `source` into the folder `out`; return it.
 
-    `python` is an interpreter or a version. Build requirements come from `indexes` (environment variables for uv), as
-    wheels, in an isolated environment. The backend sees neither, has its own HOME, and only the environment variables
-    that builds need. Raises `BackendError`, without `secrets`, and `ArchiveError`.
+    `source` is a folder, or a source distribution with the project in the folder `subdirectory`. `python` is an
+    interpreter or a version. Build requirements are installed as wheels, as `settings` say, in an isolated environment.
+    The backend sees no indexes and secrets, has its own HOME, and only the environment variables that builds need.
+    Raises `BackendError`, without `secrets`, and `ArchiveError`.
     """
     with tempfile.TemporaryDirectory(prefix="build-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         (scratch / "home").mkdir()
         environment = {**build_environment(os.environ, str(scratch / "home")), "SOURCE_DATE_EPOCH": _EPOCH}
-        hide = secret_values({**os.environ, **indexes}, secrets)
+        environment |= settings.variables
+        hide = secret_values(os.environ, secrets)
         if source.is_file():
-            source = _unpacked(source, scratch / "source")
+            source = _unpacked(source, subdirectory, scratch / "source")
         with _explained(hide):
             interpreter = _made(scratch / "environment", python)
-            return _built(source, out, interpreter, environment, indexes)
+            return _built(source, out, interpreter, environment, settings)
 
 
-def _unpacked(sdist: Path, folder: Path) -> Path:
+def _unpacked(sdist: Path, subdirectory: str, folder: Path) -> Path:
     folder.mkdir()
     unpack(sdist, folder, limit=_LARGEST_SOURCE)
     tops = [path for path in folder.iterdir() if path.is_dir()]
     if len(tops) != 1:
         raise BackendError(f"{sdist.name} contains {len(tops)} top-level folders instead of one")
-    return tops[0]
+    project = (tops[0] / subdirectory).resolve()
+    if not project.is_relative_to(folder.resolve()) or not project.is_dir():
+        raise BackendError(f"{sdist.name} has no folder {subdirectory}")
+    return project
 
 
 def _made(folder: Path, python: str) -> Path:
@@ -62,23 +72,38 @@ def _made(folder: Path, python: str) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def _built(
-    source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], indexes: Mapping[str, str]
-) -> Path:
+def _built(source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], settings: BuildSettings) -> Path:
     from build import ProjectBuilder  # Takes a tenth of a second to import, and is rarely needed.
 
     def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
         process.checked(cmd, cwd=Path(cwd) if cwd else None, env=extra_environ, inherited=environment)
 
     builder = ProjectBuilder(source, str(interpreter), runner)
-    _install(interpreter, builder.build_system_requires, indexes)
-    _install(interpreter, builder.get_requires_for_build("wheel"), indexes)
-    return Path(builder.build("wheel", out))
+    if settings.environment is not None:
+        _install(interpreter, settings.environment, settings, with_dependencies=False)
+    else:
+        _install(interpreter, {*builder.build_system_requires, *settings.requirements}, settings)
+        _install(interpreter, builder.get_requires_for_build("wheel", settings.config_settings), settings)
+    return Path(builder.build("wheel", out, settings.config_settings))
 
 
-def _install(interpreter: Path, requirements: Collection[str], indexes: Mapping[str, str]) -> None:
-    if requirements:
-        uv.install_into(interpreter, sorted(requirements), interpreter.parent, indexes)
+def _install(
+    interpreter: Path, requirements: Collection[str], settings: BuildSettings, *, with_dependencies: bool = True
+) -> None:
+    """Install `requirements` into the environment of `interpreter`."""
+    if not requirements:
+        return
+    # In a folder that no build ever sees, since the configuration may contain the passwords of indexes.
+    with tempfile.TemporaryDirectory(prefix="settings-") as folder:
+        constraints = Path(folder, "constraints.txt")
+        constraints.write_text("\n".join(settings.constraints), encoding="utf-8")
+        uv.install_into(
+            interpreter,
+            sorted(requirements),
+            constraints=constraints if settings.constraints else None,
+            with_dependencies=with_dependencies,
+            env=write_build_config(settings.config, Path(folder, "uv.toml")),
+        )
 
 
 @contextlib.contextmanager

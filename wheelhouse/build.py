@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
 import shutil
 import stat
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from wheelhouse import atomic, files
+from wheelhouse import atomic, files, process
 from wheelhouse.backend import BackendError, build_wheel
+from wheelhouse.build_settings import BuildSettings, build_settings, is_forbidden, is_required
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
@@ -25,74 +28,97 @@ from wheelhouse.target import this_platform
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from packaging.pylock import Package
 
+    from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
-# Contents of a source folder that are not sources.
-_NO_SOURCE = (".git", ".hg", ".venv", "venv", "__pycache__", "build", "dist", "node_modules", ".tox", ".nox")
-_COPIED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+# Contents of a source folder that do not identify it: what tools and builds leave there. A build sees them, as with uv.
+_NO_SOURCE = ("__pycache__", ".git", ".hg", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+_OF_BUILDS = ("build", "dist")
 # Bytes of a source distribution; the largest published ones have a few hundred million.
 _LARGEST_SOURCE = 1 << 30
 _SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source to build: a folder, or an archive whose project is in the folder `subdirectory`.
+
+    `key` identifies it, `origin` describes it for people.
+    """
+
+    path: Path
+    key: str
+    origin: str
+    subdirectory: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
     """Builds packages without a wheel: the projects in `names`, or `everything`, and always direct references.
 
-    `cache` is the download cache. `indexes` are environment variables that tell uv where build requirements come
-    from; not options, since everyone can see those, and URLs may contain passwords. `credentials` are those of
-    indexes and repositories.
+    `cache` is the download cache, `credentials` are those of indexes and repositories.
     """
 
     cache: Path
     names: frozenset[str] = frozenset()
     everything: bool = False
-    indexes: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials = field(default_factory=Credentials)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def wants(self, package: Package) -> bool:
-        """Return whether to build `package`, for which no wheel fits."""
-        return is_direct(package) or (
-            package.sdist is not None and (self.everything or canonicalize_name(package.name) in self.names)
-        )
+    def wants(self, package: Package, settings: Mapping[str, Any], *, has_wheel: bool) -> bool:
+        """Return whether to build `package` with the `settings` of uv; `has_wheel` if a wheel fits."""
+        if is_direct(package):
+            return True
+        if package.sdist is None:
+            return False
+        name = canonicalize_name(package.name)
+        return is_required(name, settings) or (not has_wheel and (self.everything or name in self.names))
 
-    def build(self, package: Package, target: Target, base: Path) -> Wheel:
-        """Return a wheel of `package` for `target`; paths in `package` are relative to `base`.
+    def build(self, package: Package, target: Target, resolution: Resolution, versions: Mapping[str, str]) -> Wheel:
+        """Return a wheel of `package` of `resolution` for `target`, which installs `versions` by project.
 
-        Raises `BuildError`, also if the result does not fit.
+        Raises `BuildError`, also if the result does not fit, or is of another version than the locked one.
         """
+        name = canonicalize_name(package.name)
+        if is_forbidden(name, resolution.settings):
+            raise BuildError(name, "it must be built, which the setting no-build of uv forbids")
+        settings = build_settings(name, resolution.settings, versions)
         with tempfile.TemporaryDirectory(prefix="source-") as scratch:
-            source, key, origin = self._source(package, base, Path(scratch))
+            source = self._source(package, resolution, Path(scratch))
+            key = source.key if not settings.key() else f"{source.key}-{settings.key()}"
             with self._guard:
                 lock = self._locks.setdefault(key, threading.Lock())
             with lock:
-                wheel = self._kept(key, "any") or self._made(package, target, key, source, Path(scratch))
+                wheel = self._kept(key, "any") or self._made(package, target, key, source, settings, Path(scratch))
+        version = parse_filename(wheel.name)[1]
+        if package.version is not None and version != package.version:
+            raise BuildError(name, f"its source builds version {version}, but the lock says {package.version}")
         reason = misfit(wheel, target)
         if reason:
-            raise BuildError(str(package.name), reason)
-        data = files.sha256(wheel)
+            raise BuildError(name, reason)
         return Wheel(
             filename=wheel.name,
             url=wheel.as_uri(),
-            sha256=data,
+            sha256=files.sha256(wheel),
             size=wheel.stat().st_size,
-            origin=f"{BUILT_FROM} {origin}",
+            origin=f"{BUILT_FROM} {source.origin}",
         )
 
-    def _made(self, package: Package, target: Target, key: str, source: Path, scratch: Path) -> Path:
+    def _made(
+        self, package: Package, target: Target, key: str, source: Source, settings: BuildSettings, scratch: Path
+    ) -> Path:
         """Return the wheel of `source` for the Python of `target`, or for all, building it if necessary."""
         minor = str(target.request.series)
         result = self._kept(key, minor)
         if result is None:
             # With this Python first: most wheels serve all Pythons, and others may not be installed.
-            wheel = self._run(package, source, scratch / "first", sys.executable)
+            wheel = self._run(package, source, settings, scratch / "first", sys.executable)
             own = f"{sys.version_info.major}.{sys.version_info.minor}"
             if not _is_pure(wheel):
                 here = this_platform()
@@ -100,7 +126,7 @@ class Builder:
                     reason = f"it can only be built for this machine ({here.name}), not for {target}"
                     raise BuildError(str(package.name), f"{reason}; run bundle on such a machine")
                 if own != minor:
-                    wheel = self._run(package, source, scratch / "second", minor)
+                    wheel = self._run(package, source, settings, scratch / "second", minor)
             # A wheel that is pure Python only for some Pythons does not serve all of them.
             python = "any" if _is_pure(wheel) and wheel.parent.name == "first" else minor
             with atomic.building(self._folder(key, python), replace=False) as folder:
@@ -109,11 +135,11 @@ class Builder:
         assert result is not None  # noqa: S101 - it was just built
         return result
 
-    def _run(self, package: Package, source: Path, out: Path, python: str) -> Path:
+    def _run(self, package: Package, source: Source, settings: BuildSettings, out: Path, python: str) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
         secrets = self.credentials.values()
         try:
-            wheel = build_wheel(source, out, python, self.indexes, secrets)
+            wheel = build_wheel(source.path, source.subdirectory, out, python, settings, secrets)
         except BackendError as error:
             where = "" if python == sys.executable else f" with Python {python} (which must be installed here)"
             raise BuildError(str(package.name), f"its build{where} failed", str(error)) from error
@@ -137,16 +163,17 @@ class Builder:
         """Return an earlier result, since two builds of the same source rarely give the same bytes."""
         return next(self._folder(key, python).glob("*.whl"), None)
 
-    def _source(self, package: Package, base: Path, scratch: Path) -> tuple[Path, str, str]:
-        """Return the path of the source of `package`, its identity, and its description."""
+    def _source(self, package: Package, resolution: Resolution, scratch: Path) -> Source:
+        """Return the source of `package`; what is downloaded goes to `scratch`."""
+        base = resolution.base
         if package.directory is not None:
             folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
-            source = scratch / "tree"
-            with files.explained(folder):
-                shutil.copytree(folder, source, ignore=_not_copied, symlinks=True)
-            return source, _tree_digest(source), f"the folder {folder.name}"
+            # Built in place, as uv does: the source may depend on what is around it, such as a repository or links.
+            return Source(path=folder, key=_tree_digest(folder), origin=f"the folder {folder.name}")
         if package.vcs is not None:
-            return checkout(package, base, scratch, self.credentials)
+            with_lfs = _uses_lfs(canonicalize_name(package.name), resolution.settings)
+            place, key, origin = checkout(package, base, scratch, self.credentials, with_lfs=with_lfs)
+            return Source(path=place, key=key, origin=origin)
         sdist: Any = package.sdist or package.archive
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
         sha256 = sdist.hashes.get("sha256")
@@ -159,15 +186,22 @@ class Builder:
         digest = hashlib.sha256(data).hexdigest()
         if sha256 is not None and digest != sha256:
             raise BuildError(str(package.name), f"{name} has the digest {digest}, but the lock says {sha256}")
-        source = scratch / name
-        atomic.write(source, data)
-        return source, digest, name if url.startswith("file:") else redacted(url).partition("?")[0]
+        path = scratch / name
+        atomic.write(path, data)
+        subdirectory = getattr(sdist, "subdirectory", None) or ""
+        origin = name if url.startswith("file:") else redacted(url).partition("?")[0]
+        key = hashlib.sha256(f"{digest}#{subdirectory}".encode()).hexdigest() if subdirectory else digest
+        return Source(path=path, subdirectory=subdirectory, key=key, origin=origin)
 
 
-def _not_copied(folder: str, names: list[str]) -> set[str]:
-    """Return the entries that are not sources, and those that are neither file nor folder, such as pipes."""
-    special = {name for name in names if stat.S_IFMT(Path(folder, name).lstat().st_mode) not in _COPIED}
-    return special | set(shutil.ignore_patterns(*_NO_SOURCE, "*.egg-info")(folder, names))
+def _uses_lfs(name: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether `settings` of uv ask for the large files (git LFS) of the project `name`."""
+    for project, source in settings.get("sources", {}).items():
+        tables = source if isinstance(source, list) else [source]
+        stated = [table["lfs"] for table in tables if "lfs" in table]
+        if canonicalize_name(project) == name and stated:
+            return any(stated)
+    return os.environ.get("UV_GIT_LFS", "").lower() in ("1", "true")
 
 
 def _tagged(wheel: Path) -> str:
@@ -191,11 +225,37 @@ def is_direct(package: Package) -> bool:
 
 
 def _tree_digest(folder: Path) -> str:
+    """Return the digest of the sources in `folder`, and of the commit and tag, which may determine the version."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
+    with files.explained(folder):
+        next(folder.iterdir(), None)  # Raises an error for a folder that is missing, which `os.walk` does not.
+        for path in _sources(folder):
             digest.update(f"{path.relative_to(folder).as_posix()}\0{files.sha256(path)}\n".encode())
+    with contextlib.suppress(OSError):  # Without git.
+        commit = process.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--long", "--tags"])[1]
+        digest.update(commit.encode())
     return digest.hexdigest()
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Yield the regular files below `folder` in a fixed order, following links, but each folder only once."""
+    visited: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        real = os.path.realpath(here)
+        if real in visited or (here / "pyvenv.cfg").is_file():
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not _is_left_over(here, name, is_top=here == folder))
+        yield from (path for name in sorted(names) if (path := here / name).is_file())
+
+
+def _is_left_over(place: Path, name: str, *, is_top: bool) -> bool:
+    """Return whether the folder `name` in `place` was left there by a tool or a build."""
+    if name in _NO_SOURCE or name.endswith(".egg-info"):
+        return True
+    return is_top and name in _OF_BUILDS and not (place / name / "__init__.py").is_file()
 
 
 def misfit(wheel: Path, target: Target) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -15,6 +14,7 @@ from wheelhouse.resolution import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from packaging.pylock import Pylock
     from packaging.specifiers import SpecifierSet
@@ -37,7 +37,7 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
     Raises `LockError` if it does not match the script, `UvError`.
     """
     try:
-        return _locked(script.name, uv.export_script(script, locked=True), Path.cwd())
+        return _locked(script.name, uv.export_script(script, locked=True), script.absolute().parent)
     except UvError as error:
         if "needs to be updated" not in error.words:
             raise
@@ -45,7 +45,7 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
         # uv assumes that such a script is for the Python that runs uv and newer, whatever the lock was made with.
         pylock = uv.export_script(script, frozen=True)
         if _satisfies(pylock, dependencies):
-            return _locked(script.name, pylock, Path.cwd())
+            return _locked(script.name, pylock, script.absolute().parent)
     changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
     raise _out_of_date(lock_path(script), f"uv lock --script {script.name}", changes)
 

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from wheelhouse import files, uv, uv_settings
 from wheelhouse.errors import UvError, not_as_locked
-from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_project
+from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
 from wheelhouse.target import environment_markers
 
 if TYPE_CHECKING:
@@ -39,24 +39,29 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     """
     project = folder / "settings"
     project.mkdir()
-    nothing = Wanted(subject=path.name, dependencies=(), requires_python=SpecifierSet(), settings={})
-    around = uv_settings.working_settings(path.absolute().parent)
-    variables = write_project(nothing, project, environment_markers(targets, SpecifierSet()), around)
+    settings = uv_settings.effective({}, path.absolute().parent)
+    nothing = Wanted(subject=path.name, dependencies=(), requires_python=SpecifierSet(), own={}, settings=settings)
+    write_pyproject(nothing, project, environment_markers(targets, SpecifierSet()))
     oldest = min((target.request.minor for target in targets), key=Version)
     lock = preferences(folder, keep)
+    # Only the settings of a project can contain environments, so uv must read these.
+    env = uv_settings.NO_CONFIG_FILE
     try:
-        pylock = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=variables)
+        pylock = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=env)
     except UvError as error:
         raise plainly(error, path.name, targets) from None
     pylock = only_hashed(path.name, replace(pylock, requires_python=None, environments=None), hashes(path))
-    return Resolution(subject=path.name, pylock=pylock, locked=False, base=folder)
+    return Resolution(subject=path.name, pylock=pylock, locked=False, base=folder, settings=settings)
 
 
 def resolve_for(path: Path, target: Target, folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Resolve the requirements file `path` for `target` alone, with wheels only. Raises the errors of `resolve`."""
-    pylock = compiled(path.name, path.absolute(), target, folder, keep, None, {})
+    settings = uv_settings.effective({}, path.absolute().parent)
+    variables = uv_settings.write_config(settings, folder / "uv.toml")
+    pylock = compiled(path.name, path.absolute(), target, folder, keep, None, variables)
     asked = any(_PRERELEASE.search(text) for text in included(path).values())
-    return replace(pylock, pylock=only_hashed(path.name, pylock.pylock, hashes(path)), prereleases=asked)
+    checked = only_hashed(path.name, pylock.pylock, hashes(path))
+    return replace(pylock, pylock=checked, prereleases=asked, settings=settings)
 
 
 def included(path: Path) -> dict[Path, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -33,13 +33,15 @@ _ANY_PYTHON = ">=3"
 class Resolution:
     """The resolved packages of the input `subject`; `locked` if they come from a lock file.
 
-    Paths in `pylock` are relative to `base`. `prereleases` says whether pre-releases were requested.
+    Paths in `pylock` are relative to `base`. `settings` are those of uv that count for the input, also for builds.
+    `prereleases` says whether pre-releases were requested.
     """
 
     subject: str
     pylock: Pylock
     locked: bool
     base: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
     prereleases: bool = False
 
     @property
@@ -50,11 +52,15 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The requirements of a script or project: `settings` is its `[tool.uv]`, with absolute paths."""
+    """The requirements of a script or project.
+
+    `own` is its `[tool.uv]`, `settings` are all settings of uv that count for it, both with absolute paths.
+    """
 
     subject: str
     dependencies: Sequence[str]
     requires_python: SpecifierSet
+    own: Mapping[str, Any]
     settings: Mapping[str, Any]
 
 
@@ -64,10 +70,10 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
     The Python that runs uv does not matter. The versions in `keep` ("name==version") are preferred, since uv keeps
     versions of an outdated lock. Raises `UvError`.
     """
-    if wanted.settings:
+    if wanted.own:
         _check_settings(wanted, folder)
     environments = environment_markers(targets, wanted.requires_python)
-    variables = write_project(wanted, folder, environments, uv_settings.working_settings())
+    variables = write_project(wanted, folder, environments)
     if keep:
         lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": _pins(keep, source={"registry": "none"})}
         (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
@@ -78,7 +84,7 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
             raise _failure_of_each(wanted, targets, folder, environments, error) from None
         raise plainly(error, wanted.subject, targets) from None
     pylock = replace(pylock, requires_python=wanted.requires_python, environments=None)
-    return Resolution(subject=wanted.subject, pylock=pylock, locked=False, base=folder)
+    return Resolution(subject=wanted.subject, pylock=pylock, locked=False, base=folder, settings=wanted.settings)
 
 
 def _failure_of_each(
@@ -89,7 +95,7 @@ def _failure_of_each(
     for number, environment in enumerate(environments):
         alone = folder / f"alone-{number}"
         alone.mkdir()
-        variables = write_project(wanted, alone, [environment], uv_settings.working_settings())
+        variables = write_project(wanted, alone, [environment])
         try:
             uv.export(wanted.subject, alone, env=variables)
         except UvError as error:
@@ -114,43 +120,37 @@ def resolve_for(
 
     Without `prereleases`, only pre-releases that a requirement or setting requests are allowed.
     """
-    variables = write_project(wanted, folder, [], uv_settings.working_settings())
+    variables = write_project(wanted, folder, [])
     decided = prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ
     option = None if decided else "explicit"
     pylock = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables)
-    return replace(pylock, prereleases=prereleases or _asks_for_prereleases(wanted))
+    return replace(pylock, prereleases=prereleases or _asks_for_prereleases(wanted), settings=wanted.settings)
 
 
 def _check_settings(wanted: Wanted, folder: Path) -> None:
     """Raise `UvError` if uv rejects the settings of a script, which allow less than those of a project."""
     script = folder / "settings.py"
-    script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.settings)}}), encoding="utf-8")
+    script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.own)}}), encoding="utf-8")
     try:
-        uv.export_script(script, offline=True)
+        uv.export_script(script, offline=True, env=uv_settings.write_config({}, folder / "no-settings.toml"))
     except UvError as error:
         raise UvError(f"{wanted.subject}: uv rejected its [tool.uv]", error.words) from None
 
 
-def write_project(
-    wanted: Wanted, folder: Path, environments: Sequence[str], around: Mapping[str, Any]
-) -> dict[str, str]:
-    """Write `wanted` as a project for `environments` to `folder`; return environment variables for uv.
+def write_project(wanted: Wanted, folder: Path, environments: Sequence[str]) -> dict[str, str]:
+    """Write `wanted` as a project for `environments` to `folder`; return environment variables for uv."""
+    write_pyproject(wanted, folder, environments)
+    return uv_settings.write_config(wanted.settings, folder / "uv.toml")
 
-    `around` are the settings of the folder in which uv would run. For uv, UV_CONFIG_FILE and UV_NO_CONFIG have
-    precedence over the settings of a project, but not over those of a script.
-    """
+
+def write_pyproject(wanted: Wanted, folder: Path, environments: Sequence[str]) -> None:
+    """Write `wanted` as the pyproject.toml of a project for `environments` to `folder`."""
     project = {"name": _NAME, "version": "0", "requires-python": _ANY_PYTHON, "dependencies": [*wanted.dependencies]}
-    settings = uv_settings.combined(wanted.settings, around)
+    settings = dict(wanted.settings)
     if environments:
         settings["environments"] = list(environments)
     tables = {"project": project, "tool": {"uv": settings}}
     (folder / "pyproject.toml").write_text(toml.dumps(tables), encoding="utf-8")
-    if not (os.environ.get("UV_NO_CONFIG") or os.environ.get("UV_CONFIG_FILE")):
-        return {}
-    config = folder / "uv.toml"
-    everything = uv_settings.combined(wanted.settings, uv_settings.user_settings())
-    config.write_text(toml.dumps(uv_settings.outside_of_projects(everything)), encoding="utf-8")
-    return {"UV_CONFIG_FILE": str(config), "UV_NO_CONFIG": "false"}
 
 
 def _asks_for_prereleases(wanted: Wanted) -> bool:

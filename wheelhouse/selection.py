@@ -13,7 +13,6 @@ from packaging.pylock import PackageArchive, PackageWheel, Pylock, PylockSelectE
 from packaging.version import Version
 
 from wheelhouse import marker
-from wheelhouse.build import is_direct
 from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
 from wheelhouse.misfit import archive_filename, misfits
 from wheelhouse.target import this_platform
@@ -69,8 +68,11 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     errors = marker.undecidable(packages, target) + marker.ambiguous(needed, holding)
     # For each package, a source is selected: a compatible wheel, or one to build.
     bad = misfits(needed, target)
-    to_build = [package for package in needed if (id(package) in bad or is_direct(package)) and builder.wants(package)]
-    built, more = _built(to_build, target, builder, resolution.base)
+    to_build = [
+        package for package in needed if builder.wants(package, resolution.settings, has_wheel=id(package) not in bad)
+    ]
+    versions = {str(package.name): str(package.version) for package in needed if package.version is not None}
+    built, more = _built(to_build, target, builder, resolution, versions)
     others = bad.keys() | {id(package) for package in to_build}
     groups = [
         (
@@ -87,7 +89,6 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     errors += more + most
     if errors:
         raise not_as_locked(resolution.subject, errors)
-    versions = {str(package.name): str(package.version) for package in needed if package.version is not None}
     missing = [misfit for package, misfit in bad.items() if package not in {id(candidate) for candidate in to_build}]
     if missing:
         raise NoWheelsError(resolution.subject, str(target), missing, versions, can_build=_is_here(target))
@@ -148,13 +149,13 @@ def _wheel(source: object, base: Path) -> Wheel:
 
 
 def _built(
-    packages: Iterable[Package], target: Target, builder: Builder, base: Path
+    packages: Iterable[Package], target: Target, builder: Builder, resolution: Resolution, versions: Mapping[str, str]
 ) -> tuple[list[_Chosen], list[str]]:
     """Return the wheels that `builder` builds from `packages`, and why it could not build the others."""
     wheels, errors = [], []
     for package in packages:
         try:
-            wheels.append((package, builder.build(package, target, base)))
+            wheels.append((package, builder.build(package, target, resolution, versions)))
         except (BuildError, DownloadError, FileError) as error:
             errors.append(str(error))
     return wheels, errors

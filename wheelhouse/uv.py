@@ -16,6 +16,7 @@ from wheelhouse.errors import UvError, WheelhouseError
 from wheelhouse.pylock import parse
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
+from wheelhouse.uv_settings import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,13 +50,18 @@ def _call(
 ) -> tuple[int, str, str]:
     """Run uv with `arguments`; return its exit code, standard output and error, without known secrets.
 
-    uv may run builds to find the dependencies of a source distribution; they see no secret that uv does not need.
+    Of uv's own environment variables, those that count here are inherited; empty ones in `env` are removed. uv may run
+    builds to find the dependencies of a source distribution; they see no secret that uv does not need.
     """
     bundle = ca_bundle()
     trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
+    inherited = variables(os.environ)
     # A keyring is another program, which may need any of them.
-    inherited = dict(os.environ) if os.environ.get("UV_KEYRING_PROVIDER") else without_secrets(os.environ)
+    if not os.environ.get("UV_KEYRING_PROVIDER"):
+        inherited = without_secrets(inherited)
     more = {**_ENV, **trusted, **(env or {})}
+    inherited = {name: text for name, text in inherited.items() if more.get(name) != ""}
+    more = {name: text for name, text in more.items() if text}
     code, out, err = process.run([executable(), *arguments], cwd=cwd, env=more, inherited=inherited)
     return code, out, hidden(err, secret_values({**os.environ, **more}))
 
@@ -82,15 +88,24 @@ def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
     return parse(_output(unresolved(subject), _EXPORT, cwd=folder, env=env), subject)
 
 
-def export_script(script: Path, *, locked: bool = False, frozen: bool = False, offline: bool = False) -> Pylock:
-    """Return the lock of `script`. Raises `UvError`, `LockError`.
+def export_script(
+    script: Path,
+    *,
+    locked: bool = False,
+    frozen: bool = False,
+    offline: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> Pylock:
+    """Return the lock of `script`, whose paths are relative to its folder. Raises `UvError`, `LockError`.
 
     `locked` fails unless the lock file matches the script; `frozen` does not check that. Without both, resolves for all
-    platforms and writes nothing.
+    platforms and writes nothing. Settings are those in and around the script, as for `uv run`, or in `env`.
     """
     # Absolute, so that a name with a leading dash is not an option.
     flags = [f"--{name}" for name, value in (("locked", locked), ("frozen", frozen), ("offline", offline)) if value]
-    return parse(_output(unresolved(script.name), [*_EXPORT, "--script", script.absolute(), *flags]), script.name)
+    path = script.absolute()
+    arguments: list[str | Path] = [*_EXPORT, "--script", path, *flags]
+    return parse(_output(unresolved(script.name), arguments, cwd=path.parent, env=env), script.name)
 
 
 def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Pylock:
@@ -161,7 +176,7 @@ def lock(script: Path, failure: str) -> None:
 
     Raises `UvError` with the message `failure`.
     """
-    # Without the user's settings: another index, whose pages uv has cached, would end up in the lock.
+    # Without any settings: another index, whose pages uv has cached, would end up in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
     options = ["--quiet", "--offline", "--no-config", "--default-index", "./simple", "--python", sys.executable]
     command = [executable(), "lock", *options, "--script", f"./{script.name}"]
@@ -170,13 +185,14 @@ def lock(script: Path, failure: str) -> None:
         raise UvError(failure, err)
 
 
-def python_for(requires_python: str, failure: str) -> str:
-    """Return the version of the interpreter that uv would choose on this machine for `requires_python`.
+def python_for(request: str, failure: str, folder: Path | None = None) -> str:
+    """Return the version of the interpreter that `uv run` would choose on this machine for `request` in `folder`.
 
-    Raises `UvError` with the message `failure`.
+    A request is a version or a range of versions; without one, files called .python-version decide. Like for `uv run`,
+    the Python of a virtual environment counts, too. Raises `UvError` with the message `failure`.
     """
-    requests = [requires_python] if requires_python else []
-    return _output(failure, ["python", "find", "--system", "--no-project", "--show-version", *requests]).strip()
+    requests = [request] if request else []
+    return _output(failure, ["python", "find", "--no-project", "--show-version", *requests], cwd=folder).strip()
 
 
 def known_pythons(version: str) -> list[dict[str, Any]]:
@@ -198,11 +214,25 @@ def make_environment(folder: Path, python: str) -> None:
     _output(failure, ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
 
 
-def install_into(environment: Path, requirements: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
-    """Install `requirements`, wheels only, into the environment of the interpreter `environment`. Raises `UvError`."""
-    # From an empty folder, since uv would read the settings of a project around it.
-    options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment, "--"]
-    _output("uv could not install build requirements", ["pip", "install", *options, *requirements], cwd=cwd, env=env)
+def install_into(
+    environment: Path,
+    requirements: Sequence[str],
+    *,
+    constraints: Path | None,
+    with_dependencies: bool,
+    env: Mapping[str, str],
+) -> None:
+    """Install `requirements`, wheels only, into the environment of the interpreter `environment`. Raises `UvError`.
+
+    `constraints` is a requirements file, `env` names the configuration file of uv.
+    """
+    options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment]
+    # Those of the input do not count for its build requirements.
+    options += ["--resolution", "highest", "--prerelease", "if-necessary-or-explicit"]
+    options += ["--constraint", constraints] if constraints else []
+    options += [] if with_dependencies else ["--no-deps"]
+    failure = "uv could not install build requirements"
+    _output(failure, ["pip", "install", *options, "--", *requirements], cwd=environment.parent, env=env)
 
 
 def install(items: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:

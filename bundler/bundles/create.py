@@ -107,7 +107,6 @@ def build(
         cache=cache,
         names=frozenset(canonicalize_name(name) for name in builds.names),
         everything=builds.everything,
-        indexes=indexes.variables,
         credentials=indexes.credentials,
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:

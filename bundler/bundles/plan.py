@@ -171,7 +171,7 @@ def _uv_script(like: Source, folder: Path) -> Source:
 
     It uses the indexes of the source `like`.
     """
-    settings = like.uv_settings()
+    settings = like.effective_settings()
     tables = {
         "requires-python": ">=3.8",
         "dependencies": [f"uv=={uv.version()}"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wheelhouse.certificates import trust_variables
 from wheelhouse.errors import redacted
 from wheelhouse.pip_settings import index_variables, names_index, network_variables, read_pip_settings
-from wheelhouse.uv_settings import system_settings, user_settings, working_settings
+from wheelhouse.uv_settings import outer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,4 +52,4 @@ def _has_indexes(sources: Sequence[Source]) -> bool:
         return True
     if any(index.get("default") for table in own for index in table.get("index", [])):
         return True
-    return names_index([working_settings(), user_settings(), system_settings()])
+    return names_index([table for source in sources for table in outer_settings(source.folder())])

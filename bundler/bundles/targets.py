@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -135,6 +137,11 @@ def minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _default_python(sources: Sequence[Source]) -> str:
+    """Return the Python with which `uv run` would start `sources`.
+
+    It is the one that UV_PYTHON names, or that a .python-version file names if the scripts allow it, or the first one
+    on this machine that they allow.
+    """
     # Users who write `==3.12` mean `==3.12.*` (see Script.warnings), but uv would look for 3.12.0.
     specifiers = [
         re.sub(r"^==\s*(\d+\.\d+)$", r"==\1.*", part)
@@ -143,10 +150,27 @@ def _default_python(sources: Sequence[Source]) -> str:
     ]
     both = SpecifierSet(",".join(str(source.requires_python) for source in sources if str(source.requires_python)))
     names = ", ".join(source.name for source in sources)
+    failure = f"{names}: no Python {both} on this machine"
+    folder, wanted = sources[0].folder(), ",".join(filter(None, specifiers))
+    named = os.environ.get("UV_PYTHON")
     try:
-        version = uv.python_for(",".join(filter(None, specifiers)), f"{names}: no Python {both} on this machine")
+        version = uv.python_for(named, failure) if named else _pinned_python(folder, SpecifierSet(wanted))
+        version = version or uv.python_for(wanted, failure)
     except UvError as error:
         allowed = _allowed_python(both)
         error.hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons separately"
         raise
     return ".".join(version.split(".")[:2])
+
+
+def _pinned_python(folder: Path, allowed: SpecifierSet) -> str | None:
+    """Return the Python of the file .python-version that uv finds for `folder`, or None if it is not `allowed`."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - as above
+    places = (folder, *folder.parents, Path(home, "uv"))
+    if not any((place / name).is_file() for place in places for name in (".python-version", ".python-versions")):
+        return None
+    try:
+        version = uv.python_for("", "no Python of the .python-version file on this machine", folder)
+    except UvError:
+        return None
+    return version if allowed.contains(version, prereleases=True) else None

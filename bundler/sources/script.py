@@ -51,7 +51,8 @@ class Script(Source):
             subject=self.name,
             dependencies=[_with_absolute_path(dependency, self.folder()) for dependency in self.dependencies],
             requires_python=self.requires_python,
-            settings=self.uv_settings(),
+            own=self.uv_settings(),
+            settings=self.effective_settings(),
         )
 
     def texts(self) -> list[str]:

@@ -94,6 +94,10 @@ class Source(ABC):
         """Return `[tool.uv]` with absolute paths."""
         return uv_settings.absolute(self.tool.get("uv", {}), self.folder())
 
+    def effective_settings(self) -> dict[str, Any]:
+        """Return all settings of uv that count for it, with absolute paths. Raises `WheelhouseError`."""
+        return uv_settings.effective(self.uv_settings(), self.folder())
+
     def texts(self) -> list[str]:
         """Return the texts that may contain URLs of indexes and repositories, including secrets."""
         return list(self.dependencies)

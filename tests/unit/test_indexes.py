@@ -26,27 +26,6 @@ def script(folder: Path, settings: dict[str, Any], *dependencies: str) -> Script
     return read_script(path)
 
 
-def test_a_build_is_told_of_all_indexes_beside_those_of_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UV_INDEX", "https://env.test/simple")
-    monkeypatch.setenv("UV_FIND_LINKS", "here")
-    settings = {
-        "index": [
-            {"name": "a", "url": "https://a.test/simple"},
-            {"url": "https://b.test/simple", "default": True},
-            {"name": "special", "url": "https://d.test/simple", "explicit": True},
-        ],
-        "extra-index-url": ["https://c.test/simple"],
-        "find-links": ["wheels", "https://flat.test/"],
-    }
-    assert read_indexes([script(tmp_path, settings)]).variables == {
-        "UV_INDEX": "a=https://a.test/simple https://c.test/simple https://env.test/simple",
-        "UV_DEFAULT_INDEX": "https://b.test/simple",
-        "UV_FIND_LINKS": f"{tmp_path / 'wheels'},https://flat.test/,here",
-    }
-
-
 def test_a_project_is_looked_for_in_every_index_but_those_of_one_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
