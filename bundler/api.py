@@ -93,11 +93,12 @@ def bundle(
         return output
     if is_current:
         sources = keeping_all(sources, output)
-    with adopted(sources, cache) as notes:
-        for note in notes:
+    with adopted(sources, cache) as site:
+        for note in site.notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
-        changed = finish(create.build(sources, targets, output, cache, tools, may_build, papers), report)
+        work = create.build(sources, targets, output, cache, tools, may_build, papers, pooled=site.pooled)
+        changed = finish(work, report)
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrading:

@@ -24,6 +24,7 @@ from wheelhouse.build_settings import BuildSettings, build_settings, is_forbidde
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
+from wheelhouse.hashes import all_normalized, digests_of
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
@@ -176,7 +177,8 @@ class Builder:
             return Source(path=place, key=key, origin=origin)
         sdist: Any = package.sdist or package.archive
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
-        sha256 = sdist.hashes.get("sha256")
+        stated = all_normalized(sdist.hashes)
+        allowed = resolution.hashes.get(package.name, frozenset())
         if not _SDIST.fullmatch(name) or "/" in name:
             raise BuildError(str(package.name), f"{name!r} is not a source distribution")
         from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
@@ -184,10 +186,14 @@ class Builder:
         url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
         data = fetch(url, self.credentials, limit=_LARGEST_SOURCE)
         digest = hashlib.sha256(data).hexdigest()
-        if sha256 is not None and digest != sha256:
-            raise BuildError(str(package.name), f"{name} has the digest {digest}, but the lock says {sha256}")
         path = scratch / name
         atomic.write(path, data)
+        found = digests_of(path, stated | allowed)
+        if stated - found:
+            wrong = min(stated - found)
+            raise BuildError(str(package.name), f"{name} has the digest sha256:{digest}, but the lock says {wrong}")
+        if allowed and not allowed & found:
+            raise BuildError(str(package.name), f"{name} has none of the hashes that the requirements allow")
         subdirectory = getattr(sdist, "subdirectory", None) or ""
         origin = name if url.startswith("file:") else redacted(url).partition("?")[0]
         key = hashlib.sha256(f"{digest}#{subdirectory}".encode()).hexdigest() if subdirectory else digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import gzip
@@ -42,6 +43,16 @@ def explained(path: Path) -> Iterator[None]:
         raise FileError(Path(error.filename) if isinstance(error.filename, str) else path, error) from error
 
 
+# The longer ones first, since one begins like another.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
 def safe_path(text: str) -> bool:
     """Return whether `text` is a relative path with forward slashes that stays inside its folder on every system."""
     path = PurePosixPath(text)
@@ -63,6 +74,14 @@ def read_input(path: Path) -> bytes:
     if len(data) > LARGEST_INPUT:
         raise OSError(errno.EFBIG, f"is larger than {LARGEST_INPUT >> 20} MB", str(path))
     return data
+
+
+def decoded(data: bytes) -> str:
+    """Return a text file as a string: in the encoding of its byte order mark, or in UTF-8."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    return data.decode(errors="replace")
 
 
 def open_plain(path: Path) -> IO[bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from wheelhouse import files, uv
+from wheelhouse import files, uv, uv_settings
 from wheelhouse.errors import LockError, UvError, quoted
 from wheelhouse.pylock import parse
 from wheelhouse.resolution import Resolution
@@ -43,9 +43,9 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
             raise
     if not str(requires_python):
         # uv assumes that such a script is for the Python that runs uv and newer, whatever the lock was made with.
-        pylock = uv.export_script(script, frozen=True)
-        if _satisfies(pylock, dependencies):
-            return _locked(script.name, pylock, script.absolute().parent)
+        answer = uv.export_script(script, frozen=True)
+        if _satisfies(answer.pylock, dependencies):
+            return _locked(script.name, answer, script.absolute().parent)
     changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
     raise _out_of_date(lock_path(script), f"uv lock --script {script.name}", changes)
 
@@ -53,28 +53,31 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
 def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -> Resolution:
     """Return the contents of the uv.lock of the project in `folder`. Raises `LockError`, `UvError`."""
     try:
-        pylock = uv.export_project(subject, folder)
+        answer = uv.export_project(subject, folder)
     except UvError as error:
         if "needs to be updated" in error.words:
             raise _out_of_date(folder / "uv.lock", "uv lock", uv.lock_changes([], folder)) from None
         if "incompatible with the project's Python requirement" not in error.words:
             raise
         # uv compares a lock with its project only if it runs with a Python that the project supports.
-        pylock = uv.export_project(subject, folder, frozen=True)
-        if not _satisfies(pylock, dependencies):
+        answer = uv.export_project(subject, folder, frozen=True)
+        if not _satisfies(answer.pylock, dependencies):
             raise _out_of_date(folder / "uv.lock", "uv lock") from None
-    return _locked(subject, pylock, folder.absolute())
+    return _locked(subject, answer, folder.absolute())
 
 
 def read_pylock(path: Path) -> Resolution:
     """Return the contents of a pylock.toml. Raises `LockError`, `FileError`."""
     with files.explained(path):
         text = files.read_input(path).decode(errors="replace")
-    return _locked(path.name, parse(text, path.name), path.absolute().parent)
+    return Resolution(subject=path.name, pylock=parse(text, path.name), locked=True, base=path.absolute().parent)
 
 
-def _locked(subject: str, pylock: Pylock, base: Path) -> Resolution:
-    return Resolution(subject=subject, pylock=pylock, locked=True, base=base)
+def _locked(subject: str, answer: uv.Answer, base: Path) -> Resolution:
+    settings = uv_settings.effective({}, base)
+    return Resolution(
+        subject=subject, pylock=answer.pylock, locked=True, base=base, settings=settings, warnings=answer.warnings
+    )
 
 
 def _satisfies(pylock: Pylock, dependencies: Sequence[str]) -> bool:

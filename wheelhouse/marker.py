@@ -48,22 +48,25 @@ def representatives(packages: Iterable[Package], environments: Sequence[Environm
 
 
 def holding_environments(
-    packages: Iterable[Package], environments: Sequence[Environment]
+    packages: Iterable[Package], environments: Sequence[Environment], groups: Iterable[str] = ()
 ) -> dict[int, list[Environment]]:
-    """Return, by identity of the package, the environments in which its marker is true."""
+    """Return, by identity of the package, the environments in which its marker is true.
+
+    `groups` are the dependency groups that are installed, those that the lock declares as default ones.
+    """
+    chosen = frozenset(groups)
     results: dict[str, list[Environment]] = {"None": list(environments)}
     for package in packages:
         text = str(package.marker)
         if text not in results:
-            results[text] = [environment for environment in environments if _holds(package, environment)]
+            results[text] = [environment for environment in environments if _holds(package, environment, chosen)]
     return {id(package): results[str(package.marker)] for package in packages}
 
 
-def _holds(package: Package, environment: Environment) -> bool:
+def _holds(package: Package, environment: Environment, groups: frozenset[str]) -> bool:
+    variables = cast("dict[str, str]", {**environment, "extras": frozenset(), "dependency_groups": groups})
     try:
-        return package.marker is None or package.marker.evaluate(
-            cast("dict[str, str]", environment), context="lock_file"
-        )
+        return package.marker is None or package.marker.evaluate(variables, context="lock_file")
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         raise not_as_locked(str(package.name), [f"its marker is invalid: {package.marker}"]) from error
 

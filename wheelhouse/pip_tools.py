@@ -22,7 +22,7 @@ from packaging.version import Version
 from wheelhouse import process
 from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.pip_settings import read_pip_settings
-from wheelhouse.requirements import hashes, included, only_hashed, require_requirements
+from wheelhouse.requirements import only_hashed, read
 from wheelhouse.resolution import Resolution
 from wheelhouse.secrets import hidden, secret_values
 from wheelhouse.wheel import url_filename
@@ -50,14 +50,13 @@ def resolve(
 
 def resolve_requirements(path: Path, subject: str, folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Like `resolve` for a requirements file, respecting the hashes in it and in the files that it includes."""
-    texts = included(path)
-    require_requirements(texts)
-    resolution = _resolve(subject, [f'-r "{path.absolute().as_posix()}"'], (), folder, keep, texts.values())
-    allowed = hashes(path)
-    other = [f"{name}: has hashes, but no SHA-256" for name, digests in allowed.items() if not digests]
-    if other:
-        raise not_as_locked(subject, other)
-    return replace(resolution, pylock=only_hashed(path.name, resolution.pylock, allowed))
+    contents = read(path)
+    if contents.invalid:
+        raise not_as_locked(path.name, contents.invalid)
+    texts = contents.texts.values()
+    resolution = _resolve(subject, [f'-r "{path.absolute().as_posix()}"'], (), folder, keep, texts)
+    pylock = only_hashed(path.name, resolution.pylock, contents.hashes)
+    return replace(resolution, pylock=pylock, hashes=contents.hashes)
 
 
 def _resolve(

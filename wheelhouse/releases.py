@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING
 
-from wheelhouse.http import Client, FetchError
+from wheelhouse.http import Client
+from wheelhouse.listing import ListedFile, list_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +15,7 @@ if TYPE_CHECKING:
     from wheelhouse.credentials import Credentials
     from wheelhouse.wheel import Wheel
 
-# PEP 691.
-_JSON = "application/vnd.pypi.simple.v1+json"
 _THREADS = 8
-# Bytes; the page of a project with many files has a few million.
-_LIMIT = 64 << 20
-_STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +38,7 @@ class Release:
 def find_releases(
     wheels: Iterable[Wheel], elsewhere: Callable[[str], Sequence[str]], credentials: Credentials | None = None
 ) -> dict[str, Release]:
-    """Return a release for each file name; wheels that no JSON page lists are left out.
+    """Return a release for each file name; wheels that no index lists are left out.
 
     The index of a wheel is that in the lock, or one that `elsewhere` returns for its project. An index that cannot be
     read is no error, since nothing depends on it.
@@ -59,8 +53,8 @@ def find_releases(
         places = dict.fromkeys([*(wheel.index for wheel in files if wheel.index), *elsewhere(project)])
         releases: dict[str, Release] = {}
         for place in places:
-            page = f"{place.rstrip('/')}/{project}/"
-            listed = _listed(client, page) if place.startswith(("http:", "https:")) else {}
+            files_there = list_files(project, place, client.read) if place.startswith(("http:", "https:")) else []
+            listed = {(file.filename, file.sha256): _release(file) for file in files_there}
             releases |= {
                 wheel.filename: listed[wheel.filename, wheel.sha256]
                 for wheel in files
@@ -76,32 +70,5 @@ def find_releases(
         client.close()
 
 
-def _listed(client: Client, page: str) -> dict[tuple[str, str], Release]:
-    """Return the releases on `page` by file name and SHA-256; nothing if it is not JSON of the expected form."""
-    try:
-        document = json.loads(client.read(page, _LIMIT, accept=_JSON))
-        status = document.get("project-status", {}).get("status", "active")
-        return {
-            (str(file["filename"]), str(file["hashes"]["sha256"])): _release(file, str(status), page)
-            for file in document["files"]
-            if "sha256" in file["hashes"]
-        }
-    except (FetchError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
-
-
-def _release(file: dict[str, Any], status: str, page: str) -> Release:
-    yanked, uploaded, provenance = file.get("yanked"), file.get("upload-time"), file.get("provenance")
-    reason = yanked if isinstance(yanked, str) else ""
-    return Release(
-        uploaded=uploaded if isinstance(uploaded, str) and uploaded.isprintable() else None,
-        yanked="".join(filter(str.isprintable, reason)) if yanked else None,
-        status=status if status in _STATUSES else "active",
-        provenance=_url(page, provenance) if isinstance(provenance, str) else None,
-    )
-
-
-def _url(page: str, reference: str) -> str | None:
-    """Return the URL of `reference` on `page`; an index may not refer to files of this machine."""
-    url = urljoin(page, reference)
-    return url if url.startswith(("http:", "https:")) else None
+def _release(file: ListedFile) -> Release:
+    return Release(uploaded=file.uploaded, yanked=file.yanked, status=file.status, provenance=file.provenance)

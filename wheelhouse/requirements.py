@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import replace
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,29 +14,40 @@ from packaging.version import Version
 
 from wheelhouse import files, uv, uv_settings
 from wheelhouse.errors import UvError, not_as_locked
+from wheelhouse.hashes import normalized, sha256_in
 from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
 from wheelhouse.target import environment_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from packaging.pylock import Pylock
+    from packaging.pylock import Package, Pylock
+    from pip_requirements_parser import InstallRequirement, RequirementsFile
 
     from wheelhouse.target import Target
 
-# A name, option, URL, path, comment or nothing, judged by the first characters.
-_REQUIREMENT = re.compile(
-    r"$|#|-|[A-Za-z0-9][\w.-]*\s*($|[\[(<>=!~;@,#]|--)|[\w+.-]+://|\.{0,2}/[^:]*$|[\w./-]+\.(whl|zip|tar\.\w+|tgz)\b|\$\{"
-)
-_PRERELEASE = re.compile(r"(?m)^\s*--pre\b|[=<>~]\s*\d[\d.]*(?:a|b|c|rc|\.dev)\d")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The contents of a requirements file and of all files that it includes: `texts` by path.
+
+    `hashes` are the allowed digests ("sha256:ab...") of each project that has some, `prereleases` says whether the
+    file asks for pre-releases, `invalid` lists lines that are not requirements, without quoting them.
+    """
+
+    texts: Mapping[Path, str]
+    hashes: Mapping[str, frozenset[str]]
+    prereleases: bool
+    invalid: Sequence[str]
 
 
 def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
     """Resolve the requirements file `path` for all `targets` together, in the empty `folder`.
 
     The versions in `keep` ("name==version") are kept where possible. Raises `UvError`, and `LockError` if an index
-    has no file with one of the hashes.
+    has no file with one of the hashes, or a hash cannot be compared.
     """
+    contents = read(path)
     project = folder / "settings"
     project.mkdir()
     settings = uv_settings.effective({}, path.absolute().parent)
@@ -47,78 +58,130 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     # Only the settings of a project can contain environments, so uv must read these.
     env = uv_settings.NO_CONFIG_FILE
     try:
-        pylock = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=env)
+        answer = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=env)
     except UvError as error:
         raise plainly(error, path.name, targets) from None
-    pylock = only_hashed(path.name, replace(pylock, requires_python=None, environments=None), hashes(path))
-    return Resolution(subject=path.name, pylock=pylock, locked=False, base=folder, settings=settings)
+    pylock = replace(answer.pylock, requires_python=None, environments=None)
+    return Resolution(
+        subject=path.name,
+        pylock=only_hashed(path.name, pylock, contents.hashes),
+        locked=False,
+        base=folder,
+        settings=settings,
+        hashes=contents.hashes,
+        warnings=answer.warnings,
+    )
 
 
-def resolve_for(path: Path, target: Target, folder: Path, keep: Sequence[str] = ()) -> Resolution:
-    """Resolve the requirements file `path` for `target` alone, with wheels only. Raises the errors of `resolve`."""
+def resolve_for(
+    path: Path, target: Target, folder: Path, keep: Sequence[str] = (), *, buildable: Collection[str] | None = ()
+) -> Resolution:
+    """Resolve the requirements file `path` for `target` alone, with wheels only, except for `buildable` projects.
+
+    Raises the errors of `resolve`.
+    """
+    contents = read(path)
     settings = uv_settings.effective({}, path.absolute().parent)
     variables = uv_settings.write_config(settings, folder / "uv.toml")
-    pylock = compiled(path.name, path.absolute(), target, folder, keep, None, variables)
-    asked = any(_PRERELEASE.search(text) for text in included(path).values())
-    checked = only_hashed(path.name, pylock.pylock, hashes(path))
-    return replace(pylock, pylock=checked, prereleases=asked, settings=settings)
+    found = compiled(path.name, path.absolute(), target, folder, keep, None, variables, buildable)
+    pylock = only_hashed(path.name, found.pylock, contents.hashes)
+    return replace(found, pylock=pylock, prereleases=contents.prereleases, settings=settings, hashes=contents.hashes)
 
 
-def included(path: Path) -> dict[Path, str]:
-    """Return the text of a requirements file and of all files that it includes, by path, with joined lines."""
-    texts: dict[Path, str] = {}
+def read(path: Path) -> Contents:
+    """Return the contents of the requirements file `path`. Raises `LockError` for a hash that cannot be compared."""
+    parsed = _parsed(path)
+    hashes: dict[str, set[str]] = {}
+    errors: list[str] = []
+    for here, (_, content) in parsed.items():
+        for requirement in content.requirements:
+            errors += _add_hashes(requirement, f"{here.name}, line {requirement.line_number}", hashes)
+    lines = [(here, line) for here, (_, content) in parsed.items() for line in content.invalid_lines]
+    hashed = [f"{here.name}, line {line.line_number}" for here, line in lines if "--hash" in (line.line or "")]
+    errors += [f"{place}: has a hash that cannot be read" for place in hashed]
+    if errors:
+        raise not_as_locked(path.name, errors)
+    return Contents(
+        texts={here: text for here, (text, _) in parsed.items()},
+        hashes={name: frozenset(digests) for name, digests in hashes.items()},
+        prereleases=any(_asks_for_prereleases(content) for _, content in parsed.values()),
+        invalid=[f"{here.name}: line {line.line_number} is not a requirement" for here, line in lines],
+    )
+
+
+def _parsed(path: Path) -> dict[Path, tuple[str, RequirementsFile]]:
+    """Return the text and contents of a requirements file and of all files that it includes, by path."""
+    result: dict[Path, tuple[str, RequirementsFile]] = {}
     pending = [path]
     while pending:
         here = Path(os.path.realpath(pending.pop()))  # One name for each, and no error for a link to itself.
-        if here in texts or (texts and not here.is_file()):
+        if here in result or (result and not here.is_file()):
             continue
         with files.explained(here):
-            texts[here] = re.sub(r"\\\r?\n", " ", files.read_input(here).decode(errors="replace"))
-        names = re.findall(r"(?m)^\s*(?:-[rc]\s*|--(?:requirement|constraint)[= ]\s*)([^#\n]+)", texts[here])
-        pending += [here.parent / name.strip() for name in names]
-    return texts
+            text = files.decoded(files.read_input(here))
+        content = _parsed_text(text)
+        result[here] = (text, content)
+        for option in content.options:
+            names = [*option.options.get("requirements", []), *option.options.get("constraints", [])]
+            pending += [here.parent / name for name in names]
+    return result
 
 
-def require_requirements(texts: Mapping[Path, str]) -> None:
-    """Raise `LockError` for invalid lines in requirements files, without quoting them.
+def _parsed_text(text: str) -> RequirementsFile:
+    from pip_requirements_parser import RequirementsFile  # Takes a sixth of a second to import.
 
-    A file may include another one by path, whose contents may be private.
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "requirements.txt")
+        # With a byte order mark, or the parser would decode it as the locale says.
+        copy.write_text(text, encoding="utf-8-sig")
+        return RequirementsFile.from_file(str(copy))
+
+
+def _add_hashes(requirement: InstallRequirement, place: str, hashes: dict[str, set[str]]) -> list[str]:
+    """Add the digests of `requirement` to those of its project in `hashes`; return what cannot be compared."""
+    if not requirement.hash_options:
+        return []
+    if requirement.name is None:
+        return [f"{place}: has a hash, but no name"]
+    allowed = hashes.setdefault(canonicalize_name(requirement.name), set())
+    errors = []
+    for text in requirement.hash_options:
+        try:
+            allowed.add(normalized(text))
+        except ValueError as error:
+            errors.append(f"{place}: {error}")
+    return errors
+
+
+def _asks_for_prereleases(content: RequirementsFile) -> bool:
+    if any(option.options.get("pre") for option in content.options):
+        return True
+    return any(requirement.req and requirement.req.specifier.prereleases for requirement in content.requirements)
+
+
+def only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, Collection[str]]) -> Pylock:
+    """Return `pylock` with only the files of each package that may have one of its `hashes`. Raises `LockError`.
+
+    A file whose SHA-256 is not allowed may have an allowed digest of another algorithm, if there are such digests.
     """
-    for path, text in texts.items():
-        for number, line in enumerate(text.splitlines(), 1):
-            if not _REQUIREMENT.match(line.strip()):
-                raise not_as_locked(path.name, [f"line {number} is not a requirement"])
-
-
-def hashes(path: Path) -> dict[str, set[str]]:
-    """Return the SHA-256 digests that a requirements file, and those that it includes, allow for each project."""
-    return hashes_in("\n".join(included(path).values()).splitlines())
-
-
-def hashes_in(lines: Iterable[str]) -> dict[str, set[str]]:
-    """Return the SHA-256 digests that requirements, one per line, allow for each project with hashes."""
-    hashes: dict[str, set[str]] = {}
-    for line in lines:
-        named = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
-        digests = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
-        if named and "--hash" in line:
-            hashes.setdefault(canonicalize_name(named[1]), set()).update(digests)
-    return hashes
-
-
-def only_hashed(subject: str, pylock: Pylock, allowed_by_project: Mapping[str, set[str]]) -> Pylock:
-    """Return `pylock` with only the files of each package whose SHA-256 is allowed. Raises `LockError`."""
     packages, errors = [], []
     for package in pylock.packages:
-        allowed = allowed_by_project.get(package.name)
-        if allowed:
-            wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
-            sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
-            if not wheels and not sdist:
+        allowed = hashes.get(package.name)
+        if allowed and len(sha256_in(allowed)) == len(allowed):
+            hashed = _with_hashes(package, sha256_in(allowed))
+            if hashed is None:
                 errors.append(f"{package.name} {package.version}: none of its files has a hash that {subject} allows")
                 continue
-            package = replace(package, wheels=wheels, sdist=sdist)  # noqa: PLW2901 - the same, with less
-        packages.append(package)
+            packages.append(hashed)
+        else:
+            packages.append(package)
     if errors:
         raise not_as_locked(subject, errors)
     return replace(pylock, packages=packages)
+
+
+def _with_hashes(package: Package, allowed: Collection[str]) -> Package | None:
+    """Return `package` with only the files whose SHA-256 is `allowed`, or None if there are none."""
+    wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
+    sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
+    return replace(package, wheels=wheels, sdist=sdist) if wheels or sdist else None

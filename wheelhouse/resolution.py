@@ -16,7 +16,7 @@ from wheelhouse.target import environment_markers
 from wheelhouse.uv_words import plain_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from packaging.pylock import Pylock
@@ -34,7 +34,8 @@ class Resolution:
     """The resolved packages of the input `subject`; `locked` if they come from a lock file.
 
     Paths in `pylock` are relative to `base`. `settings` are those of uv that count for the input, also for builds.
-    `prereleases` says whether pre-releases were requested.
+    `prereleases` says whether pre-releases were requested, `warnings` are those of uv. `hashes` are the digests
+    ("sha512:ab...") that the input allows for the files of a project, if it states any.
     """
 
     subject: str
@@ -43,6 +44,8 @@ class Resolution:
     base: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
     prereleases: bool = False
+    hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def requires_python(self) -> SpecifierSet:
@@ -78,13 +81,23 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
         lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": _pins(keep, source={"registry": "none"})}
         (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
     try:
-        pylock = uv.export(wanted.subject, folder, env=variables)
+        answer = uv.export(wanted.subject, folder, env=variables)
     except UvError as error:
         if len(environments) > 1:
             raise _failure_of_each(wanted, targets, folder, environments, error) from None
         raise plainly(error, wanted.subject, targets) from None
-    pylock = replace(pylock, requires_python=wanted.requires_python, environments=None)
-    return Resolution(subject=wanted.subject, pylock=pylock, locked=False, base=folder, settings=wanted.settings)
+    return Resolution(
+        subject=wanted.subject,
+        pylock=replace(answer.pylock, requires_python=wanted.requires_python, environments=None),
+        locked=False,
+        base=folder,
+        settings=wanted.settings,
+        warnings=_plain_warnings(answer.warnings, wanted.subject, targets),
+    )
+
+
+def _plain_warnings(warnings: Iterable[str], subject: str, targets: Sequence[Target]) -> tuple[str, ...]:
+    return tuple(plain_words(warning, _NAME, subject, targets) for warning in warnings)
 
 
 def _failure_of_each(
@@ -114,16 +127,24 @@ def plainly(error: UvError, subject: str, targets: Sequence[Target]) -> UvError:
 
 
 def resolve_for(
-    wanted: Wanted, target: Target, folder: Path, keep: Sequence[str] = (), *, prereleases: bool = False
+    wanted: Wanted,
+    target: Target,
+    folder: Path,
+    keep: Sequence[str] = (),
+    *,
+    prereleases: bool = False,
+    buildable: Collection[str] | None = (),
 ) -> Resolution:
-    """Resolve `wanted` for `target` alone, with wheels only, in the empty `folder`. Raises `UvError`.
+    """Resolve `wanted` for `target` alone in the empty `folder`. Raises `UvError`.
 
-    Without `prereleases`, only pre-releases that a requirement or setting requests are allowed.
+    Only wheels are used, except for the projects that are `buildable`: those without a suitable wheel that may be
+    built from source (None for all). Without `prereleases`, only pre-releases that a requirement or setting requests
+    are allowed.
     """
     variables = write_project(wanted, folder, [])
     decided = prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ
     option = None if decided else "explicit"
-    pylock = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables)
+    pylock = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables, buildable)
     return replace(pylock, prereleases=prereleases or _asks_for_prereleases(wanted), settings=wanted.settings)
 
 
@@ -176,16 +197,29 @@ def compiled(
     keep: Sequence[str],
     prerelease: str | None,
     variables: Mapping[str, str],
+    buildable: Collection[str] | None,
 ) -> Resolution:
-    """Resolve `source`, a pyproject.toml or requirements file, for `target` alone, wheels only. Raises `UvError`."""
-    lock, platform = preferences(folder, keep), target.platform.name
+    """Resolve `source`, a pyproject.toml or requirements file, for `target` alone, as `resolve_for` does."""
     try:
-        pylock = uv.compile_for(
-            subject, source, lock, python=target.python, platform=platform, prerelease=prerelease, env=variables
+        answer = uv.compile_for(
+            subject,
+            source,
+            preferences(folder, keep),
+            python=target.python,
+            platform=target.platform.name,
+            prerelease=prerelease,
+            buildable=buildable,
+            env=variables,
         )
     except UvError as error:
         raise plainly(error, subject, [target]) from None
-    return Resolution(subject=subject, pylock=pylock, locked=False, base=folder)
+    return Resolution(
+        subject=subject,
+        pylock=answer.pylock,
+        locked=False,
+        base=folder,
+        warnings=_plain_warnings(answer.warnings, subject, [target]),
+    )
 
 
 def preferences(folder: Path, keep: Sequence[str]) -> Path:

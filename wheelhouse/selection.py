@@ -7,24 +7,27 @@ once, since that of the node is unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from packaging.pylock import PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelhouse import marker
 from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
+from wheelhouse.hashes import all_normalized, sha256_in
+from wheelhouse.learned import learn_sha256
 from wheelhouse.misfit import archive_filename, misfits
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from packaging.markers import Environment
     from packaging.pylock import Package
     from packaging.tags import Tag
+    from packaging.utils import BuildTag
 
     from wheelhouse.build import Builder
     from wheelhouse.resolution import Resolution
@@ -57,13 +60,10 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     have no wheel and are not built.
     """
     packages = resolution.pylock.packages
-    # "requires-python" of the lock, and "environments", which our locks do not have.
-    environments = target.environments(resolution.requires_python)
-    if not environments:
-        raise python_refused(resolution.subject, str(resolution.requires_python), [target.request.version])
+    environments = _supported_environments(resolution, target)
     tried = marker.representatives(packages, environments)
     # Packages whose marker is false are skipped; two packages of one project are ambiguous.
-    holding = marker.holding_environments(packages, tried)
+    holding = marker.holding_environments(packages, tried, resolution.pylock.default_groups or ())
     needed = [package for package in packages if holding[id(package)]]
     errors = marker.undecidable(packages, target) + marker.ambiguous(needed, holding)
     # For each package, a source is selected: a compatible wheel, or one to build.
@@ -85,7 +85,7 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
         )
         for environment in tried
     ]
-    wheels, most = _wheels(groups, target.tags, resolution.base)
+    wheels, most = _wheels(groups, target.tags, resolution, builder)
     errors += more + most
     if errors:
         raise not_as_locked(resolution.subject, errors)
@@ -97,6 +97,25 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
         for package, wheel in built + wheels
     ]
     return Selection(pins=sorted(pins, key=lambda pin: pin.wheel.filename), versions=versions)
+
+
+def _supported_environments(resolution: Resolution, target: Target) -> list[Environment]:
+    """Return the environments of `target` that the lock allows in "requires-python" and "environments"."""
+    environments = target.environments(resolution.requires_python)
+    if not environments:
+        raise python_refused(resolution.subject, str(resolution.requires_python), [target.request.version])
+    markers = resolution.pylock.environments
+    if not markers:
+        return environments
+    supported = [
+        environment
+        for environment in environments
+        if any(condition.evaluate(cast("dict[str, str]", environment), context="requirement") for condition in markers)
+    ]
+    if not supported:
+        allowed = " or ".join(map(str, markers))
+        raise not_as_locked(resolution.subject, [f"its environments do not include {target} ({allowed})"])
+    return supported
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -117,34 +136,59 @@ def _is_here(target: Target) -> bool:
 
 
 def _wheels(
-    groups: Iterable[tuple[Environment, Sequence[Package]]], tags: Sequence[Tag], base: Path
+    groups: Iterable[tuple[Environment, Sequence[Package]]],
+    tags: Sequence[Tag],
+    resolution: Resolution,
+    builder: Builder,
 ) -> tuple[list[_Chosen], list[str]]:
     """Return the best wheels of packages by an environment in which they apply, and the problems of other packages."""
     wheels, errors = [], []
     for environment, packages in groups:
         # Markers were evaluated before, which takes most of the time.
-        plain = [replace(package, marker=None) for package in packages]
+        plain = [_by_build_number(replace(package, marker=None)) for package in packages]
         pylock = Pylock(lock_version=Version("1.0"), created_by="wheelhouse", packages=plain)
         try:
             for package, (_, source) in zip(packages, pylock.select(environment=environment, tags=tags), strict=True):
                 try:
-                    wheels.append((package, replace(_wheel(source, base), index=package.index)))
+                    wheel = _wheel(source, resolution, resolution.hashes.get(package.name, frozenset()), builder)
+                    wheels.append((package, replace(wheel, index=package.index)))
                 except ValueError as error:
                     errors.append(f"{package.name}: {error}")
+                except DownloadError as error:
+                    errors.append(str(error))
         except PylockSelectError as error:
             errors.append(str(error))
     return wheels, errors
 
 
-def _wheel(source: object, base: Path) -> Wheel:
-    """Return the lock's entry for a wheel. Raises `ValueError` for a package that cannot be bundled."""
+def _by_build_number(package: Package) -> Package:
+    """Return `package` with the wheels of the highest build numbers first (PEP 427): the first of equal ones wins."""
+
+    def build(wheel: PackageWheel) -> BuildTag:
+        try:
+            return parse_wheel_filename(wheel.filename)[2]
+        except InvalidWheelFilename:
+            return ()
+
+    return replace(package, wheels=sorted(package.wheels or [], key=build, reverse=True)) if package.wheels else package
+
+
+def _wheel(source: object, resolution: Resolution, allowed: frozenset[str], builder: Builder) -> Wheel:
+    """Return the lock's entry for a wheel, whose digest must be one of `allowed`, if there are any.
+
+    Raises `ValueError` for a package that cannot be bundled, `DownloadError`.
+    """
     if not isinstance(source, PackageWheel | PackageArchive):
         raise ValueError("comes from source code")  # noqa: TRY004 - the lock is wrong, not the caller
-    url = source.url or ((base / source.path).resolve().as_uri() if source.path else "")
+    url = source.url or ((resolution.base / source.path).resolve().as_uri() if source.path else "")
     filename = source.filename if isinstance(source, PackageWheel) else archive_filename(source)
+    stated = all_normalized(source.hashes)
     sha256 = source.hashes.get("sha256")
-    if sha256 is None:
-        raise ValueError("its index provides no SHA-256 digest, so the file cannot be verified")
+    if sha256 is None or (allowed and sha256 not in sha256_in(allowed)):
+        if not stated and not allowed:
+            raise ValueError("its index provides no SHA-256 digest, so the file cannot be verified")
+        # Only the file itself tells whether a digest of another algorithm is right.
+        sha256 = learn_sha256(filename, url, stated, allowed, builder.cache, builder.credentials)
     return Wheel(filename=filename, url=url, sha256=sha256, size=source.size)
 
 
@@ -158,4 +202,6 @@ def _built(
             wheels.append((package, builder.build(package, target, resolution, versions)))
         except (BuildError, DownloadError, FileError) as error:
             errors.append(str(error))
+        except ValueError as error:  # A hash that cannot be compared.
+            errors.append(f"{package.name}: {error}")
     return wheels, errors

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
@@ -17,18 +17,26 @@ from wheelhouse.pylock import parse
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
 from wheelhouse.uv_settings import variables
+from wheelhouse.uv_words import split_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from packaging.pylock import Pylock
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
 # uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
-_COMPILE = ["pip", "compile", "--quiet"]
-_EXPORT = ["export", "--quiet", "--format", "pylock.toml", "--python", sys.executable]
+_COMPILE = ["pip", "compile"]
+_EXPORT = ["export", "--format", "pylock.toml", "--python", sys.executable]
 # Output is parsed and shown indented, so uv must not wrap lines.
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
+
+
+class Answer(NamedTuple):
+    """A lock, and the warnings of uv about it."""
+
+    pylock: Pylock
+    warnings: tuple[str, ...]
 
 
 def executable() -> str:
@@ -80,12 +88,21 @@ def _output(
     return out
 
 
-def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Pylock:
+def _lock(subject: str, arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None) -> Answer:
+    """Return the lock that uv prints, and its warnings. Raises `UvError`, `LockError`."""
+    code, out, err = _call(arguments, cwd=cwd, env=env)
+    warnings, words = split_words(err)
+    if code:
+        raise UvError(unresolved(subject), "\n".join([*warnings, words]))
+    return Answer(parse(out, subject), warnings)
+
+
+def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Answer:
     """Resolve the project in `folder`, which stands for `subject`, and write its uv.lock there.
 
     Raises `UvError`, `LockError`.
     """
-    return parse(_output(unresolved(subject), _EXPORT, cwd=folder, env=env), subject)
+    return _lock(subject, _EXPORT, folder, env)
 
 
 def export_script(
@@ -95,7 +112,7 @@ def export_script(
     frozen: bool = False,
     offline: bool = False,
     env: Mapping[str, str] | None = None,
-) -> Pylock:
+) -> Answer:
     """Return the lock of `script`, whose paths are relative to its folder. Raises `UvError`, `LockError`.
 
     `locked` fails unless the lock file matches the script; `frozen` does not check that. Without both, resolves for all
@@ -105,16 +122,15 @@ def export_script(
     flags = [f"--{name}" for name, value in (("locked", locked), ("frozen", frozen), ("offline", offline)) if value]
     path = script.absolute()
     arguments: list[str | Path] = [*_EXPORT, "--script", path, *flags]
-    return parse(_output(unresolved(script.name), arguments, cwd=path.parent, env=env), script.name)
+    return _lock(script.name, arguments, path.parent, env)
 
 
-def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Pylock:
+def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Answer:
     """Return the uv.lock of the project in `folder`, without development groups. Raises `UvError`, `LockError`.
 
     Fails unless the lock matches the project; with `frozen`, uv does not check that.
     """
-    arguments = [*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"]
-    return parse(_output(unresolved(subject), arguments, cwd=folder), subject)
+    return _lock(subject, [*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"], folder, None)
 
 
 def unresolved(subject: str) -> str:
@@ -130,7 +146,7 @@ def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
 
 def compile_universal(
     subject: str, source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
-) -> Pylock:
+) -> Answer:
     """Resolve a requirements.txt for Python `python` or newer, using the file `pylock`.
 
     Environments and other settings are those of the project in the folder `settings`. Versions in an existing
@@ -148,18 +164,29 @@ def compile_for(
     python: str,
     platform: str,
     prerelease: str | None,
+    buildable: Collection[str] | None,
     env: Mapping[str, str],
-) -> Pylock:
-    """Like `compile_universal`, but for one target with wheels only; `prerelease` is uv's option of that name."""
-    options: list[str | Path] = [*_for_python(python), "--python-platform", platform, "--only-binary", ":all:"]
+) -> Answer:
+    """Like `compile_universal`, but for one target, with wheels only for all projects that are not `buildable`.
+
+    None means that every project is buildable. `prerelease` is uv's option of that name.
+    """
+    options: list[str | Path] = [*_for_python(python), "--python-platform", platform]
+    if buildable is not None:
+        options += ["--only-binary", ":all:"]
+        # uv allows builds of a project for which it must not take wheels; others of these have none that fit.
+        options += [word for name in sorted(buildable) for word in ("--no-binary", name)]
     options += ["--prerelease", prerelease] if prerelease else []
     return _compile(subject, source, pylock, options, env)
 
 
-def _compile(subject: str, source: Path, pylock: Path, options: Sequence[str | Path], env: Mapping[str, str]) -> Pylock:
+def _compile(subject: str, source: Path, pylock: Path, options: Sequence[str | Path], env: Mapping[str, str]) -> Answer:
     arguments = [*_COMPILE, source.name, *options, "--output-file", pylock.absolute()]
-    _output(unresolved(subject), arguments, cwd=source.parent, env=env)
-    return parse(pylock.read_text(encoding="utf-8"), subject)
+    code, _, err = _call(arguments, cwd=source.parent, env=env)
+    warnings, words = split_words(err)
+    if code:
+        raise UvError(unresolved(subject), "\n".join([*warnings, words]))
+    return Answer(parse(pylock.read_text(encoding="utf-8"), subject), warnings)
 
 
 def _for_python(python: str) -> list[str]:

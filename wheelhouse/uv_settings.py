@@ -30,6 +30,20 @@ _OF_PROJECTS = (
     *("build-backend", "conflicts", "default-groups", "dependency-groups", "dev-dependencies"),
     *("managed", "package", "sources", "workspace"),
 )
+# Common settings, for hints about misplaced ones.
+OF_SCRIPTS = (*_OF_INPUTS, "sources")
+COMMON = (
+    *(
+        "index",
+        "index-url",
+        "extra-index-url",
+        "find-links",
+        "index-strategy",
+        "exclude-newer",
+        "exclude-newer-package",
+    ),
+    *("prerelease", "resolution", "dependency-metadata", "no-build", "no-binary", "no-index", "keyring-provider"),
+)
 # Settings of other commands of uv.
 _OF_COMMANDS = ("add-bounds", "audit", "cache-keys", "check-url", "pip", "publish-url", "trusted-publishing")
 # Environment variables of uv that count: about indexes and versions, ...

@@ -19,9 +19,33 @@ _CONDITION = re.compile(r"\{[^{}]*\b(?:python_|sys_|platform_|os_|implementation
 # Advice about requires-python, which we chose, and about Pythons that were not requested.
 _OF_NO_USE = (
     *("hint: While the active Python version is", "hint: The `requires-python` value"),
-    "hint: Wheels are required for",
+    *("hint: Wheels are required for", "hint: The resolution failed for an environment that is not the current one"),
+)
+# Warnings about how we call uv, and about interpreters, which do not matter for a resolution.
+_OF_OUR_OWN = ("The requested interpreter", "The requested Python version", "Ignoring existing", "`VIRTUAL_ENV=")
+# Options in uv's hints, and the settings with which they can be followed here.
+_ADVICE = (
+    (r"`--prerelease=allow`", '`prerelease = "allow"` in [tool.uv]'),
+    (r"`--prerelease-package (\S+)=allow`", r'`prerelease-package = { \1 = "allow" }` in [tool.uv]'),
+    (r"`--index-strategy unsafe-best-match`", '`index-strategy = "unsafe-best-match"` in [tool.uv]'),
+    (r"`--find-links <uri>`", "`find-links` in [tool.uv]"),
+    (r"`--no-build-isolation`", "`no-build-isolation = true` in [tool.uv]"),
 )
 _COMPATIBLE = re.compile(r"has no `[^`\n]*`-compatible wheels")
+
+
+def split_words(words: str) -> tuple[tuple[str, ...], str]:
+    """Return the warnings in the output `words` of uv, without those that say nothing to users, and its error."""
+    warnings: list[str] = []
+    lines = words.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith("error:")), len(lines))
+    for line in lines[:start]:
+        if line.startswith("warning: "):
+            warnings.append(line.removeprefix("warning: "))
+        elif warnings and line.startswith(" "):
+            warnings[-1] += f"\n{line}"
+    useful = (warning for warning in warnings if not warning.startswith(_OF_OUR_OWN))
+    return tuple(dict.fromkeys(useful)), "\n".join(lines[start:] or lines)
 
 
 def plain_words(words: str, invented: str, subject: str, targets: Sequence[Target]) -> str:
@@ -30,6 +54,8 @@ def plain_words(words: str, invented: str, subject: str, targets: Sequence[Targe
     words = _COMPATIBLE.sub("has no wheels for this target", _CONDITION.sub("", words))
     words = words.replace("the requested Python version (>=3)", "the Python of this target")
     words = words.replace("your project", subject).replace(invented, subject)
+    for option, setting in _ADVICE:
+        words = re.sub(option, setting, words)
     paragraphs = re.split(r"\n\s*\n", words.strip())
     return "\n".join(paragraph.strip("\n") for paragraph in paragraphs if not paragraph.lstrip().startswith(_OF_NO_USE))
 

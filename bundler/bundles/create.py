@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from bundler.bundles.exclusions import exclusions
 from bundler.bundles.indexes import read_indexes
 from bundler.bundles.origin import paths_of, remember
 from bundler.bundles.papers import NO_PAPERS, now, write_papers
@@ -86,12 +87,14 @@ def build(
     tools: Tools,
     builds: Builds,
     papers: Papers = NO_PAPERS,
+    *,
+    pooled: bool = False,
 ) -> Generator[Progress, None, list[str]]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
-    `papers` are the documents that are written, too. Returns a description of each package whose version differs from
-    that in the previous bundle. Raises `BundlerError`, `CombinedError` with everything that is missing,
-    `DownloadError`, `FileError`, `UvError`.
+    `papers` are the documents that are written, too. `pooled` says that each file may come from any index. Returns a
+    description of each package whose version differs from that in the previous bundle. Raises `BundlerError`,
+    `CombinedError` with everything that is missing, `DownloadError`, `FileError`, `UvError`.
     """
     start, began = time.monotonic(), now()
     _refuse_foreign(output)
@@ -111,9 +114,9 @@ def build(
     )
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         # uv resolves ".." in paths without following links.
-        plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool)
-    for note in plan.notes:
-        yield Progress(kind="note", text=note)
+        plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool, indexes, pooled=pooled)
+    for warning in plan.warnings:
+        yield Progress(kind="warning", text=warning)
     from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
@@ -138,6 +141,8 @@ def build(
         for name, items in remotes.items():
             for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
+        for warning in exclusions(folder / "wheels", plan, indexes):
+            yield Progress(kind="warning", text=warning)
         manifest = yield from write_papers(folder, plan, papers, indexes, pool, began, (place, before))
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))

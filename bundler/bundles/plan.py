@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler.errors import CombinedError, attempt_all
+from bundler.hints import remedies
 from bundler.sources.script import read_script
 from bundler.suggestions import meant
 from wheelhouse import interpreter, selection, toml, uv
+from wheelhouse.build import is_direct
 from wheelhouse.errors import NoWheelsError, UvError, not_as_locked
+from wheelhouse.misfit import misfits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
+    from bundler.bundles.indexes import Indexes
     from bundler.sources.source import Source
     from wheelhouse.build import Builder
     from wheelhouse.interpreter import Archive
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from wheelhouse.wheel import Wheel
 
 _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
+# In a warning of uv about a requested extra.
+_NO_EXTRA = "does not have an extra named"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class Tools:
 class Plan:
     """Sources, targets, the wheels of each source on each target (by the names of both), and the tools of targets.
 
-    `notes` are sentences about results that users may not expect.
+    `warnings` are sentences about results that users may not expect.
     """
 
     sources: Sequence[Source]
@@ -48,7 +54,7 @@ class Plan:
     installs: Mapping[tuple[str, str], Sequence[Pin]]
     uvs: Mapping[str, Wheel] = field(default_factory=dict)
     interpreters: Mapping[str, Archive] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def wheels(self) -> list[Wheel]:
         """Return each wheel once. Raises `LockError` if two wheels have the same name but different bytes."""
@@ -72,6 +78,27 @@ def distinct(wheels: Iterable[Wheel]) -> list[Wheel]:
     return [result[filename] for filename in sorted(result)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What all resolutions of a bundle need.
+
+    `pooled` says that each file may come from any index, as for pip. uv's universal resolution locks the files of one
+    index for a version, so that it would avoid versions that this index has for other platforms only.
+    """
+
+    builder: Builder
+    indexes: Indexes
+    pooled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """The wheels of a source on a target, and warnings about them."""
+
+    selection: Selection
+    warnings: Sequence[str] = ()
+
+
 def make_plan(
     sources: Sequence[Source],
     targets: Sequence[Target],
@@ -79,14 +106,18 @@ def make_plan(
     builder: Builder,
     scratch: Path,
     pool: ThreadPoolExecutor,
+    indexes: Indexes,
+    *,
+    pooled: bool,
 ) -> Plan:
     """Resolve `sources` for `targets` in the empty folder `scratch`. Raises `CombinedError` with everything missing."""
+    work = _Work(builder=builder, indexes=indexes, pooled=pooled)
     stand_in = _uv_script(sources[0], scratch) if tools.uv else None
     resolved = [*sources, *([stand_in] if stand_in else [])]
     resolving = []
     for number, source in enumerate(resolved):
         (scratch / f"all-{number}").mkdir()
-        resolving.append(pool.submit(_resolve, source, targets, scratch / f"all-{number}"))
+        resolving.append(pool.submit(_resolve, source, targets, scratch / f"all-{number}", work))
     # Importing requests takes a tenth of a second, while uv resolves.
     import wheelhouse.download  # noqa: F401 - see `create`
     from wheelhouse.http import fetch
@@ -102,13 +133,13 @@ def make_plan(
     selecting = []
     for number, (source, resolution, target) in enumerate(pairs):
         (scratch / str(number)).mkdir()
-        selecting.append(pool.submit(_select, source, resolution, target, builder, scratch / str(number)))
+        selecting.append(pool.submit(_select, source, resolution, target, scratch / str(number), work))
     selected, errors = attempt_all(lambda future: future.result(), selecting)
     if errors:
         raise CombinedError(errors)
     installs = {
-        (source.name, target.name): choice.pins
-        for (source, _, target), (choice, _) in zip(pairs, selected, strict=True)
+        (source.name, target.name): choice.selection.pins
+        for (source, _, target), choice in zip(pairs, selected, strict=True)
     }
     archives, errors = attempt_all(
         lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
@@ -121,49 +152,112 @@ def make_plan(
         installs=installs,
         uvs={target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name},
         interpreters={target.name: archive for target, archive in zip(targets, archives, strict=False)},
-        notes=[note for _, notes in selected for note in notes],
+        warnings=list(dict.fromkeys(warning for choice in selected for warning in choice.warnings)),
     )
 
 
-def _resolve(source: Source, targets: Sequence[Target], folder: Path) -> Resolution:
+def _resolve(source: Source, targets: Sequence[Target], folder: Path, work: _Work) -> Resolution | None:
+    """Return the resolution of `source` for all `targets`, or None if each target is resolved alone."""
+    if work.pooled and not source.locked and not source.additions.pip_tools:
+        return None
     try:
-        return source.resolve(targets, folder)
+        resolution = source.resolve(targets, folder)
     except UvError as error:
         error.hint = error.hint or meant(error.words)
         raise
+    return _without_yanked(resolution, targets, work)
 
 
-def _select(
-    source: Source, resolution: Resolution, target: Target, builder: Builder, folder: Path
-) -> tuple[Selection, list[str]]:
-    """Return the wheels that `source` installs on `target`, and a note about changed versions, if any.
+def _without_yanked(resolution: Resolution, targets: Sequence[Target], work: _Work) -> Resolution:
+    from wheelhouse.choice import without_yanked  # Needs requests, which is imported meanwhile.
 
-    If the universal resolution selects versions without a wheel for the target (it does not consider glibc), resolves
-    for the target alone, with wheels only, and with pre-releases if the universal resolution has any. Raises
-    `BundlerError`, `NoWheelsError`, `LockError`.
+    indexes = work.indexes
+    return replace(resolution, pylock=without_yanked(resolution.pylock, targets, indexes.urls, indexes.credentials))
+
+
+def _select(source: Source, resolution: Resolution | None, target: Target, folder: Path, work: _Work) -> _Chosen:
+    """Return the wheels that `source` installs on `target`, from its `resolution` if there is one.
+
+    Raises `BundlerError`, `NoWheelsError`, `LockError`.
     """
+    if resolution is None:
+        (folder / "pooled").mkdir()
+        chosen = _pooled(source, target, folder / "pooled", work)
+        if chosen is not None:
+            return chosen
+        # Something must be built, or nothing fits, which the universal resolution explains best.
+        (folder / "all").mkdir()
+        resolution = _resolve(source, [target], folder / "all", replace(work, pooled=False))
+        assert resolution is not None  # noqa: S101 - it is not pooled
+    warnings = _named(resolution)
     try:
-        return selection.select(resolution, target, builder), []
+        return _Chosen(selection=selection.select(resolution, target, work.builder), warnings=warnings)
     except NoWheelsError as error:
         if resolution.locked:
             raise
         first = error
+    return _with_other_versions(source, resolution, target, folder, work, first)
+
+
+def _named(resolution: Resolution) -> list[str]:
+    return [f"{resolution.subject}: {warning}" for warning in resolution.warnings]
+
+
+def _pooled(source: Source, target: Target, folder: Path, work: _Work) -> _Chosen | None:
+    """Return the wheels of the newest versions of which some index has wheels for `target`; None if that fails."""
     try:
-        other = source.resolve_for(target, folder, prereleases=bool(selection.prereleases(first.versions)))
+        resolution = source.resolve_for(target, folder, prereleases=True, buildable=source.direct_projects())
+        if any(_NO_EXTRA in warning for warning in resolution.warnings):
+            return None
+        resolution = _without_yanked(resolution, [target], work)
+        return _Chosen(selection=selection.select(resolution, target, work.builder), warnings=_named(resolution))
+    except (UvError, NoWheelsError):
+        return None
+
+
+def _with_other_versions(
+    source: Source, resolution: Resolution, target: Target, folder: Path, work: _Work, first: NoWheelsError
+) -> _Chosen:
+    """Return the wheels of other versions than those in `resolution`, of which some have no wheel: the error `first`.
+
+    The universal resolution does not consider glibc. Resolves for the target alone, with wheels only for all that
+    cannot be built, and with pre-releases if the universal resolution has any. Raises `first` if that leads to versions
+    that nobody asked for.
+    """
+    prereleases = bool(selection.prereleases(first.versions))
+    buildable = _buildable(resolution, work.builder, target)
+    try:
+        other = source.resolve_for(target, folder, prereleases=prereleases, buildable=buildable)
     except UvError as error:
-        # uv's message would be about wheels only, not about what can be built.
-        first.words = "" if builder.names or builder.everything else error.words
+        first.words = error.words
         raise first from error
-    second = selection.select(other, target, builder)
+    second = selection.select(_without_yanked(other, [target], work), target, work.builder)
     changed = selection.changes(first.versions, second.versions)
     unwanted = selection.prereleases(second.versions) & {name for name, _, _ in changed}
     if unwanted and not other.prereleases:
         rows = ", ".join(f"{name} {second.versions[name]}" for name in sorted(unwanted))
         first.words = f"only pre-releases have suitable wheels: {rows}"
         raise first
-    rows = ", ".join(f"{name} {before} -> {after}" for name, before, after in changed)
-    note = f"{source.name}: {target} gets other versions, because no wheels fit: {rows}"
-    return second, [note] if changed else []
+    lost = [text for text in other.warnings if _NO_EXTRA in text and text not in resolution.warnings]
+    if lost:
+        first.words = "\n".join(["only versions without a requested extra have suitable wheels:", *lost])
+        raise first
+    warnings = [*_named(resolution), *_named(other)]
+    if changed:
+        rows = ", ".join(f"{name} {before} -> {after}" for name, before, after in changed)
+        sentence = f"{source.name}: {target} gets other versions, because no wheels fit: {rows}"
+        hints = [f"hint: to keep the versions, {remedy}" for remedy in remedies(first)]
+        warnings.append("\n".join([sentence, *hints]))
+    return _Chosen(selection=second, warnings=warnings)
+
+
+def _buildable(resolution: Resolution, builder: Builder, target: Target) -> frozenset[str] | None:
+    """Return the projects of `resolution` without a wheel for `target` that may be built, or None for all."""
+    if builder.everything:
+        return None
+    packages = resolution.pylock.packages
+    without = {misfit.project for misfit in misfits(packages, target).values()}
+    return frozenset({str(package.name) for package in packages if is_direct(package)} | (without & builder.names))
 
 
 def _uv_script(like: Source, folder: Path) -> Source:

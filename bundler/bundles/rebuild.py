@@ -63,7 +63,7 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
     built = [parse_filename(file.path[7:])[0] for file in manifest.files if (file.origin or "").startswith(BUILT_FROM)]
     output = scratch / "again" / bundle.absolute().name
     output.parent.mkdir()
-    with adopted(sources, cache):
+    with adopted(sources, cache) as site:
         yield from create.build(
             sources,
             [target for target in targets if target.name in wanted],
@@ -75,6 +75,7 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
                 sbom=any(file.path.startswith(SBOMS) for file in manifest.files),
                 attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
             ),
+            pooled=site.pooled,
         )
     return compare(manifest, read_manifest(output))
 

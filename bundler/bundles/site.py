@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelhouse.certificates import trust_variables
@@ -18,9 +19,21 @@ if TYPE_CHECKING:
     from bundler.sources.source import Source
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What was adopted from the configuration of pip.
+
+    `notes` are sentences for the user. `pooled` says whether there are several indexes, of which pip takes each file
+    from the one that has it.
+    """
+
+    notes: tuple[str, ...] = ()
+    pooled: bool = False
+
+
 @contextlib.contextmanager
-def adopted(sources: Sequence[Source], cache: Path) -> Iterator[list[str]]:
-    """Set environment variables so that uv can reach what pip can reach; yield notes. They are restored at the end.
+def adopted(sources: Sequence[Source], cache: Path) -> Iterator[Site]:
+    """Set environment variables so that uv can reach what pip can reach. They are restored at the end.
 
     uv's configuration has precedence: pip's indexes are used only if uv has none, neither in general nor as the default
     index of one of `sources`. Files that this needs are written to `cache`.
@@ -32,13 +45,15 @@ def adopted(sources: Sequence[Source], cache: Path) -> Iterator[list[str]]:
     os.environ.update(trust_variables(cache))
     variables = {} if _has_indexes(sources) else index_variables(pip, cache / "nowhere")
     os.environ.update(variables)
-    notes = []
+    site = Site()
     if variables:
         (cache / "nowhere").mkdir(parents=True, exist_ok=True)
         places = [variables[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS") if name in variables]
-        notes = [f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"]
+        note = f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"
+        # Without UV_DEFAULT_INDEX, there is uv's own.
+        site = Site(notes=(note,), pooled="UV_INDEX" in variables or "UV_FIND_LINKS" in variables)
     try:
-        yield notes
+        yield site
     finally:
         for name in set(os.environ) - set(before):
             del os.environ[name]

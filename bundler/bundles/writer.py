@@ -95,7 +95,7 @@ def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
     """
     with files.explained(lock):
         data = files.read_input(lock)
-    text = data.decode(errors="replace")
+    text = files.decoded(data)
     if redacted(text) == text:
         atomic.write(folder / "locks" / f"{name}.{lock.name.removeprefix(f'{name}.')}", data)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,15 @@ from wheelhouse import toml, uv_settings
 from wheelhouse.files import read_input
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# The regular expression of the inline script metadata specification.
-_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-_OPENED = re.compile(r"(?m)^# /// script\s*$")
+_OPENING = b"# /// script"
 _HINT = 'add a "# /// script" block (PEP 723) with the dependencies'
 _FIX = "fix the metadata block"
+# A line that somebody meant as the opening one.
+_SIMILAR = re.compile(r"(?mi)^(?P<before>\ufeff?[ \t]*)#[ \t]*///[ \t]*script(?P<after>[^\r\n]*)$")
+_OF_BLOCKS = ("dependencies", "requires-python", "tool")
 
 
 def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[str, Any]]:
@@ -29,42 +33,103 @@ def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[st
     """
     try:
         data = read_input(path) if data is None else data
-        text = data.decode()
+        data.decode()
     except OSError as error:
         raise ScriptError(path, str(error.strerror), "give the path of a Python script") from error
     except UnicodeDecodeError as error:
         raise ScriptError(path, f"is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
-    if text.startswith("\ufeff"):
-        raise ScriptError(
-            path, "starts with a byte order mark, which uv does not accept", "save it as UTF-8 without one"
-        )
-    return data, parse_block(path, text.replace("\r\n", "\n"))
+    return data, parse_block(path, data)
 
 
-def parse_block(path: Path, text: str) -> dict[str, Any]:
-    """Return the tables of the script block in `text`; `path` is for messages. Raises `ScriptError`."""
-    blocks = [match for match in _BLOCK.finditer(text) if match["type"] == "script"]
-    if len(blocks) > 1:
-        raise ScriptError(path, f"has {len(blocks)} script metadata blocks", "keep only one")
-    if not blocks:
-        if _OPENED.search(text):
-            raise ScriptError(
-                path,
-                "its script metadata block is not closed",
-                'start every line of it with "#" and end it with "# ///"',
-            )
-        raise ScriptError(path, "no inline script metadata", _HINT)
-    first = text[: blocks[0].start("content")].count("\n") + 1
-    # Like the reference implementation of the specification.
-    content = "".join(
-        line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True)
-    )
+def parse_block(path: Path, data: bytes) -> dict[str, Any]:
+    """Return the tables of the script block in `data`, as uv finds it; `path` is for messages. Raises `ScriptError`.
+
+    uv looks only at the first occurrence of the opening line, which must be the whole line. The block ends at the last
+    closing line before the first line that is no comment (PEP 723).
+    """
+    start = data.find(_OPENING)
+    lines = _lines(data[max(start, 0) :].decode())
+    if start == -1 or (start and data[start - 1 : start] not in (b"\n", b"\r")) or lines[0] != _OPENING.decode():
+        raise _missing(path, data.decode())
+    content: list[str] = []
+    for line in lines[1:]:
+        if line != "#" and not line.startswith("# "):
+            break
+        content.append(line[2:])
+    if "///" not in content:
+        raise _unclosed(path, content)
+    end = len(content) - 1 - content[::-1].index("///")
+    if _has_block(lines[end + 2 :]):
+        raise ScriptError(path, "has 2 script metadata blocks", "keep only one")
+    first = data[:start].count(b"\n") + 1
     try:
-        return toml.loads(content)
+        return toml.loads("\n".join([*content[:end], ""]))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or numbers or nesting beyond Python's limits.
-        line = re.search(r"line (\d+)", str(error))
-        where = f" (line {first - 1 + int(line[1])} of the script)" if line else ""
+        number = re.search(r"line (\d+)", str(error))
+        where = f" (line {first + int(number[1])} of the script)" if number else ""
         raise ScriptError(path, f"its script metadata is not valid TOML: {error}{where}", _FIX) from error
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of `text`, which end with a line feed, or with a carriage return and a line feed."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def _has_block(lines: Sequence[str]) -> bool:
+    """Return whether `lines` contain a complete script block; the line of one may be the content of another block."""
+    rest = iter(lines)
+    for line in rest:
+        opened = re.fullmatch(r"# /// ([a-zA-Z0-9-]+)", line)
+        if not opened:
+            continue
+        comments = list(itertools.takewhile(lambda comment: comment == "#" or comment.startswith("# "), rest))
+        if opened[1] == "script" and "# ///" in comments:
+            return True
+    return False
+
+
+def _missing(path: Path, text: str) -> ScriptError:
+    """Return the error for a script without a block that uv would read, with the reason if somebody meant one."""
+    similar = _SIMILAR.search(text)
+    early = text.find(_OPENING.decode())
+    if early != -1 and not (similar and similar.start() <= early <= similar.end()):
+        number = text.count("\n", 0, early) + 1
+        fact = f'line {number} contains "# /// script", so uv does not look for the block below it'
+        return ScriptError(
+            path, fact if similar else "no inline script metadata", "change that line" if similar else _HINT
+        )
+    if not similar:
+        return ScriptError(path, "no inline script metadata", _HINT)
+    number = text.count("\n", 0, similar.start()) + 1
+    if similar["before"].startswith("\ufeff"):
+        return ScriptError(
+            path, "starts with a byte order mark, which hides the block from uv", "save it as UTF-8 without one"
+        )
+    fact = f'line {number} is not exactly "# /// script", so uv does not see the block'
+    extra = similar["after"] and not similar["after"].strip()
+    return ScriptError(
+        path, fact, "remove the spaces at its end" if extra else "write it like that, without spaces around"
+    )
+
+
+def _unclosed(path: Path, content: Sequence[str]) -> ScriptError:
+    trailing = [line for line in content if line.startswith("///")]
+    if trailing:
+        fact = f'its script metadata block is not closed: {f"# {trailing[-1]}"!r} is not exactly "# ///"'
+        return ScriptError(path, fact, "remove what follows in that line")
+    hint = 'start every line of it with "#" and end it with "# ///"'
+    return ScriptError(path, "its script metadata block is not closed", hint)
+
+
+def unknown_keys(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each top-level key of a block that uv ignores, with a hint."""
+    settings = (*uv_settings.OF_SCRIPTS, *uv_settings.COMMON)
+    hints = []
+    for key in sorted(metadata.keys() - set(_OF_BLOCKS)):
+        near = difflib.get_close_matches(key.replace("_", "-"), _OF_BLOCKS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(_OF_BLOCKS)}"
+        hints.append((key, f"move it into [tool.uv]: {key}" if key in settings else hint))
+    return hints
 
 
 def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:

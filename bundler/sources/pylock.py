@@ -12,7 +12,7 @@ from bundler.sources.source import Source, runner
 from wheelhouse import files, locks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from bundler.sources.additions import Additions
@@ -30,7 +30,14 @@ class PylockFile(Source):
         """Return its contents."""
         return locks.read_pylock(self.path)
 
-    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
+    def resolve_for(
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        prereleases: bool,  # noqa: ARG002 - as above
+        buildable: Collection[str] | None,  # noqa: ARG002 - as above
+    ) -> Resolution:
         """Return its contents."""
         return self.resolve([target], folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,12 @@ from bundler.sources.source import Source, runner
 from wheelhouse import files, pip_tools, requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from bundler.sources.additions import Additions
     from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
-
-_INCLUDES = re.compile(rb"(?m)^\s*(-[rc]|--(requirement|constraint))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +31,25 @@ class RequirementsFile(Source):
             return pip_tools.resolve_requirements(self.path, self.name, folder, self.keep)
         return requirements.resolve(self.path, targets, folder, self.keep)
 
-    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - it says
+    def resolve_for(
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        prereleases: bool,  # noqa: ARG002 - the file itself decides about them
+        buildable: Collection[str] | None,
+    ) -> Resolution:
         """Resolve for `target` alone; the file itself decides about pre-releases."""
-        return requirements.resolve_for(self.path, target, folder, self.keep)
+        return requirements.resolve_for(self.path, target, folder, self.keep, buildable=buildable)
 
     def texts(self) -> list[str]:
         """Return the text of the file and of all files that it includes."""
-        own = list(requirements.included(self.path).values())
+        own = list(requirements.read(self.path).texts.values())
         return [*own, pip_tools.settings()] if self.additions.pip_tools else own
 
     def includes_others(self) -> bool:
         """Return whether it includes other files with -r or -c."""
-        with files.explained(self.path):
-            return _INCLUDES.search(files.read_input(self.path)) is not None
+        return len(requirements.read(self.path).texts) > 1
 
 
 def read_requirements(path: Path, additions: Additions) -> RequirementsFile:

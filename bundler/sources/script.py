@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from packaging.requirements import Requirement
 
 from bundler.errors import ScriptError
 from bundler.sources.additions import require_no_overrides, require_nothing_added
-from bundler.sources.metadata import check, read_metadata
+from bundler.sources.metadata import check, read_metadata, unknown_keys
 from bundler.sources.source import Source
+from bundler.sources.tool_table import settings_of
 from wheelhouse import locks, pip_tools, resolution
 from wheelhouse.errors import redacted
 from wheelhouse.files import safe_path
 from wheelhouse.locks import lock_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
     from bundler.sources.additions import Additions
     from wheelhouse.resolution import Resolution
     from wheelhouse.target import Target
 
+# The module search path of a script begins with its folder.
+_SUFFIXES = (".py", "")
 _EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")
 # Leaves room for the suffixes of the files of a target.
 _NAME_BYTES = 200
@@ -32,7 +37,12 @@ _NAME_BYTES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script(Source):
-    """A script without a lock file, which is resolved."""
+    """A script without a lock file, which is resolved.
+
+    `ignored` are keys of its metadata that uv ignores, each with a hint.
+    """
+
+    ignored: tuple[tuple[str, str], ...] = ()
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:
         """Resolve for all `targets` together, with the chosen resolver."""
@@ -41,9 +51,12 @@ class Script(Source):
             return pip_tools.resolve(self.name, self.dependencies, constraints, folder, self.keep)
         return resolution.resolve(self.wanted(), targets, folder, self.keep)
 
-    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:
-        """Resolve for `target` alone, with wheels only."""
-        return resolution.resolve_for(self.wanted(), target, folder, self.keep, prereleases=prereleases)
+    def resolve_for(
+        self, target: Target, folder: Path, *, prereleases: bool, buildable: Collection[str] | None
+    ) -> Resolution:
+        """Resolve for `target` alone, with wheels only for all that is not `buildable`."""
+        wanted = self.wanted()
+        return resolution.resolve_for(wanted, target, folder, self.keep, prereleases=prereleases, buildable=buildable)
 
     def wanted(self) -> resolution.Wanted:
         """Return the request for uv, with absolute paths."""
@@ -72,6 +85,24 @@ class Script(Source):
             sentences.append(
                 f"{self.path}: a URL in its metadata contains a password or query, which the bundle includes"
             )
+        sentences += [
+            f"{self.path}: the key {key} in its metadata has no effect\nhint: {hint}" for key, hint in self.ignored
+        ]
+        return [*sentences, *self._about_neighbours()]
+
+    def _about_neighbours(self) -> list[str]:
+        """Return a warning for each module that it imports from its own folder, which jobs do not have."""
+        inputs = settings_of(self.path, self.tool).inputs
+        sentences = []
+        for name in sorted(imported_modules(self.data) - {self.path.stem}):
+            files = [place for suffix in _SUFFIXES if (place := self.folder() / f"{name}{suffix}").exists()]
+            if not files or any(path.split("/")[0] in (name, f"{name}.py") for path in inputs):
+                continue
+            hint = f'add it to inputs in [tool.bundler], such as inputs = ["{name}.py"]'
+            sentences.append(
+                f"{self.path}: imports {name} from {files[0].name}, which lies next to it and is not in the bundle"
+                f"\nhint: {hint}, or use --input when you rehearse or submit it"
+            )
         return sentences
 
     def upgrade_command(self) -> str:
@@ -89,7 +120,14 @@ class LockedScript(Script):
         """Return the contents of its lock file."""
         return locks.read_script_lock(self.path, self.dependencies, self.requires_python)
 
-    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:  # noqa: ARG002 - as above
+    def resolve_for(
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        prereleases: bool,  # noqa: ARG002 - as above
+        buildable: Collection[str] | None,  # noqa: ARG002 - as above
+    ) -> Resolution:
         """Return the contents of its lock file."""
         return self.resolve([target], folder)
 
@@ -107,7 +145,23 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
         requires_python=requires_python,
         dependencies=dependencies,
         tool=metadata.get("tool", {}),
+        ignored=tuple(unknown_keys(metadata)),
     )
+
+
+def imported_modules(data: bytes) -> set[str]:
+    """Return the top-level modules that the script `data` imports; none if it is not Python of this version."""
+    try:
+        tree = ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules.add(node.module.partition(".")[0])
+    return modules
 
 
 def locked_script(script: Script, additions: Additions) -> Script:
@@ -123,6 +177,7 @@ def locked_script(script: Script, additions: Additions) -> Script:
         requires_python=script.requires_python,
         dependencies=script.dependencies,
         tool=script.tool,
+        ignored=script.ignored,
         lock=lock,
         additions=additions,
     )
@@ -150,7 +205,11 @@ def script_with(script: Script, additions: Additions) -> Script:
 def _with_absolute_path(dependency: str, folder: Path) -> str:
     """Return `dependency` with an absolute path if its path is relative to `folder`, as in "alpha @ ./alpha"."""
     requirement = Requirement(dependency)
-    if requirement.url is None or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", requirement.url):
+    if requirement.url is None:
         return dependency
-    requirement.url = (folder / requirement.url).resolve().as_uri()
+    # uv replaces this variable by the current folder, which is another one while it resolves.
+    url = requirement.url.replace("${PROJECT_ROOT}", os.environ.get("PROJECT_ROOT") or Path.cwd().as_posix())
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", url):
+        url = (folder / url).resolve().as_uri()
+    requirement.url = url
     return str(requirement)

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from bundler.manifest import ScriptEntry
 from bundler.sources.additions import Additions
 from wheelhouse import files, uv_settings
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from packaging.specifiers import SpecifierSet
@@ -59,10 +62,13 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def resolve_for(self, target: Target, folder: Path, *, prereleases: bool) -> Resolution:
-        """Resolve for `target` alone, with wheels only, in the empty `folder`; a lock returns the same for each target.
+    def resolve_for(
+        self, target: Target, folder: Path, *, prereleases: bool, buildable: Collection[str] | None
+    ) -> Resolution:
+        """Resolve for `target` alone in the empty `folder`; a lock returns the same for each target.
 
-        `prereleases` allows pre-releases that were not requested. Raises the same errors as `resolve`.
+        Only wheels are used, except for projects that are `buildable` (None for all). `prereleases` allows pre-releases
+        that were not requested. Raises the same errors as `resolve`.
         """
 
     @property
@@ -98,6 +104,17 @@ class Source(ABC):
         """Return all settings of uv that count for it, with absolute paths. Raises `WheelhouseError`."""
         return uv_settings.effective(self.uv_settings(), self.folder())
 
+    def direct_projects(self) -> frozenset[str]:
+        """Return the projects that it takes from a folder, a repository or an archive, as far as it says so itself."""
+        sources = self.tool.get("uv", {}).get("sources", {})
+        tables = [(name, table) for name, source in sources.items() for table in _tables(source)]
+        named = {name for name, table in tables if _is_direct(str(table.get("path") or table.get("url") or ""), table)}
+        for dependency in self.dependencies:
+            requirement = Requirement(dependency)
+            if requirement.url and _is_direct(requirement.url, {"url": requirement.url}):
+                named.add(requirement.name)
+        return frozenset(map(canonicalize_name, named))
+
     def texts(self) -> list[str]:
         """Return the texts that may contain URLs of indexes and repositories, including secrets."""
         return list(self.dependencies)
@@ -113,6 +130,16 @@ class Source(ABC):
     def upgrade_command(self) -> str:
         """Return how to upgrade the package NAME in the lock file."""
         return "run `uv lock --upgrade-package NAME`"
+
+
+def _tables(source: object) -> list[Mapping[str, Any]]:
+    return [table for table in (source if isinstance(source, list) else [source]) if isinstance(table, dict)]
+
+
+def _is_direct(location: str, table: Mapping[str, Any]) -> bool:
+    """Return whether `table` of `[tool.uv.sources]`, with the path or URL `location`, names a source to build."""
+    is_wheel = location.partition("?")[0].partition("#")[0].endswith(".whl")
+    return not is_wheel and bool({"git", "path", "url"} & table.keys())
 
 
 def runner(path: Path, stem: str) -> tuple[str, bytes]:

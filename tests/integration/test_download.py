@@ -265,8 +265,8 @@ def test_a_page_that_is_none_lists_nothing(index: Index, tmp_path: Path, page: b
 
 def test_an_index_elsewhere_does_not_lead_to_files_of_this_machine() -> None:
     page = b'<a href="file:///dev/zero#sha256=00">x</a><a href="https://x.test/y#sha256=00">y</a>'
-    assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda _: page)) == ["https://x.test/y"]
-    assert len(list(mirrors("alpha", "00", ["file:///mirror"], lambda _: page))) == 2
+    assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda *_: page)) == ["https://x.test/y"]
+    assert len(list(mirrors("alpha", "00", ["file:///mirror"], lambda *_: page))) == 2
 
 
 def test_a_body_without_an_announced_end_is_given_up(

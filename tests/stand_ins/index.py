@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from typing import Any
@@ -74,9 +75,20 @@ class Index:
             if name == project:
                 digest = hashlib.sha256(data).hexdigest()
                 core = ' data-core-metadata="true"' if filename.endswith(".whl") else ""
+                core += _requires_python(filename, data)
                 link = self.links.get(filename, f"{self.url}/files/{filename}")
                 links.append(f'<a href="{link}#sha256={digest}"{core}>{filename}</a>')
         return "<!DOCTYPE html>\n{}".format("<br>\n".join(links)).encode() if links else None
+
+
+def _requires_python(filename: str, data: bytes) -> str:
+    """Return the attribute of a link to a wheel that states Requires-Python (PEP 503)."""
+    if not filename.endswith(".whl") or not zipfile.is_zipfile(BytesIO(data)):
+        return ""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        texts = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    stated = re.search(r"(?m)^Requires-Python: (.+)$", "".join(texts))
+    return f' data-requires-python="{escape(stated[1])}"' if stated else ""
 
 
 class Handler(BaseHTTPRequestHandler):

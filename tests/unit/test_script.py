@@ -46,11 +46,64 @@ def test_windows_line_ends_do_not_matter(tmp_path: Path) -> None:
 def test_what_uv_does_not_read_is_refused_before_uv_sees_it(tmp_path: Path) -> None:
     text = block('dependencies = ["numpy"]')
     for variant, words in (
-        (f"\ufeff{text}", "byte order mark"),
+        (f"\ufeff{text}", "starts with a byte order mark, which hides the block from uv"),
         (text.replace("\n", "\r"), "no inline script metadata"),
+        (text.replace("script\n", "script \n"), "line 1 is not exactly .*\nhint: remove the spaces at its end"),
+        (text.replace("script\n", "script\t\n"), "line 1 is not exactly"),
+        (f"x = 1\n  {text}", "line 2 is not exactly"),
+        (text.replace("# /// script", "#/// script"), "line 1 is not exactly"),
+        (text.replace("# ///\n", "# /// \n"), 'is not exactly "# ///"'),
+        (f'"""Uses # /// script"""\n{text}', "line 1 contains .* so uv does not look for the block below it"),
     ):
         with pytest.raises(ScriptError, match=words):
             read_script(write(tmp_path, variant))
+
+
+@pytest.mark.parametrize(
+    "before", ["\ufeff#!/usr/bin/env python\n", '\ufeff"""Text."""\n', "\n\n", "# /// other\n# a = 1\n# ///\n"]
+)
+def test_what_may_come_before_a_block(tmp_path: Path, before: str) -> None:
+    text = block('dependencies = ["numpy"]')
+    assert read_script(write(tmp_path, f"{before}{text}")).dependencies == ("numpy",)
+
+
+def test_an_empty_block_is_a_block(tmp_path: Path) -> None:
+    assert read_script(write(tmp_path, "# /// script\n# ///\n")).dependencies == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("dependecies", "did you mean dependencies?"),
+        ("requires_python", "did you mean requires-python?"),
+        ("exclude-newer", "move it into [tool.uv]: exclude-newer"),
+        ("colour", "the keys are dependencies, requires-python, tool"),
+    ],
+)
+def test_a_key_that_uv_ignores_is_a_warning(tmp_path: Path, key: str, hint: str) -> None:
+    (warning,) = read_script(write(tmp_path, block(f'{key} = "2026-01-01"'))).warnings()
+    assert f"the key {key} in its metadata has no effect\nhint: {hint}" in warning
+
+
+def test_a_module_next_to_the_script_is_a_warning_unless_it_is_an_input(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").touch()
+    (tmp_path / "package").mkdir()
+    body = (
+        "import os, helper\ndef f():\n    from package.part import x\n    import absent, solve\n    from . import y\n"
+    )
+    warnings = read_script(write(tmp_path, block("dependencies = []") + body)).warnings()
+    assert [re.search(r"imports (\w+)", warning)[1] for warning in warnings] == ["helper", "package"]  # type: ignore[index]
+    assert 'inputs = ["helper.py"]' in warnings[0]
+    inputs = block("[tool.bundler]", 'inputs = ["helper.py", "package/part.py"]')
+    assert read_script(write(tmp_path, inputs + body)).warnings() == []
+    assert read_script(write(tmp_path, block("dependencies = []") + "import helper ???")).warnings() == []
+
+
+def test_the_folder_of_the_project_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROJECT_ROOT", raising=False)
+    script = read_script(write(tmp_path, block('dependencies = ["alpha @ file://${PROJECT_ROOT}/alpha"]')))
+    assert script.wanted().dependencies == [f"alpha @ file://{tmp_path}/alpha"]
 
 
 def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
@@ -188,20 +241,23 @@ def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[
     text = "".join(f"{line}\n" for line in lines)
     found = [match for match in re.finditer(_REFERENCE, text) if match["type"] == "script"]
     try:
-        tables = parse_block(Path("x.py"), text)
+        tables = parse_block(Path("x.py"), text.encode())
     except ScriptError as fault:
         if "not valid TOML" in str(fault):
             return
-        assert len(found) != 1
+        # uv looks at the first opening line only, and at nothing that follows the block in the same comment.
+        assert len(found) != 1 or text[: found[0].start()].find("# /// script") != -1
     else:
+        if not found:
+            assert tables == {}, "uv accepts an empty block, which the expression does not"
+            return
         content = "".join(
             line[2:] if line.startswith("# ") else line[1:] for line in found[0]["content"].splitlines(keepends=True)
         )
         assert tables == toml.loads(content)
-        assert len(found) == 1
 
 
 @given(st.text())
 def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
     with contextlib.suppress(ScriptError):
-        parse_block(Path("x.py"), text)
+        parse_block(Path("x.py"), text.encode(errors="replace"))

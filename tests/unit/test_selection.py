@@ -162,7 +162,7 @@ def test_a_python_that_the_script_does_not_allow_is_refused() -> None:
             "is not a git commit",
         ),
         (package("alpha", directory={"path": "nowhere"}), "No such file"),
-        (package("alpha", wheel("alpha-1.0-py3-none-any.whl", hashes={"md5": "0" * 32})), "provides no SHA-256"),
+        (package("alpha", wheel("alpha-1.0-py3-none-any.whl", hashes={"md5": "0" * 31})), "is not a digest of md5"),
     ],
 )
 def test_what_cannot_be_carried_is_refused(package: dict[str, Any], words: str) -> None:
