@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _CHUNK = 1 << 18
+# Bytes of a body that are passed on together, and the seconds after which fewer are: each block is written and hashed,
+# and threads that do so for every packet fight for the lock of the interpreter.
+_BLOCK, _PAUSE = 1 << 20, 0.2
 _BACKOFF = 0.25
 # Seconds; nobody wants to wait an hour for a busy server.
 _LONGEST_WAIT = 60.0
@@ -154,7 +157,25 @@ class Client:
             raise FetchError(_plain(error), again=True) from error
 
     def _body(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body. Raises `FetchError` if it is too slow to ever end, or endless."""
+        """Yield the body in blocks. Raises `FetchError` if it is too slow to ever end, or endless."""
+        block, began = bytearray(), time.monotonic()
+        try:
+            for packet in self._packets(response):
+                block += packet
+                now = time.monotonic()
+                if len(block) >= _BLOCK or now - began > _PAUSE:
+                    yield bytes(block)
+                    block, began = bytearray(), now
+        except Exception:
+            # What came before an interruption counts, since the download resumes after it.
+            if block:
+                yield bytes(block)
+            raise
+        if block:
+            yield bytes(block)
+
+    def _packets(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body as it comes. Raises `FetchError` if it is too slow to ever end, or endless."""
         since, received, total = time.monotonic(), 0, 0
         length = response.headers.get("Content-Length", "")
         limit = int(length) if length.isdigit() else _UNANNOUNCED_LIMIT

@@ -115,7 +115,7 @@ def _inside(place: str, url: str) -> str:
 
 
 def _listed(target: Target) -> Iterator[tuple[str, str, str | None]]:
-    for entry in uv.known_pythons(target.python):
+    for entry in uv.known_pythons(target.request):
         if (
             entry["implementation"] == "cpython"
             and (entry["variant"] == _FREE_THREADED) == target.request.free_threaded

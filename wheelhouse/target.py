@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging import tags
+from packaging.specifiers import SpecifierSet
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.python_request import PythonRequest, parse_python_request
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.markers import Environment
-    from packaging.specifiers import SpecifierSet
 
 # The glibc versions in uv's platform names.
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
@@ -41,6 +42,7 @@ _MARKER_NAMES = (
     *("implementation_name", "os_name", "platform_machine", "platform_python_implementation", "platform_system"),
     "sys_platform",
 )
+_EXACT_MINOR = re.compile(r"==(\d+\.\d+)(?=,|$)")
 # No minor version of CPython has had more patch releases.
 _PATCHES = range(40)
 
@@ -120,6 +122,7 @@ class Target:
         A minor version stands for all its patch releases, and dependencies may depend on the patch release
         (`python_full_version < "3.11.3"`). The list is empty if no patch release is allowed.
         """
+        requires_python = lenient(requires_python)
         version = self.request.version
         patches = [f"{version}.{patch}" for patch in _PATCHES] if version.count(".") == 1 else [version]
         allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
@@ -127,6 +130,7 @@ class Target:
 
     def marker(self, requires_python: SpecifierSet) -> str:
         """Return the marker (PEP 508) that is true in the environments of the target that `requires_python` allows."""
+        requires_python = lenient(requires_python)
         version = self.request.version
         pattern = f"{version}.*" if version.count(".") == 1 else version
         bounds = [("==", pattern), *((specifier.operator, specifier.version) for specifier in requires_python)]
@@ -151,6 +155,15 @@ class Target:
             "python_version": self.request.minor,
             "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
         }
+
+
+def lenient(requires_python: SpecifierSet) -> SpecifierSet:
+    """Return `requires_python` with `==3.12.*` for `==3.12`, which means 3.12.0 only.
+
+    uv runs such a script with any 3.12, with the dependencies of the Python that runs.
+    """
+    text = str(requires_python)
+    return SpecifierSet(_EXACT_MINOR.sub(r"==\1.*", text)) if _EXACT_MINOR.search(text) else requires_python
 
 
 def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet) -> list[str]:

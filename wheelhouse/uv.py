@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from packaging.pylock import Pylock
+
+    from wheelhouse.python_request import PythonRequest
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
 # uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
@@ -222,11 +225,27 @@ def python_for(request: str, failure: str, folder: Path | None = None) -> str:
     return _output(failure, ["python", "find", "--no-project", "--show-version", *requests], cwd=folder).strip()
 
 
-def known_pythons(version: str) -> list[dict[str, Any]]:
+def known_pythons(request: PythonRequest) -> list[dict[str, Any]]:
     """Return uv's archives of this Python version, for all platforms. Raises `UvError`."""
+    return [
+        entry
+        for entry in all_pythons(request.implementation)
+        if f"{entry['version']}.".startswith(f"{request.version}.")
+        and (entry["variant"] == "freethreaded") == request.free_threaded
+    ]
+
+
+def all_pythons(implementation: str) -> list[dict[str, Any]]:
+    """Return uv's archives of all versions of "cpython" or "pypy", for all platforms. Raises `UvError`."""
+    return _listed(implementation, os.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL"))
+
+
+@cache
+def _listed(implementation: str, _: str | None) -> list[dict[str, Any]]:
     everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
-    arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", version]
-    entries: list[dict[str, Any]] = json.loads(_output(f"{version}: uv could not list Python versions", arguments))
+    arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", implementation]
+    failure = f"{implementation}: uv could not list Python versions"
+    entries: list[dict[str, Any]] = json.loads(_output(failure, arguments))
     return entries
 
 

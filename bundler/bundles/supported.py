@@ -34,8 +34,8 @@ def pythons() -> dict[str, str]:
 
 def _versions(name: str) -> list[str]:
     if name == "freethreaded":
-        return minors([entry for entry in uv.known_pythons("cpython") if entry["variant"] == name])
-    return minors(uv.known_pythons(name))
+        return minors([entry for entry in uv.all_pythons("cpython") if entry["variant"] == name])
+    return minors(uv.all_pythons(name))
 
 
 def supported() -> dict[str, Any]:

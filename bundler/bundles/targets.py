@@ -17,7 +17,7 @@ from bundler.sources.tool_table import settings_of
 from wheelhouse import uv
 from wheelhouse.errors import PythonRequestError, UvError, WheelhouseError, python_refused
 from wheelhouse.python_request import parse_python_request
-from wheelhouse.target import PLATFORMS, Platform, Target, parse_platform, this_platform
+from wheelhouse.target import PLATFORMS, Platform, Target, lenient, parse_platform, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,15 +118,15 @@ def _known_pythons(text: str) -> list[str]:
         if not matches:
             raise PythonRequestError(text, "matches no released Python") from None
         return matches
-    python = str(parse_python_request(text))
-    if not uv.known_pythons(python):
+    request = parse_python_request(text)
+    if not uv.known_pythons(request):
         raise PythonRequestError(text, "is not a Python that uv knows")
-    return [python]
+    return [str(request)]
 
 
 def released_pythons() -> list[str]:
     """Return the minor versions of CPython that were released, according to uv, oldest first."""
-    return minors(uv.known_pythons("cpython"))
+    return minors(uv.all_pythons("cpython"))
 
 
 def minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -142,23 +142,17 @@ def _default_python(sources: Sequence[Source]) -> str:
     It is the one that UV_PYTHON names, or that a .python-version file names if the scripts allow it, or the first one
     on this machine that they allow.
     """
-    # Users who write `==3.12` mean `==3.12.*` (see Script.warnings), but uv would look for 3.12.0.
-    specifiers = [
-        re.sub(r"^==\s*(\d+\.\d+)$", r"==\1.*", part)
-        for source in sources
-        for part in str(source.requires_python).split(",")
-    ]
     both = SpecifierSet(",".join(str(source.requires_python) for source in sources if str(source.requires_python)))
     names = ", ".join(source.name for source in sources)
     failure = f"{names}: no Python {both} on this machine"
-    folder, wanted = sources[0].folder(), ",".join(filter(None, specifiers))
+    folder, allowed = sources[0].folder(), lenient(both)
     named = os.environ.get("UV_PYTHON")
     try:
-        version = uv.python_for(named, failure) if named else _pinned_python(folder, SpecifierSet(wanted))
-        version = version or uv.python_for(wanted, failure)
+        version = uv.python_for(named, failure) if named else _pinned_python(folder, allowed)
+        version = version or uv.python_for(str(allowed), failure)
     except UvError as error:
-        allowed = _allowed_python(both)
-        error.hint = f"use --python {allowed}" if allowed else "bundle scripts that need different Pythons separately"
+        other = _allowed_python(both)
+        error.hint = f"use --python {other}" if other else "bundle scripts that need different Pythons separately"
         raise
     return ".".join(version.split(".")[:2])
 

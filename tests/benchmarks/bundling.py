@@ -1,4 +1,4 @@
-"""Bundling against `pip download` in a loop and `curl --parallel`, over the real index, in turn in one run.
+"""Bundling against `uv lock`, `curl --parallel` and `pip download` in a loop, over the real index, in turn in one run.
 
     python -m tests.benchmarks.bundling [ROUNDS]
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -17,12 +18,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BIN = Path(sys.executable).parent
+# Indexes that only pip is configured for would be used by us and not by uv.
+NO_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "", "PIP_EXTRA_INDEX_URL": ""}
 MANYLINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
 LEGACY = ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 # uv's name of a platform, and what pip has to be told to mean the same.
@@ -74,24 +77,48 @@ CASES = [
 
 def timed(command: Sequence[str | Path], **environment: str) -> tuple[float, int]:
     """Run `command`; return wall seconds and the largest resident size, in bytes, of it and its children."""
-    started = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [os.fspath(part) for part in command], env={**os.environ, **environment}, stdout=log, stderr=log
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise SystemExit(f"{command}: exit code {process.returncode}\n{log.read().decode(errors='replace')}")
+        return logged(command, log, **environment)
+
+
+def logged(command: Sequence[str | Path], log: IO[bytes], **environment: str) -> tuple[float, int]:
+    """Like `timed`, with the output in the file `log`."""
+    started = time.perf_counter()
+    words = [os.fspath(part) for part in command]
+    process = subprocess.Popen(words, env={**os.environ, **environment}, stdout=log, stderr=log)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        log.seek(0)
+        raise SystemExit(f"{command}: exit code {process.returncode}\n{log.read().decode(errors='replace')}")
     return seconds, usage.ru_maxrss * 1024
 
 
-def bundle(case: Case, folder: Path) -> tuple[float, int]:
-    """Bundle `case` with caches in `folder`."""
+def bundle(case: Case, folder: Path) -> tuple[float, int, float]:
+    """Bundle `case` with caches in `folder`; return also the seconds of the download stage inside the command."""
     caches = {"BUNDLER_CACHE_DIR": str(folder / "cache"), "UV_CACHE_DIR": str(folder / "uv")}
-    return timed([BIN / "bundle", case.script(folder), *case.options(), "-o", folder / "case.bundle"], **caches)
+    command: list[str | Path] = [
+        BIN / "bundle",
+        case.script(folder),
+        *case.options(),
+        "-o",
+        folder / "case.bundle",
+        "-v",
+    ]
+    with tempfile.TemporaryFile() as log:
+        seconds, memory = logged(command, log, **caches, **NO_PIP)
+        log.seek(0)
+        stage = re.search(rb"downloads: \d+ files in ([\d.]+) s", log.read())
+    return seconds, memory, float(stage[1]) if stage else 0.0
+
+
+def uv_lock(case: Case, folder: Path) -> tuple[float, int]:
+    """Lock `case` with uv, for all platforms, with a cache of its own in `folder`."""
+    shutil.rmtree(folder / "locking", ignore_errors=True)
+    (folder / "locking").mkdir()
+    command: list[str | Path] = [BIN / "uv", "lock", "--script", case.script(folder / "locking")]
+    return timed(command, UV_CACHE_DIR=str(folder / "uv-of-lock"), **NO_PIP)
 
 
 def pip_loop(case: Case, folder: Path) -> tuple[float, int]:
@@ -122,18 +149,6 @@ def curl(wheels: Sequence[tuple[str, str, int, str]], folder: Path) -> tuple[flo
     return timed(["curl", "--silent", "--fail", "--parallel", "--parallel-max", "8", "--config", config])
 
 
-def download(wheels: Sequence[tuple[str, str, int, str]], folder: Path) -> float:
-    """Fetch the same URLs with our download stage, started as it is inside `bundle`; return its own wall seconds."""
-    from wheelhouse.download import Downloads
-    from wheelhouse.wheel import Wheel
-
-    started = time.perf_counter()
-    named = [Wheel(filename=name, url=url, sha256=digest, size=size) for name, url, size, digest in wheels]
-    for _ in Downloads(named, folder / "ours").run():
-        pass
-    return time.perf_counter() - started
-
-
 def in_folder(work: Callable[[Path], None]) -> None:
     """Do `work` in a fresh folder that is removed afterwards, outside of any timing."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -155,13 +170,18 @@ def measure(case: Case, rounds: int) -> None:
 
     def one_round(folder: Path) -> None:
         nonlocal size, count
-        note("bundle", bundle(case, folder))
+        seconds, peak, stage = bundle(case, folder)
+        note("bundle", (seconds, peak))
+        note("its download stage", (stage, 0))
+        note("uv lock", uv_lock(case, folder))
         note("pip loop", pip_loop(case, folder))
         wheels = origins(folder / "case.bundle")
         size, count = sum(wheel[2] for wheel in wheels), len(wheels)
         note("curl --parallel", curl(wheels, folder))
-        note("our download stage", (download(wheels, folder), 0))
-        note("bundle again", bundle(case, folder))
+        shutil.rmtree(folder / "case.bundle")
+        note("bundle, warm caches", bundle(case, folder)[:2])
+        note("uv lock, warm cache", uv_lock(case, folder))
+        note("bundle again", bundle(case, folder)[:2])
         note("pip loop again", pip_loop(case, folder))
 
     for _ in range(rounds):
@@ -176,7 +196,16 @@ def measure(case: Case, rounds: int) -> None:
         ("faster than the pip loop with nothing to do", "pip loop again", "bundle again"),
     ):
         print(f"  {medians[peer] / medians[ours]:8.1f} x {words}")
-    print(f"  {medians['our download stage'] / medians['curl --parallel']:8.2f} x the time of curl")
+    print(
+        f"  {medians['its download stage'] / medians['curl --parallel']:8.2f} x the time of curl in the download stage"
+    )
+    goal = medians["uv lock"] + (
+        1.5 * medians["curl --parallel"] + 0.8 if case.count > 1 else medians["curl --parallel"] + 0.35
+    )
+    print(f"  {medians['bundle'] / goal:8.2f} x the goal of {goal:.2f} s, from the times of uv lock and curl")
+    if case.count == 1:
+        goal = medians["uv lock, warm cache"] + 0.35
+        print(f"  {medians['bundle, warm caches'] / goal:8.2f} x the goal of {goal:.2f} s with warm caches")
 
 
 def main() -> None:

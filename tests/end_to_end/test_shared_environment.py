@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import BIN, PYTHON, Workplace
 from tests.stand_ins.nodes import evaluate
+from tests.stand_ins.sources import write_source
 from tests.stand_ins.wheels import make_wheel
 
 # What the public example of HPS declares: a patch release that the Python of the node is not, so that uv considers
@@ -111,3 +112,16 @@ def test_jobs_keep_their_environment_while_their_publication_is_repaired(workpla
     assert set(later) == set(first)
     assert codes
     assert set(codes) == {0}
+
+
+def test_relative_settings_and_references_of_a_script_do_no_harm_on_a_node(workplace: Workplace) -> None:
+    """uv would look for them next to the copy of the script."""
+    wheels = workplace.folder / "wheels"
+    wheels.mkdir()
+    for name, data in (make_wheel("alpha", requires=["beta"]), make_wheel("beta", "1.5")):
+        (wheels / name).write_bytes(data)
+    write_source(workplace.folder / "lib", "lib")
+    body = "import alpha, beta, lib\nprint('got', beta.version, lib.version)\n"
+    workplace.script("solve.py", "alpha", "lib @ ./lib", body=body, uv='find-links = ["wheels"]')
+    workplace.bundle("solve.py")
+    assert at_once(workplace, workplace.publish(), 1, 1, BIN / "uv") == ["got 1.5 1.0"]
