@@ -66,7 +66,8 @@ def placed(partial: Path, path: Path, place: Callable[[Path, Path], object] = os
         except FileNotFoundError:
             if not partial.exists():
                 raise
-            with contextlib.suppress(FileNotFoundError):
+            # `mkdir` also fails for a folder that existed and is gone when it looks again.
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
         else:
             return

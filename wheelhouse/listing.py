@@ -25,8 +25,8 @@ _STATUSES = ("active", "archived", "quarantined", "deprecated")
 class ListedFile:
     """A file on an index: `sha256` in hex if stated, `requires_python` as stated, `uploaded` in ISO 8601.
 
-    `yanked` is the reason, possibly empty, or None. `status` is that of the project, `provenance` the URL of its
-    attestations.
+    `yanked` is the reason, possibly empty, or None. `status` is that of the project, None on an HTML page, which states
+    little. `provenance` is the URL of its attestations.
     """
 
     filename: str
@@ -35,7 +35,7 @@ class ListedFile:
     requires_python: str | None = None
     uploaded: str | None = None
     yanked: str | None = None
-    status: str = "active"
+    status: str | None = None
     provenance: str | None = None
 
 
@@ -50,9 +50,10 @@ def list_files(project: str, index: str, read: Callable[[str, int, str | None], 
     try:
         details = _details(read(page, _LIMIT, None if is_local else ACCEPT), project)
         status = str(details.get("project-status", {}).get("status", "active"))
+        stated = status if status in _STATUSES else "active"
         # Only a local index may link to local files.
         schemes = ("http:", "https:", "file:") if is_local else ("http:", "https:")
-        listed = [_file(file, page, status if status in _STATUSES else "active") for file in details["files"]]
+        listed = [_file(file, page, None if details.get("html") else stated) for file in details["files"]]
     except (FetchError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError):
         return []  # From HTTP, a URL, or the parsers.
     return [file for file in listed if file.url.startswith(schemes)]
@@ -69,10 +70,10 @@ def _details(data: bytes, project: str) -> Any:
         return json.loads(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About newer versions of the API, which are compatible.
-        return simple.from_project_details_html(text, project)
+        return {**simple.from_project_details_html(text, project), "html": True}
 
 
-def _file(file: dict[str, Any], page: str, status: str) -> ListedFile:
+def _file(file: dict[str, Any], page: str, status: str | None) -> ListedFile:
     yanked, uploaded, provenance = file.get("yanked"), file.get("upload-time"), file.get("provenance")
     reason = yanked if isinstance(yanked, str) else ""
     reference = _joined(page, provenance) if isinstance(provenance, str) else ""

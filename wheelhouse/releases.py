@@ -38,7 +38,7 @@ class Release:
 def find_releases(
     wheels: Iterable[Wheel], elsewhere: Callable[[str], Sequence[str]], credentials: Credentials | None = None
 ) -> dict[str, Release]:
-    """Return a release for each file name; wheels that no index lists are left out.
+    """Return a release for each file name; wheels that no JSON page lists are left out.
 
     The index of a wheel is that in the lock, or one that `elsewhere` returns for its project. An index that cannot be
     read is no error, since nothing depends on it.
@@ -54,7 +54,7 @@ def find_releases(
         releases: dict[str, Release] = {}
         for place in places:
             files_there = list_files(project, place, client.read) if place.startswith(("http:", "https:")) else []
-            listed = {(file.filename, file.sha256): _release(file) for file in files_there}
+            listed = {(file.filename, file.sha256): _release(file, file.status) for file in files_there if file.status}
             releases |= {
                 wheel.filename: listed[wheel.filename, wheel.sha256]
                 for wheel in files
@@ -70,5 +70,5 @@ def find_releases(
         client.close()
 
 
-def _release(file: ListedFile) -> Release:
-    return Release(uploaded=file.uploaded, yanked=file.yanked, status=file.status, provenance=file.provenance)
+def _release(file: ListedFile, status: str) -> Release:
+    return Release(uploaded=file.uploaded, yanked=file.yanked, status=status, provenance=file.provenance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +20,15 @@ from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, prefere
 from wheelhouse.target import environment_markers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from packaging.pylock import Package, Pylock
     from pip_requirements_parser import InstallRequirement, RequirementsFile
 
     from wheelhouse.target import Target
+
+# What a requirement without a name may start with: a URL, or a path.
+_SCHEMES = re.compile(r"(?i)((git|hg|svn|bzr)\+)?(https?|file|ftp|ssh|git)[:+]|[^:]*$|[a-z]:[\\/]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +109,19 @@ def read(path: Path) -> Contents:
         texts={here: text for here, (text, _) in parsed.items()},
         hashes={name: frozenset(digests) for name, digests in hashes.items()},
         prereleases=any(_asks_for_prereleases(content) for _, content in parsed.values()),
-        invalid=[f"{here.name}: line {line.line_number} is not a requirement" for here, line in lines],
+        invalid=[
+            *(f"{here.name}: line {line.line_number} is not a requirement" for here, line in lines),
+            *_strange_links(parsed),
+        ],
     )
+
+
+def _strange_links(parsed: Mapping[Path, tuple[str, RequirementsFile]]) -> Iterator[str]:
+    """Yield the lines that were taken for URLs of unknown schemes, such as those of a password file."""
+    for here, (_, content) in parsed.items():
+        for requirement in content.requirements:
+            if requirement.link and not _SCHEMES.match(requirement.link.url):
+                yield f"{here.name}: line {requirement.line_number} is not a requirement"
 
 
 def _parsed(path: Path) -> dict[Path, tuple[str, RequirementsFile]]:
