@@ -66,6 +66,7 @@ def created_python(state: str, command: Command) -> str:
         os.makedirs(folder, exist_ok=True)
     environment = dict(command.settings, TMPDIR=folder, TMP=folder, TEMP=folder)
     name = os.path.basename(command.script)
+    log.info("Creating the environment of %s with %s", name, command.starter)
     try:
         done = subprocess.run(
             command.starter, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -85,6 +86,12 @@ class Script(Source):
             sentences.append(
                 f"{self.path}: a URL in its metadata contains a password or query, which the bundle includes"
             )
+        behind = Path(os.path.realpath(self.path))
+        if self.lock is None and behind != self.path.absolute() and lock_path(behind).is_file():
+            sentences.append(
+                f"{self.path}: is a link to {behind}, whose lock file uv does not use\n"
+                f"hint: bundle {behind}, or use --locked"
+            )
         sentences += [
             f"{self.path}: the key {key} in its metadata has no effect\nhint: {hint}" for key, hint in self.ignored
         ]
@@ -152,7 +159,9 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
 def imported_modules(data: bytes) -> set[str]:
     """Return the top-level modules that the script `data` imports; none if it is not Python of this version."""
     try:
-        tree = ast.parse(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # About its style, which is not our business.
+            tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     modules: set[str] = set()
@@ -166,12 +175,15 @@ def imported_modules(data: bytes) -> set[str]:
 
 def locked_script(script: Script, additions: Additions) -> Script:
     """Return `script` with its lock file, if there is one, or with `additions`. Raises `ScriptError`."""
-    lock = lock_path(script.path)
+    path, lock = script.path, lock_path(script.path)
+    behind = Path(os.path.realpath(path))  # uv does not follow a link to a script, and would not use the lock there.
+    if additions.locked and not lock.is_file() and lock_path(behind).is_file():
+        path, lock = behind, lock_path(behind)
     if not lock.is_file():
         return script_with(script, additions)
     require_nothing_added(script.path, lock, additions)
     return LockedScript(
-        path=script.path,
+        path=path,
         name=script.name,
         data=script.data,
         requires_python=script.requires_python,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import PYTHON, Workplace
+from tests.conftest import BIN, PYTHON, Workplace
 from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.sources import write_source
@@ -505,3 +506,19 @@ def test_a_lock_that_must_not_be_trusted_is_refused_in_words(workplace: Workplac
     done = workplace.run("bundle", "pylock.toml", "--python", PYTHON)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert "error: " in done.stderr
+
+
+def test_the_lock_of_a_script_behind_a_link_is_used_if_a_lock_is_required(workplace: Workplace) -> None:
+    """uv does not follow the link, so without --locked nothing but a warning would be what uv does."""
+    workplace.index.add(make_wheel("alpha", "1.0"))
+    (workplace.folder / "real").mkdir()
+    workplace.script("real/solve.py", "alpha")
+    lock = [str(BIN / "uv"), "lock", "--script", "real/solve.py"]
+    subprocess.run(lock, cwd=workplace.folder, env=workplace.environment, check=True, capture_output=True)
+    workplace.index.add(make_wheel("alpha", "2.0"))
+    (workplace.folder / "tool.py").symlink_to("real/solve.py")
+    bundle = workplace.bundle("tool.py", "--locked")
+    assert [path.name for path in (bundle / "wheels").iterdir()] == ["alpha-1.0-py3-none-any.whl"]
+    done = workplace.run("bundle", "tool.py", "--python", PYTHON, "-o", "free.bundle")
+    assert "is a link to" in done.stderr
+    assert (workplace.folder / "free.bundle" / "wheels" / "alpha-2.0-py3-none-any.whl").is_file()

@@ -97,6 +97,7 @@ def test_a_module_next_to_the_script_is_a_warning_unless_it_is_an_input(tmp_path
     inputs = block("[tool.bundler]", 'inputs = ["helper.py", "package/part.py"]')
     assert read_script(write(tmp_path, inputs + body)).warnings() == []
     assert read_script(write(tmp_path, block("dependencies = []") + "import helper ???")).warnings() == []
+    assert read_script(write(tmp_path, block("dependencies = []") + "x = '\\d'\n")).warnings() == []
 
 
 def test_the_folder_of_the_project_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
