@@ -165,7 +165,7 @@ class Builder:
         return next(self._folder(key, python).glob("*.whl"), None)
 
     def _source(self, package: Package, resolution: Resolution, scratch: Path) -> Source:
-        """Return the source of `package`; what is downloaded goes to `scratch`."""
+        """Return the source of `package`; what is fetched goes to `scratch`."""
         base = resolution.base
         if package.directory is not None:
             folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
@@ -175,29 +175,35 @@ class Builder:
             with_lfs = _uses_lfs(canonicalize_name(package.name), resolution.settings)
             place, key, origin = checkout(package, base, scratch, self.credentials, with_lfs=with_lfs)
             return Source(path=place, key=key, origin=origin)
+        return self._downloaded(package, resolution, scratch)
+
+    def _downloaded(self, package: Package, resolution: Resolution, scratch: Path) -> Source:
+        """Download the source distribution or archive of `package` to `scratch`, and compare its digests."""
         sdist: Any = package.sdist or package.archive
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
-        stated = all_normalized(sdist.hashes)
-        allowed = resolution.hashes.get(package.name, frozenset())
         if not _SDIST.fullmatch(name) or "/" in name:
             raise BuildError(str(package.name), f"{name!r} is not a source distribution")
         from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
 
-        url = sdist.url or (base / str(sdist.path)).resolve().as_uri()
-        data = fetch(url, self.credentials, limit=_LARGEST_SOURCE)
-        digest = hashlib.sha256(data).hexdigest()
+        url = sdist.url or (resolution.base / str(sdist.path)).resolve().as_uri()
         path = scratch / name
-        atomic.write(path, data)
-        found = digests_of(path, stated | allowed)
-        if stated - found:
-            wrong = min(stated - found)
-            raise BuildError(str(package.name), f"{name} has the digest sha256:{digest}, but the lock says {wrong}")
-        if allowed and not allowed & found:
-            raise BuildError(str(package.name), f"{name} has none of the hashes that the requirements allow")
+        atomic.write(path, fetch(url, self.credentials, limit=_LARGEST_SOURCE))
+        digest = files.sha256(path)
+        _compare(package, path, all_normalized(sdist.hashes), resolution.hashes.get(package.name, frozenset()))
         subdirectory = getattr(sdist, "subdirectory", None) or ""
         origin = name if url.startswith("file:") else redacted(url).partition("?")[0]
         key = hashlib.sha256(f"{digest}#{subdirectory}".encode()).hexdigest() if subdirectory else digest
         return Source(path=path, subdirectory=subdirectory, key=key, origin=origin)
+
+
+def _compare(package: Package, path: Path, stated: frozenset[str], allowed: frozenset[str]) -> None:
+    """Raise `BuildError` unless the file `path` has all digests `stated` in the lock, and one of those `allowed`."""
+    found = digests_of(path, stated | allowed)
+    if stated - found:
+        digest, wrong = files.sha256(path), min(stated - found)
+        raise BuildError(str(package.name), f"{path.name} has the digest sha256:{digest}, but the lock says {wrong}")
+    if allowed and not allowed & found:
+        raise BuildError(str(package.name), f"{path.name} has none of the hashes that the requirements allow")
 
 
 def _uses_lfs(name: str, settings: Mapping[str, Any]) -> bool:

@@ -35,22 +35,30 @@ def without_yanked(
     packages for which a target has a choice: the default index of uv yanks whole releases.
     """
     named = {index.rstrip("/") for index in indexes}
-    unsure = [
-        package
-        for package in pylock.packages
-        if (package.index or "").rstrip("/") in named and any(len(_fitting(package, target)) > 1 for target in targets)
-    ]
+    unsure = [package for package in pylock.packages if _has_choice(package, targets, named)]
     if not unsure:
         return pylock
+    yanked = _yanked(unsure, credentials)
+    chosen = {id(package): _not_yanked(package, targets, yanked) for package in unsure}
+    return replace(pylock, packages=[chosen.get(id(package), package) for package in pylock.packages])
+
+
+def _has_choice(package: Package, targets: Sequence[Target], indexes: Collection[str]) -> bool:
+    """Return whether several wheels of `package`, from one of `indexes`, fit one of `targets`."""
+    if (package.index or "").rstrip("/") not in indexes:
+        return False
+    return any(len(_fitting(package, target)) > 1 for target in targets)
+
+
+def _yanked(packages: Sequence[Package], credentials: Credentials) -> set[str | None]:
+    """Return the SHA-256 digests of the yanked files of `packages`."""
     client = Client(_THREADS, credentials)
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            pages = list(pool.map(lambda package: list_files(package.name, package.index or "", client.read), unsure))
+            pages = list(pool.map(lambda package: list_files(package.name, package.index or "", client.read), packages))
     finally:
         client.close()
-    yanked = {file.sha256 for page in pages for file in page if file.yanked is not None}
-    chosen = {id(package): _not_yanked(package, targets, yanked) for package in unsure}
-    return replace(pylock, packages=[chosen.get(id(package), package) for package in pylock.packages])
+    return {file.sha256 for page in pages for file in page if file.yanked is not None}
 
 
 def _not_yanked(package: Package, targets: Iterable[Target], yanked: Collection[str | None]) -> Package:

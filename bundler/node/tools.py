@@ -96,28 +96,43 @@ def looked_for(
     registered, complaint = registered_uv(software)
     complaints: list[bytes] = []
     for target in fitting:
-        uv = registered
-        if uv is None and target["uv"]:
-            folder = unpacked(root, target["uv"], state)
-            uv = os.path.join(folder, min(os.listdir(folder)))
+        uv = registered or unpacked_uv(root, target, state)
         if uv is None:
             continue
         python, words = installed_python(uv, target["python"], environment)
-        if python is None and words.strip() and not words.lstrip().startswith(b"error: No interpreter found"):
+        if python is None:
             complaints.append(words)
-        if python is None and target["interpreter"]:
-            python = own_python(unpacked(root, target["interpreter"], state))
+            python = unpacked_python(root, target, state)
         if python is not None:
             return {"folder": target["folder"], "uv": uv, "python": python}
     if registered is None and not any(target["uv"] for target in fitting):
         problem, cure = complaint
         raise OfflineRunError(problem, "{}, or bundle the script with --include-uv".format(cure))
-    pythons = " or ".join(target["python"] for target in fitting)
-    if complaints:
-        raise OfflineRunError(
-            "uv could not look for Python {}{}".format(pythons, quoted(b"\n".join(complaints))), remedy(complaints[-1])
+    raise no_python(" or ".join(target["python"] for target in fitting), complaints)
+
+
+def unpacked_uv(root: str, target: TargetDescription, state: str) -> str | None:
+    """Return the path of the uv in the publication for `target`, or None if it has none."""
+    if not target["uv"]:
+        return None
+    folder = unpacked(root, target["uv"], state)
+    return os.path.join(folder, min(os.listdir(folder)))
+
+
+def unpacked_python(root: str, target: TargetDescription, state: str) -> str | None:
+    """Return the path of the Python in the publication for `target`, or None if it has none."""
+    return own_python(unpacked(root, target["interpreter"], state)) if target["interpreter"] else None
+
+
+def no_python(pythons: str, complaints: Sequence[bytes]) -> OfflineRunError:
+    """Return the error for a node without one of `pythons`, or on which uv failed with other `complaints`."""
+    missing = b"error: No interpreter found"
+    others = [words for words in complaints if words.strip() and not words.lstrip().startswith(missing)]
+    if others:
+        return OfflineRunError(
+            "uv could not look for Python {}{}".format(pythons, quoted(b"\n".join(others))), remedy(others[-1])
         )
-    raise OfflineRunError(
+    return OfflineRunError(
         "uv finds no Python {} on this node".format(pythons),
         "ask the administrator of the nodes to install one, or bundle the script with --include-python",
     )

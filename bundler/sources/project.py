@@ -13,7 +13,7 @@ from bundler.sources.source import Source, runner
 from wheelhouse import files, locks, toml, uv_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.sources.additions import Additions
@@ -30,17 +30,6 @@ class Project(Source):
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
         """Return the contents of its lock file."""
         return locks.read_project_lock(self.path, self.name, self.dependencies)
-
-    def resolve_for(
-        self,
-        target: Target,
-        folder: Path,
-        *,
-        prereleases: bool,  # noqa: ARG002 - as above
-        buildable: Collection[str] | None,  # noqa: ARG002 - as above
-    ) -> Resolution:
-        """Return the contents of its lock file."""
-        return self.resolve([target], folder)
 
     def folder(self) -> Path:
         """Return the absolute folder of the project."""

@@ -12,7 +12,7 @@ from bundler.sources.source import Source, runner
 from wheelhouse import files, locks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.sources.additions import Additions
@@ -29,17 +29,6 @@ class PylockFile(Source):
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:  # noqa: ARG002 - a lock needs neither
         """Return its contents."""
         return locks.read_pylock(self.path)
-
-    def resolve_for(
-        self,
-        target: Target,
-        folder: Path,
-        *,
-        prereleases: bool,  # noqa: ARG002 - as above
-        buildable: Collection[str] | None,  # noqa: ARG002 - as above
-    ) -> Resolution:
-        """Return its contents."""
-        return self.resolve([target], folder)
 
     def upgrade_command(self) -> str:
         """Return how to upgrade a package in it; the tool that wrote it is unknown."""

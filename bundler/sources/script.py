@@ -127,16 +127,7 @@ class LockedScript(Script):
         """Return the contents of its lock file."""
         return locks.read_script_lock(self.path, self.dependencies, self.requires_python)
 
-    def resolve_for(
-        self,
-        target: Target,
-        folder: Path,
-        *,
-        prereleases: bool,  # noqa: ARG002 - as above
-        buildable: Collection[str] | None,  # noqa: ARG002 - as above
-    ) -> Resolution:
-        """Return the contents of its lock file."""
-        return self.resolve([target], folder)
+    resolve_for = Source.resolve_for
 
 
 def read_script(path: Path, data: bytes | None = None) -> Script:

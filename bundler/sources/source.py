@@ -61,7 +61,6 @@ class Source(ABC):
         Raises `UvError` or `LockError`.
         """
 
-    @abstractmethod
     def resolve_for(
         self, target: Target, folder: Path, *, prereleases: bool, buildable: Collection[str] | None
     ) -> Resolution:
@@ -70,6 +69,8 @@ class Source(ABC):
         Only wheels are used, except for projects that are `buildable` (None for all). `prereleases` allows pre-releases
         that were not requested. Raises the same errors as `resolve`.
         """
+        del prereleases, buildable  # For inputs without a lock, which override this.
+        return self.resolve([target], folder)
 
     @property
     def sha256(self) -> str:
