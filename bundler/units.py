@@ -14,11 +14,14 @@ _SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> float:
-    """Return the seconds in `value`: a number of seconds, or text such as `90 min`. Raises `ValueError`."""
+    """Return the seconds in `value`: a number of seconds above 0, or text such as `90 min`. Raises `ValueError`."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(|s|min|h|d)\s*", str(value))
     if not match:
         raise ValueError(f"must be a duration such as 90 min or 2 h (got {value!r})")
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if not seconds:
+        raise ValueError(f"must be longer than 0 (got {value!r})")
+    return seconds
 
 
 def counted(number: int, noun: str) -> str:

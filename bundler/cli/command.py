@@ -14,6 +14,8 @@ from bundler.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Texts for people.
+_MAY_BE_EMPTY = ("note",)
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 
 base_option = click.option(
@@ -137,7 +139,23 @@ class _Shared(click.Command):
 
 
 class Command(_Shared):
-    """A command with the shared options."""
+    """A command with the shared options, of which no option and no argument may be empty."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse `args`. Raises `click.BadParameter` for an empty value, such as that of an unset variable.
+
+        It would mean the current folder, or that there is no limit.
+        """
+        if not ctx.resilient_parsing:
+            values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            for parameter in self.get_params(ctx):
+                value = values.get(parameter.name or "")
+                words = value if isinstance(value, list | tuple) else [value]
+                if parameter.name not in _MAY_BE_EMPTY and any(
+                    isinstance(word, str) and not word.strip() for word in words
+                ):
+                    raise click.BadParameter("must not be empty", ctx, parameter)
+        return super().parse_args(ctx, args)
 
 
 class Group(_Shared, click.Group):

@@ -94,7 +94,7 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
 @click.command("prune", cls=Command, no_args_is_help=True)
 @click.argument("path", metavar="STORE", type=_PATH)
 @click.option(
-    "--keep-last", metavar="N", type=click.IntRange(min=0), help="Keep the newest N publications of each bundle."
+    "--keep-last", metavar="N", type=click.IntRange(min=1), help="Keep the newest N publications of each bundle."
 )
 @click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
 @_dry_run
@@ -119,7 +119,7 @@ def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bo
     if keep_last is None and older_than is None:
         raise click.UsageError("--keep-last or --older-than is needed")
     try:
-        seconds = parse_duration(older_than or 0)
+        seconds = parse_duration(older_than) if older_than is not None else 0.0
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--older-than") from error
     place = create_store(path)

@@ -61,7 +61,7 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
     from wheelhouse.store import open_store
 
     try:
-        seconds = parse_duration(since) if since else None
+        seconds = parse_duration(since) if since is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from error
     place = create_store(path) if repair else open_store(path)

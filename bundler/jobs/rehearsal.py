@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -146,9 +148,26 @@ def _require_results(publication: Path, submission: Submission, folder: Path, va
 
 def _is_there(folder: Path, output: str) -> bool:
     """Return whether the file `output` is in `folder`; like HPS, `output` may contain wildcards."""
-    if set(output) & set("*?["):
-        return any(path.is_file() for path in folder.glob(output))
-    return (folder / output).is_file()
+    if not set(output) & set("*?["):
+        return (folder / output).is_file()
+    pattern = wildcards(output)
+    return any(pattern.fullmatch(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+
+
+def wildcards(output: str) -> re.Pattern[str]:
+    """Return the expression for a path with wildcards, in which `**` also stands for folders, as in `**.png`."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]]+\])", output)
+    meanings = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    expression = ""
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            expression += re.escape(part)
+        elif part in meanings:
+            expression += meanings[part]
+        else:
+            # Without the end that it adds; `[` in a set would be a warning of `re`.
+            expression += fnmatch.translate(part).rpartition(")")[0].removeprefix("(?s:").replace("[[", r"[\[")
+    return re.compile(expression, re.DOTALL)
 
 
 def parse_parameter(text: str) -> tuple[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,36 @@ class Policy:
 def trusts(store: Store, policy: Policy | None) -> list[Trust]:
     """Return the trust settings of `store` and `policy`; a bundle needs an accepted signature for each."""
     own = store.path / ALLOWED_SIGNERS
-    of_store = [Trust(allowed=own)] if own.exists() else []
+    of_store = [Trust(allowed=own)] if _is_required(own) else []
     return of_store + ([policy.trust] if policy and policy.trust else [])
+
+
+def _is_required(path: Path) -> bool:
+    """Return whether the store has a list of signers `path`. Raises `SignatureError` if there is one but not to read.
+
+    What cannot be read is a refusal: a link that leads nowhere must not drop the requirement.
+    """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror)) from error
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror)) from error
+    if not is_file:
+        raise _unreadable(path, "it is not a regular file")
+    return True
+
+
+def _unreadable(path: Path, reason: str) -> SignatureError:
+    return SignatureError(
+        f"{path} cannot be read ({reason}), so nobody knows which signatures the store requires",
+        problem="unknown",
+        hint="restore the list of signers with `bundler store init --require-signature`",
+    )
 
 
 def require_signatures(store: Store, allowed: Path) -> None:

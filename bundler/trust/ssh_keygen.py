@@ -10,6 +10,7 @@ import binascii
 import os
 import re
 import shutil
+import stat
 import struct
 import tempfile
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ _FINGERPRINT = re.compile(r"with (\S+) key (SHA256:[A-Za-z0-9+/]+)")
 _KEY = r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+\s+(?P<key>[A-Za-z0-9+/]{16,}={0,2})(\s.*)?"
 _OPTION = r'(cert-authority|(namespaces|valid-after|valid-before)="[^"]*")'
 _ALLOWED_LINE = re.compile(rf'(?P<names>"[^"]+"|[^\s"]+)\s+({_OPTION}(,{_OPTION})*\s+)?{_KEY}', re.IGNORECASE)
-_REVOKED_LINE = re.compile(rf"(\S+\s+)?{_KEY}")
+_REVOKED_LINE = re.compile(_KEY)
+# Characters that some readers take for the end of a line, and ssh-keygen does not.
+_AMBIGUOUS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _KRL = b"SSHKRL\n\0"
 _WORLD_WRITABLE = 0o002
 # A word of ssh-keygen, and what it means: the problem, the fact and a hint.
@@ -109,6 +112,10 @@ def require_key(key: Path) -> None:
 def require_trust(trust: Trust) -> None:
     """Raise `SignatureError` unless the files of `trust` can be used; ssh-keygen skips lines that it cannot read."""
     path = trust.allowed
+    for place in filter(None, (path, trust.revoked)):
+        with files.explained(place):
+            if not stat.S_ISREG(place.stat().st_mode):
+                raise SignatureError(f"{place} is not a regular file", hint="name a file with one key per line")
     with files.explained(path):
         mode = path.stat().st_mode
     if os.name == "posix" and mode & _WORLD_WRITABLE:
@@ -131,17 +138,31 @@ def _require_revoked(path: Path) -> None:
         if files.read_input(path).startswith(_KRL):
             return
     entries = _entries(path)
-    if not entries or not all(_REVOKED_LINE.fullmatch(line) for _, line in entries):
+    wrong = [number for number, line in entries if not _REVOKED_LINE.fullmatch(line)]
+    if wrong or not entries:
+        # With a name before a key, ssh-keygen would revoke every key.
+        fact = f"line {wrong[0]} is not a public key" if wrong else "contains no public key"
         raise SignatureError(
-            f"{path} is not a list of revoked keys",
-            hint="write one public key per line, or create a list with `ssh-keygen -k`",
+            f"{path}: {fact}",
+            hint="write one public key per line, without names, such as `ssh-ed25519 AAAA...`, or create a list with "
+            "`ssh-keygen -k`",
         )
 
 
 def _entries(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of `path` with their numbers, without comments. Raises `FileError`."""
+    """Return the lines of `path` with their numbers, without comments.
+
+    Raises `FileError`, and `SignatureError` for a file that ssh-keygen could read in another way.
+    """
     with files.explained(path):
-        lines = files.read_input(path).decode(errors="replace").splitlines()
+        text = files.read_input(path).decode(errors="replace")
+    lines = text.split("\n")
+    strange = [number for number, line in enumerate(lines, 1) if _AMBIGUOUS.search(line)]
+    if strange:
+        raise SignatureError(
+            f"{path}: line {strange[0]} contains a control character, which programs read in different ways",
+            hint="save it as plain UTF-8 with Unix line ends",
+        )
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,26 @@ def test_folders_of_wheels_are_refused_where_signatures_are_required(
     with pytest.raises(SignatureError, match="accepts only signed bundles"):
         api.publish_wheels(bundles["first"] / "wheels", store.path)
     assert not names(store.path)
+
+
+@pytest.mark.parametrize("kind", ["dangling", "loop", "pipe", "folder"])
+def test_a_list_of_signers_that_cannot_be_read_is_a_refusal(
+    bundles: dict[str, Path], tmp_path: Path, anna: Path, kind: str
+) -> None:
+    store = create_store(tmp_path / "store")
+    require_signatures(store, allow(anna).allowed)
+    signers = store.path / ALLOWED_SIGNERS
+    signers.unlink()
+    match kind:
+        case "dangling":
+            signers.symlink_to("nowhere")
+        case "loop":
+            signers.symlink_to(signers.name)
+        case "pipe":
+            os.mkfifo(signers)
+        case _:
+            signers.mkdir()
+    assert refused(bundles["first"], store.path) == "unknown"
 
 
 def test_both_the_store_and_the_publisher_can_require_a_signature(

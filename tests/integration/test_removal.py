@@ -162,6 +162,19 @@ def test_prune_needs_a_condition_and_says_what_it_removed(site: Workplace, place
     assert "must be a duration" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("--older-than", ""), ("--older-than", " "), ("--older-than", "0"),
+                                   ("--older-than", "0.0 d"), ("--keep-last", "0"), ("--keep-last", "")])  # fmt: skip
+def test_prune_with_an_empty_or_zero_condition_removes_nothing(
+    site: Workplace, place: Store, words: tuple[str, str]
+) -> None:
+    """Such as with an unset variable in a cron job."""
+    before = published(place)
+    done = site.run("bundler", "store", "prune", place.path, *words)
+    assert done.returncode == 2, done.stderr
+    assert words[0] in done.stderr
+    assert published(place) == before
+
+
 def test_the_base_of_a_publication_goes_with_it_and_not_without_it(place: Store, bundles: dict[str, Path]) -> None:
     cached = api.publish(bundles["first"], place.path, strategy="cache")
     (base,) = [entry for entry in published(place) if "-base-" in entry.name]

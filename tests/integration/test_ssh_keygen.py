@@ -97,12 +97,21 @@ def test_a_revoked_key_is_refused(keys: dict[str, Path], tmp_path: Path, is_list
     assert check(b"text", sign(b"text", keys["ben"]), other).name == "anna@site"
 
 
-@pytest.mark.parametrize("data", [b"", b"# nobody\n", b"garbage\n", b"\0damaged list"])
-def test_a_list_of_revoked_keys_that_revokes_nobody_is_refused(
-    keys: dict[str, Path], tmp_path: Path, data: bytes
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "contains no public key"),
+        (b"# nobody\n", "contains no public key"),
+        (b"garbage\n", "line 1 is not a public key"),
+        (b"\0damaged list", "line 1 contains a control character"),
+        (f"anna@site {PUBLIC}\n".encode(), "line 1 is not a public key\nhint: write one public key per line, without"),
+    ],
+)
+def test_a_list_of_revoked_keys_that_revokes_nobody_or_everybody_is_refused(
+    keys: dict[str, Path], tmp_path: Path, data: bytes, words: str
 ) -> None:
     (tmp_path / "revoked").write_bytes(data)
-    with pytest.raises(SignatureError, match="is not a list of revoked keys\nhint: "):
+    with pytest.raises(SignatureError, match=words):
         require_trust(Trust(allowed=allow(keys["anna"]).allowed, revoked=tmp_path / "revoked"))
 
 
@@ -185,7 +194,8 @@ def test_a_key_that_does_not_exist_or_is_not_one_cannot_sign(tmp_path: Path) -> 
         ("anna@site ssh-ed25519 AAAA!\n", "line 1"),
         (f"anna@site namespaces=git {PUBLIC}\n", "line 1"),
         (f"anna@site garbage {PUBLIC}\n", "line 1"),
-        (f"\ufeffanna@site {PUBLIC} \n!\n", "line 2"),
+        (f"\ufeffanna@site {PUBLIC} \n!\n", "line 1 contains a control character"),
+        (f"anna@site {PUBLIC} \n!\n", "line 2"),
     ],
 )
 def test_a_file_of_signers_that_ssh_keygen_would_skip_in_part_is_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -213,3 +223,28 @@ def test_a_machine_without_ssh_keygen_or_with_an_old_one_is_told_the_other_way(
     kind, text = problem(b"text", signature, trust)
     assert kind == "program"
     assert "bundler guide signatures" in text
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("which", ["allowed", "revoked"])
+def test_a_list_that_ssh_keygen_reads_in_another_way_is_refused(
+    keys: dict[str, Path], tmp_path: Path, end: str, which: str
+) -> None:
+    """Each line of old Macs after the first one is a comment for ssh-keygen, so a revoked key would be accepted."""
+    lines = {name: keys[name].with_suffix(".pub").read_text().strip() for name in ("anna", "ben")}
+    path = tmp_path / which
+    prefix = "x@site " if which == "allowed" else ""
+    path.write_text(f"{prefix}{lines['ben']}{end}{prefix}{lines['anna']}{end}", encoding="utf-8", newline="")
+    allowed = path if which == "allowed" else allow(keys["anna"]).allowed
+    with pytest.raises(SignatureError, match="contains a control character"):
+        require_trust(Trust(allowed=allowed, revoked=path if which == "revoked" else None))
+
+
+@pytest.mark.parametrize("which", ["allowed", "revoked"])
+def test_a_list_that_is_no_file_is_refused_at_once(keys: dict[str, Path], tmp_path: Path, which: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    trust = Trust(allowed=allow(keys["anna"]).allowed, revoked=tmp_path / "pipe")
+    if which == "allowed":
+        trust = Trust(allowed=tmp_path / "pipe")
+    with pytest.raises(SignatureError, match="is not a regular file"):
+        require_trust(trust)
