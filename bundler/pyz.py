@@ -32,14 +32,15 @@ def write_pyz(path: Path) -> None:
 
     Raises `BundlerError` if a dependency is not installed, `FileError`.
     """
+    start = (files("bundler") / "templates" / "pyz_main.py").read_text(encoding="utf-8")
     contents = dict(sorted(_contents()))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(start.encode())
     for name, data in contents.items():
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    start = (files("bundler") / "templates" / "pyz_main.py").read_text(encoding="utf-8")
     main = start.replace("digest of the contents", digest.hexdigest()[:32]).encode()
-    atomic.write(path, _SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
-    path.chmod(0o755)
+    with atomic.creating(path) as partial:
+        partial.write_bytes(_SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
+        partial.chmod(0o755)
 
 
 def zipped(contents: Mapping[str, bytes]) -> bytes:

@@ -77,13 +77,11 @@ def placed(partial: Path, path: Path, place: Callable[[Path, Path], object] = os
 def creating(path: Path) -> Iterator[Path]:
     """Yield a hidden name next to `path` for a file that is renamed to `path` if the block succeeds.
 
-    Missing folders are created. Raises `FileError`, also if `path` exists and is not a regular file.
+    Missing folders are created. Raises `FileError`, also if `path` exists and is not a regular file: nobody means to
+    replace a link, a pipe or a device.
     """
     with explained(path):
-        if not path.name or path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        _require_file_or_nothing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         tidy(path)
         partial = beside(path)
@@ -92,6 +90,13 @@ def creating(path: Path) -> Iterator[Path]:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _require_file_or_nothing(path: Path) -> None:
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:

@@ -74,7 +74,8 @@ def sbom(
         output.mkdir(parents=True, exist_ok=True)
     written = {output / name.rpartition("/")[2]: data for name, data in documents.items()}
     for file, data in written.items():
-        atomic.write(file, data)
+        with atomic.creating(file) as partial:
+            partial.write_bytes(data)
     rows = [{"path": file, "sha256": hashlib.sha256(data).hexdigest()} for file, data in written.items()]
     result({"sboms": rows}, list(written), as_json=as_json)
 

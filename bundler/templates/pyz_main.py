@@ -7,6 +7,10 @@ import os
 import sys
 
 BUILD = "digest of the contents"
+# A file in each unpacked version that its processes hold open and locked.
+IN_USE = "in-use"
+HELD = []
+A_DAY = 24 * 3600
 
 if sys.version_info < (3, 10):
     sys.exit("error: this tool needs Python 3.10 or newer (this is %d.%d)" % sys.version_info[:2])
@@ -31,25 +35,82 @@ def unpacked(archive):
     try:
         os.makedirs(parent, mode=0o700, exist_ok=True)
         if is_private(parent):
-            return folder if os.path.isdir(folder) else unpack(archive, parent, folder)
+            if not held(folder):
+                unpack(archive, parent, folder)
+            if held(folder):
+                return folder
     except OSError:
-        if os.path.isdir(folder) and is_private(parent):  # Another start was faster.
-            return folder
+        pass
     return temporary(archive)
 
 
+def held(folder):
+    """Return whether `folder` is there; if so, no other version deletes it while this process runs."""
+    try:
+        source = open(os.path.join(folder, IN_USE), "rb")  # noqa: SIM115 - it stays open as long as this process runs
+    except OSError:
+        return False
+    lock(source, exclusive=False)
+    HELD.append(source)
+    # Another version may have moved it away between both steps.
+    return os.path.isdir(folder) and os.path.samestat(os.stat(source.name), os.fstat(source.fileno()))
+
+
+def lock(source, exclusive):
+    """Lock the open file `source`; an exclusive lock does not wait. Raises `OSError` if that is not possible."""
+    try:
+        import fcntl
+    except ImportError:  # On Windows, a folder with an open file cannot be moved.
+        return
+    try:
+        fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+    except OSError:
+        # Where locks are not supported, nothing can be deleted, so that using it needs none.
+        if exclusive:
+            raise
+
+
 def unpack(archive, parent, folder):
-    """Unpack `archive` to `folder`, and delete earlier versions and what killed starts left; return `folder`."""
+    """Unpack `archive` to `folder`, and delete other versions that nobody uses and what killed starts left."""
     import shutil
     import tempfile
 
     for name in os.listdir(parent):
         if name.startswith("pyz-"):
-            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-    partial = tempfile.mkdtemp(prefix="pyz-", dir=parent)
-    extract(archive, partial)
-    os.rename(partial, folder)
-    return folder
+            forget(os.path.join(parent, name))
+    partial = tempfile.mkdtemp(prefix="pyz-new-", dir=parent)
+    try:
+        extract(archive, partial)
+        with open(os.path.join(partial, IN_USE), "wb"):
+            pass
+        os.rename(partial, folder)
+    except OSError:  # Another start was faster, or the disk is full.
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def forget(folder):
+    """Delete a version that no process uses; it is moved away first, so that it is complete or absent."""
+    import shutil
+    import time
+
+    parent, name = os.path.split(folder)
+    kind = name[:8]
+    try:
+        if kind == "pyz-old-":
+            shutil.rmtree(folder, ignore_errors=True)
+        elif kind == "pyz-new-" or not os.path.exists(os.path.join(folder, IN_USE)):
+            if time.time() - os.stat(folder).st_mtime > A_DAY:
+                shutil.rmtree(folder, ignore_errors=True)
+        else:
+            with open(os.path.join(folder, IN_USE), "rb") as source:
+                lock(source, exclusive=True)
+                moved = os.path.join(parent, "pyz-old-%s-%d" % (name[4:], os.getpid()))
+                if os.name == "nt":
+                    source.close()
+                os.rename(folder, moved)
+            shutil.rmtree(moved, ignore_errors=True)
+    except OSError:
+        pass
 
 
 def temporary(archive):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -82,13 +83,86 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
 
 def test_it_is_unpacked_once_for_a_user_and_replaces_an_earlier_version(pyz: Path, far_side: Workplace) -> None:
     cache = Path(far_side.environment["HOME"], ".cache", "hps-bundler")
-    (cache / "pyz-old").mkdir(parents=True)
+    for name in ("pyz-new-killed", "pyz-old-killed", "pyz-0123"):
+        (cache / name).mkdir(parents=True)
+        os.utime(cache / name, (0, 0))
+    (cache / "pyz-0123" / "in-use").touch()
     cache.chmod(0o700)
     assert far_side.run(PYTHON, pyz, "--version").returncode == 0
     (folder,) = cache.iterdir()
     before = folder.stat().st_mtime_ns
     assert far_side.run(PYTHON, pyz, "--version").stdout.startswith("bundler.pyz ")
     assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [before]
+
+
+def other_version(pyz: Path, path: Path) -> Path:
+    """Write a version with another digest."""
+    with zipfile.ZipFile(pyz) as archive, zipfile.ZipFile(path, "w") as out:
+        main = archive.read("__main__.py").decode()
+        digest = main.partition('BUILD = "')[2].partition('"')[0]
+        out.writestr("__main__.py", main.replace(digest, digest[1:] + digest[0]))
+        out.writestr("contents.zip", archive.read("contents.zip"))
+    return path
+
+
+def test_a_version_that_runs_is_not_deleted_by_another_one(pyz: Path, workplace: Workplace) -> None:
+    other = other_version(pyz, workplace.folder / "other.pyz")
+    code = (
+        "import runpy, sys; sys.argv = ['bundler', '--version']\n"
+        f"try: runpy.run_path({str(pyz)!r}, run_name='__main__')\n"
+        "except SystemExit: print('ready', flush=True)\n"
+        "input(); import bundler.cli.store_damage; print(bundler.__file__)\n"
+    )
+    with subprocess.Popen(
+        [PYTHON, "-c", code], env=workplace.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdin
+        assert running.stdout
+        assert "bundler" in running.stdout.readline()
+        assert running.stdout.readline() == "ready\n"
+        assert workplace.run(PYTHON, other, "--version").returncode == 0
+        running.stdin.write("\n")
+        running.stdin.close()
+        folder = Path(running.stdout.read().strip()).parent.parent
+        assert running.wait(timeout=60) == 0
+    assert len([*folder.parent.iterdir()]) == 2
+    (workplace.folder / "third").mkdir()
+    third = other_version(other, workplace.folder / "third" / "bundler.pyz")
+    assert workplace.run(PYTHON, third, "--version").returncode == 0
+    assert len([*folder.parent.iterdir()]) == 1
+
+
+# Makes a process end without a word at one of its changes of the disk.
+_KILL = """
+import os, runpy, sys
+left = int(sys.argv[1])
+def count(event, values):
+    global left
+    changes = event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.rmtree")
+    changes |= event == "open" and isinstance(values[1], str) and bool(set("wx") & set(values[1]))
+    if changes:
+        left -= 1
+        if not left:
+            os._exit(9)
+sys.addaudithook(count)
+sys.argv = [sys.argv[2], "--version"]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 60, 355, 365, 900])
+def test_killed_at_any_change_of_its_cache_each_version_still_runs(pyz: Path, workplace: Workplace, step: int) -> None:
+    other = other_version(pyz, workplace.folder / "other.pyz")
+    assert workplace.run(PYTHON, other, "--version").returncode == 0
+    workplace.run(PYTHON, "-c", _KILL, str(step), pyz)
+    for version in (other, pyz):
+        done = workplace.run(PYTHON, version, "guide", "store")
+        assert (done.returncode, done.stderr) == (0, "")
+    cache = Path(workplace.environment["HOME"], ".cache", "hps-bundler")
+    for folder in cache.iterdir():
+        os.utime(folder, (0, 0))
+    assert workplace.run(PYTHON, pyz, "--version").returncode == 0
+    assert len([*cache.iterdir()]) == 1
 
 
 @pytest.mark.parametrize("place", ["nowhere", "open"])

@@ -199,13 +199,18 @@ def test_a_created_file_appears_when_it_is_complete_and_a_failure_leaves_the_ear
     assert path.read_bytes() == b"one"
 
 
-def test_a_created_file_replaces_no_folder_pipe_or_device(tmp_path: Path) -> None:
+def test_a_created_file_replaces_no_folder_pipe_device_or_link(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "dangling").symlink_to("nowhere")
     for path, reason in (
         (tmp_path, "is a folder"),
         (tmp_path / "pipe", "is not a regular file"),
+        (tmp_path / "link", "is not a regular file"),
+        (tmp_path / "dangling", "is not a regular file"),
+        (Path("/dev/null"), "is not a regular file"),
         (Path(), "is a folder"),
     ):
         with pytest.raises(FileError, match=reason), atomic.creating(path):
             pass
-    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["dangling", "link", "pipe"]
