@@ -34,7 +34,7 @@ def page(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> b
         *_vulnerabilities(review["vulnerabilities"]),
         *_licences(review),
         *_remarkable(review["packages"]),
-        *_packages(review["packages"]),
+        *_packages(review["packages"], vouched=review["vouched"]),
         _sign_off(),
     ]
     text = (resources("bundler") / "templates" / "report.html").read_text(encoding="utf-8")
@@ -99,7 +99,8 @@ def _origin(review: Mapping[str, Any]) -> Iterator[str]:
         facts["Built"] = mark("warn", "Unknown: the bundle has no provenance")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in built["versions"].items())
-        facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}"
+        claim = "" if review["vouched"] else f" {mark('warn', 'claimed; no accepted signature covers it')}"
+        facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}{claim}"
         facts["From indexes"] = "<br>".join(map(escape, built["indexes"])) or "uv&#x27;s default index"
     yield section("Build and signatures")
     yield details(facts)
@@ -211,7 +212,7 @@ def _points(row: Mapping[str, Any]) -> dict[str, list[str]]:
     return points
 
 
-def _packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _packages(packages: Sequence[Mapping[str, Any]], *, vouched: bool) -> Iterator[str]:
     yield section("All wheels")
     anchors: set[str] = set()
     rows, names = [], []
@@ -219,7 +220,7 @@ def _packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         origin = row["origin"] or "unknown"
         evidence = [f"<code>{escape(row['filename'])}</code>", f"<code>sha256 {escape(row['sha256'])}</code>"]
         evidence.append(link(origin, "from " + origin.rpartition("/")[2]) if "://" in origin else escape(origin))
-        evidence += [f"published by {escape(name)} (attested)" for name in row["publishers"]]
+        evidence += [_publisher(name, vouched=vouched) for name in row["publishers"]]
         rows.append(
             [
                 escape(f"{row['project']} {row['version']}"),
@@ -238,6 +239,12 @@ def _packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         rows,
         names=names,
     )
+
+
+def _publisher(name: str, *, vouched: bool) -> str:
+    if vouched:
+        return f"published by {escape(name)} (attested)"
+    return f"claims to be published by {escape(name)} (not verified)"
 
 
 def _anchor(package: str) -> str:

@@ -102,29 +102,36 @@ def violations(policy: Policy, review: Mapping[str, Any]) -> list[Violation]:
     found = [
         *_of_signers(policy, review["signatures"]),
         *_of_vulnerabilities(policy, review["vulnerabilities"]),
-        *_of_packages(policy, review["packages"]),
+        *_of_packages(policy, review["packages"], vouched=review["vouched"]),
     ]
     return sorted(found, key=lambda violation: list(_READERS).index(violation.rule))
 
 
-def _of_packages(policy: Policy, packages: list[Mapping[str, Any]]) -> Iterator[Violation]:
+def _of_packages(policy: Policy, packages: list[Mapping[str, Any]], *, vouched: bool) -> Iterator[Violation]:
     for package in packages:
         name = f"{package['project']} {package['version']}"
         if policy.allowed_licences and not _allows(policy, package["licence"]):
             yield Violation(rule="allowed-licences", subject=name, fact=f"its licence is {package['licence']['text']}")
         if policy.minimum_release_age is not None:
-            age = package["age-days"]
-            if age is None:
-                yield Violation(rule="minimum-release-age", subject=name, fact="its upload time is unknown")
-            elif age < policy.minimum_release_age:
-                yield Violation(
-                    rule="minimum-release-age", subject=name, fact=f"it was uploaded {counted(age, 'day')} ago"
-                )
+            fact = _too_new(package["age-days"], policy.minimum_release_age, vouched=vouched)
+            if fact:
+                yield Violation(rule="minimum-release-age", subject=name, fact=fact)
         for requirement in policy.forbidden_packages:
             if canonicalize_name(requirement.name) == package["project"] and requirement.specifier.contains(
                 package["version"], prereleases=True
             ):
                 yield Violation(rule="forbidden-packages", subject=name, fact=f"{requirement} is forbidden")
+
+
+def _too_new(days: int | None, least: float, *, vouched: bool) -> str:
+    """Return why a release of this age in days is too new, or nothing."""
+    if days is None:
+        return "its upload time is unknown"
+    if days < least:
+        return f"it was uploaded {counted(days, 'day')} ago"
+    if not vouched:
+        return "its upload time is only claimed; use --trust with a signed bundle"
+    return ""
 
 
 def _allows(policy: Policy, licence: Mapping[str, Any]) -> bool:

@@ -66,6 +66,8 @@ def review(
             for target in manifest.targets
         ],
         "built": _built(built),
+        # Whether an accepted signature covers the provenance and the attestations; otherwise they are claims.
+        "vouched": bool(approvals),
         "signatures": {
             "checked": approvals is not None,
             "problem": problem or None,

@@ -91,6 +91,20 @@ def test_the_page_says_everything_that_is_known(reviewed: Workplace) -> None:
         assert words in text, words
 
 
+def test_what_nothing_vouches_for_is_a_claim_and_counts_as_missing(reviewed: Workplace) -> None:
+    (reviewed.folder / "age.toml").write_text('minimum-release-age = "7 d"\n')
+    signed = reviewed.run("bundler", "report", "eval.bundle", "--policy", "age.toml", "--trust", "allowed")
+    assert "alpha 1.0" not in signed.stderr
+    shutil.rmtree(reviewed.folder / "eval.bundle" / "signatures")
+    for options in ((), ("--trust", "allowed")):
+        done = reviewed.run("bundler", "report", "eval.bundle", "--policy", "age.toml", *options)
+        assert done.returncode == 1
+        assert "minimum-release-age: alpha 1.0: its upload time is " in done.stderr
+    reviewed.run("bundler", "report", "eval.bundle", "-o", "claims.html")
+    text = checked((reviewed.folder / "claims.html").read_bytes()).text
+    assert "claimed; no accepted signature covers it" in text
+
+
 def test_nothing_in_a_bundle_becomes_markup(reviewed: Workplace) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
     tags = checked((reviewed.folder / "eval.report.html").read_bytes()).tags

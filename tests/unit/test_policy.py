@@ -22,7 +22,7 @@ def review(**changes: Any) -> dict[str, Any]:
     licence = {"expression": "MIT", "texts": [], "text": "MIT"}
     package = {"project": "alpha", "version": "1.0", "licence": licence, "age-days": 30, **changes.pop("package", {})}
     signatures = {"checked": True, "signers": [{"names": ["anna@site", "team@site"]}], "problem": None}
-    return {"packages": [package], "vulnerabilities": None, "signatures": signatures, **changes}
+    return {"packages": [package], "vulnerabilities": None, "signatures": signatures, "vouched": True, **changes}
 
 
 def broken(policy: Policy, **changes: Any) -> list[tuple[str, str]]:
@@ -125,6 +125,8 @@ def test_an_age_needs_a_unit(tmp_path: Path, value: str) -> None:
 def test_a_release_must_be_old_enough() -> None:
     policy = Policy(minimum_release_age=7.0)
     assert broken(policy, package={"age-days": 7}) == []
+    ((rule, fact),) = broken(policy, package={"age-days": 7}, vouched=False)
+    assert (rule, fact.partition(";")[0]) == ("minimum-release-age", "its upload time is only claimed")
     assert broken(policy, package={"age-days": 1}) == [("minimum-release-age", "it was uploaded 1 day ago")]
 
 
