@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelhouse import process, uv
+from wheelhouse import files, process, uv
 from wheelhouse.build_settings import write_build_config
 from wheelhouse.errors import UvError
 from wheelhouse.process import CalledProcessError
@@ -60,8 +60,8 @@ def _unpacked(sdist: Path, subdirectory: str, folder: Path) -> Path:
     tops = [path for path in folder.iterdir() if path.is_dir()]
     if len(tops) != 1:
         raise BackendError(f"{sdist.name} contains {len(tops)} top-level folders instead of one")
-    project = (tops[0] / subdirectory).resolve()
-    if not project.is_relative_to(folder.resolve()) or not project.is_dir():
+    project = files.real(tops[0] / subdirectory)
+    if not project.is_relative_to(files.real(folder)) or not project.is_dir():
         raise BackendError(f"{sdist.name} has no folder {subdirectory}")
     return project
 

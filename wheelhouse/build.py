@@ -168,7 +168,7 @@ class Builder:
         """Return the source of `package`; what is fetched goes to `scratch`."""
         base = resolution.base
         if package.directory is not None:
-            folder = (base / package.directory.path / (package.directory.subdirectory or "")).resolve()
+            folder = files.real(base / package.directory.path / (package.directory.subdirectory or ""))
             # Built in place, as uv does: the source may depend on what is around it, such as a repository or links.
             return Source(path=folder, key=_tree_digest(folder), origin=f"the folder {folder.name}")
         if package.vcs is not None:
@@ -185,7 +185,7 @@ class Builder:
             raise BuildError(str(package.name), f"{name!r} is not a source distribution")
         from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
 
-        url = sdist.url or (resolution.base / str(sdist.path)).resolve().as_uri()
+        url = sdist.url or files.real(resolution.base / str(sdist.path)).as_uri()
         path = scratch / name
         atomic.write(path, fetch(url, self.credentials, limit=_LARGEST_SOURCE))
         digest = files.sha256(path)

@@ -67,9 +67,14 @@ def safe_path(text: str) -> bool:
     )
 
 
+def real(path: Path) -> Path:
+    """Return `path` without links, as far as it exists; unlike `Path.resolve`, links in a loop are no error."""
+    return Path(os.path.realpath(path))
+
+
 def read_input(path: Path) -> bytes:
-    """Return the bytes of a file or pipe that a user named. Raises `OSError`, also above `LARGEST_INPUT` bytes."""
-    with path.open("rb") as source:
+    """Return the bytes of a file that a user named. Raises `OSError` like `open_input`, and above `LARGEST_INPUT`."""
+    with open_input(path) as source:
         data = source.read(LARGEST_INPUT + 1)
     if len(data) > LARGEST_INPUT:
         raise OSError(errno.EFBIG, f"is larger than {LARGEST_INPUT >> 20} MB", str(path))
@@ -84,22 +89,34 @@ def decoded(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
-def open_plain(path: Path) -> IO[bytes]:
-    """Open the regular file `path` for reading. Raises `OSError` for a link, pipe, device or the like.
+def open_input(path: Path) -> IO[bytes]:
+    """Open a file that a user named, which may be a link. Raises `OSError` for a pipe, a device or the like.
 
-    Does not wait, as opening a pipe without a writer would.
+    These could be endless. Does not wait, as opening a pipe without a writer would.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(_regular(path), "rb")
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a file inside a bundle or store, like `open_input`. Raises `OSError` for a link, too."""
     try:
-        descriptor = os.open(path, flags)
+        return os.fdopen(_regular(path, getattr(os, "O_NOFOLLOW", 0)), "rb", buffering=0)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.EINVAL, "is not a regular file", str(path)) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "is not a regular file", str(path))
-    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _regular(path: Path, more: int = 0) -> int:
+    """Return a descriptor of the regular file `path`, opened with the flags `more`."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | more)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -142,8 +159,8 @@ def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
-    with explained(path), path.open("rb", buffering=0) as source:
-        while count := source.readinto(buffer):
+    with explained(path), open_input(path) as source:
+        while count := source.readinto(buffer):  # type: ignore[attr-defined]  # IO has none, but a file does
             digest.update(view[:count])
     return digest.hexdigest()
 
@@ -160,16 +177,16 @@ def link(source: Path, path: Path) -> None:
 
 
 def copy(source: Path, path: Path) -> None:
-    """Copy a file."""
-    with explained(path):
-        shutil.copyfile(source, path)
+    """Copy a file. Raises `FileError`, also if it is a pipe, a device or the like."""
+    with explained(path), open_input(source) as read, path.open("wb") as out:
+        shutil.copyfileobj(read, out, CHUNK)
 
 
 def copy_hashed(source: Path, path: Path) -> str:
     """Copy a file and return the SHA-256 of the written bytes, in hex; the file is read once."""
     digest = hashlib.sha256()
     # Buffered, because an unbuffered write may write fewer bytes than it was given.
-    with explained(path), source.open("rb", buffering=0) as read, path.open("xb") as out:
+    with explained(path), open_input(source) as read, path.open("xb") as out:
         while chunk := read.read(CHUNK):
             digest.update(chunk)
             out.write(chunk)

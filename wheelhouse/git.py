@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wheelhouse import process
+from wheelhouse import files, process
 from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import BuildError, redacted
 
@@ -31,7 +31,7 @@ def checkout(
     vcs = package.vcs
     assert vcs is not None  # noqa: S101 - checked by the caller
     name, commit = str(package.name), vcs.commit_id
-    url, secrets = _without_secrets(vcs.url or (base / str(vcs.path)).resolve().as_uri(), credentials)
+    url, secrets = _without_secrets(vcs.url or files.real(base / str(vcs.path)).as_uri(), credentials)
     if vcs.type != "git" or not re.fullmatch(r"[0-9a-f]{40,64}", commit) or url.startswith("-"):
         raise BuildError(name, f"{vcs.type} at {commit} is not a git commit")
     if not re.match(r"(https?|ssh|file|git)://", url):
@@ -47,8 +47,8 @@ def checkout(
     if with_lfs:
         repository.require("fetch the large files, for which git-lfs must be installed", "lfs", "pull", "origin")
     tree = repository.tree
-    place = (tree / (vcs.subdirectory or "")).resolve()
-    if not place.is_relative_to(tree.resolve()) or not place.is_dir():
+    place = files.real(tree / (vcs.subdirectory or ""))
+    if not place.is_relative_to(files.real(tree)) or not place.is_dir():
         raise BuildError(name, f"its repository has no folder {vcs.subdirectory}")
     # The number changes if the same commit gives another tree.
     key = hashlib.sha256(f"2 {url}@{commit}#{vcs.subdirectory}{with_lfs}".encode()).hexdigest()

@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from wheelhouse import marker
 from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
+from wheelhouse.files import real
 from wheelhouse.hashes import all_normalized, sha256_in
 from wheelhouse.learned import learn_sha256
 from wheelhouse.misfit import archive_filename, misfits
@@ -180,7 +181,7 @@ def _wheel(source: object, resolution: Resolution, allowed: frozenset[str], buil
     """
     if not isinstance(source, PackageWheel | PackageArchive):
         raise ValueError("comes from source code")  # noqa: TRY004 - the lock is wrong, not the caller
-    url = source.url or ((resolution.base / source.path).resolve().as_uri() if source.path else "")
+    url = source.url or (real(resolution.base / source.path).as_uri() if source.path else "")
     filename = source.filename if isinstance(source, PackageWheel) else archive_filename(source)
     stated = all_normalized(source.hashes)
     sha256 = source.hashes.get("sha256")

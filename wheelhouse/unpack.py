@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 # Bytes of an unpacked interpreter, which has 100 million, or 1000 million with debug symbols.
 LARGEST_INTERPRETER = 4 << 30
 _CHUNK = 1 << 20
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, ValueError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, ValueError),
+    # Headers that follow each other make tarfile call itself.
+    RecursionError,
+)
 
 
 def unpack(path: Path, folder: Path, *, limit: int) -> None:

@@ -104,7 +104,7 @@ def read_metadata(path: Path) -> bytes:
 
 
 def _member(path: Path) -> bytes:
-    with files.explained(path), zipfile.ZipFile(path) as archive:
+    with files.explained(path), files.open_input(path) as source, zipfile.ZipFile(source) as archive:
         names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
         if len(names) != 1:
             raise ValueError(f"has {len(names)} METADATA files, not one")

@@ -62,7 +62,7 @@ def read_contents(path: Path) -> Contents:
     """Return the contents of the wheel at `path`. Raises `WheelError`, `FileError`."""
     _, metadata = parse_metadata(path)
     try:
-        with files.explained(path), zipfile.ZipFile(path) as archive:
+        with files.explained(path), files.open_plain(path) as source, zipfile.ZipFile(source) as archive:
             members = archive.infolist()
             parts = [part for member in members for part in _parts_of(archive, member)]
     except DAMAGED as error:

@@ -82,7 +82,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield file.relative_to(path).as_posix(), files.read_plain(file, _LIMIT)
         return
     try:
-        with files.explained(path), zipfile.ZipFile(path) as archive:
+        with files.explained(path), files.open_input(path) as source, zipfile.ZipFile(source) as archive:
             for member in archive.infolist():
                 if member.filename.endswith(_SUFFIXES):
                     yield member.filename, read_member(archive, member, _LIMIT)

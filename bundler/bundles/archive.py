@@ -58,7 +58,7 @@ def content_size(bundles: Sequence[Path], digests: Collection[str]) -> dict[str,
 def require_outside(path: Path, bundles: Sequence[Path]) -> None:
     """Raise `BundlerError` if the output `path` is inside one of `bundles`, which it would damage."""
     for bundle in bundles:
-        if path.resolve().is_relative_to(bundle.resolve()):
+        if files.real(path).is_relative_to(files.real(bundle)):
             raise BundlerError(f"{path} is inside the bundle {bundle}", hint="choose another --output")
 
 

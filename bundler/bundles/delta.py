@@ -37,7 +37,7 @@ def digests_of(path: Path) -> frozenset[str]:
         fact = "is not a regular file" if path.exists() else "does not exist"
         raise BundlerError(f"{path} {fact}", hint="name a bundle, archive, manifest or list of digests")
     if path.is_file() and parts.base_name(path) is None:
-        with files.explained(path), path.open("rb") as source:
+        with files.explained(path), files.open_input(path) as source:
             start = source.read(_START)
         if start.startswith(b"{"):
             return frozenset(file.sha256 for file in parse(files.read_plain(path, MANIFEST_LIMIT), path).files)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import CombinedError, ScriptError, attempt_all
 from bundler.sources.metadata import read_metadata
 from bundler.sources.tool_table import settings_of
+from wheelhouse import files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,8 @@ def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) ->
 
     def read(name: str) -> Settings:
         path = bundle / manifest.folder(manifest.targets[0], name) / name
-        data, metadata = read_metadata(path)
+        with files.explained(path):
+            data, metadata = read_metadata(path, files.read_plain(path, files.LARGEST_INPUT))
         if hashlib.sha256(data).hexdigest() != digests[name]:
             raise ScriptError(path, "differs from its digest in the manifest", "copy or publish the bundle again")
         return settings_of(path, metadata.get("tool", {}))

@@ -28,7 +28,8 @@ _EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-_DAMAGED = (tarfile.TarError, EOFError, ValueError)
+# Headers that follow each other make tarfile call itself.
+_DAMAGED = (tarfile.TarError, EOFError, ValueError, RecursionError)
 
 
 class _Member(tarfile.TarInfo):

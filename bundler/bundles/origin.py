@@ -73,7 +73,7 @@ def _record(output: Path, cache: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, RecursionError), path.open("rb") as source:
+    with contextlib.suppress(OSError, ValueError, RecursionError), files.open_input(path) as source:
         record = json.loads(source.read(_LIMIT))
         if isinstance(record, dict) and isinstance(record.get("inputs"), list):
             return record

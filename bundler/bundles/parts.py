@@ -83,7 +83,7 @@ class _Joined:
         while self._parts:
             path, sha256 = self._parts[0]
             if self._source is None:
-                self._source, self._digest = path.open("rb", buffering=0), hashlib.sha256()
+                self._source, self._digest = files.open_input(path), hashlib.sha256()
             data = self._source.read(size if size >= 0 else _CHUNK)
             if data:
                 self._digest.update(data)
@@ -117,7 +117,7 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
     listed = _find_list(paths)
     with files.explained(paths[0]):
         if listed is None:
-            with paths[0].open("rb") as source:
+            with files.open_input(paths[0]) as source:
                 yield source
             return
         joined = _Joined(_located(listed, paths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,10 +99,9 @@ def _input(bundle: Path, manifest: Manifest, name: str, scratch: Path) -> Path:
             f"{bundle}: {name} was made from a project or lock file that is not in the bundle",
             hint="run `bundle` on the project or lock file again, and compare manifest.json",
         )
-    with files.explained(place):
-        shutil.copyfile(place, scratch / name)
-        if lock.is_file():
-            shutil.copyfile(lock, scratch / f"{name}.lock")
+    files.copy(place, scratch / name)
+    if lock.is_file():
+        files.copy(lock, scratch / f"{name}.lock")
     return scratch / name
 
 

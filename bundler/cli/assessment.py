@@ -191,8 +191,13 @@ def report(
 def _page_of(name: str) -> Path:
     """Return the default path of a page. Raises `BundlerError` if another file is there."""
     from bundler.errors import BundlerError
+    from wheelhouse import files
 
     path = Path(f"{name}.report.html")
-    if path.exists() and b'content="hps-bundler"' not in path.read_bytes()[:2000]:
+    if not path.exists():
+        return path
+    with files.explained(path), files.open_input(path) as source:
+        start = source.read(2000)
+    if b'content="hps-bundler"' not in start:
         raise BundlerError(f"{path} exists and is not a report", hint="choose another file with --output")
     return path

@@ -92,7 +92,7 @@ def _reasons(folder: Path, jobs: Sequence[dict[str, Any]], places: dict[str, str
     for job in jobs:
         if job["eval_status"] in FAILED:
             for path in sorted((folder / places[job["id"]]).glob(f"**/{ERROR_FILE}")):
-                node, reason, _ = split_error(path.read_text(encoding="utf-8", errors="replace"))
+                node, reason, _ = split_error(files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace"))
                 reasons[job["id"]] = f"{reason} (node {node})" if node else reason
     return reasons
 
@@ -131,7 +131,7 @@ def _download_together(client: Client, folder: Path, batch: Sequence[Output]) ->
         for target in targets.values():
             with files.explained(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.parent.resolve().is_relative_to(folder.resolve()):
+            if not files.real(target.parent).is_relative_to(files.real(folder)):
                 raise HpsError(str(target.parent), "is outside of the output folder", "remove the link")
         transfer.download(client, targets)
         for output in batch:

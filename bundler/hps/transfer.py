@@ -121,7 +121,7 @@ def _wait(client: Client, identity: str, what: str) -> Any:
 def checksum(path: Path) -> str:
     """Return the checksum of a file as HPS computes it: XXH64 with seed 0, in hex."""
     digest = xxhash.xxh64()
-    with files.explained(path), path.open("rb") as source:
+    with files.explained(path), files.open_input(path) as source:
         while chunk := source.read(files.CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

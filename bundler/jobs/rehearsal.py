@@ -19,7 +19,7 @@ from bundler.errors import BundlerError, JobError
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.files import explained
+from wheelhouse.files import LARGEST_INPUT, explained, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -128,7 +128,7 @@ def _run(
 def _values(scratch: Path) -> dict[str, object]:
     """Return the parameters after a step."""
     path = scratch / "parameter_values.json"
-    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
+    return dict(json.loads(read_plain(path, LARGEST_INPUT))) if path.is_file() else {}
 
 
 def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:

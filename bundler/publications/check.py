@@ -32,7 +32,7 @@ _LIMIT = 1 << 20
 
 def read_facts(path: Path) -> dict[str, Any]:
     """Return the facts in the file `path`. Raises `BundlerError`, `FileError`."""
-    with files.explained(path), path.open("rb") as source:
+    with files.explained(path), files.open_input(path) as source:
         data = source.read(_LIMIT)
     try:
         facts = json.loads(data)

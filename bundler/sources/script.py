@@ -19,7 +19,7 @@ from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
 from wheelhouse import locks, pip_tools, resolution
 from wheelhouse.errors import redacted
-from wheelhouse.files import safe_path
+from wheelhouse.files import real, safe_path
 from wheelhouse.locks import lock_path
 
 if TYPE_CHECKING:
@@ -213,6 +213,6 @@ def _with_absolute_path(dependency: str, folder: Path) -> str:
     # uv replaces this variable by the current folder, which is another one while it resolves.
     url = requirement.url.replace("${PROJECT_ROOT}", os.environ.get("PROJECT_ROOT") or Path.cwd().as_posix())
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", url):
-        url = (folder / url).resolve().as_uri()
+        url = real(folder / url).as_uri()
     requirement.url = url
     return str(requirement)

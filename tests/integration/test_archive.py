@@ -250,7 +250,7 @@ def test_bundle_packs_an_archive_next_to_the_bundle(workplace: Workplace) -> Non
         (["-o", "solve.tar", "--with-tool", "solve.tar"], 2, "need different names"),
         (["-o", "bundler.pyz", "--with-pyz"], 2, "need different names"),
         (["-o", "."], 1, "is a folder"),
-        (["-o", ""], 1, "is a folder"),
+        (["-o", ""], 2, "must not be empty"),
         (["-o", "x.001"], 1, "its name is that of a part"),
         (["-o", "x.parts"], 1, "its name is that of a part"),
         (["-o", "x\u2028.tar", "--split", "5 MB"], 1, "cannot be in a list of parts"),

@@ -151,7 +151,7 @@ def test_all_faulty_dependencies_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
-    for name, words in (("nowhere.py", "No such file"), (".", "directory"), ("latin.py", "not UTF-8")):
+    for name, words in (("nowhere.py", "No such file"), (".", "is a folder"), ("latin.py", "not UTF-8")):
         with pytest.raises(ScriptError, match=words):
             read_script(tmp_path / name)
 
