@@ -38,10 +38,11 @@ lint: .venv/ready ## Check style, format, types and the direction of imports
 	"$(BIN)"/mypy
 	"$(BIN)"/lint-imports
 
-fuzz: .venv/ready ## Feed 150,000 hostile inputs to all that reads files of others (five minutes)
+fuzz: .venv/ready ## Feed 150,000 hostile inputs to all readers, and 5,000 odd calls to all commands (ten minutes)
 	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	"$(BIN)"/python -m tests.fuzz
 	"$(BIN)"/python -m tests.fuzz --runs 100000 bundles
+	"$(BIN)"/python -m tests.fuzz.command_line
 
 bench: .venv/ready $(PEERS)/ready ## Measure against other tools, over the real package index
 	"$(BIN)"/python -m tests.benchmarks.bundling

@@ -242,7 +242,7 @@ def _tree_digest(folder: Path) -> str:
     with files.explained(folder):
         next(folder.iterdir(), None)  # Raises an error for a folder that is missing, which `os.walk` does not.
         for path in _sources(folder):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{files.sha256(path)}\n".encode())
+            digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0{files.sha256(path)}\n"))
     with contextlib.suppress(OSError):  # Without git.
         commit = process.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--long", "--tags"])[1]
         digest.update(commit.encode())

@@ -27,6 +27,7 @@ from bundler.cli import (
     rehearse,
     signatures,
     store,
+    streams,
 )
 from bundler.cli.command import Group
 from bundler.cli.terminal import say, show_error
@@ -96,8 +97,10 @@ def _run(command: click.Command) -> None:
     # As an exception, so that child processes are ended and temporary files removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     sys.unraisablehook = _raise_again
+    streams.prepare()
     try:
         code = command.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         _show_usage_error(error)
         code = error.exit_code

@@ -73,16 +73,27 @@ def account_of(
         )
     if insecure:
         warn("TLS certificate verification is disabled: anyone between this machine and HPS can read and change data")
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else os.environ.get("HPS_PASSWORD")
     return Account(
         url=url.rstrip("/"),
         username=username,
-        password=password,
+        password=_password(stdin=password_stdin),
         access_token=os.environ.get("HPS_ACCESS_TOKEN"),
         refresh_token=os.environ.get("HPS_REFRESH_TOKEN"),
         ca_bundle=ca_bundle,
         insecure=insecure,
     )
+
+
+def _password(*, stdin: bool) -> str | None:
+    """Return the password on standard input or in HPS_PASSWORD, if there is one. Raises `UsageError`."""
+    text = None if stdin else os.environ.get("HPS_PASSWORD")
+    if not stdin and text is None:
+        return None
+    data = os.fsencode(text) if text is not None else sys.stdin.buffer.readline().rstrip(b"\r\n")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the password is not UTF-8 (byte {error.start + 1})") from error
 
 
 def identified(read_account: Callable[[], Account]) -> Account:

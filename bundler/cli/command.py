@@ -14,6 +14,8 @@ from bundler.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Python creates and deletes folders by calling itself for each level, which it does at most 1,000 times.
+_MOST_FOLDERS = 500
 # Texts for people.
 _MAY_BE_EMPTY = ("note",)
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
@@ -151,11 +153,19 @@ class Command(_Shared):
             for parameter in self.get_params(ctx):
                 value = values.get(parameter.name or "")
                 words = value if isinstance(value, list | tuple) else [value]
-                if parameter.name not in _MAY_BE_EMPTY and any(
-                    isinstance(word, str) and not word.strip() for word in words
-                ):
-                    raise click.BadParameter("must not be empty", ctx, parameter)
+                for word in words:
+                    if isinstance(word, str) and (fault := _fault(parameter, word)):
+                        raise click.BadParameter(fault, ctx, parameter)
         return super().parse_args(ctx, args)
+
+
+def _fault(parameter: click.Parameter, word: str) -> str:
+    """Return why no value of `parameter` may be `word`, or nothing."""
+    if parameter.name not in _MAY_BE_EMPTY and not word.strip():
+        return "must not be empty"
+    if isinstance(parameter.type, click.Path) and word.count("/") > _MOST_FOLDERS:
+        return f"names more than {_MOST_FOLDERS} folders"
+    return ""
 
 
 class Group(_Shared, click.Group):

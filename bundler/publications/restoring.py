@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def find_damage(place: Store, extent: Extent) -> Generator[Progress, None, list[
     Raises `FileError`.
     """
     present, damage = stored_files(place)
-    state = cache_folder() / "verify" / f"{hashlib.sha256(str(place.path.absolute()).encode()).hexdigest()[:16]}.json"
+    name = hashlib.sha256(os.fsencode(place.path.absolute())).hexdigest()[:16]
+    state = cache_folder() / "verify" / f"{name}.json"
     start, earlier = _read_state(state) if extent.resume else ("", [])
     damage += earlier
     chosen = [file for file in present if extent.includes(file.time) and file.sha256 >= start]

@@ -54,8 +54,6 @@ def _checked(source: Source) -> Source:
 
 def _read(path: Path, additions: Additions) -> Source:
     if path == _STDIN:
-        if sys.stdin is None:
-            raise ScriptError(path, "there is no standard input", "give the path of a script")
         return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
     if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
         return read_project(path.parent if path.name == "pyproject.toml" else path, additions)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,3 +56,9 @@ def test_what_nobody_foresaw_does_no_harm(target: str) -> None:
         check(target, data)
 
     feed()
+
+
+def test_no_odd_call_of_a_command_ends_in_a_traceback_or_never() -> None:
+    command = [sys.executable, "-m", "tests.fuzz.command_line", "--calls", "200", "--seed", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
