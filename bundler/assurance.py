@@ -49,10 +49,13 @@ def approvals(path: str | Path, trust: Trust) -> list[Approval]:
     return result
 
 
-def rebuild(bundle: str | Path, output: str | Path | None = None, *, report: Report = silent) -> Difference:
+def rebuild(
+    bundle: str | Path, output: str | Path | None = None, *, build: bool = False, report: Report = silent
+) -> Difference:
     """Build `bundle` again from the scripts, locks and versions in it; return the files that differ.
 
-    The new bundle goes to the empty folder `output`, or is deleted. Raises `BundlerError` or `WheelhouseError`.
+    The new bundle goes to the empty folder `output`, or is deleted. With `build`, also builds from source what was
+    built, which runs code that the bundle names. Raises `BundlerError` or `WheelhouseError`.
     """
     import shutil
     import tempfile
@@ -65,7 +68,7 @@ def rebuild(bundle: str | Path, output: str | Path | None = None, *, report: Rep
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves ".." in paths without following links.
         scratch = Path(folder).resolve()
-        difference = finish(rebuild(path, scratch, cache_folder()), report)
+        difference = finish(rebuild(path, scratch, cache_folder(), build=build), report)
         if output is not None:
             shutil.copytree(scratch / "again" / path.absolute().name, output)
     return difference

@@ -41,12 +41,17 @@ _SLOWEST = 1000
 _FETCH_LIMIT = 64 << 20
 
 
-class FetchError(Exception):
-    """A failed download; `again` if another attempt may succeed."""
+# Some indexes answer 403 for a project that they do not have.
+_REFUSED = (401, 403, 404, 410)
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
+
+class FetchError(Exception):
+    """A failed download; `again` if another attempt may succeed, `refused` if the server does not offer it to us."""
+
+    def __init__(self, reason: str, *, again: bool = False, refused: bool = False) -> None:
         super().__init__(reason)
         self.again = again
+        self.refused = refused
 
 
 class _SharedContext(HTTPAdapter):
@@ -145,7 +150,10 @@ class Client:
             headers = {**(resume.headers() if resume else {}), **({"Accept": accept} if accept else {})}
             with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
                 if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                    raise FetchError(f"the server answered {response.status_code} {_printable(response.reason)}")
+                    raise FetchError(
+                        f"the server answered {response.status_code} {_printable(response.reason)}",
+                        refused=response.status_code in _REFUSED,
+                    )
                 if resume:
                     resume.learn(response)
                 yield from self._body(response)

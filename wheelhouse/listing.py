@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 from wheelhouse.http import FetchError
 
@@ -46,8 +46,8 @@ def list_files(project: str, index: str, read: Callable[[str, int, str | None], 
     """
     is_local = index.startswith("file:")
     # A local folder of wheels is not an index page.
-    page = f"{index.rstrip('/')}/{project}/" + ("index.html" if is_local else "")
     try:
+        page = _page(index, project, "index.html" if is_local else "")
         details = _details(read(page, _LIMIT, None if is_local else ACCEPT), project)
         status = str(details.get("project-status", {}).get("status", "active"))
         stated = status if status in _STATUSES else "active"
@@ -57,6 +57,12 @@ def list_files(project: str, index: str, read: Callable[[str, int, str | None], 
     except (FetchError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError):
         return []  # From HTTP, a URL, or the parsers.
     return [file for file in listed if file.url.startswith(schemes)]
+
+
+def _page(index: str, project: str, name: str) -> str:
+    """Return the URL of the page of `project`; a query such as a token stays. Raises `ValueError`."""
+    parts = urlsplit(index)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{project}/{name}"))
 
 
 def _details(data: bytes, project: str) -> Any:

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelhouse.http import Client
+from wheelhouse.errors import WheelhouseError, redacted
+from wheelhouse.http import Client, FetchError
 from wheelhouse.listing import ListedFile, list_files
 
 if TYPE_CHECKING:
@@ -40,34 +41,55 @@ def find_releases(
 ) -> dict[str, Release]:
     """Return a release for each file name; wheels that no JSON page lists are left out.
 
-    The index of a wheel is that in the lock, or one that `elsewhere` returns for its project. An index that cannot be
-    read is no error, since nothing depends on it.
+    The index of a wheel is that in the lock, or one that `elsewhere` returns for its project. Raises `WheelhouseError`
+    if an index fails that may know about a wheel of which no other one says anything.
     """
     by_project: dict[str, list[Wheel]] = {}
     for wheel in wheels:
         by_project.setdefault(wheel.project, []).append(wheel)
     client = Client(_THREADS, credentials)
+    failures: list[str] = []
 
     def of_project(item: tuple[str, list[Wheel]]) -> dict[str, Release]:
         project, files = item
+        own = tuple({wheel.index.rstrip("/") for wheel in files if wheel.index})
+        failed: list[str] = []
+
+        def read(url: str, limit: int, accept: str | None) -> bytes:
+            try:
+                return client.read(url, limit, accept)
+            except FetchError as error:
+                if not error.refused or url.startswith(own):  # Not every index has every project.
+                    failed.append(f"{redacted(url)}: {error}")
+                raise
+
         places = dict.fromkeys([*(wheel.index for wheel in files if wheel.index), *elsewhere(project)])
         releases: dict[str, Release] = {}
         for place in places:
-            files_there = list_files(project, place, client.read) if place.startswith(("http:", "https:")) else []
+            files_there = list_files(project, place, read) if place.startswith(("http:", "https:")) else []
             listed = {(file.filename, file.sha256): _release(file, file.status) for file in files_there if file.status}
             releases |= {
                 wheel.filename: listed[wheel.filename, wheel.sha256]
                 for wheel in files
                 if wheel.filename not in releases and (wheel.filename, wheel.sha256) in listed
             }
+        if any(wheel.filename not in releases for wheel in files):
+            failures.extend(failed)
         return releases
 
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
             parts = pool.map(of_project, by_project.items())
-            return {name: release for part in parts for name, release in part.items()}
+            found = {name: release for part in parts for name, release in part.items()}
     finally:
         client.close()
+    if failures:
+        raise WheelhouseError(
+            "indexes did not say what they know about wheels of this bundle",
+            facts=sorted(failures),
+            hint="try again later; without provenance and attestations, `bundle` does not ask",
+        )
+    return found
 
 
 def _release(file: ListedFile, status: str) -> Release:

@@ -28,7 +28,8 @@ _SHOWN = 200
 class Event:
     """Where versions become vulnerable ("introduced"; None is the first version) or stop being so.
 
-    "fixed" and "limit" are the first version that is not vulnerable, "last_affected" is the last one that is.
+    "fixed" is the first version that is not vulnerable, "last_affected" the last one that is. Only versions before any
+    "limit" can be vulnerable, where None is the end.
     """
 
     kind: str
@@ -49,9 +50,10 @@ class Advisory:
     ranges: tuple[tuple[Event, ...], ...]
 
     def affects(self, version: Version) -> bool:
-        """Return whether `version` is vulnerable; its local part does not matter."""
+        """Return whether `version` is vulnerable; its local part only matters if it is listed with it."""
         public = version if version.local is None else parse_version(version.public)
-        return public in self.versions or any(_in_range(public, events) for events in self.ranges)
+        is_listed = version in self.versions or public in self.versions
+        return is_listed or any(_in_range(public, events) for events in self.ranges)
 
     def fixes(self, version: Version) -> list[Version]:
         """Return the versions after `version` that are not vulnerable any more, one for each range that has it."""
@@ -140,17 +142,24 @@ def _events(stated: list[Mapping[str, str]]) -> tuple[Event, ...]:
             if kind == "introduced":
                 # With a version that cannot be compared, all versions before the end count.
                 events.append(Event(kind, next(_versions([text]), None) if text != "0" else None))
+            elif kind == "limit" and text == "*":
+                events.append(Event(kind, None))
             elif kind in ("fixed", "last_affected", "limit"):
                 events += [Event(kind, version) for version in _versions([text])]
     return tuple(sorted(events, key=lambda event: (event.version is not None, event.version or Version("0"))))
 
 
 def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
+    limits = [event.version for event in events if event.kind == "limit"]
+    if limits and not any(limit is None or version < limit for limit in limits):
+        return False
     vulnerable = False
     for event in events:
+        if event.kind == "limit":
+            continue
         if event.version is None or (event.kind == "introduced" and version >= event.version):
             vulnerable = True
-        elif (event.kind in ("fixed", "limit") and version >= event.version) or (
+        elif (event.kind == "fixed" and version >= event.version) or (
             event.kind == "last_affected" and version > event.version
         ):
             vulnerable = False

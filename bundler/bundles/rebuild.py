@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bundler.bundles import create
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
     from bundler.progress import Progress
+    from bundler.sources.source import Source
 
 _OPTIONS = ("--with", "--constraint", "--override", "--resolver")
 
@@ -43,15 +44,25 @@ class Difference:
         return [f"{kind}  {path}" for kind, paths in kinds for path in paths]
 
 
-def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, None, Difference]:
+def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) -> Generator[Progress, None, Difference]:
     """Build `bundle`, whose files were verified, again in the empty folder `scratch`; return how the two differ.
 
     Scripts, locks, targets and versions are those in the bundle; everything else is downloaded again, unless it is in
-    the cache `cache`. Raises `BundlerError` for a bundle that was not made from scripts, and the errors of `build`.
+    the cache `cache`. Building wheels from source runs code that the bundle names, so it needs `build`. Raises
+    `BundlerError` for a bundle that was not made from scripts, or needs builds, and the errors of `build`.
     """
     manifest = read_manifest(bundle, "bundle")
+    built = [parse_filename(file.path[7:])[0] for file in manifest.files if (file.origin or "").startswith(BUILT_FROM)]
+    if built and not build:
+        raise BundlerError(
+            f"{bundle} contains wheels that were built from source ({', '.join(sorted(set(built)))})",
+            hint="building them runs code that the bundle names; repeat with --build on a machine without secrets",
+        )
     paths = [_input(bundle, manifest, script.name, scratch) for script in manifest.scripts]
     sources = keeping_all(read_sources(paths, _additions(manifest)), bundle)
+    if not build:
+        # The manifest may lie about what was built.
+        sources = [_without_builds(source) for source in sources]
     pythons = list(dict.fromkeys(target.python for target in manifest.targets))
     platforms = list(dict.fromkeys(target.platform for target in manifest.targets))
     targets = requested_targets(sources, pythons, platforms, own_python=False)
@@ -59,7 +70,6 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
     tools = Tools(
         uv=any(target.uv for target in manifest.targets), python=any(target.interpreter for target in manifest.targets)
     )
-    built = [parse_filename(file.path[7:])[0] for file in manifest.files if (file.origin or "").startswith(BUILT_FROM)]
     output = scratch / "again" / bundle.absolute().name
     output.parent.mkdir()
     with adopted(sources, cache) as site:
@@ -77,6 +87,11 @@ def rebuild(bundle: Path, scratch: Path, cache: Path) -> Generator[Progress, Non
             pooled=site.pooled,
         )
     return compare(manifest, read_manifest(output))
+
+
+def _without_builds(source: Source) -> Source:
+    settings = {name: value for name, value in source.tool.get("uv", {}).items() if not name.startswith("no-build")}
+    return replace(source, tool={**source.tool, "uv": {**settings, "no-build": True}})
 
 
 def compare(old: Manifest, new: Manifest) -> Difference:

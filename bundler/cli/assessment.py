@@ -83,8 +83,9 @@ def sbom(
 @click.command("rebuild", cls=Command, no_args_is_help=True)
 @click.option("--compare", "bundle", metavar="BUNDLE", type=_PATH, required=True, help="Build this bundle again.")
 @click.option("-o", "--output", metavar="DIR", type=_PATH, help="Keep the new bundle in this folder.")
+@click.option("--build", is_flag=True, help="Build from source what was built; this runs code that the bundle names.")
 @json_option
-def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
+def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> None:
     """Build a bundle again and compare the bytes.
 
     Verifies BUNDLE, bundles its scripts again with its locks, versions, targets and options, and lists the files that
@@ -103,7 +104,7 @@ def rebuild(bundle: Path, output: Path | None, as_json: bool) -> None:
         fact = "exists" if output.exists() else "is not in a folder"
         raise click.BadParameter(f"{output} {fact}", param_hint="--output")
     with reporting() as report:
-        difference = assurance.rebuild(bundle, output, report=report)
+        difference = assurance.rebuild(bundle, output, build=build, report=report)
     result(asdict(difference), [], as_json=as_json)
     if lines := difference.lines():
         raise BundlerError(

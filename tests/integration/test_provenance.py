@@ -146,6 +146,39 @@ def test_a_wheel_that_the_index_has_with_other_bytes_now_is_found(making: Workpl
     assert "wheels/alpha-1.0-py3-none-any.whl" in document["changed"]
 
 
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_code_that_a_bundle_names_is_not_run_unless_wanted(making: Workplace, is_hidden: bool) -> None:
+    project = making.folder / "gamma"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "back"\nbackend-path = ["."]\n'
+        '[project]\nname = "gamma"\nversion = "1"\n'
+    )
+    name, data = make_wheel("gamma", "1")
+    (project / name).write_bytes(data)
+    (project / "back.py").write_text(
+        "import pathlib, shutil\n"
+        f"with open({str(making.folder / 'runs')!r}, 'a') as out: out.write('ran')\n"
+        "def build_wheel(folder, *_):\n"
+        f"    shutil.copy({name!r}, folder)\n    return {name!r}\n"
+    )
+    making.script("made.py", "gamma", uv="sources = { gamma = { path = 'gamma' } }")
+    making.bundle("made.py")
+    before = (making.folder / "runs").read_text()
+    if is_hidden:
+        harmed = json.loads((making.folder / "made.bundle" / MANIFEST).read_bytes())
+        for file in harmed["files"]:
+            if file["path"].endswith(".whl"):
+                file["origin"] = f"https://x.test/{name}"
+        data = (json.dumps(harmed, indent=1) + "\n").encode()
+        (making.folder / "made.bundle" / MANIFEST).write_bytes(data)
+    done = making.run("bundler", "rebuild", "--compare", "made.bundle")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert is_hidden or "made.bundle contains wheels that were built from source (gamma)\nhint: " in done.stderr
+    assert (making.folder / "runs").read_text() == before
+
+
 def test_a_project_cannot_be_built_again(making: Workplace) -> None:
     (making.folder / "requirements.txt").write_text("alpha\n")
     making.bundle("requirements.txt", "-o", "project.bundle")

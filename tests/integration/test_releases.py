@@ -1,4 +1,4 @@
-"""What an index says about files, and that nothing depends on it."""
+"""What an index says about files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stand_ins.index import Index, always_503, serving
+from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
+from wheelhouse.errors import WheelhouseError
 from wheelhouse.releases import Release, find_releases
 from wheelhouse.wheel import Wheel
 
@@ -78,8 +79,23 @@ def test_facts_of_the_wrong_type_are_left_out(index: Index) -> None:
     assert json.dumps(facts)
 
 
-def test_an_index_that_does_not_answer_is_no_error(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_fails_is_an_error_unless_another_one_knows_the_file(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one, an attestation and the fact that a file was yanked could be kept back."""
     monkeypatch.setenv("UV_HTTP_RETRIES", "1")
-    index.faults["alpha-1.0-py3-none-any.whl"] = always_503
+    assert of(index, "http://127.0.0.1:1/simple")
     index.password = "secret of me"  # noqa: S105 - of a stand-in
-    assert of(index) == {}
+    assert of(index) == {}, "an index that the wheel does not come from may refuse"
+    words = "indexes did not say what they know about wheels of this bundle\n"
+    with pytest.raises(WheelhouseError, match=f"{words}.*401"):
+        of(index, f"{index.url}/simple")
+    monkeypatch.setattr(index, "json_page", lambda _: 1 / 0)
+    index.password = ""
+    with pytest.raises(WheelhouseError, match=words):
+        of(index)
+
+
+def test_a_project_that_an_index_does_not_have_is_no_error(index: Index) -> None:
+    wheel = Wheel(filename="beta-1.0-py3-none-any.whl", url="", sha256="0" * 64)
+    assert find_releases([wheel], lambda _: [f"{index.url}/simple"]) == {}

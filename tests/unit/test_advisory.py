@@ -41,6 +41,9 @@ def one(*arguments: object, **more: object) -> Advisory:
         ),
         ([("introduced", "not a version"), ("fixed", "2.0")], ["1.0"], ["2.0"]),
         ([("introduced", "1.0"), ("fixed", "not a version")], ["1.0", "2.0"], ["0.9"]),
+        ([("introduced", "0"), ("limit", "1.0"), ("limit", "3.0")], ["0.5", "2.0"], ["3.0", "4.0"]),
+        ([("introduced", "0"), ("limit", "1.0"), ("limit", "*")], ["0.5", "2.0", "9.0"], []),
+        ([("limit", "2.0"), ("introduced", "1.0"), ("fixed", "1.5")], ["1.0"], ["0.9", "1.5", "2.0"]),
     ],
 )
 def test_the_events_of_a_range_say_what_is_vulnerable(
@@ -55,7 +58,10 @@ def test_listed_versions_count_as_well_as_ranges_and_either_may_be_incomplete() 
     assert [text for text in ("1.0", "1.1", "2.0.5", "2.1") if advisory.affects(Version(text))] == ["1.0", "2.0.5"]
 
 
-def test_the_local_part_of_a_version_does_not_matter() -> None:
+def test_the_local_part_of_a_version_only_matters_if_it_is_listed() -> None:
+    assert one(versions=["2.0+cu118"]).affects(Version("2.0+cu118"))
+    assert not one(versions=["2.0+cu118"]).affects(Version("2.0+cpu"))
+    assert not one(versions=["2.0+cu118"]).affects(Version("2.0"))
     assert one(versions=["2.1.0"]).affects(Version("2.1.0+cpu"))
     assert not one([("introduced", "0"), ("fixed", "2.1.0")]).affects(Version("2.1.0+cpu"))
 

@@ -63,3 +63,14 @@ def test_no_page_makes_the_reader_fail(page: bytes) -> None:
 )
 def test_a_page_of_another_form_lists_nothing(page: bytes) -> None:
     assert listed(page) == []
+
+
+def test_the_query_of_an_index_stays_behind_the_path() -> None:
+    asked: list[str] = []
+
+    def read(url: str, *_: object) -> bytes:
+        asked.append(url)
+        return b""
+
+    assert list_files("alpha", "https://x.test/simple/?token=t", read) == []
+    assert asked == ["https://x.test/simple/alpha/?token=t"]
