@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import re
 import shutil
@@ -16,14 +18,26 @@ _USERINFO = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
 # Bounded, and only at the start of a word; otherwise long words would take quadratic time.
 _URL = re.compile(r"(?<![a-z+])[a-z+]{1,20}://[^\s'\"<>]+", re.IGNORECASE)
+# What a server may repeat of a request: a login, as in RFC 7617 and 6750.
+_LOGIN = re.compile(r"\b(basic|bearer|token)([:\s]+)([A-Za-z0-9+/=._~-]{4,4000})", re.IGNORECASE)
 # Lines of another program's output to show; of a longer output, the first and last ones.
 _FIRST, _LAST, _LONGEST = 20, 40, 2000
 
 
 def redacted(text: str) -> str:
-    """Return `text` without the user, password and query of every URL in it, which may be secrets."""
+    """Return `text` without logins, and without the user, password and query of every URL in it."""
     # User and password first, since a password may contain quotes.
-    return _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
+    plain = _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
+    return _LOGIN.sub(lambda match: f"{match[1]}{match[2]}***" if _is_login(match[1], match[3]) else match[0], plain)
+
+
+def _is_login(scheme: str, word: str) -> bool:
+    """Return whether `word` after `scheme` is a secret, and not one of a sentence."""
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            return b":" in base64.b64decode(word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4))
+        return False
+    return any(not char.isalpha() for char in word.rstrip(".="))
 
 
 def quoted(words: str) -> list[str]:

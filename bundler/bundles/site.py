@@ -38,22 +38,33 @@ def adopted(sources: Sequence[Source], cache: Path) -> Iterator[Site]:
     uv's configuration has precedence: pip's indexes are used only if uv has none, neither in general nor as the default
     index of one of `sources`. Files that this needs are written to `cache`.
     """
+    with networked(cache) as pip:
+        variables = {} if _has_indexes(sources) else index_variables(pip, cache / "nowhere")
+        os.environ.update(variables)
+        site = Site()
+        if variables:
+            (cache / "nowhere").mkdir(parents=True, exist_ok=True)
+            names = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS")
+            places = [variables[name] for name in names if name in variables]
+            note = f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"
+            # Without UV_DEFAULT_INDEX, there is uv's own.
+            site = Site(notes=(note,), pooled="UV_INDEX" in variables or "UV_FIND_LINKS" in variables)
+        yield site
+
+
+@contextlib.contextmanager
+def networked(cache: Path) -> Iterator[dict[str, str]]:
+    """Set environment variables for certificates and proxies like pip's, and yield pip's settings.
+
+    The variables are restored at the end. Files that this needs are written to `cache`.
+    """
     before = dict(os.environ)
     pip = read_pip_settings()
     # The network first, since pip's configuration may also name certificates.
     os.environ.update(network_variables(pip))
     os.environ.update(trust_variables(cache))
-    variables = {} if _has_indexes(sources) else index_variables(pip, cache / "nowhere")
-    os.environ.update(variables)
-    site = Site()
-    if variables:
-        (cache / "nowhere").mkdir(parents=True, exist_ok=True)
-        places = [variables[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS") if name in variables]
-        note = f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"
-        # Without UV_DEFAULT_INDEX, there is uv's own.
-        site = Site(notes=(note,), pooled="UV_INDEX" in variables or "UV_FIND_LINKS" in variables)
     try:
-        yield site
+        yield pip
     finally:
         for name in set(os.environ) - set(before):
             del os.environ[name]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bundler.bundles.site import networked
 from bundler.bundles.verify import verify
+from bundler.cache import cache_folder
 from bundler.errors import BundlerError
 from bundler.progress import Progress
 from bundler.units import counted
@@ -36,6 +38,7 @@ def upload(bundles: Sequence[Path], url: str, check_url: str | None = None) -> G
     for start in range(0, len(every), _BATCH):
         yield Progress(text=text, done=done, total=total)
         batch = every[start : start + _BATCH]
-        uv.publish(batch, url, check_url or f"{url.rstrip('/')}/simple/")
+        with networked(cache_folder()):
+            uv.publish(batch, url, check_url or f"{url.rstrip('/')}/simple/")
         done += sum(path.stat().st_size for path in batch)
     return len(every)

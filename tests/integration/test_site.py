@@ -168,3 +168,18 @@ def test_the_proxy_of_pip_is_used_for_everything(site: Workplace) -> None:
     assert done.returncode == 0, done.stderr
     names = {Path(path).name for path in site.index.requests}
     assert names >= {"alpha", "alpha-1.0-py3-none-any.whl"}
+
+
+def test_an_upload_trusts_what_bundle_trusts(site: Workplace, authority: Authority) -> None:
+    site.index.add(make_wheel("alpha"))
+    site.script("solve.py", "alpha")
+    site.bundle("solve.py", UV_DEFAULT_INDEX=f"{site.index.url}/simple")
+    site.environment |= {"UV_PUBLISH_USERNAME": "me", "UV_PUBLISH_PASSWORD": "word"}
+    with serving(Index(), authority.context()) as served:
+        served.add(make_wheel("alpha"))
+        refused = site.run("publish-index", "solve.bundle", "--upload", served.url)
+        assert refused.returncode == 1
+        configure(site, cert=str(authority.certificate))
+        # The index has the wheel, so that nothing remains to be uploaded.
+        done = site.run("publish-index", "solve.bundle", "--upload", served.url)
+    assert done.returncode == 0, done.stderr

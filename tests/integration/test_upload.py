@@ -24,6 +24,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port), "-P", ".", "-a", "."]
+    command += ["--disable-fallback"]  # Otherwise it would lead to the public index.
     with started([*command, packages]) as process:
         for _ in range(100):
             try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 from bundler.errors import BundlerError, CombinedError, DamagedError
@@ -49,3 +50,13 @@ def test_what_another_program_said_is_cut_down_to_its_first_and_last_lines() -> 
 def test_a_password_may_hold_quotes() -> None:
     for password in ("it's", 'a"b', "<c>", "d@e"):
         assert redacted(f"got 'http://me:{password}@x.test/a.whl'") == "got 'http://x.test/a.whl'"
+
+
+def test_a_login_that_a_server_repeats_is_hidden_and_words_are_not() -> None:
+    for user in ("me:secret", "a:b", "anna:p\xe4ss word"):
+        word = base64.b64encode(user.encode()).decode()
+        for scheme in ("Basic", "BASIC", "basic"):
+            assert word.rstrip("=") not in redacted(f"you sent Authorization: {scheme} {word}, which is wrong")
+    assert "eyJh" not in redacted("Bearer eyJhbGciOiJIUzI1NiJ9.e30.abc-def")
+    for text in ("Basic authentication required", "a token is missing.", "the bearer must sign", "basic: yes"):
+        assert redacted(text) == text
