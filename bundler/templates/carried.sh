@@ -110,18 +110,32 @@ resolve() {
     dir=$(cd "$parent" && pwd -P)/$(basename "$dir")
 }
 
+# Print what identifies the process $1, or nothing if there is none: numbers are used again, with other commands.
+identity() {
+    kill -0 "$1" 2> /dev/null || return 0
+    if [ -r "/proc/$1/cmdline" ]; then sum=$(digest < "/proc/$1/cmdline")
+    else sum=$(ps -o args= -p "$1" 2> /dev/null | digest)
+    fi
+    printf '%s\n' "$1 ${sum%% *}"
+}
+
 # Remove what an unfinished installation left, and bring back what it had moved away.
 clean_up() {
     if [ -e "$partial" ]; then
         if [ -f "$partial/.pid" ]; then
-            read -r pid < "$partial/.pid"
-            if [ "$pid" != $$ ] && kill -0 "$pid" 2> /dev/null; then
+            # Empty if that installation was killed before it wrote it.
+            owner=$(cat "$partial/.pid")
+            pid=${owner%% *}
+            if [ "$pid" ] && [ "$pid" != $$ ] && [ "$(identity "$pid")" = "$owner" ]; then
                 fail "another installation in $dir is running" "wait until it has ended"
             fi
             rm -rf "$partial"
         else
             rmdir "$partial" 2> /dev/null || fail "$partial is in the way" "move it away"
         fi
+    fi
+    if [ -e "$old" ]; then
+        rmdir "$old" 2> /dev/null || :
     fi
     if [ -e "$old" ]; then
         [ -f "$old/.hps-bundler" ] || fail "$old is in the way" "move it away"
@@ -138,6 +152,8 @@ give_up() {
 }
 
 install_to() {
+    # What root installs is for everybody, whatever its umask is.
+    if [ "$(id -u 2> /dev/null)" = 0 ]; then umask 022; fi
     resolve "$1"
     # Next to the folder, so that it appears completely or not at all; /tmp may be noexec.
     partial=$dir.bundler-new
@@ -150,21 +166,29 @@ install_to() {
     trap give_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    echo $$ > "$partial/.pid" || fail "$partial cannot be written to" "make room on its disk"
+    identity $$ > "$partial/.pid" || fail "$partial cannot be written to" "make room on its disk"
     content | (cd "$partial" && tar -xzf -) 2> /dev/null || fail "$dir cannot be written to" "make room on its disk"
+    # Some Pythons have most of themselves in a library, which the loader would look for at its original path.
+    needs_library=
+    for library in "$partial"/python/lib/libpython*.so*; do
+        if [ -e "$library" ]; then needs_library=yes; fi
+    done
     mkdir "$partial/bin"
     for command in {commands}; do
         write_command "$command" > "$partial/bin/$command"
         chmod 755 "$partial/bin/$command"
     done
     echo "$version $platform" > "$partial/.hps-bundler"
-    "$partial/python/bin/python3" -I -c 'import bundler' || fail "the Python in $dir does not start" \
+    sh "$partial/bin/bundler" --version > /dev/null || fail "the Python in $dir does not start" \
         "the tool is for $platform, this machine is $(uname -m); or choose a folder that is not mounted noexec"
     # With the final path in tracebacks, and complete, since the folder may be read-only for its users.
     unused='/(ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|unittest)/'
+    if [ "$needs_library" ]; then export LD_LIBRARY_PATH="$partial/python/lib"; fi
     "$partial/python/bin/python3" -I -m compileall -q -x "$unused" -s "$partial" -p "$dir" "$partial/python/lib" \
         > /dev/null 2>&1 || :
     trap '' INT TERM HUP
+    # An empty folder is in the way, and nothing to bring back.
+    rmdir "$dir" 2> /dev/null || :
     if [ -e "$dir" ]; then mv "$dir" "$old"; fi
     mv "$partial" "$dir"
     rm -rf "$dir/.pid" "$old"
@@ -179,8 +203,11 @@ write_command() {
         publish-index) function=main_publish_index ;;
         *) function=main ;;
     esac
-    printf '%s\n' '#!/bin/sh' \
-        'here=$(dirname "$(readlink -f "$0")")' \
+    printf '%s\n' '#!/bin/sh' 'here=$(dirname "$(readlink -f "$0")")'
+    if [ "$needs_library" ]; then
+        printf '%s\n' 'LD_LIBRARY_PATH=$here/../python/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}' 'export LD_LIBRARY_PATH'
+    fi
+    printf '%s\n' \
         "code=\"import sys; sys.argv[0] = '$1'; from bundler.cli import $function as main; main()\"" \
         'exec "$here/../python/bin/python3" -I -c "$code" "$@"'
 }

@@ -113,10 +113,54 @@ def test_a_disk_without_room_keeps_the_installation_and_a_running_one_is_waited_
     assert subprocess.run([installed / "bin" / "bundler"], check=False, timeout=60).returncode == 0
     running = tmp_path / "tool.bundler-new"
     running.mkdir()
-    (running / ".pid").write_text(f"{os.getpid()}\n")
+    own = hashlib.sha256(Path("/proc/self/cmdline").read_bytes()).hexdigest()
+    (running / ".pid").write_text(f"{os.getpid()} {own}\n")
     done = install(small, installed)
     assert (done.returncode, f"another installation in {installed} is running" in done.stderr) == (1, True)
     assert (running / ".pid").exists()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "1\n", f"{os.getpid()}\n", f"{os.getpid()} another command\n", "-1\n"])
+def test_what_a_killed_installation_left_blocks_no_later_one(small: Path, tmp_path: Path, text: str) -> None:
+    """It may have been killed before it wrote its number, which another process may have by now."""
+    left = tmp_path / "tool.bundler-new"
+    left.mkdir()
+    (left / ".pid").write_text(text)
+    (tmp_path / "tool.bundler-old").mkdir()  # It existed and was empty.
+    done = install(small, tmp_path / "tool")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tool"]
+
+
+def test_an_empty_folder_is_replaced(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "tool").mkdir()
+    assert install(small, tmp_path / "tool").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["tool"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what another user installs is for that user")
+def test_what_root_installs_is_for_everybody(small: Path, tmp_path: Path) -> None:
+    assert install(small, tmp_path / "tool", preexec_fn=lambda: os.umask(0o077)).returncode == 0
+    modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path / "tool", *(tmp_path / "tool").rglob("*")]}
+    assert {path for path, mode in modes.items() if mode & 0o044 != 0o044} == set()
+
+
+def test_a_python_with_a_library_of_its_own_finds_it(tmp_path: Path) -> None:
+    python = b'#!/bin/sh\necho "$LD_LIBRARY_PATH"\n[ -e "${LD_LIBRARY_PATH%%:*}/libpython3.11.so.1.0" ]\n'
+    contents = {"python/bin/python3": python, "python/lib/libpython3.11.so.1.0": b"library"}
+    with tarfile.open(tmp_path / "environment.tar.gz", "w:gz") as tar:
+        for name, data in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o755
+            tar.addfile(member, io.BytesIO(data))
+    write_shell(tmp_path / "environment.tar.gz", tmp_path / "tool.sh", manifest().targets[0], ("bundler",))
+    done = install(tmp_path / "tool.sh", tmp_path / "tool")
+    assert done.returncode == 0, done.stderr
+    command = [tmp_path / "tool" / "bin" / "bundler"]
+    for before, expected in (("", "lib"), ("/elsewhere", "lib:/elsewhere")):
+        environment = {**os.environ, "LD_LIBRARY_PATH": before}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=60)
+        assert done.stdout.strip().endswith(f"/python/{expected}")
 
 
 def test_any_name_of_a_folder_works_and_the_removal_can_be_pasted(small: Path, tmp_path: Path) -> None:
