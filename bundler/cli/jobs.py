@@ -167,6 +167,8 @@ def submit(
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
     submission = compose(publication, rows, options, folder=table.parent if table else Path(), trust=trust)
+    for text in submission.warnings:
+        warn(text)
     if dry_run:
         from bundler.jobs import summary
 

@@ -17,15 +17,16 @@ from bundler.jobs.step import Step, step_of
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.aliases import pinned
-from bundler.publications.approval import Policy
+from bundler.publications.approval import Policy, signed_later, trusts
 from bundler.publications.authenticity import genuine_script, require_approved
 from bundler.publications.execution import stating
 from bundler.publications.strategy import read_strategy
 from bundler.units import counted
 from wheelhouse import files
+from wheelhouse.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bundler.jobs.sweep import Row
     from bundler.manifest import Manifest
@@ -66,6 +67,7 @@ class Submission:
     fitness: Fitness | None = None
     folder: Path | None = None
     approved: tuple[Approval, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def platform(self) -> str | None:
@@ -99,6 +101,7 @@ def compose(
     if not manifest.scripts:
         raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
     approved = require_approved(publication, Policy(trust=trust))
+    warnings = tuple(_newer(publication, manifest, approved, trust))
     names = options.scripts or tuple(script.name for script in manifest.scripts)
     existing = {script.name for script in manifest.scripts}
     if set(names) - existing:
@@ -128,6 +131,7 @@ def compose(
         if approved
         else _exec_script(publication),
         approved=tuple(approved),
+        warnings=warnings,
         platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
         application=None if application == "none" else application,
         steps=tuple(steps),
@@ -142,6 +146,17 @@ def compose(
 
 def _first(values: Iterable[_Value | None]) -> _Value | None:
     return next((value for value in values if value is not None), None)
+
+
+def _newer(publication: Path, manifest: Manifest, approved: Sequence[Approval], trust: Trust | None) -> Iterator[str]:
+    """Yield a warning if a newer bundle is published: somebody may have moved the alias back."""
+    store = Store(publication.absolute().parent.parent)
+    for approval, each in zip(approved, trusts(store, Policy(trust=trust)), strict=True):
+        if later := signed_later(manifest, approval, store, each):
+            yield (
+                f"{publication.name} was signed at {approval.signed}, before {later}\n"
+                "hint: submit the newer one, unless you want this one; `bundler store log` says who moved an alias"
+            )
 
 
 def _exec_script(publication: Path) -> bytes:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.errors import SignatureError
 from bundler.manifest_reader import read_manifest
+from bundler.publications.history import events
 from bundler.trust.signature import approvals
 from bundler.trust.ssh_keygen import Trust, require_trust
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bundler.manifest import Manifest
     from bundler.trust.signature import Approval
     from wheelhouse.store import Store
 
+_SIGNED_AT = re.compile(r"signed at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 # In a store: the signers that it requires.
 ALLOWED_SIGNERS = "allowed_signers"
 
@@ -92,8 +95,8 @@ def require_unsigned(store: Store) -> None:
 def require_approval(bundle: Path, manifest: Manifest, store: Store, policy: Policy | None) -> list[Approval]:
     """Return the newest signature of `bundle` for each requirement of `store` and `policy`.
 
-    Raises `SignatureError` if one is missing or not accepted, or if the store has a bundle of this name with a newer
-    one.
+    Raises `SignatureError` if one is missing or not accepted, or if the store has or had a bundle of this name with a
+    newer one.
     """
     result = []
     for trust in trusts(store, policy):
@@ -105,17 +108,41 @@ def require_approval(bundle: Path, manifest: Manifest, store: Store, policy: Pol
 
 
 def _require_newest(manifest: Manifest, newest: Approval, store: Store, trust: Trust) -> None:
+    later = signed_later(manifest, newest, store, trust) or _removed_later(manifest, newest, store)
+    if later:
+        raise SignatureError(
+            f"{manifest.name} was signed at {newest.signed}, before {later}",
+            problem="older",
+            hint="use --allow-older to publish it anyway, or have the bundle signed again",
+        )
+
+
+def signed_later(manifest: Manifest, newest: Approval, store: Store, trust: Trust) -> str:
+    """Return the publication in `store` of the same name that was signed after `newest`, with its time, or nothing."""
     for place in _same_name(manifest, store):
         try:
             there = approvals(place, trust)[0]
         except WheelhouseError:
             continue  # Not signed by one of them, or just being removed.
         if there.manifest != newest.manifest and there.signed > newest.signed:
-            raise SignatureError(
-                f"{manifest.name} was signed at {newest.signed}, before {place.name} ({there.signed})",
-                problem="older",
-                hint="use --allow-older to publish it anyway, or have the bundle signed again",
-            )
+            return f"{place.name} ({there.signed})"
+    return ""
+
+
+def signed_at(approved: Sequence[Approval]) -> str:
+    """Return what the history of a store says about the signatures of a publication."""
+    return f"signed at {max(approval.signed for approval in approved)}" if approved else ""
+
+
+def _removed_later(manifest: Manifest, newest: Approval, store: Store) -> str:
+    """Return a publication like `signed_later`, which may have been removed since, according to the history."""
+    history, _ = events(store)
+    for event in history:
+        match = _SIGNED_AT.fullmatch(event.detail)
+        is_same_name = event.subject.rpartition("-")[0] == manifest.name
+        if match and is_same_name and event.sha256 != newest.manifest and match[1] > newest.signed:
+            return f"{event.subject} ({match[1]}), which was published on {event.time[:10]}"
+    return ""
 
 
 def _same_name(manifest: Manifest, store: Store) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from bundler.errors import BundlerError, DamagedError, SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress
-from bundler.publications.approval import require_approval
+from bundler.publications.approval import require_approval, signed_at
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import is_logged, log
 from bundler.publications.stored_wheels import store_wheels, stored
@@ -126,12 +126,14 @@ def _publish(
             attach(place, folder, draft.store.scratch)
         attach(draft.bundle, folder, draft.store.scratch)
         _seal(folder, manifest, archives)
-        require_approval(folder, manifest, draft.store, draft.policy)  # Of what is published, not of what was read.
+        # Of what is published, not of what was read.
+        approved = require_approval(folder, manifest, draft.store, draft.policy)
     wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
     if not all(adding.is_complete(draft.store, *wheel) for wheel in wheels):  # Somebody has removed some meanwhile.
         yield from store_wheels(draft)
     action = "repair" if is_repair else "publish"
-    log(draft.store, action, place.name, sha256=files.sha256(draft.bundle / MANIFEST), note=draft.note)
+    digest = files.sha256(draft.bundle / MANIFEST)
+    log(draft.store, action, place.name, sha256=digest, detail=signed_at(approved), note=draft.note)
     if not draft.store.path.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
         yield Progress(
             kind="warning",
@@ -149,9 +151,11 @@ def _signed_again(draft: Draft, place: Path) -> bool:
     try:
         if not is_logged(draft.store, place.name):  # Its publisher was killed before that.
             log(draft.store, "publish", place.name, sha256=files.sha256(place / MANIFEST), note=draft.note)
-        if attach(draft.bundle, place, draft.store.scratch):
-            log(draft.store, "sign", place.name, note=draft.note)
-        require_approval(place, draft.manifest, draft.store, draft.policy)
+        is_new = attach(draft.bundle, place, draft.store.scratch)
+        approved = require_approval(place, draft.manifest, draft.store, draft.policy)
+        if is_new:
+            digest = files.sha256(place / MANIFEST)
+            log(draft.store, "sign", place.name, sha256=digest, detail=signed_at(approved), note=draft.note)
     except FileError as error:
         if isinstance(error.error, FileNotFoundError):
             return False

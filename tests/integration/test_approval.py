@@ -10,8 +10,10 @@ import pytest
 
 from bundler import api, assurance
 from bundler.errors import SignatureError
+from bundler.jobs.submission import compose
 from bundler.layout import SIGNATURES
 from bundler.manifest_reader import parse
+from bundler.publications.aliases import point
 from bundler.publications.approval import ALLOWED_SIGNERS, Policy, require_signatures
 from bundler.publications.history import events
 from bundler.trust import signature, ssh_keygen, statement
@@ -129,6 +131,36 @@ def test_a_bundle_that_was_signed_earlier_is_refused_unless_it_is_wanted(
     api.publish(months["second"], store, policy=policy)
     api.publish(months["first"], store, policy=Policy(trust=policy.trust, allow_older=True))
     assert len(names(store)) == 2
+
+
+def test_an_older_bundle_is_refused_also_once_the_newer_one_was_removed(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store = create_store(tmp_path / "store")
+    policy = Policy(trust=allow(anna))
+    newer = api.publish(months["second"], store.path, policy=policy)
+    assert [event.detail for event in events(store)[0]] == ["signed at 2026-02-28T00:00:00Z"]
+    shutil.rmtree(newer)
+    assert refused(months["first"], store.path, policy) == "older"
+    api.publish(months["second"], store.path, policy=policy)
+    assert api.publish(months["first"], store.path, policy=Policy(trust=allow(anna), allow_older=True))
+
+
+def test_submitting_an_older_one_than_the_store_has_is_a_warning(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    """Somebody may have moved an alias back."""
+    store = create_store(tmp_path / "store")
+    policy = Policy(trust=allow(anna), allow_older=True)
+    newer = api.publish(months["second"], store.path, policy=policy)
+    alias = point(store, "current", newer.name)
+    assert compose(alias, [{}], trust=allow(anna)).warnings == ()
+    older = api.publish(months["first"], store.path, policy=policy)
+    alias.unlink()
+    alias.symlink_to(f"../publications/{older.name}")
+    (warning,) = compose(alias, [{}], trust=allow(anna)).warnings
+    assert f"{older.name} was signed at 2026-01-31T00:00:00Z, before {newer.name} (2026-02-28T00:00:00Z)" in warning
+    assert compose(alias, [{}]).warnings == ()
 
 
 def test_signing_an_old_bundle_again_says_that_it_is_wanted(
