@@ -88,7 +88,8 @@ def bundle(
     upgrading = upgrade or bool(upgrade_packages)
     papers = Papers(sbom=sbom, provenance=provenance, attestations=attestations)
     is_current = not upgrading and create.up_to_date(output, sources, targets, tools)
-    if is_current and has_papers(output, papers):
+    # The mirror may have other bytes for the same version of Python.
+    if is_current and has_papers(output, papers) and python_mirror is None:
         report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
     if is_current:

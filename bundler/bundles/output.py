@@ -116,9 +116,10 @@ class _Slices:
         self.close()
         paths = [part_of(self._path, number) for number in range(1, len(self._parts) + 1)]
         lines = (f"{digest.hexdigest()}  {path.name}\n" for (_, digest), path in zip(self._parts, paths, strict=True))
+        text = "".join(lines)
         listed = atomic.beside(self._path)
-        listed.write_bytes(os.fsencode("".join(lines)))
         self._parts.append((listed, None))
+        listed.write_bytes(os.fsencode(text))
         paths.append(list_of(self._path))
         earlier = [path for path in {*paths, *_earlier_parts(self._path), self._path} if path.exists()]
         strange = sorted(str(path) for path in earlier if not path.is_file())
@@ -145,7 +146,8 @@ class _Slices:
 
     def discard(self) -> None:
         """Delete what was not finished."""
-        self.close()
+        with contextlib.suppress(OSError):  # The disk may be full, and keeps what Python has not yet written.
+            self.close()
         _remove([partial for partial, _ in self._parts])
 
 

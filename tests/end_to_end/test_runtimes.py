@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from bundler.manifest_reader import read_manifest
 from tests.conftest import BIN, Workplace
 from tests.stand_ins.nodes import evaluate
 from tests.stand_ins.sources import source_sdist
@@ -108,3 +112,24 @@ def test_pypy_is_not_carried_and_not_packed(workplace: Workplace) -> None:
     if python:
         done = workplace.run("bundler", "pack-python", python, "mirror")
         assert (done.returncode, "only CPython can be packed" in done.stderr) == (1, True)
+
+
+def test_a_python_with_other_bytes_in_the_mirror_is_taken_and_versions_are_kept(
+    workplace: Workplace, mirror: Path
+) -> None:
+    shutil.copytree(mirror, workplace.folder / "mirror")
+    workplace.index.add(make_wheel("alpha", "1.0"))
+    workplace.script("solve.py", "alpha")
+    options = ("--include-python", "--python-mirror", "mirror")
+    workplace.bundle("solve.py", *options)
+    (archive,) = (workplace.folder / "mirror").glob("*.tar.gz")
+    archive.write_bytes(gzip.compress(gzip.decompress(archive.read_bytes()), 1, mtime=1))
+    listed = workplace.folder / "mirror" / "downloads.json"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    listed.write_text(re.sub(r'"sha256": "[0-9a-f]{64}"', f'"sha256": "{digest}"', listed.read_text()))
+    workplace.index.add(make_wheel("alpha", "2.0"))
+    bundle = workplace.bundle("solve.py", *options)
+    manifest = read_manifest(bundle)
+    (interpreter,) = [file for file in manifest.files if file.path == manifest.targets[0].interpreter]
+    assert interpreter.sha256 == digest
+    assert (bundle / "wheels" / "alpha-1.0-py3-none-any.whl").is_file()

@@ -21,8 +21,9 @@ from bundler.bundles.arrival import unpack
 from bundler.bundles.temporary import unpacked
 from bundler.errors import BundlerError, DamagedError
 from bundler.progress import silent
-from tests.conftest import Workplace, clean_environment
+from tests.conftest import BIN, Workplace, clean_environment
 from tests.stand_ins.index import Index, serving
+from tests.stand_ins.nodes import MOUNTS
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.errors import ArchiveError, WheelhouseError
 
@@ -278,6 +279,18 @@ def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace
     done = workplace.run("bash", "-c", f"bundler pack {bundled} -o - > /dev/full")
     assert done.returncode == 1
     assert "error: standard output: No space left on device" in done.stderr
+
+
+@pytest.mark.skipif(not MOUNTS, reason="this system does not let users mount")
+@pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 20])
+def test_a_full_disk_keeps_no_hidden_parts(bundled: Path, workplace: Workplace, kilobytes: int) -> None:
+    command = (
+        f"mount -t tmpfs -o size={kilobytes}k none /mnt && {BIN}/bundler pack {workplace.folder / bundled} -o /mnt/x.tar "
+        "--split 10kB; code=$?; ls -A /mnt; exit $code"
+    )
+    done = workplace.run("unshare", "-rm", "sh", "-c", command)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no space left" in done.stderr
 
 
 def test_parts_are_published_once_from_several_folders(bundled: Path, workplace: Workplace) -> None:
