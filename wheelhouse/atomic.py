@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelhouse.errors import FileError
-from wheelhouse.files import explained
+from wheelhouse.files import explained, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ def write(path: Path, data: bytes, scratch: Path | None = None) -> bool:
             status = path.lstat()
             if stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data:
                 return False
-        (scratch or path.parent).mkdir(parents=True, exist_ok=True)
+        make_folder(scratch or path.parent)
         partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
@@ -66,9 +66,7 @@ def placed(partial: Path, path: Path, place: Callable[[Path, Path], object] = os
         except FileNotFoundError:
             if not partial.exists():
                 raise
-            # `mkdir` also fails for a folder that existed and is gone when it looks again.
-            with contextlib.suppress(FileNotFoundError, FileExistsError):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         else:
             return
 
@@ -82,7 +80,7 @@ def creating(path: Path) -> Iterator[Path]:
     """
     with explained(path):
         _require_file_or_nothing(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         tidy(path)
         partial = beside(path)
         try:
@@ -104,7 +102,7 @@ def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     with explained(path):
         if os.path.lexists(path):
             return False
-        (scratch or path.parent).mkdir(parents=True, exist_ok=True)
+        make_folder(scratch or path.parent)
         partial = beside(path, scratch)
         try:
             partial.write_bytes(data)
@@ -138,7 +136,7 @@ def building(path: Path, *, replace: bool = True, scratch: Path | None = None) -
     """
     path = path.absolute()
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         tidy(path, scratch)
         partial = beside(path, scratch)
         partial.mkdir()
@@ -199,7 +197,7 @@ def tidy(path: Path, scratch: Path | None = None) -> None:
 def clear_abandoned(folder: Path) -> None:
     """Create `folder` for temporary files, and delete those in it that were not written to for a day."""
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _remove_abandoned(folder.iterdir())
 
 

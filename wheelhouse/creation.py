@@ -19,7 +19,7 @@ def create_store(path: Path) -> Store:
     Also deletes what killed publishers left there more than a day ago. Raises `StoreError`, `FileError`.
     """
     with files.explained(path):
-        path.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path)
     store = Store(path)
     with sharing(path), files.explained(path):
         foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
@@ -27,12 +27,12 @@ def create_store(path: Path) -> Store:
         is_new = not (path / "store.json").exists()
         if is_new and foreign:
             raise no_store(path, "is not empty and has no store.json")
-        store.scratch.mkdir(exist_ok=True)
+        files.make_folder(store.scratch)
         if is_new:
             atomic.claim(path / "store.json", format_json(), store.scratch)
         version = read_format(path)
         for name in ("records", "publications"):
-            (path / name).mkdir(exist_ok=True)
+            files.make_folder(path / name)
         if version < FORMAT:
             write_pages(store, store.projects())  # Format 1 has no JSON.
             atomic.write(path / "store.json", format_json(), store.scratch)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 20
+# Of creating a folder that others remove.
+_ATTEMPTS = 100
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Archives are read from a fast share and unpacked once, so time matters more than the last percent of size.
 _QUICK = 1
@@ -163,6 +165,23 @@ def sha256(path: Path) -> str:
         while count := source.readinto(buffer):  # type: ignore[attr-defined]  # IO has none, but a file does
             digest.update(view[:count])
     return digest.hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder `path` and its parents, unless they exist. Raises `OSError`.
+
+    Empty folders of a store may be removed at any time: `Path.mkdir` fails if that happens between two of its steps.
+    """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                if os.path.lexists(path) and not path.is_dir():
+                    raise
+            if path.is_dir():
+                return
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def link(source: Path, path: Path) -> None:

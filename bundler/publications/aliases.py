@@ -41,7 +41,7 @@ def point(store: Store, name: str, publication: str, note: str = "") -> Path:
         return path
     partial = atomic.beside(path, store.scratch)
     with sharing(store.path), files.explained(path):
-        path.parent.mkdir(exist_ok=True)
+        files.make_folder(path.parent)
         try:
             os.symlink(f"../publications/{entry.name}", partial, target_is_directory=True)  # noqa: PTH211 - a relative text
             partial.replace(path)

@@ -132,7 +132,7 @@ def _moved(store: Store, entry: Published) -> bool:
     """Move a publication to the removed ones; return False if somebody else has just done so."""
     with files.explained(entry.folder):
         while entry.folder.exists():
-            store.removed.mkdir(exist_ok=True)
+            files.make_folder(store.removed)
             # The folder of removed ones goes when it is empty.
             with contextlib.suppress(FileNotFoundError):
                 entry.folder.rename(store.removed / f"{entry.name}-{secrets.token_hex(6)}")

@@ -285,8 +285,8 @@ def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace
 @pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 20])
 def test_a_full_disk_keeps_no_hidden_parts(bundled: Path, workplace: Workplace, kilobytes: int) -> None:
     command = (
-        f"mount -t tmpfs -o size={kilobytes}k none /mnt && {BIN}/bundler pack {workplace.folder / bundled} -o /mnt/x.tar "
-        "--split 10kB; code=$?; ls -A /mnt; exit $code"
+        f"mount -t tmpfs -o size={kilobytes}k none /mnt && {BIN}/bundler pack {workplace.folder / bundled} "
+        "-o /mnt/x.tar --split 10kB; code=$?; ls -A /mnt; exit $code"
     )
     done = workplace.run("unshare", "-rm", "sh", "-c", command)
     assert (done.returncode, done.stdout) == (1, "")

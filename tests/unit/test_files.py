@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import resource
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,25 @@ def test_a_plain_copy_reads_no_link_or_pipe_and_not_more_than_its_size(tmp_path:
         with pytest.raises(FileError, match="is not a regular file"):
             files.copy_plain(tmp_path / name, tmp_path / "c", 10)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_folder_that_others_remove_is_created_in_the_end(tmp_path: Path) -> None:
+    folder, end = tmp_path / "a" / "b", threading.Event()
+
+    def remove() -> None:
+        while not end.is_set():
+            for path in (folder, folder.parent):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+    other = threading.Thread(target=remove)
+    other.start()
+    try:
+        for _ in range(2000):
+            files.make_folder(folder)
+    finally:
+        end.set()
+        other.join()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        files.make_folder(tmp_path / "file")
