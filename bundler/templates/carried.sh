@@ -170,9 +170,9 @@ install_to() {
     content | (cd "$partial" && tar -xzf -) 2> /dev/null || fail "$dir cannot be written to" "make room on its disk"
     # Some Pythons have most of themselves in a library, which the loader would look for at its original path.
     needs_library=
-    for library in "$partial"/python/lib/libpython*.so*; do
-        if [ -e "$library" ]; then needs_library=yes; fi
-    done
+    case $(ls "$partial/python/lib" 2> /dev/null) in
+        *libpython*.so*) needs_library=yes ;;
+    esac
     mkdir "$partial/bin"
     for command in {commands}; do
         write_command "$command" > "$partial/bin/$command"
