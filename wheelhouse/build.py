@@ -24,7 +24,7 @@ from wheelhouse.build_settings import BuildSettings, build_settings, is_forbidde
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
-from wheelhouse.hashes import all_normalized, digests_of
+from wheelhouse.hashes import all_normalized, difference
 from wheelhouse.target import this_platform
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
@@ -189,21 +189,13 @@ class Builder:
         path = scratch / name
         atomic.write(path, fetch(url, self.credentials, limit=_LARGEST_SOURCE))
         digest = files.sha256(path)
-        _compare(package, path, all_normalized(sdist.hashes), resolution.hashes.get(package.name, frozenset()))
+        allowed = resolution.hashes.get(package.name, frozenset())
+        if fault := difference(path, all_normalized(sdist.hashes), allowed):
+            raise BuildError(str(package.name), f"{path.name} {fault}")
         subdirectory = getattr(sdist, "subdirectory", None) or ""
         origin = name if url.startswith("file:") else redacted(url).partition("?")[0]
         key = hashlib.sha256(f"{digest}#{subdirectory}".encode()).hexdigest() if subdirectory else digest
         return Source(path=path, subdirectory=subdirectory, key=key, origin=origin)
-
-
-def _compare(package: Package, path: Path, stated: frozenset[str], allowed: frozenset[str]) -> None:
-    """Raise `BuildError` unless the file `path` has all digests `stated` in the lock, and one of those `allowed`."""
-    found = digests_of(path, stated | allowed)
-    if stated - found:
-        digest, wrong = files.sha256(path), min(stated - found)
-        raise BuildError(str(package.name), f"{path.name} has the digest sha256:{digest}, but the lock says {wrong}")
-    if allowed and not allowed & found:
-        raise BuildError(str(package.name), f"{path.name} has none of the hashes that the requirements allow")
 
 
 def _uses_lfs(name: str, settings: Mapping[str, Any]) -> bool:

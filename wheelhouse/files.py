@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 20
-# Of creating a folder that others remove.
+# How often to try to create a folder that other processes remove.
 _ATTEMPTS = 100
+# Byte order marks and their encodings, the longer marks first, because a short one is the start of a long one.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Archives are read from a fast share and unpacked once, so time matters more than the last percent of size.
 _QUICK = 1
@@ -43,16 +51,6 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in DISK_FULL:
             raise disk_full(path) from error
         raise FileError(Path(error.filename) if isinstance(error.filename, str) else path, error) from error
-
-
-# The longer ones first, since one begins like another.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 
 
 def safe_path(text: str) -> bool:

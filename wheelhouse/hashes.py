@@ -35,7 +35,23 @@ def sha256_in(digests: Iterable[str]) -> set[str]:
     return {digest.removeprefix("sha256:") for digest in digests if digest.startswith("sha256:")}
 
 
-def digests_of(path: Path, wanted: Collection[str]) -> set[str]:
+def difference(path: Path, stated: frozenset[str], allowed: frozenset[str]) -> str:
+    """Return how the file `path` differs from its lock and requirements, or nothing. Raises `OSError`.
+
+    It must have all digests that are `stated` in the lock, and one of those `allowed`, if there are any.
+    """
+    found = _digests(path, stated | allowed)
+    missing = sorted(stated - found)
+    if missing:
+        algorithm = missing[0].partition(":")[0]
+        own = next(digest for digest in found if digest.startswith(f"{algorithm}:"))
+        return f"has the digest {own}, but the lock says {missing[0]}"
+    if allowed and not allowed & found:
+        return "has none of the hashes that the requirements allow"
+    return ""
+
+
+def _digests(path: Path, wanted: Collection[str]) -> set[str]:
     """Return the digests of the file `path` with the algorithms of the digests in `wanted`. Raises `OSError`."""
     hashers = {name: hashlib.new(name) for name in {digest.partition(":")[0] for digest in wanted}}
     with path.open("rb") as source:

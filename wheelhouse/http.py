@@ -39,8 +39,6 @@ _UNANNOUNCED_LIMIT = 1 << 30
 _SLOWEST = 1000
 # Lists and checksums are far smaller; more would be an attack on memory.
 _FETCH_LIMIT = 64 << 20
-
-
 # Some indexes answer 403 for a project that they do not have.
 _REFUSED = (401, 403, 404, 410)
 

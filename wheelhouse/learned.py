@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from wheelhouse import atomic, files
-from wheelhouse.hashes import digests_of
+from wheelhouse.hashes import difference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ def learn_sha256(
 ) -> str:
     """Download the file at `url` to the download cache `cache`; return its SHA-256.
 
-    It must have all digests that are `stated` in the lock, and one of those that are `allowed`, if there are any.
-    Raises `ValueError` otherwise, and `DownloadError`.
+    Raises `ValueError` if it differs from the digests `stated` in the lock or `allowed` by requirements, and
+    `DownloadError`.
     """
     from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
 
@@ -32,10 +32,7 @@ def learn_sha256(
     path = cache / "files" / sha256[:2] / sha256
     atomic.write(path, data)
     with files.explained(path):
-        found = digests_of(path, stated | allowed)
-    wrong = sorted(stated - found)
-    if wrong:
-        raise ValueError(f"{filename} does not have the digest {wrong[0]} of the lock")
-    if allowed and not allowed & found:
-        raise ValueError(f"{filename} has none of the hashes that the requirements allow")
+        fault = difference(path, stated, allowed)
+    if fault:
+        raise ValueError(f"{filename} {fault}")
     return sha256

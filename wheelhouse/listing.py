@@ -45,8 +45,8 @@ def list_files(project: str, index: str, read: Callable[[str, int, str | None], 
     `read` returns the bytes at a URL, of at most a number of bytes and of a media type, or raises `FetchError`.
     """
     is_local = index.startswith("file:")
-    # A local folder of wheels is not an index page.
     try:
+        # A local folder of wheels is not an index page.
         page = _page(index, project, "index.html" if is_local else "")
         details = _details(read(page, _LIMIT, None if is_local else ACCEPT), project)
         status = str(details.get("project-status", {}).get("status", "active"))

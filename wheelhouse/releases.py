@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,21 +53,15 @@ def find_releases(
 
     def of_project(item: tuple[str, list[Wheel]]) -> dict[str, Release]:
         project, files = item
-        own = tuple({wheel.index.rstrip("/") for wheel in files if wheel.index})
+        own = [wheel.index for wheel in files if wheel.index]
         failed: list[str] = []
-
-        def read(url: str, limit: int, accept: str | None) -> bytes:
-            try:
-                return client.read(url, limit, accept)
-            except FetchError as error:
-                if not error.refused or url.startswith(own):  # Not every index has every project.
-                    failed.append(f"{redacted(url)}: {error}")
-                raise
-
-        places = dict.fromkeys([*(wheel.index for wheel in files if wheel.index), *elsewhere(project)])
         releases: dict[str, Release] = {}
-        for place in places:
-            files_there = list_files(project, place, read) if place.startswith(("http:", "https:")) else []
+        for place in dict.fromkeys([*own, *elsewhere(project)]):
+            if not place.startswith(("http:", "https:")):
+                continue
+            # Not every index has every project, but the one that a wheel comes from has this one.
+            read = functools.partial(_read, client, failed, may_refuse=place not in own)
+            files_there = list_files(project, place, read)
             listed = {(file.filename, file.sha256): _release(file, file.status) for file in files_there if file.status}
             releases |= {
                 wheel.filename: listed[wheel.filename, wheel.sha256]
@@ -90,6 +85,16 @@ def find_releases(
             hint="try again later; without provenance and attestations, `bundle` does not ask",
         )
     return found
+
+
+def _read(client: Client, failed: list[str], url: str, limit: int, accept: str | None, *, may_refuse: bool) -> bytes:
+    """Return the bytes at `url`; add the reason to `failed` if it cannot be read. Raises `FetchError`."""
+    try:
+        return client.read(url, limit, accept)
+    except FetchError as error:
+        if not (may_refuse and error.refused):
+            failed.append(f"{redacted(url)}: {error}")
+        raise
 
 
 def _release(file: ListedFile, status: str) -> Release:

@@ -82,7 +82,7 @@ def write_papers(
         atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
     if before is not None and is_signed(place):
         if before == manifest:
-            attach(place, folder, folder)  # The same bytes, so whoever signed them has signed these.
+            attach(place, folder, folder)  # The signatures cover the same bytes.
         if not is_signed(folder):
             text = "the signatures of the previous bundle do not cover the new one\nhint: have it signed again"
             yield Progress(kind="warning", text=text)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -114,6 +115,8 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
     Parts may be named in any order, and are also looked for next to the named ones. Raises `ArchiveError` for parts
     that are missing, foreign or damaged, `FileError`.
     """
+    if paths[0].suffix == ".py":
+        raise ArchiveError(paths[0], "is a script, not a bundle", f"run `bundle {shlex.quote(str(paths[0]))}` first")
     listed = _find_list(paths)
     with files.explained(paths[0]):
         if listed is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundles import create
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from bundler.manifest import Manifest
     from bundler.progress import Progress
-    from bundler.sources.source import Source
 
 _OPTIONS = ("--with", "--constraint", "--override", "--resolver")
 
@@ -60,9 +60,6 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) ->
         )
     paths = [_input(bundle, manifest, script.name, scratch) for script in manifest.scripts]
     sources = keeping_all(read_sources(paths, _additions(manifest)), bundle)
-    if not build:
-        # The manifest may lie about what was built.
-        sources = [_without_builds(source) for source in sources]
     pythons = list(dict.fromkeys(target.python for target in manifest.targets))
     platforms = list(dict.fromkeys(target.platform for target in manifest.targets))
     targets = requested_targets(sources, pythons, platforms, own_python=False)
@@ -72,7 +69,10 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) ->
     )
     output = scratch / "again" / bundle.absolute().name
     output.parent.mkdir()
-    with adopted(sources, cache) as site:
+    with adopted(sources, cache) as site:  # Restores the environment variables.
+        if not build:
+            # The manifest may lie about what was built.
+            os.environ["UV_NO_BUILD"] = "1"
         yield from create.build(
             sources,
             [target for target in targets if target.name in wanted],
@@ -87,11 +87,6 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) ->
             pooled=site.pooled,
         )
     return compare(manifest, read_manifest(output))
-
-
-def _without_builds(source: Source) -> Source:
-    settings = {name: value for name, value in source.tool.get("uv", {}).items() if not name.startswith("no-build")}
-    return replace(source, tool={**source.tool, "uv": {**settings, "no-build": True}})
 
 
 def compare(old: Manifest, new: Manifest) -> Difference:

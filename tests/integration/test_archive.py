@@ -275,6 +275,14 @@ def test_a_bundle_is_not_packed_into_itself(bundled: Path, workplace: Workplace)
     bundler.verify(bundled)
 
 
+def test_a_script_in_the_place_of_a_bundle_is_told_what_to_do(workplace: Workplace) -> None:
+    script = workplace.script("my eval.py").name
+    for command in (["verify"], ["inspect"], ["rehearse"], ["unpack"], ["report"]):
+        done = workplace.run("bundler", *command, script)
+        assert done.returncode == 1
+        assert done.stderr == f"error: {script}: is a script, not a bundle\nhint: run `bundle 'my eval.py'` first\n"
+
+
 def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace) -> None:
     done = workplace.run("bash", "-c", f"bundler pack {bundled} -o - > /dev/full")
     assert done.returncode == 1

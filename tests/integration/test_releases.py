@@ -96,6 +96,11 @@ def test_an_index_that_fails_is_an_error_unless_another_one_knows_the_file(
         of(index)
 
 
+def test_another_index_whose_url_begins_like_that_of_the_wheel_may_refuse(index: Index) -> None:
+    wheel = Wheel(filename="alpha-1.0-py3-none-any.whl", url="", sha256="0" * 64, index=f"{index.url}/simple")
+    assert find_releases([wheel], lambda _: [f"{index.url}/simple-more"]) == {}
+
+
 def test_a_project_that_an_index_does_not_have_is_no_error(index: Index) -> None:
     wheel = Wheel(filename="beta-1.0-py3-none-any.whl", url="", sha256="0" * 64)
     assert find_releases([wheel], lambda _: [f"{index.url}/simple"]) == {}
