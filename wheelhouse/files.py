@@ -176,7 +176,7 @@ def make_folder(path: Path) -> None:
                 path.mkdir(parents=True, exist_ok=True)
             except FileExistsError:
                 if os.path.lexists(path) and not path.is_dir():
-                    raise
+                    raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(path)) from None
             if path.is_dir():
                 return
     path.mkdir(parents=True, exist_ok=True)

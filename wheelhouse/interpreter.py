@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from urllib.request import url2pathname
 
 from packaging.version import InvalidVersion, Version
 
-from wheelhouse import atomic, files, process, uv
+from wheelhouse import atomic, files, process, unpack, uv
 from wheelhouse.errors import MirrorError, UvError, redacted
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _fits(target: Target, version: str, system: str, arch: str, libc: str) -> bo
 def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
     """Pack each of `interpreters` into an archive in `folder`, which becomes a mirror; yield the archives.
 
-    Same interpreter, same bytes. Raises `UvError` if one is not a Python, `FileError`.
+    Same interpreter, same bytes. Raises `UvError` if one is not a Python, or would not start elsewhere; `FileError`.
     """
     entries: dict[str, Any] = {}
     for interpreter in interpreters:
@@ -168,6 +169,7 @@ def pack(interpreters: Sequence[Path], folder: Path) -> Iterator[Path]:
         try:
             series = re.escape(facts["minor"]) + "t" * facts["free_threaded"]
             glibc = _pack(Path(facts["prefix"]), partial, series)
+            _require_movable(interpreter, Path(facts["prefix"]), partial)
             with files.explained(path):
                 partial.replace(path)
         finally:
@@ -197,6 +199,16 @@ def _entry(facts: dict[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
+_INSTEAD = "pack a Python from python.org, pyenv or uv instead"
+# Prints where a Python has its modules and, on Linux, where the library is that most of some Pythons is in.
+_ASK_WHERE = """
+import encodings, hashlib, json, sys, zlib
+places = [sys.base_prefix, sys.base_exec_prefix, encodings.__file__]
+if sys.platform == "linux":
+    lines = open("/proc/self/maps", errors="surrogateescape").read().splitlines()
+    places += [line.split(None, 5)[5] for line in lines if "/libpython" in line]
+print(json.dumps(places))
+"""
 _ASK = """
 import json, platform, sys
 libc = "none"
@@ -229,9 +241,36 @@ def _facts(interpreter: Path) -> dict[str, Any]:
         raise UvError(
             f"{interpreter} belongs to the system, which changed where it looks for packages",
             "",
-            "pack a Python from python.org, pyenv or uv instead",
+            _INSTEAD,
         )
     return facts
+
+
+def _require_movable(interpreter: Path, prefix: Path, archive: Path) -> None:
+    """Raise `UvError` unless the Python in `archive`, packed from `prefix`, starts from another folder by itself."""
+    with tempfile.TemporaryDirectory(prefix="python-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch).resolve()
+        unpack.unpack(archive, folder, limit=unpack.LARGEST_INTERPRETER)
+        python = folder / "python"
+        program = python / ("python.exe" if sys.platform == "win32" else "bin/python3")
+        if not program.exists():
+            raise UvError(f"{interpreter} cannot be packed: {prefix} has no bin/python3 of its own", "", _INSTEAD)
+        # As jobs and the carried tool start it.
+        environment = {"LD_LIBRARY_PATH": str(python / "lib")}
+        code, out, err = process.run([program, "-I", "-c", _ASK_WHERE], env=environment)
+        if code:
+            raise UvError(f"{interpreter} would not start on another machine", err, _INSTEAD)
+        for place in json.loads(out):
+            if not Path(place).resolve().is_relative_to(python):
+                raise UvError(f"{interpreter} would not start on another machine: it needs {place}", "", _INSTEAD)
+
+
+def _require_inside(member: Path, prefix: Path) -> None:
+    """Raise `UvError` if the link `member` leads out of the Python installed at `prefix`."""
+    target = files.real(member)
+    if not target.is_relative_to(files.real(prefix)):
+        fact = f"{prefix} would not work on another machine: {member.relative_to(prefix)} is a link to {target}"
+        raise UvError(fact, "", _INSTEAD)
 
 
 def _pack(prefix: Path, path: Path, minor: str) -> int:
@@ -252,6 +291,8 @@ def _pack(prefix: Path, path: Path, minor: str) -> int:
             name = member.relative_to(prefix).as_posix()
             of_python = windows or re.match(rf"bin/python(3|{minor}t?)?$|lib/(python{minor}t?/|libpython)", name)
             if of_python and not _LEFT_OUT.search(name) and (member.is_symlink() or not member.is_dir()):
+                if member.is_symlink():
+                    _require_inside(member, prefix)
                 tar.add(member, f"python/{name}", recursive=False, filter=files.plain_member)
                 if member.suffix in (".so", "") or ".so." in member.name:
                     glibc = max(glibc, *map(int, _NEEDS_GLIBC.findall(member.read_bytes())), 0)

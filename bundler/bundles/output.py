@@ -39,7 +39,7 @@ def writing(path: Path, size: int | None = None) -> Iterator[tuple[IO[bytes], li
         return
     slices = _Slices(path, size)
     with files.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         atomic.tidy(path)
         try:
             yield slices, written  # type: ignore[misc]  # what tarfile needs of a file

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bundler.cli import streams
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
@@ -86,6 +87,8 @@ def pack(
     names = [*(["bundler.pyz"] if with_pyz else []), *([tool.name] if tool else [])]
     if str(output) == "-" and (split or names):
         raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
+    if str(output) == "-":
+        streams.require_output()
     if len({output.name, *names}) <= len(names):
         raise click.UsageError("the archive and the tools need different names")
     if tool and not tool.is_file():

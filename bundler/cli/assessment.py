@@ -71,7 +71,7 @@ def sbom(
         click.echo(b"".join(documents.values()), nl=False)
         return
     with files.explained(output):
-        output.mkdir(parents=True, exist_ok=True)
+        files.make_folder(output)
     written = {output / name.rpartition("/")[2]: data for name, data in documents.items()}
     for file, data in written.items():
         with atomic.creating(file) as partial:

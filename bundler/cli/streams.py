@@ -42,6 +42,10 @@ class _Output(io.FileIO):
             raise WheelhouseError(fact, hint="make room, or write the output elsewhere") from error
 
 
+class _Closed(io.TextIOWrapper):
+    """What stands for a standard stream that is closed: nobody reads it, and it has nothing to read."""
+
+
 def prepare() -> None:
     """Connect streams that are closed to the null device, and let messages that cannot be written be lost.
 
@@ -50,10 +54,16 @@ def prepare() -> None:
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             _fill(descriptor)
-            mode = "w" if descriptor else "r"
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115 - it stays open
+            binary = open(descriptor, "wb" if descriptor else "rb", closefd=False)  # noqa: SIM115 - it stays open
+            setattr(sys, name, _Closed(binary, encoding="utf-8", errors="replace"))
     sys.stdout = _guarded(sys.stdout, is_result=True)
     sys.stderr = _guarded(sys.stderr, is_result=False)
+
+
+def require_output() -> None:
+    """Raise `WheelhouseError` if standard output was closed, for a command whose only result is written there."""
+    if isinstance(sys.stdout, _Closed):
+        raise WheelhouseError("standard output is closed", hint="write to a file, or to a pipe that is read")
 
 
 def _fill(descriptor: int) -> None:
@@ -68,7 +78,7 @@ def _fill(descriptor: int) -> None:
 
 def _guarded(stream: TextIO, *, is_result: bool) -> TextIO:
     """Return `stream`, or one that handles errors in its place; a terminal is never full."""
-    if stream.isatty():
+    if stream.isatty() or isinstance(stream, _Closed):
         return stream
     stream.flush()
     output = io.BufferedWriter(_Output(stream, is_result=is_result))

@@ -130,7 +130,7 @@ def _download_together(client: Client, folder: Path, batch: Sequence[Output]) ->
     try:
         for target in targets.values():
             with files.explained(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                files.make_folder(target.parent)
             if not files.real(target.parent).is_relative_to(files.real(folder)):
                 raise HpsError(str(target.parent), "is outside of the output folder", "remove the link")
         transfer.download(client, targets)

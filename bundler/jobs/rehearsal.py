@@ -19,7 +19,7 @@ from bundler.errors import BundlerError, JobError
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.files import LARGEST_INPUT, explained, read_plain
+from wheelhouse.files import LARGEST_INPUT, explained, make_folder, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -75,7 +75,7 @@ def rehearse(
     `JobError`.
     """
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if any(folder.iterdir()):
             raise BundlerError(
                 f"{folder} is not empty, but a job starts in an empty folder", hint="choose another --output"

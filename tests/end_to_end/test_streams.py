@@ -88,3 +88,9 @@ def test_a_password_that_is_no_utf_8_is_wrong_usage(ready: Workplace, way: str) 
         code, text = call(ready, command, "")
     assert code == 2, text
     assert "the password is not UTF-8 (byte 2)" in text
+
+
+def test_an_archive_for_a_closed_standard_output_is_an_error(ready: Workplace) -> None:
+    code, text = call(ready, "bundler pack eval.bundle -o -", ">&-")
+    assert (code, text.splitlines()[0]) == (1, "error: standard output is closed")
+    assert call(ready, "bundler pack eval.bundle -o -", ">/dev/null")[0] == 0

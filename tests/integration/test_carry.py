@@ -111,6 +111,60 @@ def test_an_interrupted_update_leaves_an_installation_and_the_next_one_works(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pid", "programs", "tool"]
 
 
+PROGRAMS = ("cat", "chmod", "dirname", "basename", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "tail", "tar")
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> dict[str, str]:
+    """Variables with which each program of the shell kills it, before or after its work, if it is the one to do so."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    kill = f"kill -KILL $(cat {tmp_path}/pid); exec sleep 0.1"
+    for name in PROGRAMS:
+        # Programs of a pipe run at the same time, and each has a number of its own.
+        (programs / name).write_text(
+            f"#!/bin/sh\nPATH={os.environ['PATH']}\nnumber=1\n"
+            f"until mkdir {tmp_path}/calls/$number 2> /dev/null; do number=$((number + 1)); done\n"
+            f'[ "$number" = "$KILL_BEFORE" ] && {{ {kill}; }}\n{name} "$@"\ncode=$?\n'
+            f'[ "$number" = "$KILL_AFTER" ] && {{ {kill}; }}\nexit $code\n'
+        )
+        (programs / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "an installation"])
+def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_after_the_next_run(
+    small: Path, tmp_path: Path, counting: dict[str, str], before: str
+) -> None:
+    place = tmp_path / "place"
+    calls = tmp_path / "calls"
+
+    def run(**kill: str) -> int:
+        for folder in (place, calls):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        if before != "nothing":
+            (place / "tool").mkdir()
+        if before == "an installation":
+            assert install(small, place / "tool").returncode == 0
+            (place / "tool" / "old").touch()
+        command = f'echo $$ > {tmp_path}/pid; exec sh "{small}" "{place}/tool"'
+        environment = {**counting, **kill}
+        return subprocess.run(["/bin/sh", "-c", command], env=environment, check=False, capture_output=True).returncode
+
+    assert run() == 0
+    steps = len(list(calls.iterdir()))
+    assert steps > 10
+    for step in range(1, steps + 1):
+        for moment in ("KILL_BEFORE", "KILL_AFTER"):
+            assert run(**{moment: str(step)}) == -unix_signal.SIGKILL
+            works = [path for path in place.glob("tool*") if (path / "bin" / "bundler").exists()]
+            assert works or before != "an installation", (moment, step)
+            assert install(small, place / "tool").returncode == 0, (moment, step)
+            assert [path.name for path in place.iterdir()] == ["tool"], (moment, step)
+            assert not (place / "tool" / "old").exists()
+
+
 def test_a_disk_without_room_keeps_the_installation_and_a_running_one_is_waited_for(
     installed: Path, small: Path, tmp_path: Path
 ) -> None:

@@ -172,3 +172,42 @@ def test_an_interpreter_of_the_system_that_looks_elsewhere_for_packages_is_not_p
         pytest.skip("there is no such interpreter here")
     with pytest.raises(UvError, match="belongs to the system"):
         list(interpreter.pack([system], tmp_path))
+
+
+@pytest.fixture(scope="module")
+def movable(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Python that can be changed."""
+    place = tmp_path_factory.mktemp("movable")
+    (archive,) = interpreter.pack([packable], place)
+    subprocess.run(["tar", "-xf", archive], cwd=place, check=True)
+    return place / "python"
+
+
+def test_a_python_with_a_link_to_another_place_of_this_machine_is_not_packed(movable: Path, tmp_path: Path) -> None:
+    (module,) = movable.glob("lib/python3.*/this.py")
+    text = module.read_bytes()
+    module.unlink()
+    module.symlink_to("/etc/hostname")
+    try:
+        with pytest.raises(UvError, match=r"lib/python3.*/this.py is a link to /etc/hostname") as caught:
+            list(interpreter.pack([movable / "bin" / "python3"], tmp_path / "mirror"))
+        assert "python.org, pyenv or uv" in caught.value.hint
+        assert list((tmp_path / "mirror").iterdir()) == []
+    finally:
+        module.unlink()
+        module.write_bytes(text)
+
+
+def test_a_python_whose_library_is_elsewhere_is_not_packed(movable: Path, tmp_path: Path) -> None:
+    """It starts here, since the path of the library is part of it."""
+    libraries = list(movable.glob("lib/libpython*"))
+    for library in libraries:
+        library.rename(tmp_path / library.name)
+    try:
+        if not libraries or subprocess.run([movable / "bin" / "python3", "-c", ""], check=False).returncode:
+            pytest.skip("this Python needs no library, or finds only its own")
+        with pytest.raises(UvError, match=r"would not start on another machine: it needs /.*libpython"):
+            list(interpreter.pack([movable / "bin" / "python3"], tmp_path / "mirror"))
+    finally:
+        for library in libraries:
+            (tmp_path / library.name).rename(library)
