@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import BundlerError
-from bundler.progress import Progress, Report, finish, silent
+from bundler.progress import Progress, Report, silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,9 @@ def bundle(
         for note in site.notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
-        work = create.build(sources, targets, output, cache, tools, may_build, papers, pooled=site.pooled)
-        changed = finish(work, report)
+        changed = create.build(
+            sources, targets, output, cache, tools, may_build, papers, pooled=site.pooled, report=report
+        )
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrading:
@@ -132,8 +133,8 @@ def publish(
     root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
     publication.require_bundle(Path(bundle))
     place = create_store(Path(root))
-    work = publication.publish(Path(bundle), place, seen_at or root, STRATEGIES[strategy], note, policy)
-    return finish(work, report)
+    chosen = STRATEGIES[strategy]
+    return publication.publish(Path(bundle), place, seen_at or root, chosen, note, policy, report=report)
 
 
 def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", report: Report = silent) -> Path:
@@ -148,7 +149,8 @@ def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", rep
     place = create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
     path = Path(source)
     with folder_of(path, place.scratch) as folder:
-        return finish(publish_wheels(folder, place, note, path.absolute().name.removesuffix(".zip")), report)
+        name = path.absolute().name.removesuffix(".zip")
+        return publish_wheels(folder, place, note, name, report=report)
 
 
 def pack(
@@ -178,7 +180,7 @@ def pack(
         out, written = stack.enter_context(standard_output() if str(output) == "-" else writing(target, split))
         if compress:
             out = stack.enter_context(zstd.compressing(out))
-        finish(archive.pack(paths, out, digests), report)
+        archive.pack(paths, out, digests, report=report)
     return written
 
 
@@ -202,9 +204,9 @@ def unpack(
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
     base_files = base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return finish(unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files), report)
+        return unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
     with parts.opened(paths) as source:
-        return finish(unpack(source, paths[0], Path(folder), base_files), report)
+        return unpack(source, paths[0], Path(folder), base_files, report=report)
 
 
 def verify(path: str | Path) -> Manifest:
@@ -264,7 +266,7 @@ def submit(
         if not force:
             raise
         report(Progress(kind="warning", text=str(error)))
-    identity = finish(project.submit(client, submission, name, replace=replace), report)
+    identity = project.submit(client, submission, name, replace=replace, report=report)
     if submission.folder is not None:
         leave(submission.folder, identity)
     count = counted(len(submission.jobs), "job")
@@ -288,4 +290,4 @@ def fetch(
     """
     from bundler.hps.results import fetch
 
-    return finish(fetch(client, project, Path(folder), jobs, failed=failed), report)
+    return fetch(client, project, Path(folder), jobs, failed=failed, report=report)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundles.verify import verify
-from bundler.progress import Report, finish, silent
+from bundler.progress import Report, silent
+from wheelhouse import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +69,10 @@ def rebuild(
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves ".." in paths without following links.
         scratch = Path(folder).resolve()
-        difference = finish(rebuild(path, scratch, cache_folder(), build=build), report)
+        difference = rebuild(path, scratch, cache_folder(), build=build, report=report)
         if output is not None:
-            shutil.copytree(scratch / "again" / path.absolute().name, output)
+            with atomic.building(Path(output), replace=False) as kept:
+                shutil.copytree(scratch / "again" / path.absolute().name, kept, dirs_exist_ok=True)
     return difference
 
 

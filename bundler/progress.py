@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-_T = TypeVar("_T")
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +22,3 @@ Report = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Report nothing."""
-
-
-def finish(work: Generator[Progress, None, _T], report: Report) -> _T:
-    """Run `work` to its end and return its result."""
-    with contextlib.closing(work):  # An interrupt may come between two steps.
-        while True:
-            try:
-                progress = next(work)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
-            report(progress)

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 from wheelhouse.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _logger = logging.getLogger(__name__)
@@ -147,11 +147,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Generator[str, None, int]:
-    """Run `command` with exactly the environment variables `env`; yield its output by line, return its exit code.
+def run_shown(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], show: Callable[[str], None]) -> int:
+    """Run `command` with exactly the environment variables `env`; `show` each line of its output, return its exit code.
 
-    When it has ended, the processes that it left are killed, and nobody waits for those that are out of reach. Closing
-    the generator kills the program and everything that it started.
+    When it has ended, the processes that it left are killed, and nobody waits for those that are out of reach. If
+    `show` fails or is interrupted, the program and everything that it started are killed.
     """
     with subprocess.Popen(
         [os.fspath(part) for part in command],
@@ -168,7 +168,8 @@ def lines(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -
         reader.start()
         threading.Thread(target=_end_reading, args=[process, reader, printed], daemon=True).start()
         try:
-            yield from iter(printed.get, None)
+            for line in iter(printed.get, None):
+                show(line)
         finally:
             _end(process)
     return process.returncode

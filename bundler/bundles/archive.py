@@ -16,13 +16,13 @@ from typing import IO, TYPE_CHECKING
 from bundler.errors import BundlerError, DamagedError
 from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.trust.attached import attached
 from bundler.units import counted
 from wheelhouse import files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from bundler.manifest import File, Manifest
@@ -62,9 +62,7 @@ def require_outside(path: Path, bundles: Sequence[Path]) -> None:
             raise BundlerError(f"{path} is inside the bundle {bundle}", hint="choose another --output")
 
 
-def pack(
-    bundles: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset()
-) -> Generator[Progress, None, None]:
+def pack(bundles: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset(), *, report: Report) -> None:
     """Write `bundles` to the archive `out`, manifests first, and verify them on the way.
 
     Files whose digest is in `digests` are left out, and listed in delta.json; the far side has them. Raises
@@ -96,7 +94,7 @@ def pack(
                 if hashed.digest.hexdigest() != file.sha256:
                     raise DamagedError(bundle, [], [file.path], [])
                 done += file.size
-                yield Progress(text=f"Packing {counted(len(bundles), 'bundle')}", done=done, total=total)
+                report(Progress(text=f"Packing {counted(len(bundles), 'bundle')}", done=done, total=total))
 
 
 def top_of(manifest: Manifest) -> str:

@@ -15,14 +15,14 @@ from bundler.bundles.members import read_small, reading, split
 from bundler.errors import BundlerError
 from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.manifest import File, Manifest
@@ -51,8 +51,13 @@ def _no_base() -> dict[str, list[Path]]:
 
 
 def unpack(
-    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]] = _no_base
-) -> Generator[Progress, None, list[Path]]:
+    source: IO[bytes],
+    name: Path,
+    folder: Path,
+    base: Callable[[], Mapping[str, Sequence[Path]]] = _no_base,
+    *,
+    report: Report,
+) -> list[Path]:
     """Unpack the archive `source`, called `name` in messages, to bundles in `folder`; return their paths.
 
     `base` returns files by digest, from which a delta takes what it leaves out. Every byte is verified while it is
@@ -61,7 +66,7 @@ def unpack(
     """
     created = not folder.exists()
     try:
-        return (yield from _unpack(source, name, folder, base))
+        return _unpack(source, name, folder, base, report=report)
     except BaseException:
         if created:
             with contextlib.suppress(OSError):
@@ -70,8 +75,8 @@ def unpack(
 
 
 def _unpack(
-    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]]
-) -> Generator[Progress, None, list[Path]]:
+    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]], *, report: Report
+) -> list[Path]:
     arrivals: dict[str, _Arrival] = {}
     done = total = 0
     with contextlib.ExitStack() as stack:
@@ -90,12 +95,12 @@ def _unpack(
                 else:
                     _receive(archive, member, arrivals.get(top), path, name)
                     done += member.size
-                    yield Progress(text=f"Unpacking {name}", done=min(done, total), total=total)
+                    report(Progress(text=f"Unpacking {name}", done=min(done, total), total=total))
         parts.require_rest(source)
         _require_complete(arrivals, name)
         for arrival in arrivals.values():
             if arrival.left_out:
-                yield from _complete(arrival, base())
+                _complete(arrival, base(), report=report)
             require_consistent(arrival.folder, arrival.manifest)
     for top, arrival in arrivals.items():
         # Another run may have been faster; its bundle was kept.
@@ -184,7 +189,7 @@ def _require_base(name: Path, left_out: Sequence[File], base: Mapping[str, Seque
         )
 
 
-def _complete(arrival: _Arrival, base: Mapping[str, Sequence[Path]]) -> Iterator[Progress]:
+def _complete(arrival: _Arrival, base: Mapping[str, Sequence[Path]], *, report: Report) -> None:
     """Copy what a delta left out from `base`. Raises `BundlerError` for a file that was changed everywhere there."""
     total, done = sum(file.size for file in arrival.left_out), 0
     for file in arrival.left_out:
@@ -197,7 +202,7 @@ def _complete(arrival: _Arrival, base: Mapping[str, Sequence[Path]]) -> Iterator
         if len(errors) == len(sources):
             raise errors[0]
         done += file.size
-        yield Progress(text=f"Copying {counted(len(arrival.left_out), 'file')} from the base", done=done, total=total)
+        report(Progress(text=f"Copying {counted(len(arrival.left_out), 'file')} from the base", done=done, total=total))
 
 
 def _copy(source: Path, target: Path, file: File) -> WheelhouseError | None:

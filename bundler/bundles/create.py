@@ -21,7 +21,7 @@ from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_target
 from bundler.errors import BundlerError
 from bundler.manifest_reader import read_manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted, size_text
 from wheelhouse import atomic, files
 from wheelhouse.build import Builder
@@ -30,7 +30,7 @@ from wheelhouse.process import workers
 from wheelhouse.space import require_space, same_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from bundler.bundles.papers import Papers
     from bundler.bundles.plan import Tools
@@ -89,7 +89,8 @@ def build(
     papers: Papers = NO_PAPERS,
     *,
     pooled: bool = False,
-) -> Generator[Progress, None, list[str]]:
+    report: Report,
+) -> list[str]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
     `papers` are the documents that are written, too. `pooled` says that each file may come from any index. Returns a
@@ -103,8 +104,8 @@ def build(
     before = _before(output)
     differences = settings_changes(before, sources, targets, uv=tools.uv, python=tools.python) if before else []
     if differences:
-        yield Progress(kind="note", text=f"Options of {output} change: {'; '.join(differences)}")
-    yield Progress(text=f"Resolving {', '.join(source.path.name or '.' for source in sources)}")
+        report(Progress(kind="note", text=f"Options of {output} change: {'; '.join(differences)}"))
+    report(Progress(text=f"Resolving {', '.join(source.path.name or '.' for source in sources)}"))
     indexes = read_indexes(sources)
     builder = Builder(
         cache=cache,
@@ -116,7 +117,7 @@ def build(
         # uv resolves ".." in paths without following links.
         plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool, indexes, pooled=pooled)
     for warning in plan.warnings:
-        yield Progress(kind="warning", text=warning)
+        report(Progress(kind="warning", text=warning))
     from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
@@ -131,7 +132,7 @@ def build(
         for received in downloads.run():
             if downloads.absent:
                 text = f"Downloading {counted(downloads.absent, 'file')}"
-                yield Progress(text=text, done=received, total=downloads.total)
+                report(Progress(text=text, done=received, total=downloads.total))
         for future in writing:
             future.result()
         with files.explained(folder):
@@ -142,12 +143,12 @@ def build(
             for remote in items:
                 files.link(downloads.path(remote), folder / name / remote.filename)
         for warning in exclusions(folder / "wheels", plan, indexes):
-            yield Progress(kind="warning", text=warning)
-        manifest = yield from write_papers(folder, plan, papers, indexes, pool, began, (place, before))
+            report(Progress(kind="warning", text=warning))
+        manifest = write_papers(folder, plan, papers, indexes, pool, began, (place, before), report=report)
     remember(place, paths, cache)
     size = size_text(sum(file.size for file in manifest.files))
     amount = f"{counted(len(remotes['wheels']), 'wheel')} for {counted(len(targets), 'target')}"
-    yield Progress(kind="note", text=f"Bundled {amount} ({size}) in {time.monotonic() - start:.1f} s")
+    report(Progress(kind="note", text=f"Bundled {amount} ({size}) in {time.monotonic() - start:.1f} s"))
     return changes(before, manifest) if before else []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.bundles.writer import write_manifest
 from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
 from bundler.manifest_reader import read_manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.trust.attached import attach
 from bundler.trust.provenance import provenance
 from bundler.trust.signature import is_signed
@@ -17,7 +17,6 @@ from bundler.units import counted
 from wheelhouse import atomic, uv
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
@@ -54,7 +53,9 @@ def write_papers(
     pool: ThreadPoolExecutor,
     began: str,
     previous: tuple[Path, Manifest | None],
-) -> Generator[Progress, None, Manifest]:
+    *,
+    report: Report,
+) -> Manifest:
     """Write the manifest of the bundle whose other files are in `folder`, and `papers`; return the manifest.
 
     `began` is the time when the work began (UTC, ISO 8601), `previous` the bundle that will be replaced. Yields a
@@ -67,7 +68,7 @@ def write_papers(
         from bundler.bundles.attesting import add_attestations, publisher_changes
         from wheelhouse.releases import find_releases
 
-        yield Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}")
+        report(Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}"))
         releases = find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
     if papers.attestations:
         add_attestations(folder, releases, indexes.credentials, pool)
@@ -75,7 +76,7 @@ def write_papers(
     place, before = previous
     if papers.attestations and before is not None:
         for change in publisher_changes((place, before), (folder, manifest)):
-            yield Progress(kind="warning", text=f"{change}\nhint: find out why before you use it")
+            report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
     if papers.provenance:
         facts = {name: release.facts() for name, release in releases.items()}
         urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
@@ -85,7 +86,7 @@ def write_papers(
             attach(place, folder, folder)  # The signatures cover the same bytes.
         if not is_signed(folder):
             text = "the signatures of the previous bundle do not cover the new one\nhint: have it signed again"
-            yield Progress(kind="warning", text=text)
+            report(Progress(kind="warning", text=text))
     return manifest
 
 

@@ -15,17 +15,16 @@ from bundler.bundles.upgrade import keeping_all
 from bundler.errors import BundlerError
 from bundler.layout import ATTESTATIONS, SBOMS
 from bundler.manifest_reader import read_manifest
+from bundler.progress import Report
 from bundler.sources.additions import Additions, Resolver
 from bundler.sources.reader import read_sources
 from wheelhouse import files
 from wheelhouse.wheel import BUILT_FROM, parse_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from bundler.manifest import Manifest
-    from bundler.progress import Progress
 
 _OPTIONS = ("--with", "--constraint", "--override", "--resolver")
 
@@ -44,7 +43,7 @@ class Difference:
         return [f"{kind}  {path}" for kind, paths in kinds for path in paths]
 
 
-def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) -> Generator[Progress, None, Difference]:
+def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False, report: Report) -> Difference:
     """Build `bundle`, whose files were verified, again in the empty folder `scratch`; return how the two differ.
 
     Scripts, locks, targets and versions are those in the bundle; everything else is downloaded again, unless it is in
@@ -73,7 +72,7 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) ->
         if not build:
             # The manifest may lie about what was built.
             os.environ["UV_NO_BUILD"] = "1"
-        yield from create.build(
+        create.build(
             sources,
             [target for target in targets if target.name in wanted],
             output,
@@ -85,6 +84,7 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False) ->
                 attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
             ),
             pooled=site.pooled,
+            report=report,
         )
     return compare(manifest, read_manifest(output))
 

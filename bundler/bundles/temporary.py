@@ -15,13 +15,13 @@ from wheelhouse import atomic, files
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bundler.progress import Progress
+    from bundler.progress import Report
 
 
 @contextlib.contextmanager
 def unpacked(
     paths: Sequence[Path],
-    report: Callable[[Progress], None],
+    report: Report,
     base: Callable[[], Mapping[str, Sequence[Path]]],
     within: Path | None = None,
 ) -> Iterator[list[Path]]:
@@ -41,13 +41,7 @@ def unpacked(
         folder.mkdir(mode=0o700)
     try:
         with parts.opened(paths) as source:
-            work = unpack(source, paths[0], folder, base)
-            while True:
-                try:
-                    report(next(work))
-                except StopIteration as stop:
-                    bundles: list[Path] = stop.value
-                    break
+            bundles = unpack(source, paths[0], folder, base, report=report)
         yield bundles
     finally:
         shutil.rmtree(folder, ignore_errors=True)

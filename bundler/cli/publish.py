@@ -127,12 +127,11 @@ def publish_index(
 
 
 def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json: bool) -> None:
-    from bundler.progress import finish
     from bundler.publications.upload import upload
     from bundler.units import counted
 
     with reporting() as report:
-        count = finish(upload(bundles, url, check_url), report)
+        count = upload(bundles, url, check_url, report=report)
     result({"uploaded": count}, [], as_json=as_json)
     say(f"The index has {counted(count, 'wheel')} of {counted(len(bundles), 'bundle')}")
 

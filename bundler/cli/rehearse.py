@@ -73,15 +73,10 @@ def rehearse(
         how = rehearsal.isolation()
         say(how.sentence)
         say(f"Task folder: {folder}")
-        with contextlib.closing(rehearsal.rehearse(publication, submission, folder, how=how)) as job:
-            while True:
-                try:
-                    say(next(job))
-                except StopIteration as stop:
-                    result({"files": stop.value}, stop.value, as_json=as_json)
-                    if not (output or stop.value):
-                        shutil.rmtree(folder, ignore_errors=True)
-                    return
+        outputs = rehearsal.rehearse(publication, submission, folder, how=how, show=say)
+        result({"files": outputs}, outputs, as_json=as_json)
+        if not (output or outputs):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

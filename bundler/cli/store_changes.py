@@ -135,8 +135,10 @@ def _remove(place: Store, removal: Removal, note: str, *, dry_run: bool, as_json
     names = [entry.name for entry in removal.publications]
     if not dry_run:
         with reporting() as report:
-            for progress in remove_publications(place, removal, note) if names else finish(place):
-                report(progress)
+            if names:
+                remove_publications(place, removal, note, report=report)
+            else:
+                finish(place, report=report)
     document = {"publications": names, "wheels": sorted(removal.wheels), "bytes": removal.size}
     result(document, names, as_json=as_json)
     counts = f"{counted(len(names), 'publication')} and {counted(len(removal.wheels), 'wheel')}"

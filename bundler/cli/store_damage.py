@@ -89,11 +89,5 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
 def _find(place: Store, extent: Extent) -> list[Damage]:
     from bundler.publications.restoring import find_damage
 
-    work = find_damage(place, extent)
     with reporting() as report:
-        while True:
-            try:
-                report(next(work))
-            except StopIteration as stop:
-                damage: list[Damage] = stop.value
-                return damage
+        return find_damage(place, extent, report=report)

@@ -17,11 +17,11 @@ from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ansys.hps.client import Client
 
@@ -43,9 +43,7 @@ def page(client: Client, project: str) -> str:
     return f"{client.url.rstrip('/')}/#/projects/{project}/jobs"
 
 
-def submit(
-    client: Client, submission: Submission, name: str, *, replace: bool = False
-) -> Generator[Progress, None, str]:
+def submit(client: Client, submission: Submission, name: str, *, replace: bool = False, report: Report) -> str:
     """Create the HPS project `name` with the jobs of `submission`; return its ID when it is complete and active.
 
     With `replace`, projects of the same name are deleted once the new one is complete. Raises `HpsError`; a partly
@@ -67,7 +65,7 @@ def submit(
             settings = without_none(priority=submission.priority)
             project = jms.create_project(Project(name=working, active=False, **settings))
             identity = str(project.id)
-        yield from _fill(client, identity, submission)
+        _fill(client, identity, submission, report=report)
         if not existing:
             _activate(client, jms, identity, name)
     except BaseException as error:
@@ -111,10 +109,10 @@ def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseExceptio
         raise HpsError(client.url, fact, "delete it in the web interface") from error
 
 
-def _fill(client: Client, project: str, submission: Submission) -> Generator[Progress, None, None]:
+def _fill(client: Client, project: str, submission: Submission, *, report: Report) -> None:
     api = ProjectApi(client, project)
     uploads = _uploads(submission)
-    yield Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}")
+    report(Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}"))
     inputs = _upload(client, api, submission.exec_script, uploads)
     with explained(client.url):
         outputs = _declare_outputs(api, submission)
@@ -130,7 +128,7 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
         with explained(client.url):
             definitions |= _define(api, submission, batch, inputs, outputs, parameters, start)
         if len(variants) > _DEFINED:
-            yield Progress(text=f"Defining jobs for {len(variants)} sets of input files: {start + len(batch)}")
+            report(Progress(text=f"Defining jobs for {len(variants)} sets of input files: {start + len(batch)}"))
     width = len(str(len(submission.jobs)))
     for start in range(0, len(submission.jobs), BATCH):
         jobs = [
@@ -145,7 +143,7 @@ def _fill(client: Client, project: str, submission: Submission) -> Generator[Pro
         ]
         with explained(client.url):
             api.create_jobs(jobs, as_objects=False)
-        yield Progress(text=f"Creating {counted(len(submission.jobs), 'job')}: {start + len(jobs)}")
+        report(Progress(text=f"Creating {counted(len(submission.jobs), 'job')}: {start + len(jobs)}"))
 
 
 def _files_of(job: Description) -> Variant:

@@ -16,13 +16,13 @@ from bundler.hps.outputs import FILE_FIELDS, JOB_FIELDS, TABLE, TASK_FIELDS, lat
 from bundler.hps.resources import hosts_of
 from bundler.hps.watch import FAILED
 from bundler.node.errors import ERROR_FILE
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from ansys.hps.client import Client
@@ -39,15 +39,15 @@ _OF_THE_NAME = (
 
 
 def fetch(
-    client: Client, project: str, folder: Path, names: Collection[str] = (), *, failed: bool = False
-) -> Generator[Progress, None, tuple[int, Path]]:
+    client: Client, project: str, folder: Path, names: Collection[str] = (), *, failed: bool = False, report: Report
+) -> tuple[int, Path]:
     """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
     With `names` or `failed`, only the outputs of these jobs are downloaded. Complete files are skipped. Raises
     `files_failed` at the end for files with unusable names or wrong checksums, when all others are complete, and the
     errors of connecting.
     """
-    yield Progress(text="Listing jobs and their files")
+    report(Progress(text="Listing jobs and their files"))
     api = ProjectApi(client, project)
     with explained(client.url):
         jobs = api.get_jobs(as_objects=False, fields=[*JOB_FIELDS])
@@ -68,7 +68,7 @@ def fetch(
         batch = missing[start : start + _BATCH]
         bad |= _download(client, folder, batch)
         done += sum(output.size for output in batch)
-        yield Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total)
+        report(Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total))
     path = folder / TABLE
     atomic.write(path, table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client)))
     if bad or refused:

@@ -22,7 +22,7 @@ from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import LARGEST_INPUT, explained, make_folder, read_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from bundler.jobs.step import Step
     from bundler.jobs.submission import Submission
@@ -67,11 +67,11 @@ def isolation() -> Isolation:
 
 
 def rehearse(
-    publication: Path, submission: Submission, folder: Path, *, how: Isolation
-) -> Generator[str, None, list[Path]]:
+    publication: Path, submission: Submission, folder: Path, *, how: Isolation, show: Callable[[str], None]
+) -> list[Path]:
     """Run the job of `submission` in the empty folder `folder` with an empty uv cache, one step after the other.
 
-    Yields the console output line by line; the generator returns the files that the job wrote. Raises `BundlerError`,
+    Calls `show` for each line of the console output; returns the files that the job wrote. Raises `BundlerError`,
     `JobError`.
     """
     with explained(folder):
@@ -88,13 +88,13 @@ def rehearse(
     values: dict[str, object] = dict(parameters)
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
-            code = yield from _run(publication, step, values, folder, Path(scratch), how)
+            code = _run(publication, step, values, folder, Path(scratch), how, show)
             values = _values(Path(scratch))
             if code:
                 break
     outputs = {name: value for name, value in values.items() if name not in parameters or parameters[name] != value}
     if outputs:
-        yield f"Output parameters: {json.dumps(outputs)}"
+        show(f"Output parameters: {json.dumps(outputs)}")
     if code:
         raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
@@ -105,9 +105,15 @@ def rehearse(
 
 
 def _run(
-    publication: Path, step: Step, values: Mapping[str, object], folder: Path, scratch: Path, how: Isolation
-) -> Generator[str, None, int]:
-    """Run one step with the parameters `values`; yield its console output, return the exit code of the evaluator."""
+    publication: Path,
+    step: Step,
+    values: Mapping[str, object],
+    folder: Path,
+    scratch: Path,
+    how: Isolation,
+    show: Callable[[str], None],
+) -> int:
+    """Run one step with the parameters `values`; return the exit code of the evaluator."""
     temporary = scratch / "tmp"  # Separate, so that leftovers of the job are deleted.
     temporary.mkdir(exist_ok=True)
     environment = {
@@ -122,7 +128,7 @@ def _run(
         command: list[str | Path] = [*how.prefix, sys.executable, evaluator, exec_script, context]
         inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
         inherited |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))
-        return (yield from process.lines(command, cwd=folder, env=inherited))
+        return process.run_shown(command, cwd=folder, env=inherited, show=show)
 
 
 def _values(scratch: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, DamagedError, SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
 from bundler.manifest_reader import read_manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.publications.approval import require_approval, signed_at
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import is_logged, log
@@ -29,7 +29,7 @@ from wheelhouse.sharing import sharing
 from wheelhouse.unpack import require_interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from bundler.manifest import Manifest, TargetEntry
     from bundler.publications.approval import Policy
@@ -65,7 +65,9 @@ def publish(
     strategy: Strategy = INDEX,
     note: str = "",
     policy: Policy | None = None,
-) -> Generator[Progress, None, Path]:
+    *,
+    report: Report,
+) -> Path:
     """Verify `bundle`, publish it to the store `destination`, and return the folder of the publication.
 
     `seen_at` is the path of the store on the nodes, `note` a text for the history of the store, `policy` says whose
@@ -73,7 +75,7 @@ def publish(
     else. Raises the errors of `verify`, of `require_approval`, of `adding.add`, of `require` and `pack` of the
     strategy, and `ArchiveError` and `FileError`.
     """
-    yield Progress(text=f"Verifying {bundle.name}")
+    report(Progress(text=f"Verifying {bundle.name}"))
     manifest = verify(bundle)
     if not manifest.scripts:
         raise BundlerError(f"{bundle} contains no script", hint="name the folder of its wheels to publish these")
@@ -82,36 +84,36 @@ def publish(
     strategy.require(draft)
     _require_interpreters(bundle, manifest)
     with sharing(destination.path):
-        base = (yield from _publish(draft, INDEX, is_base=True)) if strategy.has_base else None
-        return (yield from _publish(draft, strategy, base))
+        base = _publish(draft, INDEX, is_base=True, report=report) if strategy.has_base else None
+        return _publish(draft, strategy, base, report=report)
 
 
 def _publish(
-    draft: Draft, strategy: Strategy, base: Path | None = None, *, is_base: bool = False
-) -> Generator[Progress, None, Path]:
+    draft: Draft, strategy: Strategy, base: Path | None = None, *, is_base: bool = False, report: Report
+) -> Path:
     """Publish with `strategy`, with archives made from the publication `base`, or as such a base itself."""
     manifest = draft.manifest
     place = draft.store.publications / _name(draft, strategy, is_base=is_base)
     is_repair = place.exists()
     if is_repair:
-        restored = yield from store_wheels(draft)
+        restored = store_wheels(draft, report=report)
         if _is_whole(place) and _signed_again(draft, place):
             if restored:
                 log(draft.store, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=draft.note)
             text = f" (restored {counted(restored, 'wheel')} in the store)" if restored else ""
-            yield Progress(kind="note", text=f"{place.name} is already published{text}")
+            report(Progress(kind="note", text=f"{place.name} is already published{text}"))
             return place
     with atomic.building(place, replace=is_repair, scratch=draft.store.scratch) as folder, files.explained(place):
         # First, since it announces the wheels to processes that remove files right now.
         shutil.copyfile(draft.bundle / MANIFEST, folder / MANIFEST)
         others = sum(file.size for file in manifest.files if not file.path.startswith("wheels/"))
-        yield from store_wheels(draft, others)
+        store_wheels(draft, others, report=report)
         # uv considers a cached wheel outdated if its change time differs, and every new hard link to a file changes
         # that time.
         _copy(draft, folder, files.copy if is_base else files.link)
         archives: dict[str, str] = {}
         for target, script in _pairs(manifest) if strategy.has_archives else []:
-            yield Progress(text=f"Packing the {strategy.name} of {script} for {target.name}")
+            report(Progress(text=f"Packing the {strategy.name} of {script} for {target.name}"))
             path = archive_path(script, target)
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             strategy.pack(base or folder, script, target, manifest.folder(target, script), folder / path)
@@ -130,15 +132,17 @@ def _publish(
         approved = require_approval(folder, manifest, draft.store, draft.policy)
     wheels = [(file.path.removeprefix("wheels/"), file.sha256) for file in draft.wheels]
     if not all(adding.is_complete(draft.store, *wheel) for wheel in wheels):  # Somebody has removed some meanwhile.
-        yield from store_wheels(draft)
+        store_wheels(draft, report=report)
     action = "repair" if is_repair else "publish"
     digest = files.sha256(draft.bundle / MANIFEST)
     log(draft.store, action, place.name, sha256=digest, detail=signed_at(approved), note=draft.note)
     if not draft.store.path.stat().st_mode & (stat.S_IXOTH | stat.S_ISGID):
-        yield Progress(
-            kind="warning",
-            text=f"{place.name} is not readable by other users; nodes may not be able to read it\n"
-            f"hint: run `chmod -R o+rX {draft.store.path}`",
+        report(
+            Progress(
+                kind="warning",
+                text=f"{place.name} is not readable by other users; nodes may not be able to read it\n"
+                f"hint: run `chmod -R o+rX {draft.store.path}`",
+            )
         )
     return place
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import BundlerError
 from bundler.layout import PUBLICATION
 from bundler.manifest_reader import read_manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.publications.aliases import aliases, drop
 from bundler.publications.history import log
 from bundler.publications.leases import VALID_DAYS, leases
@@ -27,7 +27,7 @@ from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from wheelhouse.store import Store
 
@@ -112,7 +112,7 @@ def outdated(store: Store, keep_last: int, older_than: float) -> list[Published]
     return chosen
 
 
-def remove(store: Store, removal: Removal, note: str = "") -> Generator[Progress, None, None]:
+def remove(store: Store, removal: Removal, note: str = "", *, report: Report) -> None:
     """Remove what `removal` lists from `store`. Others may read and publish meanwhile.
 
     Raises `FileError`. After an interruption, the next removal does the rest.
@@ -120,12 +120,12 @@ def remove(store: Store, removal: Removal, note: str = "") -> Generator[Progress
     detail = f"{counted(len(removal.wheels), 'wheel')} with {counted(len(removal.publications), 'publication')}"
     with sharing(store.path):
         for entry in removal.publications:
-            yield Progress(text=f"Removing {entry.name}")
+            report(Progress(text=f"Removing {entry.name}"))
             for name in _aliases_of(store, entry.name):
                 drop(store, name)
             if _moved(store, entry):
                 log(store, "remove", entry.name, detail=detail, note=note)
-        yield from finish(store)
+        finish(store, report=report)
 
 
 def _moved(store: Store, entry: Published) -> bool:
@@ -140,7 +140,7 @@ def _moved(store: Store, entry: Published) -> bool:
     return False
 
 
-def finish(store: Store) -> Generator[Progress, None, None]:
+def finish(store: Store, *, report: Report) -> None:
     """Delete the removed publications of `store`, also those of interrupted runs. Raises `FileError`."""
     try:
         with files.explained(store.removed):
@@ -151,7 +151,7 @@ def finish(store: Store) -> Generator[Progress, None, None]:
         raise
     in_use = wheels_in_use(store)
     wheels = {name: digests for folder in folders for name, digests in _digests(folder).items() if name not in in_use}
-    yield Progress(text=f"Removing {counted(len(wheels), 'wheel')}")
+    report(Progress(text=f"Removing {counted(len(wheels), 'wheel')}"))
     discard(store, wheels, lambda: wheels_in_use(store))
     for folder in folders:
         name = folder.name.rpartition("-")[0]

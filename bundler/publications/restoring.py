@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import DamagedError
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.publications.history import log
 from bundler.publications.usage import published
 from bundler.units import counted
@@ -24,7 +24,7 @@ from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bundler.publications.usage import Published
@@ -52,7 +52,7 @@ class Extent:
         return written >= self.since and (self.sample >= 1 or random.random() < self.sample)  # noqa: S311 - a sample
 
 
-def find_damage(place: Store, extent: Extent) -> Generator[Progress, None, list[Damage]]:
+def find_damage(place: Store, extent: Extent, *, report: Report) -> list[Damage]:
     """Verify files, metadata, records, pages and publications of the store `place`; return what is wrong.
 
     Raises `FileError`.
@@ -73,12 +73,12 @@ def find_damage(place: Store, extent: Extent) -> Generator[Progress, None, list[
             if time.monotonic() - written > _EVERY:
                 written = time.monotonic()
                 _write_state(state, file.sha256, damage)
-            yield Progress(text=f"Verifying {counted(len(chosen), 'wheel')}", done=done, total=total)
-    yield Progress(text="Verifying the index")
+            report(Progress(text=f"Verifying {counted(len(chosen), 'wheel')}", done=done, total=total))
+    report(Progress(text="Verifying the index"))
     damage += damaged_index(place, present)
     for entry in published(place):
         if extent.includes(entry.time):
-            yield Progress(text=f"Verifying {entry.name}")
+            report(Progress(text=f"Verifying {entry.name}"))
             damage += _damage_of(entry, known)
     with contextlib.suppress(OSError):
         state.unlink(missing_ok=True)

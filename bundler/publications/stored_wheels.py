@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import adding, atomic, files
 from wheelhouse.space import require_space
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.manifest import File
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelhouse.store import Store
 
 
-def store_wheels(draft: Draft, others: int = 0) -> Generator[Progress, None, int]:
+def store_wheels(draft: Draft, others: int = 0, *, report: Report) -> int:
     """Add the wheels of the bundle to the store; return how many of them were not there, or damaged.
 
     Requires space for `others` bytes in addition. Publications that share a damaged file get the good one. Raises the
@@ -40,10 +40,11 @@ def store_wheels(draft: Draft, others: int = 0) -> Generator[Progress, None, int
         done, restored = done + file.size, restored + is_new
         if inode is not None and _inode(path) != inode:
             replaced[inode] = path
-        yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
+        report(Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total))
     if replaced:
         _link_again(draft.store, replaced)
-    yield from (Progress(kind="warning", text=str(error)) for error in errors)
+    for error in errors:
+        report(Progress(kind="warning", text=str(error)))
     return restored
 
 

@@ -8,19 +8,19 @@ from bundler.bundles.site import networked
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import BundlerError
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import uv
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 # Files for each run of uv: few enough to show progress, many enough to start uv rarely.
 _BATCH = 20
 
 
-def upload(bundles: Sequence[Path], url: str, check_url: str | None = None) -> Generator[Progress, None, int]:
+def upload(bundles: Sequence[Path], url: str, check_url: str | None = None, *, report: Report) -> int:
     """Upload the wheels of `bundles` to the index at `url`; return their number.
 
     Files that are there are skipped, according to the simple index at `check_url` (by default `url`/simple/), so an
@@ -30,13 +30,13 @@ def upload(bundles: Sequence[Path], url: str, check_url: str | None = None) -> G
         raise BundlerError(f"{url} is not the URL of an index", hint="use a URL such as https://host/index/")
     paths: dict[str, Path] = {}
     for bundle in bundles:
-        yield Progress(text=f"Verifying {bundle.name}")
+        report(Progress(text=f"Verifying {bundle.name}"))
         wheels = [file for file in verify(bundle).files if file.path.startswith("wheels/")]
         paths |= {file.sha256: bundle / file.path for file in wheels}
     every = sorted(paths.values(), key=lambda path: path.name)
     text, done, total = f"Uploading {counted(len(every), 'wheel')}", 0, sum(path.stat().st_size for path in every)
     for start in range(0, len(every), _BATCH):
-        yield Progress(text=text, done=done, total=total)
+        report(Progress(text=text, done=done, total=total))
         batch = every[start : start + _BATCH]
         with networked(cache_folder()):
             uv.publish(batch, url, check_url or f"{url.rstrip('/')}/simple/")

@@ -15,7 +15,7 @@ from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, CombinedError
 from bundler.layout import MANIFEST, SUMS, sums
 from bundler.manifest import SHARED_FOLDERS, File, Manifest
-from bundler.progress import Progress
+from bundler.progress import Progress, Report
 from bundler.publications.approval import require_unsigned
 from bundler.publications.history import is_logged, log
 from bundler.units import counted
@@ -26,7 +26,7 @@ from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from wheelhouse.errors import StoreError
     from wheelhouse.store import Store
@@ -82,7 +82,7 @@ def _unpack(path: Path, folder: Path) -> None:
             raise error from None
 
 
-def publish_wheels(source: Path, destination: Store, note: str = "", name: str = "") -> Generator[Progress, None, Path]:
+def publish_wheels(source: Path, destination: Store, note: str = "", name: str = "", *, report: Report) -> Path:
     """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
 
     `name` replaces the name of the folder in that of the publication. Publishing again restores missing and
@@ -92,9 +92,9 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
     if skipped:
         text = f"{counted(len(skipped), 'source distribution')} left out, such as {min(skipped)}"
-        yield Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these")
+        report(Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these"))
     require_unsigned(destination)
-    yield Progress(text=f"Reading {counted(len(paths), 'wheel')}")
+    report(Progress(text=f"Reading {counted(len(paths), 'wheel')}"))
     name = _name(name or source.absolute().name)
     # Without scripts, all formats are alike, and the same wheels keep the name of their publication.
     manifest = Manifest(name=name, scripts=(), targets=(), files=_files(paths), format=SHARED_FOLDERS)
@@ -106,18 +106,18 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     with sharing(destination.path):
         is_there = place.exists()
         if is_there and _is_whole(place):
-            restored = yield from _add(destination, wheels, None, manifest.name)
+            restored = _add(destination, wheels, None, manifest.name, report=report)
             if not is_logged(destination, place.name):  # Its publisher was killed before that.
                 log(destination, "publish", place.name, sha256=digest, note=note)
             if restored:
                 log(destination, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=note)
-            yield Progress(kind="note", text=f"{place.name} is already published")
+            report(Progress(kind="note", text=f"{place.name} is already published"))
             return place
         require_space({destination.path: sum(file.size for file in manifest.files)})
         with atomic.building(place, scratch=destination.scratch) as folder, files.explained(place):
             # First, since it announces the wheels to processes that remove files right now.
             atomic.write(folder / MANIFEST, data)
-            yield from _add(destination, wheels, folder / "wheels", manifest.name)
+            _add(destination, wheels, folder / "wheels", manifest.name, report=report)
             atomic.write(
                 folder / SUMS,
                 sums({**{f"wheels/{name}": sha256 for name, sha256 in digests.items()}, MANIFEST: digest}),
@@ -125,7 +125,7 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
             for path in (folder / MANIFEST, folder / SUMS):
                 path.chmod(path.stat().st_mode & ~0o222)
         if not all(adding.is_complete(destination, *file) for file in digests.items()):
-            yield from _add(destination, wheels, None, manifest.name)  # Somebody has removed some meanwhile.
+            _add(destination, wheels, None, manifest.name, report=report)  # Somebody has removed some meanwhile.
         log(destination, "repair" if is_there else "publish", place.name, sha256=digest, note=note)
     return place
 
@@ -155,8 +155,8 @@ def _files(paths: Sequence[Path]) -> tuple[File, ...]:
 
 
 def _add(
-    destination: Store, wheels: Sequence[tuple[Path, str]], links: Path | None, origin: str
-) -> Generator[Progress, None, int]:
+    destination: Store, wheels: Sequence[tuple[Path, str]], links: Path | None, origin: str, *, report: Report
+) -> int:
     """Add `wheels` to the store, and links to them to the folder `links`; return how many of them were not there."""
     if links is not None:
         links.mkdir()
@@ -168,8 +168,9 @@ def _add(
         if links is not None:
             _link(source, path, links / path.name)
         done, restored = done + path.stat().st_size, restored + is_new
-        yield Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total)
-    yield from (Progress(kind="warning", text=str(error)) for error in errors)
+        report(Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total))
+    for error in errors:
+        report(Progress(kind="warning", text=str(error)))
     return restored
 
 

@@ -36,6 +36,7 @@ from bundler.manifest import File
 from bundler.manifest_reader import parse, read_manifest
 from bundler.node import garbage, preparing, scripts, task, tools
 from bundler.node.errors import OfflineRunError
+from bundler.progress import silent
 from bundler.publications.check import needs_uv, obstacles, read_facts
 from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
@@ -153,8 +154,8 @@ def _bundles(data: bytes, folder: Path) -> None:
     inner.mkdir()
     arrived = False
     try:
-        for _ in arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: {_SHA256: [folder / "base"]}):
-            pass
+        base = {_SHA256: [folder / "base"]}
+        arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: base, report=silent)
         arrived = True
     finally:
         assert bool(list(inner.iterdir())) == arrived

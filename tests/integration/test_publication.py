@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bundler import api
+from bundler.progress import silent
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from wheelhouse.damage import Damage
@@ -17,17 +18,7 @@ from wheelhouse.store import open_store
 
 
 def damage_of(share: Path) -> list[Damage]:
-    return finish(find_damage(open_store(share), Extent()))
-
-
-def finish(work: Generator[object, None, list[Damage]]) -> list[Damage]:
-    """Run `work` to its end; return the damage that it found."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            found: list[Damage] = stop.value
-            return found
+    return find_damage(open_store(share), Extent(), report=silent)
 
 
 def bytes_of(share: Path) -> dict[str, bytes]:

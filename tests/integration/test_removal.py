@@ -14,6 +14,7 @@ import pytest
 
 from bundler import api
 from bundler.errors import BundlerError
+from bundler.progress import silent
 from bundler.publications import usage
 from bundler.publications.aliases import aliases, point
 from bundler.publications.history import events
@@ -37,8 +38,7 @@ def place(share: Path) -> Store:
 
 def run(place: Store, *names: str, note: str = "") -> Removal:
     planned = plan(place, find(place, names))
-    for _ in remove(place, planned, note):
-        pass
+    remove(place, planned, note, report=silent)
     return planned
 
 
@@ -246,11 +246,9 @@ def test_after_a_kill_no_link_is_broken_and_the_next_run_finishes(
         die = dying(step)
         for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "unlink"), (os, "link"), (shutil, "rmtree")):
             patched.setattr(owner, name, die(getattr(owner, name)))
-        for _ in remove(place, planned):
-            pass
+        remove(place, planned, report=silent)
     assert broken_links(place) == []
-    for _ in finish(place):
-        pass
+    finish(place, report=silent)
     if first.folder.exists():
         run(place, first.name)
     assert damage_of(place.path) == []
@@ -296,8 +294,7 @@ def test_publishers_and_removers_at_once_end_in_a_whole_store(place: Store, bund
         work = [pool.submit(function, number) for function in (publishing, removing) for number in range(2)]
     for future in work:
         future.result()
-    for _ in finish(place):
-        pass
+    finish(place, report=silent)
     api.publish(bundles["second"], place.path)
     assert damage_of(place.path) == []
     assert usage.wheels_in_use(place) <= wheels(place)

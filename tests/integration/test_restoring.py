@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bundler.progress import Progress
 from bundler.publications import restoring
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from tests.conftest import Workplace
-from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, finish, flip, pipe, replace
+from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, flip, pipe, replace
 from wheelhouse.store import open_store
 
 # What only the bundle has.
@@ -58,6 +59,18 @@ def test_foreign_files_are_named_and_stay(site: Workplace, share: Path) -> None:
     assert all((share / name).exists() for name in names)
 
 
+def interrupt_after(steps: int, share: Path) -> None:
+    heard: list[Progress] = []
+
+    def interrupt(progress: Progress) -> None:
+        heard.append(progress)
+        if len(heard) == steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_damage(open_store(share), Extent(), report=interrupt)
+
+
 def test_an_interrupted_run_is_resumed_with_what_it_found(
     share: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -65,20 +78,13 @@ def test_an_interrupted_run_is_resumed_with_what_it_found(
     monkeypatch.setattr(restoring, "_EVERY", 0)
     paths = sorted(share.glob("files/*/*/*.whl"))
     replace(paths[0])
-    work = find_damage(open_store(share), Extent())
-    for _ in paths[1:]:
-        next(work)
-    work.close()
+    interrupt_after(len(paths) - 1, share)
     assert {item.path for item in damage_of(share)} == {str(paths[0].relative_to(share))}
-    work = find_damage(open_store(share), Extent())
-    for _ in paths[1:]:
-        next(work)
-    work.close()
+    interrupt_after(len(paths) - 1, share)
     (paths[0]).write_bytes(b"")  # It is not read again, so only what was recorded shows that it is wrong.
-    resumed = find_damage(open_store(share), Extent(resume=True))
-    first = next(resumed)
-    assert first.text == "Verifying 2 wheels"  # The last one that was recorded, again, and the rest.
-    problems = finish(resumed)
+    heard: list[Progress] = []
+    problems = find_damage(open_store(share), Extent(resume=True), report=heard.append)
+    assert heard[0].text == "Verifying 2 wheels"  # The last one that was recorded, again, and the rest.
     assert [(item.path, item.problem) for item in problems] == [(str(paths[0].relative_to(share)), "changed")]
     assert list((tmp_path / "cache" / "verify").iterdir()) == []
 

@@ -21,21 +21,28 @@ def test_output_and_exit_code_come_back(tmp_path: Path) -> None:
 
 def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
     command = [sys.executable, "-uc", "import time; print('a'); time.sleep(3); print('b')"]
-    lines = process.lines(command, cwd=tmp_path, env=dict(os.environ))
     started = time.monotonic()
-    assert next(lines) == "a"
-    assert time.monotonic() - started < 3
-    assert next(lines) == "b"
-    with pytest.raises(StopIteration) as stop:
-        next(lines)
-    assert stop.value.value == 0
+    shown: list[tuple[str, bool]] = []
+
+    def show(line: str) -> None:
+        shown.append((line, time.monotonic() - started < 3))
+
+    assert process.run_shown(command, cwd=tmp_path, env=dict(os.environ), show=show) == 0
+    assert shown == [("a", True), ("b", False)]
 
 
 def test_who_stops_listening_ends_the_program_and_what_it_started(tmp_path: Path) -> None:
-    lines = process.lines(["sh", "-c", "sleep 60 & echo $!; wait"], cwd=tmp_path, env=dict(os.environ))
-    child = int(next(lines))
-    assert alive(child)
-    lines.close()
+    children: list[int] = []
+
+    def stop(line: str) -> None:
+        children.append(int(line))
+        assert alive(children[0])
+        raise KeyboardInterrupt
+
+    command = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    with pytest.raises(KeyboardInterrupt):
+        process.run_shown(command, cwd=tmp_path, env=dict(os.environ), show=stop)
+    (child,) = children
     deadline = time.monotonic() + 5
     while alive(child) and time.monotonic() < deadline:
         time.sleep(0.02)
