@@ -8,22 +8,66 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bundler.cache import cache_folder
 from bundler.errors import BundlerError
+from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Progress, Report, silent
+from bundler.units import counted
+from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansys.hps.client import Client
 
-    from bundler.jobs.submission import Submission
-    from bundler.manifest import Manifest
-    from bundler.publications.approval import Policy
+with lazily():
+    from bundler import manifest as manifests
+    from bundler import manifest_reader
+    from bundler.bundles import (
+        archive as bundle_archive,
+    )
+    from bundler.bundles import (
+        arrival,
+        create,
+        delta,
+        inspection,
+        job_settings,
+        origin,
+        parts,
+        plan,
+        zstd,
+    )
+    from bundler.bundles import (
+        output as bundle_output,
+    )
+    from bundler.bundles import (
+        papers as bundle_papers,
+    )
+    from bundler.bundles import (
+        site as bundle_site,
+    )
+    from bundler.bundles import (
+        targets as bundle_targets,
+    )
+    from bundler.bundles import (
+        upgrade as bundle_upgrade,
+    )
+    from bundler.bundles import (
+        verify as bundle_verify,
+    )
+    from bundler.hps import project as hps_project
+    from bundler.hps import resources, results
+    from bundler.jobs import submission as job_submission
+    from bundler.publications import approval, leases, publication, wheels
+    from bundler.publications import strategy as publication_strategy
+    from bundler.sources import additions as source_additions
+    from bundler.sources import reader
+    from wheelhouse import creation
 
 
 def bundle(
@@ -55,46 +99,35 @@ def bundle(
     The arguments are the options of the command `bundle`. If only pip is configured for an index, environment variables
     of this process are set during the call so that uv uses the same index. Raises `BundlerError` or `WheelhouseError`.
     """
-    from bundler.bundles import create
-    from bundler.bundles.origin import require_same_scripts
-    from bundler.bundles.papers import Papers, has_papers
-    from bundler.bundles.plan import Tools
-    from bundler.bundles.site import adopted
-    from bundler.bundles.targets import requested_targets
-    from bundler.bundles.upgrade import keeping, keeping_all
-    from bundler.cache import cache_folder
-    from bundler.sources.additions import Additions, Resolver, requirement_lines
-    from bundler.sources.reader import read_sources
-
     paths, cache = [Path(path) for path in inputs], cache_folder()
-    additions = Additions(
+    additions = source_additions.Additions(
         requirements=tuple(requirements),
-        constraints=tuple(line for path in constraints for line in requirement_lines(path)),
-        overrides=tuple(line for path in overrides for line in requirement_lines(path)),
-        resolver=Resolver(resolver),
+        constraints=tuple(line for path in constraints for line in source_additions.requirement_lines(path)),
+        overrides=tuple(line for path in overrides for line in source_additions.requirement_lines(path)),
+        resolver=source_additions.Resolver(resolver),
         locked=locked,
     )
-    sources = read_sources(paths, additions)
+    sources = reader.read_sources(paths, additions)
     for source in sources:
         for warning in source.warnings():
             report(Progress(kind="warning", text=warning))
-    targets = requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
+    targets = bundle_targets.requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
     output = output or create.default_output(paths)
-    tools = Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    tools = plan.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
     if not replace:
-        require_same_scripts(output, sources, cache)
+        origin.require_same_scripts(output, sources, cache)
     if upgrade_packages:
-        sources = keeping(sources, output, upgrade_packages)
+        sources = bundle_upgrade.keeping(sources, output, upgrade_packages)
     upgrading = upgrade or bool(upgrade_packages)
-    papers = Papers(sbom=sbom, provenance=provenance, attestations=attestations)
+    papers = bundle_papers.Papers(sbom=sbom, provenance=provenance, attestations=attestations)
     is_current = not upgrading and create.up_to_date(output, sources, targets, tools)
     # The mirror may have other bytes for the same version of Python.
-    if is_current and has_papers(output, papers) and python_mirror is None:
+    if is_current and bundle_papers.has_papers(output, papers) and python_mirror is None:
         report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
         return output
     if is_current:
-        sources = keeping_all(sources, output)
-    with adopted(sources, cache) as site:
+        sources = bundle_upgrade.keeping_all(sources, output)
+    with bundle_site.adopted(sources, cache) as site:
         for note in site.notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
@@ -116,7 +149,7 @@ def publish(
     seen_at: str | None = None,
     strategy: str = "index",
     note: str = "",
-    policy: Policy | None = None,
+    policy: approval.Policy | None = None,
     report: Report = silent,
 ) -> Path:
     """Verify `bundle` and publish it to `store`, which is created if necessary; return the path of the publication.
@@ -125,15 +158,11 @@ def publish(
     `note` a text for the history of the store, `policy` says whose signature is required. Raises `SignatureError`,
     `BundlerError` or `WheelhouseError`.
     """
-    from bundler.publications import publication
-    from bundler.publications.strategy import STRATEGIES
-    from wheelhouse.creation import create_store
-
     # Links are kept, since nodes may see the store by the same link; ".." is removed, since it may differ there.
     root = os.path.abspath(store)  # noqa: PTH100 - Path.resolve() would follow links
     publication.require_bundle(Path(bundle))
-    place = create_store(Path(root))
-    chosen = STRATEGIES[strategy]
+    place = creation.create_store(Path(root))
+    chosen = publication_strategy.STRATEGIES[strategy]
     return publication.publish(Path(bundle), place, seen_at or root, chosen, note, policy, report=report)
 
 
@@ -143,14 +172,11 @@ def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", rep
     Returns the path of the publication, which has no scripts; pip and uv find the wheels in the index of the store.
     `note` is a text for the history of the store. Raises `BundlerError` or `WheelhouseError`.
     """
-    from bundler.publications.wheels import folder_of, publish_wheels
-    from wheelhouse.creation import create_store
-
-    place = create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
+    place = creation.create_store(Path(os.path.abspath(store)))  # noqa: PTH100 - as above
     path = Path(source)
-    with folder_of(path, place.scratch) as folder:
+    with wheels.folder_of(path, place.scratch) as folder:
         name = path.absolute().name.removesuffix(".zip")
-        return publish_wheels(folder, place, note, name, report=report)
+        return wheels.publish_wheels(folder, place, note, name, report=report)
 
 
 def pack(
@@ -169,18 +195,16 @@ def pack(
     all of them and of their list are returned. The same bundles give the same bytes. Raises `BundlerError` or
     `WheelhouseError`.
     """
-    from bundler.bundles import archive, zstd
-    from bundler.bundles.delta import digests_of
-    from bundler.bundles.output import standard_output, writing
-
     paths, target = [Path(bundle) for bundle in bundles], Path(output)
-    digests = digests_of(Path(since)) if since is not None else frozenset()
-    archive.require_outside(target, paths)
+    digests = delta.digests_of(Path(since)) if since is not None else frozenset()
+    bundle_archive.require_outside(target, paths)
     with contextlib.ExitStack() as stack:
-        out, written = stack.enter_context(standard_output() if str(output) == "-" else writing(target, split))
+        out, written = stack.enter_context(
+            bundle_output.standard_output() if str(output) == "-" else bundle_output.writing(target, split)
+        )
         if compress:
             out = stack.enter_context(zstd.compressing(out))
-        archive.pack(paths, out, digests, report=report)
+        bundle_archive.pack(paths, out, digests, report=report)
     return written
 
 
@@ -197,26 +221,20 @@ def unpack(
     publication or store. Every byte is verified, and no bundle appears before all are complete. Raises `BundlerError`
     or `WheelhouseError`.
     """
-    from bundler.bundles import parts
-    from bundler.bundles.arrival import unpack
-    from bundler.bundles.delta import base_of
-
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
-    base_files = base_of(Path(base) if base is not None else None)
+    base_files = delta.base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
+        return arrival.unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
     with parts.opened(paths) as source:
-        return unpack(source, paths[0], Path(folder), base_files, report=report)
+        return arrival.unpack(source, paths[0], Path(folder), base_files, report=report)
 
 
-def verify(path: str | Path) -> Manifest:
+def verify(path: str | Path) -> manifests.Manifest:
     """Compare every file of the bundle or publication `path` with its digest; return the manifest.
 
     Raises `DamagedError` with all missing, changed and foreign files, and `BundlerError` or `WheelhouseError`.
     """
-    from bundler.bundles.verify import verify
-
-    return verify(Path(path))
+    return bundle_verify.verify(Path(path))
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -224,22 +242,16 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
     Sizes are in bytes, times in seconds. Raises `BundlerError` or `WheelhouseError`.
     """
-    from bundler.bundles.inspection import summary
-    from bundler.bundles.job_settings import read_job_settings
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.manifest_reader import read_manifest
-    from bundler.publications.strategy import read_strategy
-
     folder = Path(path)
     is_published = (folder / EXEC_SCRIPT).is_file()
-    manifest = read_manifest(folder)
-    jobs = read_job_settings(folder, manifest, [script.name for script in manifest.scripts])
-    return summary(manifest, jobs, read_strategy(folder).name if is_published else None)
+    manifest = manifest_reader.read_manifest(folder)
+    jobs = job_settings.read_job_settings(folder, manifest, [script.name for script in manifest.scripts])
+    return inspection.summary(manifest, jobs, publication_strategy.read_strategy(folder).name if is_published else None)
 
 
 def submit(
     client: Client,
-    submission: Submission,
+    submission: job_submission.Submission,
     *,
     name: str | None = None,
     replace: bool = False,
@@ -252,25 +264,20 @@ def submit(
     are deleted once the new one is complete; with `force`, jobs are submitted even if no evaluator can run them.
     Raises `BundlerError`.
     """
-    import secrets
-
-    from bundler.hps import project
-    from bundler.hps.resources import require_somewhere, survey
-    from bundler.publications.leases import leave
-    from bundler.units import counted
-
     name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
     try:
-        require_somewhere(client, submission, survey(client))
+        resources.require_somewhere(client, submission, resources.survey(client))
     except BundlerError as error:
         if not force:
             raise
         report(Progress(kind="warning", text=str(error)))
-    identity = project.submit(client, submission, name, replace=replace, report=report)
+    identity = hps_project.submit(client, submission, name, replace=replace, report=report)
     if submission.folder is not None:
-        leave(submission.folder, identity)
+        leases.leave(submission.folder, identity)
     count = counted(len(submission.jobs), "job")
-    report(Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {project.page(client, identity)}"))
+    report(
+        Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {hps_project.page(client, identity)}")
+    )
     return identity
 
 
@@ -288,6 +295,4 @@ def fetch(
     With `jobs` (names) or `failed`, only the outputs of these jobs are downloaded. Files that are already complete
     are skipped. Raises `BundlerError`.
     """
-    from bundler.hps.results import fetch
-
-    return fetch(client, project, Path(folder), jobs, failed=failed, report=report)
+    return results.fetch(client, project, Path(folder), jobs, failed=failed, report=report)

@@ -5,21 +5,41 @@ Expected failures raise a `BundlerError` or another `WheelhouseError`, whose tex
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bundler.bundles.verify import verify
+from bundler.cache import cache_folder
+from bundler.errors import SignatureError
+from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Report, silent
 from wheelhouse import atomic
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.assessment.audit import Finding
-    from bundler.assessment.snapshot import Snapshot
-    from bundler.bundles.rebuild import Difference
-    from bundler.trust.signature import Approval
-    from bundler.trust.ssh_keygen import Trust
+with lazily():
+    from bundler import manifest_reader
+    from bundler.assessment import (
+        acceptance,
+        findings,
+        review,
+    )
+    from bundler.assessment import (
+        audit as assessment_audit,
+    )
+    from bundler.assessment import (
+        sbom as assessment_sbom,
+    )
+    from bundler.assessment import (
+        snapshot as assessment_snapshot,
+    )
+    from bundler.bundles import rebuild as bundle_rebuild
+    from bundler.publications import authenticity, overview
+    from bundler.trust import signature, ssh_keygen
+    from wheelhouse import store
 
 
 def sign(path: str | Path, key: str | Path) -> Path:
@@ -27,49 +47,37 @@ def sign(path: str | Path, key: str | Path) -> Path:
 
     Raises `SignatureError`, and the errors of `verify`.
     """
-    from bundler.trust import signature
-
     verify(Path(path))
     return signature.sign(Path(path), Path(key))
 
 
-def approvals(path: str | Path, trust: Trust) -> list[Approval]:
+def approvals(path: str | Path, trust: ssh_keygen.Trust) -> list[signature.Approval]:
     """Return the signatures of the bundle or publication `path` by the signers in `trust`, the newest first.
 
     They cover the digest of every file; `verify` compares the files with these. Raises `SignatureError` if there is no
     signature or the execution script is another one, `BundlerError` or `WheelhouseError`.
     """
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.publications.authenticity import genuine_script
-    from bundler.trust import signature
-
     folder = Path(path)
     result = signature.approvals(folder, trust)
     if (folder / EXEC_SCRIPT).is_file():
-        genuine_script(folder, result[0])
+        authenticity.genuine_script(folder, result[0])
     return result
 
 
 def rebuild(
     bundle: str | Path, output: str | Path | None = None, *, build: bool = False, report: Report = silent
-) -> Difference:
+) -> bundle_rebuild.Difference:
     """Build `bundle` again from the scripts, locks and versions in it; return the files that differ.
 
     The new bundle goes to the empty folder `output`, or is deleted. With `build`, also builds from source what was
     built, which runs code that the bundle names. Raises `BundlerError` or `WheelhouseError`.
     """
-    import shutil
-    import tempfile
-
-    from bundler.bundles.rebuild import rebuild
-    from bundler.cache import cache_folder
-
     path = Path(bundle)
     verify(path)
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves ".." in paths without following links.
         scratch = Path(folder).resolve()
-        difference = rebuild(path, scratch, cache_folder(), build=build, report=report)
+        difference = bundle_rebuild.rebuild(path, scratch, cache_folder(), build=build, report=report)
         if output is not None:
             with atomic.building(Path(output), replace=False) as kept:
                 shutil.copytree(scratch / "again" / path.absolute().name, kept, dirs_exist_ok=True)
@@ -81,41 +89,32 @@ def sbom(path: str | Path) -> dict[str, bytes]:
 
     The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
     """
-    from bundler.assessment.sbom import sboms
-
-    return sboms(Path(path), verify(Path(path)))
+    return assessment_sbom.sboms(Path(path), verify(Path(path)))
 
 
 def audit(
     paths: Sequence[str | Path], advisories: str | Path, *, accept: str | Path | None = None
-) -> tuple[list[Finding], int, Snapshot]:
+) -> tuple[list[assessment_audit.Finding], int, assessment_snapshot.Snapshot]:
     """Return the known vulnerabilities of bundles, publications and stores, the number of packages, and the snapshot.
 
     `advisories` is a zip file or folder of OSV records, `accept` an OpenVEX document with accepted findings. Raises
     `BundlerError` or `WheelhouseError`.
     """
-    from bundler.assessment.acceptance import read_acceptances
-    from bundler.assessment.audit import audit, merged, packages_of
-    from bundler.assessment.snapshot import read_snapshot
-    from bundler.manifest_reader import read_manifest
-    from bundler.publications.overview import published_packages
-    from wheelhouse.store import open_store
-
-    accepted = read_acceptances(Path(accept)) if accept is not None else []
-    snapshot = read_snapshot(Path(advisories))
-    packages = merged(
-        published_packages(open_store(path))
+    accepted = acceptance.read_acceptances(Path(accept)) if accept is not None else []
+    snapshot = assessment_snapshot.read_snapshot(Path(advisories))
+    packages = assessment_audit.merged(
+        overview.published_packages(store.open_store(path))
         if (path / "store.json").exists()
-        else packages_of(read_manifest(path), path.name)
+        else assessment_audit.packages_of(manifest_reader.read_manifest(path), path.name)
         for path in map(Path, paths)
     )
-    return audit(packages, snapshot, accepted), len(packages), snapshot
+    return assessment_audit.audit(packages, snapshot, accepted), len(packages), snapshot
 
 
 def report(
     path: str | Path,
     *,
-    trust: Trust | None = None,
+    trust: ssh_keygen.Trust | None = None,
     since: str | Path | None = None,
     advisories: str | Path | None = None,
     accept: str | Path | None = None,
@@ -126,13 +125,6 @@ def report(
     for the others. A signature that is missing or not accepted is part of the document. Raises `BundlerError` or
     `WheelhouseError`.
     """
-    from datetime import datetime, timezone
-
-    from bundler.assessment import findings
-    from bundler.assessment.review import review
-    from bundler.errors import SignatureError
-    from bundler.manifest_reader import read_manifest
-
     folder, today = Path(path), datetime.now(timezone.utc).date()
     manifest = verify(folder)
     audited, signatures, problem = None, None, ""
@@ -143,5 +135,5 @@ def report(
             signatures = approvals(folder, trust)
         except SignatureError as error:
             signatures, problem = [], "; ".join([error.message, *error.facts])
-    earlier = (Path(since).name, read_manifest(Path(since))) if since is not None else None
-    return review(folder, manifest, today, approvals=signatures, problem=problem, since=earlier, audit=audited)
+    earlier = (Path(since).name, manifest_reader.read_manifest(Path(since))) if since is not None else None
+    return review.review(folder, manifest, today, approvals=signatures, problem=problem, since=earlier, audit=audited)

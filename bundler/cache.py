@@ -12,7 +12,7 @@ def cache_folder() -> Path:
     if folder:
         return Path(folder).absolute()
     try:
-        from platformdirs import user_cache_path
+        from platformdirs import user_cache_path  # noqa: PLC0415 - may not be installed
     except ModuleNotFoundError:  # The far side, which only keeps how far `store verify` came.
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bundler"
     return user_cache_path("bundler", appauthor=False)

@@ -11,10 +11,10 @@ import tempfile
 import zipfile
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler import api
 from bundler.errors import BundlerError
+from bundler.manifest import Manifest, TargetEntry
 from bundler.manifest_reader import read_manifest
 from bundler.own_wheel import write_wheel
 from bundler.progress import Progress, Report, silent
@@ -22,9 +22,6 @@ from bundler.publications.archives import pack_environment
 from bundler.pyz import NAME
 from bundler.version import __version__
 from wheelhouse import atomic, files, toml
-
-if TYPE_CHECKING:
-    from bundler.manifest import Manifest, TargetEntry
 
 _COMMANDS = ("bundler", "hps-bundler", "publish-index")
 _WITH_HPS = "submit-jobs"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
 
 from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

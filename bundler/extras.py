@@ -16,7 +16,7 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
     files = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
     if any("/bundler/assessment/sbom.py" in file for file in files):
         return _not_installed("sbom", f"{root} is not installed")
-    if any("/bundler/assessment/attestation.py" in file for file in files):
+    if any("/bundler/assessment/attestation_check.py" in file for file in files):
         return _not_installed("attestations", f"{root} is not installed")
     if root == "yaml":
         return _not_installed("yaml", "PyYAML is not installed")

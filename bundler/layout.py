@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from wheelhouse.files import safe_path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"

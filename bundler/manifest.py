@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bundler.layout import script_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Since format 2, each script of a target has a folder of its own. In format 1, all scripts of a target share one.
 FORMAT = 2

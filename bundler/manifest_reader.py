@@ -7,7 +7,8 @@ import re
 import reprlib
 import stat
 import unicodedata
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from bundler.errors import BundlerError, ManifestError
 from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, script_files
@@ -16,9 +17,6 @@ from wheelhouse import files
 from wheelhouse.files import safe_path
 from wheelhouse.target import PLATFORMS
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FOLDERS = ("targets", "wheels", "pythons", "locks", "sbom", "attestations")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

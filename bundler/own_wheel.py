@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.errors import BundlerError
 from bundler.pyz import NAME, own_files, zipped
 from wheelhouse import atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _TAG = "py3-none-any"
 _WHEEL = f"Wheel-Version: 1.0\nGenerator: {NAME}\nRoot-Is-Purelib: true\nTag: {_TAG}\n"

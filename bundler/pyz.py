@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.requirements import Requirement
 
 from bundler.errors import BundlerError
 from wheelhouse import atomic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 NAME = "hps-bundler"
 _OWN = ("bundler", "wheelhouse")

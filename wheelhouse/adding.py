@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files, wheel
 from wheelhouse.errors import ConflictError, InvalidWheelsError, StoreError, WheelError
 from wheelhouse.pages import write_pages
 from wheelhouse.record import Record, read_record
-from wheelhouse.store import METADATA
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from pathlib import Path
-
-    from wheelhouse.store import Store
+from wheelhouse.store import METADATA, Store
 
 
 def add(

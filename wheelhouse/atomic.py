@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import re
@@ -11,14 +12,11 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelhouse.errors import FileError
 from wheelhouse.files import explained, make_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 _PARTIAL = ".partial"
 _OLD = ".old"
@@ -159,8 +157,6 @@ def _exchanged(folder: Path, path: Path) -> bool:
     """
     if sys.platform != "linux":
         return False
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:

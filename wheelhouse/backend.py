@@ -6,20 +6,15 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelhouse import files, process, uv
-from wheelhouse.build_settings import write_build_config
+from wheelhouse.build_settings import BuildSettings, write_build_config
 from wheelhouse.errors import UvError
 from wheelhouse.process import CalledProcessError
 from wheelhouse.secrets import build_environment, hidden, secret_values
 from wheelhouse.unpack import unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from wheelhouse.build_settings import BuildSettings
 
 # Wheels are zip files, whose times start in 1980; backends use this time for every file.
 _EPOCH = "315532800"
@@ -73,7 +68,7 @@ def _made(folder: Path, python: str) -> Path:
 
 
 def _built(source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], settings: BuildSettings) -> Path:
-    from build import ProjectBuilder  # Takes a tenth of a second to import, and is rarely needed.
+    from build import ProjectBuilder  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
     def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
         process.checked(cmd, cwd=Path(cwd) if cwd else None, env=extra_environ, inherited=environment)
@@ -109,7 +104,7 @@ def _install(
 @contextlib.contextmanager
 def _explained(secrets: set[str]) -> Iterator[None]:
     """Turn errors of a backend in the block into a `BackendError`."""
-    import build
+    import build  # noqa: PLC0415 - as above
 
     try:
         yield

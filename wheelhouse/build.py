@@ -12,10 +12,12 @@ import sys
 import tempfile
 import threading
 import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from packaging.pylock import Package
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from wheelhouse import atomic, files, process
@@ -25,16 +27,9 @@ from wheelhouse.credentials import Credentials
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
 from wheelhouse.git import checkout
 from wheelhouse.hashes import all_normalized, difference
-from wheelhouse.target import this_platform
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target, this_platform
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from packaging.pylock import Package
-
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 # Contents of a source folder that do not identify it: what tools and builds leave there. A build sees them, as with uv.
@@ -183,7 +178,7 @@ class Builder:
         name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
         if not _SDIST.fullmatch(name) or "/" in name:
             raise BuildError(str(package.name), f"{name!r} is not a source distribution")
-        from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
+        from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
         url = sdist.url or files.real(resolution.base / str(sdist.path)).as_uri()
         path = scratch / name

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from wheelhouse import uv_settings
 from wheelhouse.errors import BuildError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 # How uv resolves build requirements, whatever it is told about those of the input.
 _NOT_OF_BUILDS = ("resolution", "prerelease", "prerelease-package", "fork-strategy")

@@ -7,13 +7,10 @@ import os
 import re
 import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelhouse import atomic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # uv reads the first variable, requests the other two; a site that sets one of them means all of its tools.
 _VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -57,6 +54,6 @@ def _system_files() -> Iterator[Path]:
     if os.environ.get("SSL_CERT_DIR"):
         for folder in os.environ["SSL_CERT_DIR"].split(os.pathsep):
             yield from (path for path in sorted(Path(folder).glob("*")) if path.is_file())
-    import certifi  # Not needed on the far side.
+    import certifi  # noqa: PLC0415 - the far side has none
 
     yield Path(certifi.where())

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
+from wheelhouse.credentials import Credentials
 from wheelhouse.http import Client
 from wheelhouse.listing import list_files
+from wheelhouse.target import Target
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from packaging.pylock import Package, PackageWheel, Pylock
-    from packaging.version import Version
-
-    from wheelhouse.credentials import Credentials
-    from wheelhouse.target import Target
 
 _THREADS = 8
 

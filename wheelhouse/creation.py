@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.pages import write_pages
 from wheelhouse.sharing import sharing
 from wheelhouse.store import FORMAT, Store, format_json, no_store, read_format
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def create_store(path: Path) -> Store:

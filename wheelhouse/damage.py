@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelhouse import files, wheel
 from wheelhouse.errors import FileError, WheelError
 from wheelhouse.files import is_sound
-from wheelhouse.index import root_json, root_page
+from wheelhouse.index import Link, root_json, root_page
 from wheelhouse.pages import links_of, pages_of
 from wheelhouse.record import RECORD, YANKED
-from wheelhouse.store import METADATA
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-
-    from wheelhouse.index import Link
-    from wheelhouse.store import Store
+from wheelhouse.store import METADATA, Store
 
 _THREADS = 4
 # Bytes; a page of the largest projects has a few MB.

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
 from wheelhouse.record import YANKED, Record, read_record, yank_json, yank_reason
-from wheelhouse.store import METADATA
+from wheelhouse.store import METADATA, Store
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
-
-    from wheelhouse.store import Store
 
 
 def discard(store: Store, wheels: Mapping[str, Collection[str]], in_use: Callable[[], Collection[str]]) -> None:

@@ -8,20 +8,17 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from wheelhouse import atomic, files
+from wheelhouse.credentials import Credentials
 from wheelhouse.errors import DownloadError
 from wheelhouse.fallback import mirrors
 from wheelhouse.http import Client, FetchError, Resume
 from wheelhouse.wheel import Wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from wheelhouse.credentials import Credentials
 
 _logger = logging.getLogger(__name__)
 # More connections gain nothing on a fast network, annoy small indexes, and fight for the lock of the interpreter.

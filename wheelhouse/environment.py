@@ -11,29 +11,23 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Literal
 
 from installer import install as install_wheel
 from installer.destinations import SchemeDictionaryDestination
 from installer.exceptions import InstallerError
-from installer.records import InvalidRecordEntry
+from installer.records import InvalidRecordEntry, RecordEntry
 from installer.scripts import Script
 from installer.sources import WheelFile
 from installer.utils import Scheme, construct_record_file
 
 from wheelhouse import files
 from wheelhouse.errors import WheelError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from installer.records import RecordEntry
-    from installer.scripts import LauncherKind, ScriptSection
-
-    from wheelhouse.target import Platform
+from wheelhouse.target import Platform
 
 _SCRIPTS = Scheme("scripts")
 # Starts the Python next to it with the file `.NAME.py`. One file is not enough: the shell's part would precede the
@@ -44,7 +38,11 @@ exec "$here/python3" "$here/.{name}.py" "$@"
 """
 # The launchers of distlib in installer replace this placeholder by their own folder.
 _WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"
-_LAUNCHERS: dict[str, LauncherKind] = {"AMD64": "win-amd64", "ARM64": "win-arm64", "x86": "win-ia32"}
+_LAUNCHERS: dict[str, Literal["win-amd64", "win-arm64", "win-ia32"]] = {
+    "AMD64": "win-amd64",
+    "ARM64": "win-arm64",
+    "x86": "win-ia32",
+}
 _INTERPRETER = re.compile(r"(bin/|Scripts/|)\.?pythonw?[\d.]*t?(\.exe|\.py)?", re.IGNORECASE)
 _DEFECTS = (
     *(InstallerError, InvalidRecordEntry, zipfile.BadZipFile, ConfigError),
@@ -86,7 +84,7 @@ class _Relocatable(SchemeDictionaryDestination):
     # Files in addition to the one that installer expects for a command.
     started: list[tuple[Scheme, RecordEntry]] = field(default_factory=list)
 
-    def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
+    def write_script(self, name: str, module: str, attr: str, section: Literal["console", "gui"]) -> RecordEntry:
         """Write the command of an entry point."""
         name, data = Script(name, module, attr, section).generate(self.interpreter, self.script_kind)
         if self.script_kind == "posix":

@@ -12,13 +12,11 @@ import re
 import shutil
 import stat
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from wheelhouse.errors import FileError, disk_full
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHUNK = 1 << 20
 # How often to try to create a folder that other processes remove.
@@ -175,7 +173,9 @@ def make_folder(path: Path) -> None:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except FileExistsError:
-                if os.path.lexists(path) and not path.is_dir():
+                # Asked once: a folder that is gone by now is created again.
+                mode = path.lstat().st_mode
+                if not stat.S_ISDIR(mode) and not (stat.S_ISLNK(mode) and path.is_dir()):
                     raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(path)) from None
             if path.is_dir():
                 return

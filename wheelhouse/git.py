@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from packaging.pylock import Package
 
 from wheelhouse import files, process
 from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import BuildError, redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from packaging.pylock import Package
 
 
 def checkout(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-    from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 # The algorithms that pip and uv accept, and the number of hexadecimal digits of their digests.
 _DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128}

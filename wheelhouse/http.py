@@ -6,9 +6,10 @@ import os
 import ssl
 import sys
 import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -22,9 +23,6 @@ from urllib3.util import Retry
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import DownloadError, WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 _CHUNK = 1 << 18
 # Bytes of a body that are passed on together, and the seconds after which fewer are: each block is written and hashed,
@@ -211,7 +209,7 @@ def _context() -> ssl.SSLContext:
     certificate = os.environ.get("SSL_CLIENT_CERT")
     try:
         if bundle is None and sys.platform in ("win32", "darwin"):
-            import truststore
+            import truststore  # noqa: PLC0415 - only installed on these systems
 
             context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(certifi.where())

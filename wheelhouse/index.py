@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _META = {"api-version": "1.4"}
 _PAGE = """<!DOCTYPE html>

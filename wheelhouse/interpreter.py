@@ -8,9 +8,10 @@ import re
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
@@ -18,11 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelhouse import atomic, files, process, unpack, uv
 from wheelhouse.errors import MirrorError, UvError, redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from wheelhouse.target import Target
+from wheelhouse.target import Target
 
 LIST = "downloads.json"
 _FREE_THREADED = "freethreaded"

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files
+from wheelhouse.credentials import Credentials
 from wheelhouse.hashes import difference
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelhouse.credentials import Credentials
 
 # Bytes of a wheel; the largest ones have a few thousand million.
 _LARGEST = 8 << 30
@@ -25,7 +21,7 @@ def learn_sha256(
     Raises `ValueError` if it differs from the digests `stated` in the lock or `allowed` by requirements, and
     `DownloadError`.
     """
-    from wheelhouse.http import fetch  # Takes a tenth of a second to import, and is rarely needed.
+    from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
     data = fetch(url, credentials, limit=_LARGEST)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 from wheelhouse.http import FetchError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = "application/vnd.pypi.simple.v1+html"
@@ -67,12 +66,10 @@ def _page(index: str, project: str, name: str) -> str:
 
 def _details(data: bytes, project: str) -> Any:
     """Return the page `data` of `project` as JSON (PEP 691). Raises `ValueError`, `KeyError` or `TypeError`."""
-    from mousebender import simple  # Takes a tenth of a second to import, and is rarely needed.
+    from mousebender import simple  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
     text = data.decode(errors="replace")
     if text.lstrip().startswith("{"):
-        import json
-
         return json.loads(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About newer versions of the API, which are compatible.

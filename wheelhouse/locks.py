@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+from packaging.pylock import Pylock
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from wheelhouse import files, uv, uv_settings
 from wheelhouse.errors import LockError, UvError, quoted
 from wheelhouse.pylock import parse
 from wheelhouse.resolution import Resolution
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from packaging.pylock import Pylock
-    from packaging.specifiers import SpecifierSet
-    from packaging.version import Version
 
 
 def lock_path(script: Path) -> Path:

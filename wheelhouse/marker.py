@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import Environment, UndefinedComparison, UndefinedEnvironmentName
+from packaging.pylock import Package
 
 from wheelhouse.errors import not_as_locked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.markers import Environment
-    from packaging.pylock import Package
-
-    from wheelhouse.target import Target
+from wheelhouse.target import Target
 
 _OF_THE_KERNEL = re.compile(r"\bplatform_(release|version)\b")
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from packaging.tags import create_compatible_tags_selector
+from packaging.pylock import Package, PackageArchive
+from packaging.tags import Tag, create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelhouse.errors import Misfit
+from wheelhouse.target import Target
 from wheelhouse.wheel import url_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from packaging.pylock import Package, PackageArchive
-    from packaging.tags import Tag
-
-    from wheelhouse.target import Target
 
 
 def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:

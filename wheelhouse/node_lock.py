@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelhouse import toml, uv
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from wheelhouse.selection import Pin
-    from wheelhouse.target import Target
+from wheelhouse.selection import Pin
+from wheelhouse.target import Target
 
 
 def write_node_lock(script: Path, pins: Sequence[Pin], target: Target) -> None:
@@ -47,8 +44,6 @@ def requirement(pin: Pin) -> str:
 
 def target_pylock(pins: Sequence[Pin], wheels: str) -> bytes:
     """Return the pylock.toml (PEP 751) of one target; `wheels` is the folder of its wheels, relative to the lock."""
-    from packaging.markers import Marker
-
     packages = [
         Package(
             name=canonicalize_name(pin.wheel.project),

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.index import Link, project_json, project_page, root_json, root_page
 from wheelhouse.record import RECORD, YANKED, Record, read_record, yank_reason
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
-
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 
 def write_pages(store: Store, projects: Collection[str]) -> list[StoreError]:

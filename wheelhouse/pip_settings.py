@@ -5,14 +5,12 @@ from __future__ import annotations
 import configparser
 import os
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 # Later ones take precedence. pip treats environment variables as a section of their own.
 _SECTIONS = ("global", "install")

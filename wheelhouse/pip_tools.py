@@ -11,8 +11,10 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
 from packaging.specifiers import SpecifierSet
@@ -26,10 +28,6 @@ from wheelhouse.requirements import only_hashed, read
 from wheelhouse.resolution import Resolution
 from wheelhouse.secrets import hidden, secret_values
 from wheelhouse.wheel import url_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from pathlib import Path
 
 # The only target for which they resolve.
 PYTHON = ".".join(platform.python_version_tuple()[:2])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 from packaging import tags
 
 from wheelhouse.errors import PythonRequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _NUMBER = r"3\.(?:0|[1-9]\d?)(?:\.(?:0|[1-9]\d?))?"
 _SPELLED = re.compile(rf"(?:(cpython|pypy)[@-]?)?({_NUMBER})(t|\+freethreaded)?")

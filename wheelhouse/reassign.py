@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import adding, atomic, files, pages
 from wheelhouse.errors import StoreError
 from wheelhouse.record import Record, read_record
+from wheelhouse.store import Store
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelhouse.store import Store
 
 
 def reassign(place: Store, path: Path) -> tuple[Record, Record]:

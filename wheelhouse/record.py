@@ -6,13 +6,10 @@ import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import files
 from wheelhouse.errors import FileError, StoreError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Bytes; a record has a few hundred.
 _LIMIT = 1 << 20

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from wheelhouse.credentials import Credentials
 from wheelhouse.errors import WheelhouseError, redacted
 from wheelhouse.http import Client, FetchError
 from wheelhouse.listing import ListedFile, list_files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from wheelhouse.credentials import Credentials
-    from wheelhouse.wheel import Wheel
+from wheelhouse.wheel import Wheel
 
 _THREADS = 8
 

@@ -5,27 +5,21 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from packaging.pylock import Package, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from pip_requirements_parser import InstallRequirement, RequirementsFile
 
 from wheelhouse import files, uv, uv_settings
 from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.hashes import normalized, sha256_in
 from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
-from wheelhouse.target import environment_markers
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from packaging.pylock import Package, Pylock
-    from pip_requirements_parser import InstallRequirement, RequirementsFile
-
-    from wheelhouse.target import Target
+from wheelhouse.target import Target, environment_markers
 
 # What a requirement without a name may start with: a URL, or a path.
 _SCHEMES = re.compile(r"(?i)((git|hg|svn|bzr)\+)?(https?|file|ftp|ssh|git)[:+]|[^:]*$|[a-z]:[\\/]")
@@ -143,7 +137,7 @@ def _parsed(path: Path) -> dict[Path, tuple[str, RequirementsFile]]:
 
 
 def _parsed_text(text: str) -> RequirementsFile:
-    from pip_requirements_parser import RequirementsFile  # Takes a sixth of a second to import.
+    from pip_requirements_parser import RequirementsFile  # noqa: PLC0415 - takes a sixth of a second
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "requirements.txt")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse import toml, uv, uv_settings
 from wheelhouse.errors import UvError
-from wheelhouse.target import environment_markers
+from wheelhouse.target import Target, environment_markers
 from wheelhouse.uv_words import plain_words
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from packaging.pylock import Pylock
-
-    from wheelhouse.target import Target
 
 # No real project has this name: uv drops dependencies of a project on itself.
 _NAME = "bundled-by-wheelhouse"

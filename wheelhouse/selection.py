@@ -6,33 +6,26 @@ once, since that of the node is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from packaging.pylock import PackageArchive, PackageWheel, Pylock, PylockSelectError
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.markers import Environment
+from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.tags import Tag
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelhouse import marker
+from wheelhouse.build import Builder
 from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
 from wheelhouse.files import real
 from wheelhouse.hashes import all_normalized, sha256_in
 from wheelhouse.learned import learn_sha256
 from wheelhouse.misfit import archive_filename, misfits
-from wheelhouse.target import this_platform
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target, this_platform
 from wheelhouse.wheel import Wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.markers import Environment
-    from packaging.pylock import Package
-    from packaging.tags import Tag
-    from packaging.utils import BuildTag
-
-    from wheelhouse.build import Builder
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
 
 _NO_VERSION = "none"
 _Chosen = tuple["Package", Wheel]

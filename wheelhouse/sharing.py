@@ -6,15 +6,17 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+if sys.platform != "win32":
+    import grp
+    import pwd
 
 from wheelhouse import files
 from wheelhouse.errors import FileError, PermissionsError, StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _DENIED = (errno.EACCES, errno.EPERM)
 # Windows has neither modes nor numeric groups.
@@ -76,9 +78,6 @@ def names_of(status: os.stat_result) -> tuple[str, str]:
     """Return the names of the user and of the group that own a file; numbers if they have no name."""
     if not _HAS_MODES:
         return "unknown", "unknown"
-    import grp
-    import pwd
-
     user, group = str(status.st_uid), str(status.st_gid)
     with contextlib.suppress(KeyError):
         user = pwd.getpwuid(status.st_uid).pw_name
@@ -90,8 +89,6 @@ def names_of(status: os.stat_result) -> tuple[str, str]:
 def user_name() -> str:
     """Return the name of the user of this process."""
     if _HAS_MODES:
-        import pwd
-
         with contextlib.suppress(KeyError):
             return pwd.getpwuid(os.geteuid()).pw_name
         return str(os.geteuid())
@@ -126,8 +123,6 @@ def _shared(path: Path, root: os.stat_result) -> bool:
 
 
 def _group_id(group: str) -> int:
-    import grp
-
     if group.isdecimal():
         return int(group)
     try:

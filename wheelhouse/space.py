@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse.errors import disk_full
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def require_space(sizes: dict[Path, int]) -> None:

@@ -32,14 +32,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import files
 from wheelhouse.errors import StoreError
 from wheelhouse.record import PROJECT, RECORD
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FORMAT = 2
 # Bytes; store.json has a few dozen.

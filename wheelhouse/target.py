@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import os
+import platform
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 from packaging import tags
+from packaging.markers import Environment
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.python_request import PythonRequest, parse_python_request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from packaging.markers import Environment
 
 # The glibc versions in uv's platform names.
 _GLIBC_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
@@ -209,9 +207,6 @@ def aliases_of(name: str) -> list[str]:
 
 def this_platform() -> Platform:
     """Return the platform of this machine, with its glibc rounded down to one in uv's names."""
-    import os
-    import platform
-
     system, machine = platform.system(), platform.machine()
     fitting = [
         candidate for candidate in PLATFORMS.values() if (candidate.system, candidate.machine) == (system, machine)

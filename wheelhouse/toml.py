@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
 
 TOMLDecodeError = tomllib.TOMLDecodeError
 
@@ -35,7 +34,7 @@ def value(text: str) -> Any:
 
 def dumps(tables: Mapping[str, Any]) -> str:
     """Return `tables` as TOML."""
-    import tomli_w  # Not needed for reading, as on the far side.
+    import tomli_w  # noqa: PLC0415 - reading needs none, and the far side has none
 
     return tomli_w.dumps(tables)
 

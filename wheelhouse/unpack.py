@@ -6,14 +6,11 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from wheelhouse import files
 from wheelhouse.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Bytes of an unpacked interpreter, which has 100 million, or 1000 million with debug symbols.
 LARGEST_INTERPRETER = 4 << 30

@@ -6,26 +6,22 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from packaging.pylock import Pylock
 
 from wheelhouse import process
 from wheelhouse.certificates import ca_bundle
 from wheelhouse.credentials import split_user
 from wheelhouse.errors import UvError, WheelhouseError
 from wheelhouse.pylock import parse
-from wheelhouse.python_request import parse_python_request
+from wheelhouse.python_request import PythonRequest, parse_python_request
 from wheelhouse.secrets import hidden, secret_values, without_secrets
 from wheelhouse.uv_settings import variables
 from wheelhouse.uv_words import split_words
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from packaging.pylock import Pylock
-
-    from wheelhouse.python_request import PythonRequest
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
 # uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
@@ -45,7 +41,7 @@ class Answer(NamedTuple):
 def executable() -> str:
     """Return the path of uv: next to this Python, or on PATH. Raises `WheelhouseError`."""
     try:
-        from uv import find_uv_bin
+        from uv import find_uv_bin  # noqa: PLC0415 - may not be installed
 
         return find_uv_bin()
     except (ImportError, FileNotFoundError):

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wheelhouse import files, toml
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 # Settings that only count in the input itself, and that only a pyproject.toml may have.
 _OF_ENVIRONMENTS = ("environments", "required-environments")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import cast
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import SpecifierSet
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wheelhouse.target import Target
+from wheelhouse.target import Target
 
 _SPLIT = re.compile(r" for split \((?:markers: )?([^\n]*)\)(?=[:\n]|$)")
 # Conditions that uv adds to package names in its explanation.

@@ -6,20 +6,15 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.metadata import parse_email
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.metadata import RawMetadata, parse_email
+from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from wheelhouse import files
 from wheelhouse.errors import WheelError
 from wheelhouse.members import DAMAGED, read_member
-
-if TYPE_CHECKING:
-    from packaging.metadata import RawMetadata
-    from packaging.utils import NormalizedName
 
 # The characters of a wheel's file name (binary distribution format, with the "!" and "+" of versions). The name becomes
 # a path and a link, so nothing else is accepted.

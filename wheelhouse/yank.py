@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
 from wheelhouse.record import YANKED, Record, read_record, yank_json
 from wheelhouse.sharing import sharing
+from wheelhouse.store import Store
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from wheelhouse.store import Store
 
 
 def yank(store: Store, filename: str, reason: str) -> Record:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
 from bundler.errors import BundlerError, CombinedError
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _ACCEPTING = ("not_affected", "fixed")
 _STATUSES = (*_ACCEPTING, "affected", "under_investigation")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from bundler.assessment.severity import Severity, severity_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from packaging.utils import NormalizedName
 
 _PURL = re.compile(r"pkg:pypi/([^@?#]+)", re.IGNORECASE)
 # Characters of a summary that a table shows.

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from bundler.assessment.acceptance import acceptance_of
+from bundler.assessment.acceptance import Acceptance, acceptance_of
+from bundler.assessment.advisory import Advisory
+from bundler.assessment.severity import Severity
+from bundler.assessment.snapshot import Snapshot
+from bundler.manifest import Manifest
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from bundler.assessment.acceptance import Acceptance
-    from bundler.assessment.advisory import Advisory
-    from bundler.assessment.severity import Severity
-    from bundler.assessment.snapshot import Snapshot
-    from bundler.manifest import Manifest
-
-    Packages = dict[tuple[str, str], list["Use"]]
 
 # Databases in the order in which people know their identifiers.
 _KNOWN = ("CVE-", "GHSA-", "PYSEC-")
@@ -33,6 +26,10 @@ class Use:
     place: str
     since: str
     scripts: tuple[str, ...]
+
+
+# The uses of packages by project and version.
+Packages = dict[tuple[str, str], list[Use]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from pathlib import Path
+from typing import Any, TypeGuard
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName
 
 from bundler.assessment.licence import Licence, licence_of
 from wheelhouse import files
 from wheelhouse.errors import WheelError
 from wheelhouse.members import DAMAGED, read_member
 from wheelhouse.wheel import parse_filename, parse_metadata
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from packaging.utils import NormalizedName
 
 _SBOM = re.compile(r"[^/]+\.dist-info/sboms/.+\.json")
 _NATIVE = re.compile(r".+\.(so(\.[0-9.]+)?|pyd|dll|dylib|exe|a)")

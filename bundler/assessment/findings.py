@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
 
+from bundler.assessment.audit import Finding, Use
+from bundler.assessment.severity import Severity
+from bundler.assessment.snapshot import Snapshot
 from bundler.units import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import date
-
-    from bundler.assessment.audit import Finding, Use
-    from bundler.assessment.severity import Severity
-    from bundler.assessment.snapshot import Snapshot
 
 # The width of a terminal.
 _WIDTH = 80

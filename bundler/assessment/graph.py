@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import Environment, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from bundler.assessment.contents import Contents
+from bundler.manifest import ScriptEntry, TargetEntry
 from wheelhouse.target import Target, parse_platform
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.markers import Environment
-
-    from bundler.assessment.contents import Contents
-    from bundler.manifest import ScriptEntry, TargetEntry
 
 
 def dependencies(

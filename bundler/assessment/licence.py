@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
-if TYPE_CHECKING:
-    from packaging.metadata import RawMetadata
+from packaging.metadata import RawMetadata
 
 # Characters; `License` may hold the whole text of one.
 _SHOWN = 100

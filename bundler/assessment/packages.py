@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
 
 from bundler.assessment.attestation import stated_publishers
-from bundler.assessment.contents import read_contents
+from bundler.assessment.contents import Contents, read_contents
 from bundler.assessment.licence import Licence
 from bundler.assessment.spdx import satisfies
+from bundler.manifest import File, Manifest
 from wheelhouse.wheel import BUILT_FROM
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-    from pathlib import Path
-
-    from bundler.assessment.contents import Contents
-    from bundler.manifest import File, Manifest
 
 # Licences that need no thought: permissive, and common among packages for Python; and what older packages call them.
 _USUAL = frozenset(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files as resources
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bundler.assessment.html import details, link, mark, paragraph, section, table
 from bundler.assessment.licence import Licence
+from bundler.assessment.policy import Violation
 from bundler.units import counted, size_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from bundler.assessment.policy import Violation
 
 # Days; newer releases have been looked at by few people.
 _RECENT = 14

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -14,10 +16,6 @@ from bundler.errors import BundlerError, CombinedError
 from bundler.suggestions import did_you_mean
 from bundler.units import counted, parse_duration
 from wheelhouse import files, toml
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 _DAY = 86400.0
 

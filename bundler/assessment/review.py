@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 from bundler.assessment.packages import licence_rows, package_rows
 from bundler.layout import MANIFEST, PROVENANCE
+from bundler.manifest import Manifest
 from bundler.trust.attached import LIMIT
 from bundler.trust.provenance import read_provenance
+from bundler.trust.signature import Approval
 from wheelhouse import files
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from bundler.trust.signature import Approval
 
 
 def review(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from bundler.assessment.contents import read_contents
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpression
+from cyclonedx.model.tool import Tool
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from bundler.assessment.contents import Contents, Part, read_contents
 from bundler.assessment.graph import dependencies
+from bundler.assessment.licence import Licence
 from bundler.layout import SBOMS
+from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 from bundler.version import __version__
 from wheelhouse.wheel import BUILT_FROM
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from cyclonedx.model import ExternalReference, Property
-    from cyclonedx.model.component import Component
-    from cyclonedx.model.license import License
-
-    from bundler.assessment.contents import Contents, Part
-    from bundler.assessment.licence import Licence
-    from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 
 SUFFIX = ".cdx.json"
 # Of the identifiers of documents (RFC 9562), which are the same for the same inputs.
@@ -59,12 +58,6 @@ def _tool_wheels(target: TargetEntry) -> list[str]:
 def _document(
     script: ScriptEntry, target: TargetEntry, read: Mapping[str, Contents], listed: Mapping[str, File]
 ) -> bytes:
-    from cyclonedx.model import HashAlgorithm, HashType
-    from cyclonedx.model.bom import Bom, BomMetaData
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.model.tool import Tool
-    from cyclonedx.output.json import JsonV1Dot6
-
     wheels = [read[name] for name in target.wheels[script.name]]
     components = {contents.filename: _component(contents, listed) for contents in wheels}
     root = Component(
@@ -93,10 +86,6 @@ def _document(
 
 
 def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
-    from cyclonedx.model import HashAlgorithm, HashType
-    from cyclonedx.model.component import Component, ComponentType
-    from packageurl import PackageURL
-
     file = listed[f"wheels/{contents.filename}"]
     facts = {"filename": contents.filename, "size": str(file.size), "native-files": str(len(contents.native))}
     if (file.origin or "").startswith(BUILT_FROM):
@@ -118,9 +107,6 @@ def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
 
 
 def _interpreter(target: TargetEntry, file: File) -> Component:
-    from cyclonedx.model import HashAlgorithm, HashType
-    from cyclonedx.model.component import Component, ComponentType
-
     filename = file.path.rpartition("/")[2]
     return Component(
         name="python",
@@ -135,9 +121,6 @@ def _interpreter(target: TargetEntry, file: File) -> Component:
 
 def _nested(filename: str, number: int, part: Part) -> Component:
     """Return a component inside the wheel `filename`; its own identifier could occur in two wheels."""
-    from cyclonedx.model.component import Component, ComponentType
-    from packageurl import PackageURL
-
     purl = None
     if part.purl:
         try:
@@ -150,22 +133,16 @@ def _nested(filename: str, number: int, part: Part) -> Component:
 
 
 def _licences(licence: Licence) -> list[License]:
-    from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
-
     if licence.expression is not None:
         return [LicenseExpression(licence.expression)]
     return [DisjunctiveLicense(name=text) for text in licence.texts]
 
 
 def _distribution(file: File) -> list[ExternalReference]:
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
-
     if file.origin is None or "://" not in file.origin or file.origin.startswith(BUILT_FROM):
         return []
     return [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(file.origin))]
 
 
 def _properties(facts: Mapping[str, str]) -> Iterable[Property]:
-    from cyclonedx.model import Property
-
     return [Property(name=f"{_PROPERTY}{name}", value=value) for name, value in facts.items()]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from cvss import CVSS2, CVSS3, CVSS4
+from cvss.exceptions import CVSSError
 
 
 class Severity(IntEnum):
@@ -41,9 +42,6 @@ def severity_of(record: Mapping[str, Any], affected: Iterable[Mapping[str, Any]]
 
 def _rating(vector: str) -> Severity | None:
     """Return the rating of a CVSS vector; None if it is not a valid one."""
-    from cvss import CVSS2, CVSS3, CVSS4
-    from cvss.exceptions import CVSSError
-
     kind = CVSS4 if vector.startswith("CVSS:4") else CVSS3 if vector.startswith("CVSS:3") else CVSS2
     try:
         return _WORDS.get(kind(vector).severities()[0].lower())

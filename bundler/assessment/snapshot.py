@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from bundler.assessment.advisory import advisories_of
+from bundler.assessment.advisory import Advisory, advisories_of
 from bundler.errors import BundlerError
 from wheelhouse import files
 from wheelhouse.errors import FileError
 from wheelhouse.members import DAMAGED, read_member
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.assessment.advisory import Advisory
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 # Bytes of a record; the largest of PyPI have a few hundred thousand.
@@ -96,7 +92,7 @@ def _parse(name: str, data: bytes) -> Mapping[str, Any]:
     if name.endswith(".json"):
         record = json.loads(data)
     else:
-        import yaml
+        import yaml  # noqa: PLC0415 - an extra, for folders of YAML records only
 
         try:
             # Every scalar as text, as in JSON: times and versions are that, too.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 # Expressions nest two or three levels; more would be an attack on the stack.

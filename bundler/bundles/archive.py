@@ -11,21 +11,18 @@ import io
 import json
 import os
 import tarfile
-from typing import IO, TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import IO
 
 from bundler.errors import BundlerError, DamagedError
 from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
+from bundler.manifest import File, Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress, Report
 from bundler.trust.attached import attached
 from bundler.units import counted
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
-
-    from bundler.manifest import File, Manifest
 
 SUFFIX = ".bundle"
 

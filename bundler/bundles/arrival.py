@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from bundler.bundles import parts
 from bundler.bundles.archive import sums_of, top_of
@@ -14,18 +17,12 @@ from bundler.bundles.consistency import require_consistent
 from bundler.bundles.members import read_small, reading, split
 from bundler.errors import BundlerError
 from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
+from bundler.manifest import File, Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
-
-if TYPE_CHECKING:
-    import tarfile
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.manifest import File, Manifest
 
 _CHUNK = 1 << 20
 # Missing files that are listed.

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from bundler.assessment.attestation import LIMIT, attestation_path, stated_publishers, verify_attestations
+from bundler.assessment.attestation import LIMIT, attestation_path, stated_publishers
+from bundler.assessment.attestation_check import verify_attestations
 from bundler.errors import CombinedError, attempt_all
+from bundler.manifest import Manifest
 from wheelhouse import atomic
+from wheelhouse.credentials import Credentials
 from wheelhouse.http import fetch
+from wheelhouse.releases import Release
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from wheelhouse.credentials import Credentials
-    from wheelhouse.releases import Release
 
 
 def add_attestations(

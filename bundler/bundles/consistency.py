@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
 from bundler.errors import ContradictionError
 from bundler.layout import script_files
+from bundler.manifest import Manifest
 from wheelhouse import files, toml
 from wheelhouse.index import Link, project_page, root_page
 from wheelhouse.wheel import parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-    from typing import Any
-
-    from bundler.manifest import Manifest
 
 # Bytes of a lock for one target, and of a line in it. Parsing TOML takes time that grows with the square of both.
 _LIMIT, _LIMIT_PER_WHEEL, _LINE_LIMIT = 64 << 10, 8 << 10, 16 << 10

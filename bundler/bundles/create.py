@@ -5,39 +5,33 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from bundler.bundles.exclusions import exclusions
 from bundler.bundles.indexes import read_indexes
 from bundler.bundles.origin import paths_of, remember
-from bundler.bundles.papers import NO_PAPERS, now, write_papers
-from bundler.bundles.plan import make_plan
+from bundler.bundles.papers import NO_PAPERS, Papers, now, write_papers
+from bundler.bundles.plan import Tools, make_plan
 from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_target
 from bundler.errors import BundlerError
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress, Report
+from bundler.sources.source import Source
 from bundler.units import counted, size_text
 from wheelhouse import atomic, files
 from wheelhouse.build import Builder
+from wheelhouse.download import Remote
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.process import workers
 from wheelhouse.space import require_space, same_disk
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.bundles.papers import Papers
-    from bundler.bundles.plan import Tools
-    from bundler.manifest import Manifest
-    from bundler.sources.source import Source
-    from wheelhouse.download import Remote
-    from wheelhouse.target import Target
+from wheelhouse.target import Target
 
 # Concurrent calls of uv; each is a process that mostly waits for the network or writes a file.
 _THREADS = 4
@@ -118,7 +112,7 @@ def build(
         plan = make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool, indexes, pooled=pooled)
     for warning in plan.warnings:
         report(Progress(kind="warning", text=warning))
-    from wheelhouse.download import Downloads  # Already imported, see `make_plan`.
+    from wheelhouse.download import Downloads  # noqa: PLC0415 - see `make_plan`
 
     remotes: dict[str, Sequence[Remote]] = {"wheels": plan.wheels(), "pythons": plan.archives()}
     queue = [*remotes["wheels"], *remotes["pythons"]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.bundles import parts
 from bundler.bundles.members import read_manifests
@@ -14,10 +15,6 @@ from bundler.layout import EXEC_SCRIPT, MANIFEST, README
 from bundler.manifest_reader import MANIFEST_LIMIT, parse, read_manifest
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 # Lines of `sha256sum` and of lists of digests.
 _DIGEST = re.compile(r"^([0-9a-f]{64})\b", re.MULTILINE)

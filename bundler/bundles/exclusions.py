@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
+from bundler.bundles.indexes import Indexes
+from bundler.bundles.plan import Plan
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.lazily import lazily
+from wheelhouse.selection import Pin
+from wheelhouse.target import Target
 from wheelhouse.wheel import parse_metadata
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from bundler.bundles.indexes import Indexes
-    from bundler.bundles.plan import Plan
-    from wheelhouse.selection import Pin
-    from wheelhouse.target import Target
+with lazily():
+    from wheelhouse import choice
 
 
 def exclusions(folder: Path, plan: Plan, indexes: Indexes) -> Iterator[str]:
     """Yield a warning for each wheel in `folder` that does not allow the Python of a target which installs it."""
-    from wheelhouse.choice import is_excluded
-
     stated = {wheel.filename: _requires_python(folder / wheel.filename) for wheel in plan.wheels()}
     warned: set[tuple[str, str]] = set()
     for source in plan.sources:
@@ -28,7 +26,7 @@ def exclusions(folder: Path, plan: Plan, indexes: Indexes) -> Iterator[str]:
             for pin in plan.installs[source.name, target.name]:
                 requires = stated[pin.wheel.filename]
                 key = (pin.wheel.filename, target.python)
-                if requires and key not in warned and is_excluded(requires, target):
+                if requires and key not in warned and choice.is_excluded(requires, target):
                     warned.add(key)
                     yield _warning(pin, requires, target, indexes)
 
@@ -42,11 +40,9 @@ def _requires_python(path: Path) -> str:
 
 
 def _warning(pin: Pin, requires: str, target: Target, indexes: Indexes) -> str:
-    from wheelhouse.choice import newest_allowed
-
     wheel = pin.wheel
     places = [*([wheel.index] if wheel.index else []), *indexes.elsewhere(wheel.project)]
-    older = newest_allowed(wheel.project, target, places, indexes.credentials, wheel.version)
+    older = choice.newest_allowed(wheel.project, target, places, indexes.credentials, wheel.version)
     advice = f"use --constraint with {wheel.project}=={older}, which allows it" if older else "use another --python"
     return (
         f"{wheel.project} {wheel.version} excludes Python {target.python} (Requires-Python: {requires}), "

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from bundler.sources.source import Source
 from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bundler.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

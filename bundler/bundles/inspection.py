@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bundler.manifest import Manifest, TargetEntry
+from bundler.sources.tool_table import Settings
 from bundler.units import counted, size_text
 from wheelhouse.wheel import BUILT_FROM, parse_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from bundler.manifest import Manifest, TargetEntry
-    from bundler.sources.tool_table import Settings
 
 # The width of a terminal.
 _WIDTH = 80

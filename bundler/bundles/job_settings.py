@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bundler.errors import CombinedError, ScriptError, attempt_all
+from bundler.manifest import Manifest
 from bundler.sources.metadata import read_metadata
-from bundler.sources.tool_table import settings_of
+from bundler.sources.tool_table import Settings, settings_of
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from bundler.sources.tool_table import Settings
 
 
 def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) -> list[Settings]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import tarfile
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 from bundler.bundles.archive import SUFFIX
 from bundler.bundles.zstd import decompressed
 from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
+from bundler.manifest import Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from wheelhouse import files
 from wheelhouse.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
 
 # Bytes of an extended header, which holds a long name; tarfile would read any number into memory.
 _HEADER_LIMIT = 1 << 16

@@ -8,19 +8,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bundler.errors import BundlerError
 from bundler.layout import MANIFEST
 from bundler.manifest_reader import read_manifest
+from bundler.sources.source import Source
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.sources.source import Source
 
 _FOLDER = "origins"
 # Bytes of a record; a larger file is not one of ours.

@@ -6,17 +6,15 @@ import contextlib
 import hashlib
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 from bundler.bundles.parts import MOST, base_name, list_of, part_of, read_list
 from bundler.errors import BundlerError
 from bundler.units import size_text
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Bytes of the smallest parts that make sense; smaller ones are a mistake in the unit.
 SMALLEST = 10_000

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from bundler.bundles.indexes import Indexes
+from bundler.bundles.plan import Plan
 from bundler.bundles.writer import write_manifest
 from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress, Report
 from bundler.trust.attached import attach
@@ -15,14 +19,11 @@ from bundler.trust.provenance import provenance
 from bundler.trust.signature import is_signed
 from bundler.units import counted
 from wheelhouse import atomic, uv
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
-
-    from bundler.bundles.indexes import Indexes
-    from bundler.bundles.plan import Plan
-    from bundler.manifest import Manifest
+with lazily():
+    from bundler.bundles import attesting
+    from wheelhouse import releases as wheelhouse_releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +65,14 @@ def write_papers(
     """
     releases = {}
     if papers.provenance or papers.attestations:
-        # These need the network, and the far side has neither.
-        from bundler.bundles.attesting import add_attestations, publisher_changes
-        from wheelhouse.releases import find_releases
-
         report(Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}"))
-        releases = find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
+        releases = wheelhouse_releases.find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
     if papers.attestations:
-        add_attestations(folder, releases, indexes.credentials, pool)
+        attesting.add_attestations(folder, releases, indexes.credentials, pool)
     manifest = write_manifest(folder, plan, sbom=papers.sbom)
     place, before = previous
     if papers.attestations and before is not None:
-        for change in publisher_changes((place, before), (folder, manifest)):
+        for change in attesting.publisher_changes((place, before), (folder, manifest)):
             report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
     if papers.provenance:
         facts = {name: release.facts() for name, release in releases.items()}

@@ -11,14 +11,12 @@ import hashlib
 import os
 import re
 import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from wheelhouse import files
 from wheelhouse.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 LIST = ".parts"
 # With three digits, the names of parts are in order for `cat`.

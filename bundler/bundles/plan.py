@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from bundler.bundles.indexes import Indexes
 from bundler.errors import CombinedError, attempt_all
 from bundler.hints import remedies
 from bundler.sources.script import read_script
+from bundler.sources.source import Source
 from bundler.suggestions import meant
 from wheelhouse import interpreter, selection, toml, uv
-from wheelhouse.build import is_direct
+from wheelhouse.build import Builder, is_direct
 from wheelhouse.errors import NoWheelsError, UvError, not_as_locked
+from wheelhouse.interpreter import Archive
 from wheelhouse.misfit import misfits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from concurrent.futures import ThreadPoolExecutor
-    from pathlib import Path
-
-    from bundler.bundles.indexes import Indexes
-    from bundler.sources.source import Source
-    from wheelhouse.build import Builder
-    from wheelhouse.interpreter import Archive
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.selection import Pin, Selection
-    from wheelhouse.target import Target
-    from wheelhouse.wheel import Wheel
+from wheelhouse.resolution import Resolution
+from wheelhouse.selection import Pin, Selection
+from wheelhouse.target import Target
+from wheelhouse.wheel import Wheel
 
 _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
 # In a warning of uv about a requested extra.
@@ -119,8 +114,8 @@ def make_plan(
         (scratch / f"all-{number}").mkdir()
         resolving.append(pool.submit(_resolve, source, targets, scratch / f"all-{number}", work))
     # Importing requests takes a tenth of a second, while uv resolves.
-    import wheelhouse.download  # noqa: F401 - see `create`
-    from wheelhouse.http import fetch
+    import wheelhouse.download  # noqa: F401, PLC0415 - see `create`
+    from wheelhouse.http import fetch  # noqa: PLC0415
 
     resolutions, errors = attempt_all(lambda future: future.result(), resolving)
     if errors:
@@ -169,7 +164,7 @@ def _resolve(source: Source, targets: Sequence[Target], folder: Path, work: _Wor
 
 
 def _without_yanked(resolution: Resolution, targets: Sequence[Target], work: _Work) -> Resolution:
-    from wheelhouse.choice import without_yanked  # Needs requests, which is imported meanwhile.
+    from wheelhouse.choice import without_yanked  # noqa: PLC0415 - needs requests, which is imported meanwhile
 
     indexes = work.indexes
     return replace(resolution, pylock=without_yanked(resolution.pylock, targets, indexes.urls, indexes.credentials))

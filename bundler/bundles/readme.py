@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
+from bundler.manifest import Manifest, TargetEntry
 from wheelhouse.python_request import parse_python_request
-
-if TYPE_CHECKING:
-    from bundler.manifest import Manifest, TargetEntry
 
 _BUNDLE = """\
 Bundle {name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.bundles import create
 from bundler.bundles.papers import Papers
@@ -14,17 +14,13 @@ from bundler.bundles.targets import requested_targets
 from bundler.bundles.upgrade import keeping_all
 from bundler.errors import BundlerError
 from bundler.layout import ATTESTATIONS, SBOMS
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Report
 from bundler.sources.additions import Additions, Resolver
 from bundler.sources.reader import read_sources
 from wheelhouse import files
 from wheelhouse.wheel import BUILT_FROM, parse_filename
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
 
 _OPTIONS = ("--with", "--constraint", "--override", "--resolver")
 

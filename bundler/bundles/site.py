@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from bundler.sources.source import Source
 from wheelhouse.certificates import trust_variables
 from wheelhouse.errors import redacted
 from wheelhouse.pip_settings import index_variables, names_index, network_variables, read_pip_settings
 from wheelhouse.uv_settings import outer_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bundler.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from bundler.bundles.targets import minors
 from wheelhouse import uv
-from wheelhouse.target import PLATFORMS, aliases_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wheelhouse.target import Platform
+from wheelhouse.target import PLATFORMS, Platform, aliases_of
 
 # uv's implementations and variants, in the order of the list.
 _IMPLEMENTATIONS = ("cpython", "freethreaded", "pypy")

@@ -5,25 +5,21 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from bundler.errors import CombinedError, attempt_all
 from bundler.sources.reader import require_own
+from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
 from wheelhouse import uv
 from wheelhouse.errors import PythonRequestError, UvError, WheelhouseError, python_refused
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Platform, Target, lenient, parse_platform, this_platform
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bundler.sources.source import Source
-
 
 # For questions that do not depend on the platform.
 _ANY = PLATFORMS["x86_64-manylinux_2_28"]

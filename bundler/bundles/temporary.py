@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.bundles import parts
 from bundler.bundles.arrival import unpack
+from bundler.progress import Report
 from wheelhouse import atomic, files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from bundler.progress import Report
 
 
 @contextlib.contextmanager

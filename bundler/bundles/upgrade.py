@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bundler.errors import BundlerError, CombinedError, ScriptError
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from bundler.sources.source import Source
-    from wheelhouse.target import Target
+from bundler.sources.source import Source
+from wheelhouse.target import Target
 
 
 def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) -> list[Source]:

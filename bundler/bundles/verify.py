@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.bundles.consistency import require_consistent
 from bundler.errors import DamagedError
@@ -20,18 +21,13 @@ from bundler.layout import (
     is_attached,
     sums,
 )
+from bundler.manifest import Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.trust.attached import LIMIT
 from bundler.trust.provenance import read_provenance
 from wheelhouse import files
 from wheelhouse.errors import FileError
 from wheelhouse.files import safe_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
 
 _NOT_PLAIN = -1
 # Additional files of a publication, which its manifest (that of the bundle) does not list.

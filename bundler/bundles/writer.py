@@ -7,20 +7,22 @@ import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.bundles.consistency import index_pages, way_up
+from bundler.bundles.plan import Plan
 from bundler.bundles.readme import readme
 from bundler.layout import MANIFEST, README, SUMS, script_files, script_folder, sums
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import atomic, files, node_lock
 from wheelhouse.errors import redacted
+from wheelhouse.interpreter import Archive
+from wheelhouse.lazily import lazily
+from wheelhouse.target import Target
+from wheelhouse.wheel import Wheel
 
-if TYPE_CHECKING:
-    from bundler.bundles.plan import Plan
-    from wheelhouse.interpreter import Archive
-    from wheelhouse.target import Target
-    from wheelhouse.wheel import Wheel
+with lazily():
+    from bundler.assessment import sbom
+
 
 # Bytes of the bundle's name in that of a publication; scripts can have names of any length.
 _NAME_LENGTH = 60
@@ -78,9 +80,7 @@ def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
 
 
 def _write_sboms(folder: Path, manifest: Manifest) -> list[File]:
-    from bundler.assessment.sbom import sboms
-
-    documents = sboms(folder, manifest)
+    documents = sbom.sboms(folder, manifest)
     for path, data in documents.items():
         atomic.write(folder / path, data)
     return [

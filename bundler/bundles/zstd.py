@@ -46,9 +46,9 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
 def _module(hint: str) -> Any:
     try:
         if sys.version_info >= (3, 14):
-            from compression import zstd
+            from compression import zstd  # noqa: PLC0415 - an extra before Python 3.14
         else:
-            from backports import zstd
+            from backports import zstd  # noqa: PLC0415
     except ImportError:  # Other packages may provide `backports`.
         raise BundlerError("this Python cannot read or write Zstandard", hint=hint) from None
     return zstd

@@ -7,29 +7,15 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bundler.cli import (
-    archives,
-    assessment,
-    audit,
-    bundles,
-    completion,
-    guide,
-    hps,
-    jobs,
-    nodes,
-    publish,
-    rehearse,
-    signatures,
-    store,
-    streams,
-)
-from bundler.cli.command import Group
+from bundler.cli import streams
+from bundler.cli.programs import program
 from bundler.cli.terminal import say, show_error
 from bundler.errors import CombinedError
 from bundler.extras import missing_extra
@@ -46,60 +32,14 @@ _TERMINATED = 143
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 
 
-@click.group(cls=Group)
-def bundler() -> None:
-    """Run Python scripts on nodes without internet access.
-
-    \b
-    Examples:
-        bundle eval.py                     # on a connected machine
-        publish-index /shared/store        # onto storage that every node can read
-        submit-jobs /shared/store/publications/eval-0123456789ab
-
-    Run `bundler guide` for the guides. The commands bundle, publish-index and submit (as submit-jobs) also exist as
-    programs of their own, and bundler also as hps-bundler.
-    """
-
-
-for _command in (
-    *(
-        bundles.bundle,
-        publish.publish_index,
-        signatures.sign,
-        signatures.verify,
-        bundles.inspect,
-        assessment.sbom,
-        audit.audit,
-        assessment.rebuild,
-        assessment.report,
-        archives.pack,
-        archives.unpack,
-        archives.pyz,
-        archives.carry,
-    ),
-    *(rehearse.rehearse, nodes.probe, nodes.check, nodes.gc, nodes.targets, nodes.pack_python),
-    *(store.store, jobs.submit, hps.hps, guide.guide, completion.completion),
-):
-    bundler.add_command(_command)
-
-# The programs that are installed.
-PROGRAMS: dict[str, click.Command] = {
-    "bundler": bundler,
-    "hps-bundler": bundler,
-    "bundle": bundles.bundle,
-    "publish-index": publish.publish_index,
-    "submit-jobs": jobs.submit,
-}
-
-
-def _run(command: click.Command) -> None:
-    """Run `command` and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted; a bug keeps its traceback."""
+def _run(name: str) -> None:
+    """Run a program and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted; a bug keeps its traceback."""
     # As an exception, so that child processes are ended and temporary files removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     sys.unraisablehook = _raise_again
     streams.prepare()
     try:
-        code = command.main(standalone_mode=False)
+        code = program(name).main(standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         _show_usage_error(error)
@@ -131,8 +71,6 @@ def _explained(error: Exception) -> list[str]:
         missing = missing_extra(error)
         return [str(missing)] if missing else []
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        import tempfile
-
         path = error.filename or tempfile.gettempdir()
         return [str(disk_full(Path(path))) if error.errno in DISK_FULL else f"{path}: {error.strerror}"]
     return []
@@ -178,19 +116,19 @@ def _leave(code: int) -> NoReturn:
 
 def main() -> None:
     """Entry point of `bundler` and `hps-bundler`."""
-    _run(bundler)
+    _run("bundler")
 
 
 def main_bundle() -> None:
     """Entry point of `bundle`."""
-    _run(bundles.bundle)
+    _run("bundle")
 
 
 def main_publish_index() -> None:
     """Entry point of `publish-index`."""
-    _run(publish.publish_index)
+    _run("publish-index")
 
 
 def main_submit_jobs() -> None:
     """Entry point of `submit-jobs`."""
-    _run(jobs.submit)
+    _run("submit-jobs")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from bundler.cli.terminal import warn
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bundler.hps.connection import Account
+with lazily():
+    from bundler.hps import connection, login
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,7 +48,7 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
     return with_account
 
 
-def account_of_environment() -> Account:
+def account_of_environment() -> connection.Account:
     """Return the account in the HPS environment variables; prompt for what is missing."""
     return identified(lambda: account_of(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME")))
 
@@ -58,12 +60,8 @@ def account_of(
     password_stdin: bool = False,
     ca_bundle: str | None = None,
     insecure: bool = False,
-) -> Account:
+) -> connection.Account:
     """Return the account at `url`. Raises `UsageError` without a URL, `BadParameter` for a malformed one."""
-    from urllib.parse import urlsplit
-
-    from bundler.hps.connection import Account
-
     if not url:
         raise click.UsageError("no HPS URL given; use --url or set HPS_URL")
     parts = urlsplit(url)
@@ -73,7 +71,7 @@ def account_of(
         )
     if insecure:
         warn("TLS certificate verification is disabled: anyone between this machine and HPS can read and change data")
-    return Account(
+    return connection.Account(
         url=url.rstrip("/"),
         username=username,
         password=_password(stdin=password_stdin),
@@ -96,16 +94,12 @@ def _password(*, stdin: bool) -> str | None:
         raise click.UsageError(f"the password is not UTF-8 (byte {error.start + 1})") from error
 
 
-def identified(read_account: Callable[[], Account]) -> Account:
+def identified(read_account: Callable[[], connection.Account]) -> connection.Account:
     """Return the account of `read_account`, completed with stored tokens or with what the user types on a terminal."""
-    from dataclasses import replace
-
-    from bundler.hps.login import kept_tokens
-
     account = read_account()
     if account.access_token or account.refresh_token or (account.username and account.password):
         return account
-    tokens = {} if account.username else kept_tokens(account.url)
+    tokens = {} if account.username else login.kept_tokens(account.url)
     if tokens:
         return replace(account, refresh_token=tokens["refresh_token"], storage=tokens["storage"])
     if sys.stdin.isatty():

@@ -12,6 +12,16 @@ from bundler.cli import streams
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
+from bundler.units import counted, parse_size, size_text
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from bundler import api
+    from bundler import carry as carrying
+    from bundler import pyz as pyz_file
+    from bundler.bundles import archive, delta
+    from bundler.bundles import output as bundle_output
+    from wheelhouse import atomic
 
 _PATH = click.Path(path_type=Path)
 
@@ -23,15 +33,12 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes in `value`."""
-        from bundler.bundles.output import SMALLEST
-        from bundler.units import parse_size, size_text
-
         try:
             size = parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if size < SMALLEST:
-            self.fail(f"must be at least {size_text(SMALLEST)} (got {value!r})", param, ctx)
+        if size < bundle_output.SMALLEST:
+            self.fail(f"must be at least {size_text(bundle_output.SMALLEST)} (got {value!r})", param, ctx)
         return size
 
 
@@ -71,14 +78,8 @@ def pack(
         bundler pack eval.bundle -o eval.tar
         bundler pack eval.bundle -o eval.tar --since last-month.tar --split 4.7GB
     """
-    from bundler import api
-    from bundler.bundles.archive import content_size
-    from bundler.bundles.delta import digests_of
-    from bundler.units import counted, size_text
-    from wheelhouse import atomic
-
     if dry_run:
-        size = content_size(bundles, digests_of(since) if since else ())
+        size = archive.content_size(bundles, delta.digests_of(since) if since else ())
         whole = f"{counted(size['of_files'], 'file')} ({size_text(size['bytes'])} of {size_text(size['of_bytes'])})"
         result(size, [f"{size['files']} of {whole}"], as_json=as_json)
         return
@@ -96,10 +97,8 @@ def pack(
     with reporting() as report:
         paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
     if with_pyz:
-        from bundler.pyz import write_pyz
-
         paths.append(output.with_name("bundler.pyz"))
-        write_pyz(paths[-1])
+        pyz_file.write_pyz(paths[-1])
     if tool:
         paths.append(output.with_name(tool.name))
         with atomic.creating(paths[-1]) as partial:
@@ -124,8 +123,6 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
         bundler unpack eval.tar
         bundler unpack /media/disc1/eval.tar.001 /media/disc2/eval.tar.002 -o bundles
     """
-    from bundler import api
-
     with reporting() as report:
         bundles = api.unpack(archives, output, base=base, report=report)
     result({"bundles": bundles}, bundles, as_json=as_json)
@@ -172,12 +169,10 @@ def carry(
         bundler carry --platform x86_64-manylinux_2_28
         bundler carry --platform windows --with-hps -o tool.zip
     """
-    from bundler.carry import carry as write
-
     windows = "windows" in platform if platform else os.name == "nt"
     path = output or Path(f"hps-bundler{f'-{platform}' if platform else ''}{'.zip' if windows else '.sh'}")
     with reporting() as report:
-        digest = write(
+        digest = carrying.carry(
             path, platform=platform, python=python, with_hps=with_hps, python_mirror=python_mirror, report=report
         )
     say(f"SHA-256: {digest}")
@@ -198,7 +193,5 @@ def pyz(output: Path, as_json: bool) -> None:
         bundler pyz
         python3 bundler.pyz publish-index /shared/store eval.bundle    # on the far side
     """
-    from bundler.pyz import write_pyz
-
-    write_pyz(output)
+    pyz_file.write_pyz(output)
     result({"pyz": output}, [output], as_json=as_json)

@@ -7,16 +7,23 @@ import functools
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
+from bundler.errors import BundlerError
 from bundler.units import counted
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from bundler.trust.ssh_keygen import Trust
+with lazily():
+    from bundler import assurance, manifest_reader
+    from bundler.assessment import page
+    from bundler.assessment import policy as assessment_policy
+    from bundler.assessment import sbom as assessment_sbom
+    from bundler.bundles import delta, temporary
+    from bundler.trust import ssh_keygen
+    from wheelhouse import atomic, files
 
 _PATH = click.Path(path_type=Path)
 
@@ -43,21 +50,14 @@ def sbom(
         bundler sbom eval.bundle
         bundler sbom eval.bundle -o sbom
     """
-    from bundler import assurance
-    from bundler.assessment.sbom import sbom_path
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.manifest_reader import read_manifest
-    from wheelhouse import atomic, files
-
     documents: dict[str, bytes] = {}
     with contextlib.ExitStack() as stack:
         with reporting() as report:
-            paths = stack.enter_context(unpacked([path], report, base_of(base)))
+            paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
         for each in paths:
-            manifest = read_manifest(each)
+            manifest = manifest_reader.read_manifest(each)
             names = {
-                sbom_path(entry.name, place.name)
+                assessment_sbom.sbom_path(entry.name, place.name)
                 for entry in manifest.scripts
                 for place in manifest.targets
                 if script in (None, entry.name) and target in (None, place.name)
@@ -97,9 +97,6 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
         bundler rebuild --compare eval.bundle
         bundler rebuild --compare eval.bundle -o again.bundle --json
     """
-    from bundler import assurance
-    from bundler.errors import BundlerError
-
     if output is not None and (output.exists() or not output.absolute().parent.is_dir()):
         fact = "exists" if output.exists() else "is not in a folder"
         raise click.BadParameter(f"{output} {fact}", param_hint="--output")
@@ -137,7 +134,7 @@ def report(
     advisories: Path | None,
     accept: Path | None,
     policy: Path | None,
-    trust: Trust | None,
+    trust: ssh_keygen.Trust | None,
     base: Path | None,
     as_json: bool,
 ) -> None:
@@ -153,32 +150,24 @@ def report(
         bundler report eval.bundle
         bundler report eval.bundle --trust allowed_signers --advisories all.zip --policy site.toml
     """
-    from bundler import assurance
-    from bundler.assessment.page import page
-    from bundler.assessment.policy import read_policy, violations
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.errors import BundlerError
-    from wheelhouse import atomic
-
     if accept and not advisories:
         raise click.UsageError("--accept needs --advisories")
-    rules = read_policy(policy) if policy else None
+    rules = assessment_policy.read_policy(policy) if policy else None
     with contextlib.ExitStack() as stack:
         with reporting() as shown:
-            paths = stack.enter_context(unpacked([path], shown, base_of(base)))
+            paths = stack.enter_context(temporary.unpacked([path], shown, delta.base_of(base)))
         if len(paths) > 1:
             raise click.UsageError(f"{path} contains {len(paths)} bundles; unpack it, and report each of them")
         document = assurance.report(paths[0], trust=trust, since=since, advisories=advisories, accept=accept)
-    broken = violations(rules, document) if rules else None
+    broken = assessment_policy.violations(rules, document) if rules else None
     if as_json:
         result({**document, "violations": [asdict(entry) for entry in broken or ()]}, [], as_json=True)
     if str(output) == "-":
-        click.echo(page(document, broken), nl=False)
+        click.echo(page.page(document, broken), nl=False)
     elif output or not as_json:
         target = output or _page_of(document["name"])
         with atomic.creating(target) as partial:
-            partial.write_bytes(page(document, broken))
+            partial.write_bytes(page.page(document, broken))
         result(None, [] if as_json else [target])
     if broken:
         facts = [f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in broken]
@@ -191,9 +180,6 @@ def report(
 
 def _page_of(name: str) -> Path:
     """Return the default path of a page. Raises `BundlerError` if another file is there."""
-    from bundler.errors import BundlerError
-    from wheelhouse import files
-
     path = Path(f"{name}.report.html")
     if not path.exists():
         return path

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.terminal import reporting, result, say, warn
+from bundler.errors import BundlerError
 from bundler.units import counted
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+with lazily():
+    from bundler import assurance
+    from bundler.assessment import (
+        audit as assessment_audit,
+    )
+    from bundler.assessment import (
+        findings as assessment_findings,
+    )
+    from bundler.assessment import (
+        severity,
+    )
+    from bundler.assessment import (
+        snapshot as assessment_snapshot,
+    )
+    from bundler.bundles import delta, temporary
 
-    from bundler.assessment.audit import Finding
-    from bundler.assessment.snapshot import Snapshot
 
 _PATH = click.Path(path_type=Path)
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -55,42 +68,33 @@ def audit(
         bundler audit eval.bundle --advisories all.zip
         bundler audit /shared/store --advisories all.zip --accept accepted.json --fail-on high
     """
-    from bundler import assurance
-    from bundler.assessment import findings as shown
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-
     with contextlib.ExitStack() as stack:
         paths = [path]
         if not (path / "store.json").exists():
             with reporting() as report:
-                paths = stack.enter_context(unpacked([path], report, base_of(base)))
+                paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
         findings, packages, snapshot = assurance.audit(paths, advisories, accept=accept)
     today = datetime.now(timezone.utc).date()
     result(
-        shown.document(findings, packages, snapshot, today),
-        [] if as_json else list(shown.lines(findings)),
+        assessment_findings.document(findings, packages, snapshot, today),
+        [] if as_json else list(assessment_findings.lines(findings)),
         as_json=as_json,
     )
     _warn_of_malformed(snapshot)
-    say(shown.summary(findings, packages, snapshot, today))
+    say(assessment_findings.summary(findings, packages, snapshot, today))
     hint = "upgrade these packages, or accept findings that do not matter with --accept"
     _require_harmless(path, findings, fail_on, hint)
     _require_readable(snapshot, fail_on)
 
 
-def _warn_of_malformed(snapshot: Snapshot) -> None:
+def _warn_of_malformed(snapshot: assessment_snapshot.Snapshot) -> None:
     if snapshot.malformed:
         warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
 
 
-def _require_harmless(path: Path, findings: Sequence[Finding], fail_on: str | None, hint: str) -> None:
+def _require_harmless(path: Path, findings: Sequence[assessment_audit.Finding], fail_on: str | None, hint: str) -> None:
     """Raise `BundlerError` if one of `findings` has the severity `fail_on` or a higher one."""
-    from bundler.assessment.findings import severe
-    from bundler.assessment.severity import Severity
-    from bundler.errors import BundlerError
-
-    found = severe(findings, Severity[fail_on.upper()]) if fail_on else []
+    found = assessment_findings.severe(findings, severity.Severity[fail_on.upper()]) if fail_on else []
     if found:
         raise BundlerError(
             f"{path}: {counted(len(found), 'finding')} of severity {fail_on} or above, or without a rating", hint=hint
@@ -102,23 +106,18 @@ def show_vulnerabilities(path: Path, advisories: Path, fail_on: str | None) -> N
 
     Raises `BundlerError` if one has the severity `fail_on` or a higher one.
     """
-    from bundler import assurance
-    from bundler.assessment import findings as shown
-
     findings, packages, snapshot = assurance.audit([path], advisories)
-    for line in shown.lines(findings):
+    for line in assessment_findings.lines(findings):
         say(line)
     _warn_of_malformed(snapshot)
-    say(shown.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
+    say(assessment_findings.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
     hint = "upgrade these packages, or accept findings with `bundler audit --accept` and omit --fail-on"
     _require_harmless(path, findings, fail_on, hint)
     _require_readable(snapshot, fail_on)
 
 
-def _require_readable(snapshot: Snapshot, fail_on: str | None) -> None:
+def _require_readable(snapshot: assessment_snapshot.Snapshot, fail_on: str | None) -> None:
     """Raise `BundlerError` if a gate would have to trust advisories that could not be read."""
-    from bundler.errors import BundlerError
-
     if fail_on and snapshot.malformed:
         raise BundlerError(
             f"{counted(len(snapshot.malformed), 'advisory record')} could not be read, such as {snapshot.malformed[0]}",

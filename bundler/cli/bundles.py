@@ -7,10 +7,18 @@ from pathlib import Path
 
 import click
 
+from bundler.cli.account import account_of_environment
 from bundler.cli.audit import SEVERITIES, show_vulnerabilities
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from bundler import api, assurance
+    from bundler.bundles import delta, inspection, temporary
+    from bundler.hps import connection, resources
+    from bundler.trust import ssh_keygen
 
 _PATH = click.Path(path_type=Path)
 
@@ -159,8 +167,6 @@ def bundle(
         UV_INDEX, UV_DEFAULT_INDEX, PIP_INDEX_URL and others configure indexes; see
         `bundler guide targets`.
     """
-    from bundler import api, assurance
-
     if upgrade and upgraded:
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
     if fail_on and not advisories:
@@ -168,9 +174,7 @@ def bundle(
     if archive and output is not None and not output.name:
         raise click.UsageError("--archive needs an --output with a name")
     if key:
-        from bundler.trust.ssh_keygen import require_key
-
-        require_key(key)
+        ssh_keygen.require_key(key)
     with reporting() as report:
         path = api.bundle(
             scripts,
@@ -207,12 +211,9 @@ def bundle(
 
 
 def _platforms_of_hps() -> tuple[str, ...]:
-    from bundler.cli.account import account_of_environment
-    from bundler.hps.connection import connected
-    from bundler.hps.resources import platforms_to_bundle_for, survey
 
-    with connected(account_of_environment()) as client:
-        platforms = platforms_to_bundle_for(survey(client))
+    with connection.connected(account_of_environment()) as client:
+        platforms = resources.platforms_to_bundle_for(resources.survey(client))
     say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumptions)")
     return platforms
 
@@ -232,14 +233,9 @@ def inspect(path: Path, base: Path | None, as_json: bool) -> None:
         bundler inspect eval.bundle
         bundler inspect eval.bundle --json
     """
-    from bundler import api
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.inspection import table
-    from bundler.bundles.temporary import unpacked
-
     with contextlib.ExitStack() as stack:
         with reporting() as report:
-            paths = stack.enter_context(unpacked([path], report, base_of(base)))
+            paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
         for each in paths:
             summary = api.inspect(each)
-            result(summary, [] if as_json else [table(summary)], as_json=as_json)
+            result(summary, [] if as_json else [inspection.table(summary)], as_json=as_json)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bundler.cli import terminal
 from bundler.version import __version__
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+with lazily():
+    from bundler.trust import ssh_keygen
 
 # Python creates and deletes folders by calling itself for each level, which it does at most 1,000 times.
 _MOST_FOLDERS = 500
@@ -48,11 +51,10 @@ def with_trust(
     )
     @functools.wraps(command)
     def with_options(*args: Any, allowed: Path | None, revoked: Path | None, **settings: Any) -> None:
-        from bundler.trust.ssh_keygen import Trust
 
         if revoked and not allowed:
             raise click.UsageError("--revoked needs --trust")
-        trust = Trust(allowed=allowed, revoked=revoked) if allowed else None
+        trust = ssh_keygen.Trust(allowed=allowed, revoked=revoked) if allowed else None
         command(*args, trust=trust, **settings)
 
     return with_options
@@ -178,3 +180,28 @@ class Group(_Shared, click.Group):
         """Write the commands first."""
         self.format_commands(ctx, formatter)
         super().format_options(ctx, formatter)
+
+
+def command_at(place: str) -> click.Command:
+    """Return the command at `place`, which is `MODULE:NAME` in this package."""
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(import_module(f"bundler.cli.{module}"), name)
+    return command
+
+
+class LazyGroup(Group):
+    """A group whose commands are imported when they are used; `lazy` has their places (see `command_at`) by name."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *self.lazy])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command `cmd_name`, or None if there is none."""
+        if cmd_name in self.lazy:
+            return command_at(self.lazy[cmd_name])
+        return super().get_command(ctx, cmd_name)

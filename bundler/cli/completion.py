@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
 from bundler.cli.command import Command
+from bundler.cli.programs import programs
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+with lazily():
+    from bundler.bundles import supported
 
 
 def complete_platform(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the platforms that start with `incomplete`."""
-    from bundler.bundles.supported import platforms
-
-    return _starting_with(incomplete, platforms())
+    return _starting_with(incomplete, supported.platforms())
 
 
 def complete_python(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the Python versions that start with `incomplete`."""
-    from bundler.bundles.supported import pythons
-
-    return _starting_with(incomplete, pythons())
+    return _starting_with(incomplete, supported.pythons())
 
 
 def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
 
     return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
 
@@ -44,13 +40,9 @@ def completion(shell: str) -> None:
         bundler completion bash >> ~/.bashrc
         bundler completion fish > ~/.config/fish/completions/bundler.fish
     """
-    from click.shell_completion import get_completion_class
-
-    from bundler.cli import PROGRAMS
-
     writer = get_completion_class(shell)
     if writer is None:
         raise click.UsageError(f"click has no completion for {shell}")
-    for name, command in PROGRAMS.items():
+    for name, command in programs().items():
         variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
         click.echo(writer(command, {}, name, variable).source())

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from importlib.resources import files
 
 import click
 
 from bundler.cli.command import Command
 from bundler.cli.terminal import result
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from rich import console, markdown
 
 # The order in which a user needs them.
 TOPICS = {
@@ -30,8 +35,6 @@ TOPICS = {
 
 def read_guide(topic: str) -> str:
     """Return the guide on `topic` as Markdown."""
-    from importlib.resources import files
-
     return (files("bundler") / "guides" / f"{topic}.md").read_text(encoding="utf-8")
 
 
@@ -57,10 +60,8 @@ def guide(topic: str | None) -> None:
 
 
 def _page(text: str) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
 
-    console = Console(width=min(100, Console().width))
-    with console.capture() as capture:
-        console.print(Markdown(text))
+    screen = console.Console(width=min(100, console.Console().width))
+    with screen.capture() as capture:
+        screen.print(markdown.Markdown(text))
     click.echo_via_pager(capture.get())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +13,15 @@ from bundler.cli.account import identified, with_account
 from bundler.cli.command import Group, json_option
 from bundler.cli.jobs import show_jobs
 from bundler.cli.terminal import reporting, result, say
+from bundler.units import counted
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+with lazily():
+    from bundler import api
+    from bundler.hps import connection
+    from bundler.hps import failures as hps_failures
+    from bundler.hps import projects as hps_projects
 
-    from bundler.hps.connection import Account
 
 _PATH = click.Path(path_type=Path)
 
@@ -38,7 +42,7 @@ def hps() -> None:
 @click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
 @with_account
 @json_option
-def watch_jobs(project: str, interval: float, account: Callable[[], Account], as_json: bool) -> None:
+def watch_jobs(project: str, interval: float, account: Callable[[], connection.Account], as_json: bool) -> None:
     """Watch the jobs of an HPS project until they end.
 
     PROJECT is the ID that `submit-jobs` prints. Shows the number of jobs in each state and the last console lines of
@@ -49,9 +53,7 @@ def watch_jobs(project: str, interval: float, account: Callable[[], Account], as
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC --interval 30 --json
     """
-    from bundler.hps.connection import connected
-
-    with connected(identified(account)) as client:
+    with connection.connected(identified(account)) as client:
         counts = show_jobs(client, project, interval)
     result({"project": project, "jobs": counts}, [], as_json=as_json)
 
@@ -68,7 +70,7 @@ def fetch_results(
     output: Path | None,
     jobs: tuple[str, ...],
     failed: bool,
-    account: Callable[[], Account],
+    account: Callable[[], connection.Account],
     as_json: bool,
 ) -> None:
     """Download the results of an HPS project.
@@ -82,11 +84,7 @@ def fetch_results(
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results --failed
     """
-    from bundler import api
-    from bundler.hps.connection import connected
-    from bundler.units import counted
-
-    with connected(identified(account)) as client, reporting() as report:
+    with connection.connected(identified(account)) as client, reporting() as report:
         count, table = api.fetch(client, project, output or Path(project), jobs=jobs, failed=failed, report=report)
     say(f"Fetched {counted(count, 'file')}")
     result({"table": table, "files": count}, [table], as_json=as_json)
@@ -95,7 +93,7 @@ def fetch_results(
 @hps.command("list")
 @with_account
 @json_option
-def list_all(account: Callable[[], Account], as_json: bool) -> None:
+def list_all(account: Callable[[], connection.Account], as_json: bool) -> None:
     """List your HPS projects, the newest first.
 
     Prints the ID, the time of creation and the name of each project.
@@ -105,11 +103,8 @@ def list_all(account: Callable[[], Account], as_json: bool) -> None:
         bundler hps list
         bundler hps list --json
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.projects import list_projects
-
-    with connected(identified(account)) as client:
-        projects = list_projects(client)
+    with connection.connected(identified(account)) as client:
+        projects = hps_projects.list_projects(client)
     lines = [f"{project.identity}\t{project.created}\t{project.name}" for project in projects]
     result({"projects": [asdict(project) for project in projects]}, lines, as_json=as_json)
 
@@ -118,7 +113,7 @@ def list_all(account: Callable[[], Account], as_json: bool) -> None:
 @click.argument("project", metavar="PROJECT")
 @with_account
 @json_option
-def show(project: str, account: Callable[[], Account], as_json: bool) -> None:
+def show(project: str, account: Callable[[], connection.Account], as_json: bool) -> None:
     """Show the states of the jobs and why some failed.
 
     Prints the number of jobs of PROJECT in each state, and for each reason the jobs that failed.
@@ -128,13 +123,9 @@ def show(project: str, account: Callable[[], Account], as_json: bool) -> None:
         bundler hps show 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps show 02qtyJfpfAQ0fr3zkoIAfC --json
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.failures import read_failures
-    from bundler.hps.projects import count_states
-
-    with connected(identified(account)) as client:
-        counts, failed = count_states(client, project)
-        failures = read_failures(client, project, failed)
+    with connection.connected(identified(account)) as client:
+        counts, failed = hps_projects.count_states(client, project)
+        failures = hps_failures.read_failures(client, project, failed)
     lines = [", ".join(f"{count} {state}" for state, count in counts.items()), *map(str, failures)]
     document = {"project": project, "jobs": counts, "failures": [asdict(failure) for failure in failures]}
     result(document, lines, as_json=as_json)
@@ -145,7 +136,7 @@ def show(project: str, account: Callable[[], Account], as_json: bool) -> None:
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @with_account
 @json_option
-def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], Account], as_json: bool) -> None:
+def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], connection.Account], as_json: bool) -> None:
     """Abort jobs that have not ended.
 
     Aborts the jobs of PROJECT with the given names, or all of them. Prints the number of aborted jobs.
@@ -155,11 +146,8 @@ def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], Accoun
         bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC job-1 job-2
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.projects import abort
-
-    with connected(identified(account)) as client:
-        count = abort(client, project, jobs)
+    with connection.connected(identified(account)) as client:
+        count = hps_projects.abort(client, project, jobs)
     result({"project": project, "aborted": count}, [count], as_json=as_json)
 
 
@@ -167,7 +155,7 @@ def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], Accoun
 @click.argument("project", metavar="PROJECT")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_account
-def delete_project(project: str, yes: bool, account: Callable[[], Account]) -> None:
+def delete_project(project: str, yes: bool, account: Callable[[], connection.Account]) -> None:
     """Delete an HPS project with its jobs and results.
 
     \b
@@ -175,12 +163,9 @@ def delete_project(project: str, yes: bool, account: Callable[[], Account]) -> N
         bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC --yes
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.projects import delete
-
-    with connected(identified(account)) as client:
+    with connection.connected(identified(account)) as client:
         if yes or click.confirm(f"Delete the HPS project {project} with all its results?", err=True):
-            delete(client, project)
+            hps_projects.delete(client, project)
             say(f"Deleted the HPS project {project}")
 
 
@@ -190,7 +175,9 @@ def delete_project(project: str, yes: bool, account: Callable[[], Account]) -> N
 @click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
-def retry_jobs(project: str, jobs: tuple[str, ...], wait: bool, account: Callable[[], Account], as_json: bool) -> None:
+def retry_jobs(
+    project: str, jobs: tuple[str, ...], wait: bool, account: Callable[[], connection.Account], as_json: bool
+) -> None:
     """Run failed, timed-out and aborted jobs again.
 
     Retries the jobs of PROJECT with the given names, or all of them. Prints the number of jobs that will run again.
@@ -200,11 +187,8 @@ def retry_jobs(project: str, jobs: tuple[str, ...], wait: bool, account: Callabl
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC job-1 --wait
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.projects import retry
-
-    with connected(identified(account)) as client:
-        count = retry(client, project, jobs)
+    with connection.connected(identified(account)) as client:
+        count = hps_projects.retry(client, project, jobs)
         result({"project": project, "retried": count}, [count], as_json=as_json)
         if wait:
             show_jobs(client, project, 1.0)

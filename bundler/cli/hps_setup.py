@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,12 +13,27 @@ from bundler.cli.account import identified, with_account
 from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.jobs import require_somewhere_to_run, with_submission_options
 from bundler.cli.terminal import result, say, warn
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+with lazily():
+    from bundler.hps import (
+        connection,
+        errors,
+        redaction,
+        registration,
+    )
+    from bundler.hps import (
+        login as hps_login,
+    )
+    from bundler.hps import (
+        resources as hps_resources,
+    )
+    from bundler.hps import (
+        template as hps_template,
+    )
+    from bundler.jobs import submission as job_submission
+    from bundler.trust import ssh_keygen
 
-    from bundler.hps.connection import Account
-    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 
@@ -27,7 +43,7 @@ _PATH = click.Path(path_type=Path)
 @with_submission_options
 @with_account
 @json_option
-def check_hps(publication: Path, options: Any, account: Callable[[], Account], as_json: bool) -> None:
+def check_hps(publication: Path, options: Any, account: Callable[[], connection.Account], as_json: bool) -> None:
     """Check whether an evaluator can run the jobs.
 
     Compares what the jobs of PUBLICATION need with the evaluators and compute resource sets of HPS. Prints one line for
@@ -38,29 +54,23 @@ def check_hps(publication: Path, options: Any, account: Callable[[], Account], a
         bundler hps check /shared/store/publications/eval-0123456789ab
         bundler hps check /shared/store/publications/eval-0123456789ab --cores 64 --json
     """
-    from bundler.jobs.submission import compose
+    submission = job_submission.compose(publication, [{}], options, values=False)
 
-    submission = compose(publication, [{}], options, values=False)
-
-    from bundler.hps.connection import connected
-    from bundler.hps.redaction import plain
-    from bundler.hps.resources import survey
-
-    with connected(identified(account)) as client:
-        resources = survey(client)
+    with connection.connected(identified(account)) as client:
+        resources = hps_resources.survey(client)
         lines = []
         for resource in resources:
             names = ", ".join(" ".join(filter(None, application)) for application in resource.applications or ())
             cells = (resource.kind, resource.name, resource.platform or "", names)
-            lines.append("\t".join(map(plain, cells)))
+            lines.append("\t".join(map(redaction.plain, cells)))
         result({"resources": [asdict(resource) for resource in resources]}, lines, as_json=as_json)
         on_demand = [resource.name for resource in resources if resource.kind != "evaluator"]
         if on_demand:
-            names = ", ".join(map(plain, on_demand))
+            names = ", ".join(map(redaction.plain, on_demand))
             say(f"Evaluators of {names} start on demand with an empty cache (see `bundler guide hps`)")
         for resource in resources:
             for text in resource.warnings:
-                warn(f"{plain(resource.name)}: {text}")
+                warn(f"{redaction.plain(resource.name)}: {text}")
         require_somewhere_to_run(client, submission)
 
 
@@ -88,7 +98,7 @@ def register_uv(
     evaluators: tuple[str, ...],
     apply: bool,
     yes: bool,
-    account: Callable[[], Account],
+    account: Callable[[], connection.Account],
     as_json: bool,
 ) -> None:
     """Register uv as an application of the evaluators.
@@ -102,30 +112,27 @@ def register_uv(
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache
         bundler hps register --executable /ansys_inc/uv/bin/uv --uv-version 0.13.9 --cache /tmp/scratch/uv_cache --apply
     """
-    from bundler.hps.connection import connected
-    from bundler.hps.errors import HpsError
-    from bundler.hps.redaction import plain
-    from bundler.hps.registration import differences, evaluators_for, register, registration
-
-    values = registration(name, uv_version, executable, cache)
+    values = registration.registration(name, uv_version, executable, cache)
     for key, value in values.items():
         say(f"{key}: {value}")
     changed = []
-    with connected(identified(account)) as client:
-        alive = evaluators_for(client, values, evaluators)
+    with connection.connected(identified(account)) as client:
+        alive = registration.evaluators_for(client, values, evaluators)
         if not alive and apply:
             hint = "start an evaluator, or enter the registration for compute resource sets in the web interface"
-            raise HpsError(client.url, "no running evaluator has a platform on which these paths are valid", hint)
-        changes = differences(client, values, alive)
+            raise errors.HpsError(
+                client.url, "no running evaluator has a platform on which these paths are valid", hint
+            )
+        changes = registration.differences(client, values, alive)
         for evaluator, lines, _ in changes.values():
             say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
         if not alive:
             say("No running evaluator has a platform on which these paths are valid.")
         elif not changes:
-            say(f"Already registered on {', '.join(plain(evaluator.name) for evaluator in alive)}")
+            say(f"Already registered on {', '.join(redaction.plain(evaluator.name) for evaluator in alive)}")
         if changes and apply and (yes or click.confirm("Write these changes?", err=True)):
             for identity, (evaluator, _, applications) in changes.items():
-                register(client, identity, applications)
+                registration.register(client, identity, applications)
                 changed.append(evaluator)
                 if not as_json:
                     result(None, [evaluator])
@@ -144,10 +151,10 @@ def register_uv(
 def template(
     publication: Path,
     options: Any,
-    trust: Trust | None,
+    trust: ssh_keygen.Trust | None,
     name: str | None,
     for_anyone: bool,
-    account: Callable[[], Account],
+    account: Callable[[], connection.Account],
     as_json: bool,
 ) -> None:
     """Create a task definition template.
@@ -159,18 +166,13 @@ def template(
         bundler hps template /shared/store/publications/eval-0123456789ab
         bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine" --for-anyone
     """
-    from bundler.jobs.submission import compose
-
-    submission = compose(publication, [{}], options, values=False, trust=trust)
+    submission = job_submission.compose(publication, [{}], options, values=False, trust=trust)
     if len(submission.steps) > 1:
         raise click.UsageError("a template holds one script; choose it with --script")
 
-    from bundler.hps.connection import connected
-    from bundler.hps.template import create_template
-
-    with connected(identified(account)) as client:
+    with connection.connected(identified(account)) as client:
         name = name or f"Offline uv script: {submission.publication}"
-        identity = create_template(client, submission, name, for_anyone=for_anyone)
+        identity = hps_template.create_template(client, submission, name, for_anyone=for_anyone)
     result({"template": identity}, [identity], as_json=as_json)
 
 
@@ -183,7 +185,7 @@ def template(
 )
 @click.option("--device", is_flag=True, help="Print a URL and a code, and log in with a browser on any device.")
 @with_account
-def login(store: str, device: bool, account: Callable[[], Account]) -> None:
+def login(store: str, device: bool, account: Callable[[], connection.Account]) -> None:
     """Log in with a browser and keep the tokens.
 
     Later commands then need no password. Storing them in the keyring needs the package `keyring`.
@@ -193,8 +195,6 @@ def login(store: str, device: bool, account: Callable[[], Account]) -> None:
         bundler hps login --url https://host:8443/hps
         bundler hps login --store disk --device
     """
-    from bundler.hps.login import log_in
-
     target = account()
-    log_in(target, store, say, device=device)
+    hps_login.log_in(target, store, say, device=device)
     say(f"Logged in to {target.url}")

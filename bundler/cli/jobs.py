@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,20 @@ from bundler.cli.account import identified, with_account
 from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
+from bundler.units import parse_duration, parse_size
+from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ansys.hps.client import Client
 
-    from bundler.hps.connection import Account
-    from bundler.jobs.submission import Submission
-    from bundler.trust.ssh_keygen import Trust
+with lazily():
+    from bundler import api
+    from bundler.hps import connection, errors, failures, redaction, resources, watch
+    from bundler.jobs import options as job_options
+    from bundler.jobs import submission as job_submission
+    from bundler.jobs import summary, sweep
+    from bundler.trust import ssh_keygen
+
 
 _PATH = click.Path(path_type=Path)
 # Seconds without any change after which jobs that stay pending deserve a warning.
@@ -77,11 +83,11 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     )
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:
-        from bundler.jobs.options import Options
-        from bundler.units import parse_duration, parse_size
 
         parsed = ("memory", "disk", "timeout", "environment")
-        own = {entry.name: settings.pop(entry.name) for entry in fields(Options) if entry.name not in parsed}
+        own = {
+            entry.name: settings.pop(entry.name) for entry in fields(job_options.Options) if entry.name not in parsed
+        }
         for name, parse in (("memory", parse_size), ("disk", parse_size), ("timeout", parse_duration)):
             text = settings.pop(name)
             try:
@@ -91,7 +97,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         pairs = [text.partition("=") for text in settings.pop("environment")]
         if not all(name and equals for name, equals, _ in pairs):
             raise click.BadParameter("must be NAME=VALUE", param_hint="--environment")
-        options = Options(**own, environment={name: value for name, _, value in pairs})
+        options = job_options.Options(**own, environment={name: value for name, _, value in pairs})
         command(*args, options=options, **settings)
 
     return with_options
@@ -131,13 +137,13 @@ def submit(
     table: Path | None,
     sweeps: tuple[str, ...],
     options: Any,
-    trust: Trust | None,
+    trust: ssh_keygen.Trust | None,
     name: str | None,
     replace: bool,
     force: bool,
     wait: bool,
     dry_run: bool,
-    account: Callable[[], Account],
+    account: Callable[[], connection.Account],
     as_json: bool,
 ) -> None:
     """Submit jobs to HPS.
@@ -160,26 +166,20 @@ def submit(
         HPS_REFRESH_TOKEN   log in with this token instead
         HPS_TIMEOUT         seconds to wait for an answer of HPS (60)
     """
-    from bundler.jobs import sweep
-    from bundler.jobs.submission import compose
-
     if sum(map(bool, (num_jobs, table, sweeps))) > 1:
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
     rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
-    submission = compose(publication, rows, options, folder=table.parent if table else Path(), trust=trust)
+    submission = job_submission.compose(
+        publication, rows, options, folder=table.parent if table else Path(), trust=trust
+    )
     for text in submission.warnings:
         warn(text)
     if dry_run:
-        from bundler.jobs import summary
-
         document = summary.summary(submission)
         result(document, [] if as_json else [summary.table(document)], as_json=as_json)
         return
 
-    from bundler import api
-    from bundler.hps.connection import connected
-
-    with connected(identified(account)) as client:
+    with connection.connected(identified(account)) as client:
         with reporting() as report:
             project = api.submit(client, submission, name=name, replace=replace, force=force, report=report)
         result({"project": project}, [project], as_json=as_json)
@@ -187,11 +187,9 @@ def submit(
             show_jobs(client, project, 1.0)
 
 
-def require_somewhere_to_run(client: Client, submission: Submission) -> None:
+def require_somewhere_to_run(client: Client, submission: job_submission.Submission) -> None:
     """Raise `BundlerError` unless an evaluator of HPS can run the jobs of `submission`."""
-    from bundler.hps.resources import require_somewhere, survey
-
-    require_somewhere(client, submission, survey(client))
+    resources.require_somewhere(client, submission, resources.survey(client))
 
 
 def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
@@ -199,21 +197,16 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
 
     Raises `JobError` unless all of them succeeded.
     """
-    from bundler.hps.errors import jobs_failed
-    from bundler.hps.failures import describe_failures
-    from bundler.hps.redaction import plain
-    from bundler.hps.watch import FINISHED, watch
-
     counts: dict[str, int] = {}
     warned = False
     try:
         with counting_jobs() as show:
-            for status in watch(client, project, interval):
-                counts = {plain(state): count for state, count in status.counts.items()}
+            for status in watch.watch(client, project, interval):
+                counts = {redaction.plain(state): count for state, count in status.counts.items()}
                 if status.failed:
-                    for text in describe_failures(client, project, status.failed):
+                    for text in failures.describe_failures(client, project, status.failed):
                         say(text)
-                ended = sum(count for state, count in status.counts.items() if state in FINISHED)
+                ended = sum(count for state, count in status.counts.items() if state in watch.FINISHED)
                 show(", ".join(f"{count} {state}" for state, count in counts.items()), ended, sum(counts.values()))
                 if status.stuck > _STUCK and not warned:
                     warned = True
@@ -224,5 +217,5 @@ def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
         say(f"{state}Watch them again with: bundler hps watch {project}")
         raise
     if set(counts) - {"evaluated"}:
-        raise jobs_failed(counts)
+        raise errors.jobs_failed(counts)
     return counts

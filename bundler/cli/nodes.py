@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,16 @@ import click
 
 from bundler.cli.command import Command, json_option
 from bundler.cli.terminal import result, say
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from bundler import manifest_reader
+    from bundler.bundles import supported
+    from bundler.node import garbage, probing
+    from bundler.publications import check as publication_check
+    from bundler.publications import joining
+    from bundler.publications import strategy as publication_strategy
+    from wheelhouse import interpreter
 
 _PATH = click.Path(path_type=Path)
 
@@ -26,13 +37,8 @@ def probe(script: bool) -> None:
         bundler probe > node.json
         python3 probe.py > node.json    # probe.py comes from: bundler probe --script > probe.py
     """
-    import json
-
-    from bundler.node import probing
-    from bundler.publications.joining import PROBE, join
-
     if script:
-        click.echo(join(PROBE), nl=False)
+        click.echo(joining.join(joining.PROBE), nl=False)
     else:
         click.echo(json.dumps(probing.probe(), indent=1))
 
@@ -60,17 +66,13 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
         bundler check /shared/store/publications/eval-0123456789ab --probe node.json
         bundler check /shared/store/publications/eval-0123456789ab --probe a.json --probe b.json --json
     """
-    from bundler.manifest_reader import read_manifest
-    from bundler.publications.check import needs_uv, obstacles, read_facts, would_not_run
-    from bundler.publications.strategy import read_strategy
-
-    manifest, strategy = read_manifest(publication), read_strategy(publication)
+    manifest, strategy = manifest_reader.read_manifest(publication), publication_strategy.read_strategy(publication)
     nodes: list[dict[str, Any]] = []
     failing = {}
     for path in probes:
-        facts = read_facts(path)
-        reasons = obstacles(manifest, facts, strategy)
-        if needs_uv(manifest, facts, strategy):
+        facts = publication_check.read_facts(path)
+        reasons = publication_check.obstacles(manifest, facts, strategy)
+        if publication_check.needs_uv(manifest, facts, strategy):
             say(f"{path}: no uv on PATH; register uv for this node, or bundle with --include-uv")
         target = next((name for name, problems in reasons.items() if not problems), None)
         nodes.append({"facts": path, "target": target, "reasons": {} if target else reasons})
@@ -79,7 +81,7 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
     lines = [f"{node['facts']}\t{node['target']}" for node in nodes if node["target"]]
     result({"nodes": nodes}, lines, as_json=as_json)
     if failing:
-        raise would_not_run(publication, failing)
+        raise publication_check.would_not_run(publication, failing)
 
 
 @click.command(cls=Command, no_args_is_help=True)
@@ -98,8 +100,6 @@ def gc(cache: Path, limit: str | None, as_json: bool) -> None:
         bundler gc /tmp/scratch/uv_cache
         bundler gc /tmp/scratch/uv_cache --limit "10 GB"
     """
-    from bundler.node import garbage
-
     try:
         most = garbage.parse_size(limit or garbage.LIMIT)
     except ValueError as error:
@@ -130,10 +130,8 @@ def targets(as_json: bool) -> None:
         bundler targets
         bundler targets --json
     """
-    from bundler.bundles.supported import supported, table
-
-    values = supported()
-    result(values, [] if as_json else [table(values)], as_json=as_json)
+    values = supported.supported()
+    result(values, [] if as_json else [supported.table(values)], as_json=as_json)
 
 
 @click.command("pack-python", cls=Command, no_args_is_help=True)
@@ -151,7 +149,5 @@ def pack_python(interpreters: tuple[Path, ...], mirror: Path, as_json: bool) -> 
         bundler pack-python /opt/python/bin/python3.12 mirror
         bundler pack-python /opt/python3.12/bin/python3 /opt/python3.13/bin/python3 mirror
     """
-    from wheelhouse.interpreter import pack
-
-    archives = list(pack(interpreters, mirror))
+    archives = list(interpreter.pack(interpreters, mirror))
     result({"archives": archives}, archives, as_json=as_json)

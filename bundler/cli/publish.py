@@ -5,18 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
+from bundler.units import counted
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+with lazily():
+    from bundler import api
+    from bundler.bundles import delta, parts, temporary
+    from bundler.publications import (
+        aliases,
+        approval,
+        upload,
+    )
+    from bundler.publications import (
+        publication as publication_publication,
+    )
+    from bundler.publications import (
+        wheels as publication_wheels,
+    )
+    from bundler.trust import ssh_keygen
+    from wheelhouse import creation
+    from wheelhouse import store as wheelhouse_store
 
-    from bundler.trust.ssh_keygen import Trust
 
 _PATH = click.Path(path_type=Path)
 
@@ -62,7 +78,7 @@ def publish_index(
     check_url: str | None,
     alias: str | None,
     note: str,
-    trust: Trust | None,
+    trust: ssh_keygen.Trust | None,
     allow_older: bool,
     as_json: bool,
 ) -> None:
@@ -90,21 +106,16 @@ def publish_index(
         publish-index /shared/store wheelhouse/
         publish-index eval.bundle --upload https://index.example.com/root/dev
     """
-    from bundler import api
-    from bundler.publications.aliases import require_alias
-    from bundler.publications.approval import Policy
-    from bundler.publications.wheels import is_wheelhouse
-
     if url is not None:
         if trust:
             raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")
         _upload((store, *bundles), url, check_url, as_json=as_json)
         return
     if alias:
-        require_alias(alias)
-    policy = Policy(trust=trust, allow_older=allow_older)
+        aliases.require_alias(alias)
+    policy = approval.Policy(trust=trust, allow_older=allow_older)
     seen = _path_on_nodes(store, seen_at)
-    wheels = [path for path in bundles if is_wheelhouse(path)]
+    wheels = [path for path in bundles if publication_wheels.is_wheelhouse(path)]
     if trust and wheels:
         raise click.UsageError(f"--trust needs bundles; {wheels[0]} contains only wheels")
     with contextlib.ExitStack() as stack:
@@ -127,11 +138,9 @@ def publish_index(
 
 
 def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json: bool) -> None:
-    from bundler.publications.upload import upload
-    from bundler.units import counted
 
     with reporting() as report:
-        count = upload(bundles, url, check_url, report=report)
+        count = upload.upload(bundles, url, check_url, report=report)
     result({"uploaded": count}, [], as_json=as_json)
     say(f"The index has {counted(count, 'wheel')} of {counted(len(bundles), 'bundle')}")
 
@@ -150,27 +159,21 @@ def _folders(
     stack: contextlib.ExitStack, bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None
 ) -> list[Path]:
     """Return the folders of `bundles` without `wheels`; archives are unpacked until `stack` is closed."""
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.parts import grouped
-    from bundler.bundles.temporary import unpacked
-    from bundler.publications.publication import bundles_in, require_bundle
-    from wheelhouse.store import Store
-
-    scratch = Store(store).scratch
+    scratch = wheelhouse_store.Store(store).scratch
     # Next to what will be published from it: the folder for temporary files may be small.
     within = scratch if scratch.is_dir() else None
-    base_files = base_of(base or (store if (store / "publications").is_dir() else None))
+    base_files = delta.base_of(base or (store if (store / "publications").is_dir() else None))
     folders: list[Path] = []
-    for group in grouped([path for path in bundles if path not in wheels] or bundles_in(Path())):
+    for group in parts.grouped(
+        [path for path in bundles if path not in wheels] or publication_publication.bundles_in(Path())
+    ):
         with reporting() as report:
-            folders += stack.enter_context(unpacked(group, report, base_files, within))
+            folders += stack.enter_context(temporary.unpacked(group, report, base_files, within))
     for folder in folders:
-        require_bundle(folder)
+        publication_publication.require_bundle(folder)
     return folders
 
 
 def _alias(publication: Path, name: str, note: str) -> Path:
-    from bundler.publications.aliases import point
-    from wheelhouse.creation import create_store
 
-    return point(create_store(publication.parent.parent), name, publication.name, note)
+    return aliases.point(creation.create_store(publication.parent.parent), name, publication.name, note)

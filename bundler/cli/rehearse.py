@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option
 from bundler.cli.terminal import reporting, result, say
+from bundler.layout import EXEC_SCRIPT
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+with lazily():
+    from bundler import api, manifest_reader
+    from bundler.bundles import delta, temporary
+    from bundler.jobs import options, rehearsal
+    from bundler.jobs import submission as job_submission
+    from bundler.publications import aliases
 
 _PATH = click.Path(path_type=Path)
 
@@ -57,19 +65,14 @@ def rehearse(
     Environment variables:
         BUNDLER_ARGUMENTS   arguments of the script, quoted as for a shell or as a JSON list
     """
-    import shutil
-
-    from bundler.jobs import rehearsal
-    from bundler.jobs.options import Options
-    from bundler.jobs.submission import compose
-    from bundler.publications.aliases import pinned
-
     try:
         values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--parameter") from error
-    with _published(pinned(path), base) as publication, _task_folder(output) as folder:
-        submission = compose(publication, [values], Options(scripts=(script,) if script else (), inputs=inputs))
+    with _published(aliases.pinned(path), base) as publication, _task_folder(output) as folder:
+        submission = job_submission.compose(
+            publication, [values], options.Options(scripts=(script,) if script else (), inputs=inputs)
+        )
         how = rehearsal.isolation()
         say(how.sentence)
         say(f"Task folder: {folder}")
@@ -82,20 +85,12 @@ def rehearse(
 @contextlib.contextmanager
 def _published(path: Path, base: Path | None) -> Iterator[Path]:
     """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
-    import tempfile
-
-    from bundler import api
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.layout import EXEC_SCRIPT
-    from bundler.manifest_reader import read_manifest
-
     with contextlib.ExitStack() as stack:
         with reporting() as report:
-            bundles = stack.enter_context(unpacked([path], report, base_of(base)))
+            bundles = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
         if len(bundles) > 1:
             raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
-        read_manifest(bundles[0])
+        manifest_reader.read_manifest(bundles[0])
         if (bundles[0] / EXEC_SCRIPT).exists():
             yield bundles[0]
             return
@@ -108,9 +103,6 @@ def _published(path: Path, base: Path | None) -> Iterator[Path]:
 @contextlib.contextmanager
 def _task_folder(output: Path | None) -> Iterator[Path]:
     """Yield the folder to run in: `output`, or a temporary one that is deleted if the user interrupts the job."""
-    import shutil
-    import tempfile
-
     if output:
         yield output
         return

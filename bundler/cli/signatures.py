@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, base_option, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
+from bundler.errors import DamagedError
+from bundler.units import counted
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from bundler.trust.signature import Approval
-    from bundler.trust.ssh_keygen import Trust
+with lazily():
+    from bundler import api, assurance
+    from bundler.assessment import attestation_check
+    from bundler.bundles import delta, temporary
+    from bundler.trust import signature as trust_signature
+    from bundler.trust import ssh_keygen
 
 _PATH = click.Path(path_type=Path)
 
@@ -39,8 +44,6 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
         bundler sign eval.bundle --key ~/.ssh/id_ed25519
         bundler sign eval.bundle --key ~/.ssh/id_ed25519.pub    # the private key is in the agent
     """
-    from bundler import assurance
-
     with reporting():
         signature = assurance.sign(path, key)
     result({"signature": signature}, [signature], as_json=as_json)
@@ -57,7 +60,7 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
 @json_option
 def verify(
     path: Path,
-    trust: Trust | None,
+    trust: ssh_keygen.Trust | None,
     attestations: bool,
     trusted_root: Path | None,
     base: Path | None,
@@ -75,28 +78,20 @@ def verify(
         bundler verify eval.bundle --trust allowed_signers
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
-    from bundler import api, assurance
-    from bundler.assessment.attestation import verify_bundle
-    from bundler.bundles.delta import base_of
-    from bundler.bundles.temporary import unpacked
-    from bundler.errors import DamagedError
-    from bundler.trust.signature import is_signed
-    from bundler.units import counted
-
     damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
-    approvals: list[Approval] = []
+    approvals: list[trust_signature.Approval] = []
     publishers: dict[str, tuple[str, ...]] = {}
     if trusted_root and not attestations:
         raise click.UsageError("--trusted-root needs --attestations")
     count, is_open = 0, False
     try:
-        with reporting() as report, unpacked([path], report, base_of(base)) as paths:
+        with reporting() as report, temporary.unpacked([path], report, delta.base_of(base)) as paths:
             for each in paths:
                 approvals += assurance.approvals(each, trust) if trust else []
                 manifest = api.verify(each)
                 count += len(manifest.files)
-                publishers |= verify_bundle(each, manifest, trusted_root) if attestations else {}
-                is_open |= is_signed(each) and not trust
+                publishers |= attestation_check.verify_bundle(each, manifest, trusted_root) if attestations else {}
+                is_open |= trust_signature.is_signed(each) and not trust
     except DamagedError as error:
         if as_json:
             for kind, name in error.rows:

@@ -10,6 +10,13 @@ import click
 from bundler.cli import store_changes, store_damage, store_index
 from bundler.cli.command import Group, json_option
 from bundler.cli.terminal import result, say, warn
+from bundler.units import counted, size_text
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from bundler.publications import history as publication_history
+    from bundler.publications import overview, usage
+    from wheelhouse import store as wheelhouse_store
 
 _PATH = click.Path(path_type=Path)
 
@@ -47,10 +54,7 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
         bundler store list /shared/store
         bundler store list /shared/store --digests > store.txt
     """
-    from bundler.publications import overview
-    from wheelhouse.store import open_store
-
-    place = open_store(path)
+    place = wheelhouse_store.open_store(path)
     if digests:
         lines = overview.digests(place)
         result({"digests": lines}, lines, as_json=as_json)
@@ -76,12 +80,8 @@ def show(path: Path, publication: str, as_json: bool) -> None:
         bundler store show /shared/store eval-0123456789ab
         bundler store show /shared/store eval-0123456789ab --json
     """
-    from bundler.publications import overview
-    from bundler.publications.usage import find
-    from wheelhouse.store import open_store
-
-    place = open_store(path)
-    (entry,) = find(place, [publication])
+    place = wheelhouse_store.open_store(path)
+    (entry,) = usage.find(place, [publication])
     details = overview.details(place, entry)
     result(details, overview.detail_lines(details), as_json=as_json)
 
@@ -100,11 +100,7 @@ def stats(path: Path, as_json: bool) -> None:
         bundler store stats /shared/store
         bundler store stats /shared/store --json
     """
-    from bundler.publications import overview
-    from bundler.units import counted, size_text
-    from wheelhouse.store import open_store
-
-    totals = overview.statistics(open_store(path))
+    totals = overview.statistics(wheelhouse_store.open_store(path))
     lines = [
         counted(totals["publications"], "publication"),
         counted(totals["projects"], "project"),
@@ -127,10 +123,7 @@ def log(path: Path, as_json: bool) -> None:
         bundler store log /shared/store
         bundler store log /shared/store --json
     """
-    from bundler.publications.history import events
-    from wheelhouse.store import open_store
-
-    history, errors = events(open_store(path))
+    history, errors = publication_history.events(wheelhouse_store.open_store(path))
     for error in errors:
         warn(str(error))
     lines = [

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, json_option
 from bundler.cli.terminal import reporting, result, say, warn
+from bundler.units import counted, parse_duration, size_text
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from bundler.publications.removal import Removal
-    from wheelhouse.store import Store
+with lazily():
+    from bundler.publications import (
+        aliases,
+        approval,
+        usage,
+    )
+    from bundler.publications import (
+        history as publication_history,
+    )
+    from bundler.publications import (
+        removal as publication_removal,
+    )
+    from bundler.trust import ssh_keygen
+    from wheelhouse import creation, sharing, store
 
 _PATH = click.Path(path_type=Path)
 note_option = click.option(
@@ -42,18 +54,12 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
         bundler store init /shared/store --group engineers
         bundler store init /shared/store --require-signature allowed_signers
     """
-    from bundler.publications.approval import require_signatures
-    from bundler.trust.ssh_keygen import Trust, require_trust
-    from bundler.units import counted
-    from wheelhouse.creation import create_store
-    from wheelhouse.sharing import share
-
     if allowed:
-        require_trust(Trust(allowed=allowed))
-    place = create_store(path)
+        ssh_keygen.require_trust(ssh_keygen.Trust(allowed=allowed))
+    place = creation.create_store(path)
     if allowed:
-        require_signatures(place, allowed)
-    others = share(path, group)
+        approval.require_signatures(place, allowed)
+    others = sharing.share(path, group)
     if others:
         warn(
             f"{counted(len(others), 'path')} belong to other users, such as {others[0]}\nhint: ask them to run the same"
@@ -80,14 +86,10 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
         bundler store remove /shared/store eval-0123456789ab --dry-run
         bundler store remove /shared/store eval-0123456789ab --note "replaced by eval 2"
     """
-    from bundler.publications.removal import plan, require_unused
-    from bundler.publications.usage import find
-    from wheelhouse.creation import create_store
-
-    place = create_store(path)
-    removal = plan(place, find(place, publications))
+    place = creation.create_store(path)
+    removal = publication_removal.plan(place, usage.find(place, publications))
     if not force:
-        require_unused(place, removal)
+        publication_removal.require_unused(place, removal)
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
@@ -112,33 +114,28 @@ def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bo
         bundler store prune /shared/store --keep-last 3 --dry-run
         bundler store prune /shared/store --keep-last 1 --older-than 180d
     """
-    from bundler.publications.removal import outdated, plan
-    from bundler.units import parse_duration
-    from wheelhouse.creation import create_store
-
     if keep_last is None and older_than is None:
         raise click.UsageError("--keep-last or --older-than is needed")
     try:
         seconds = parse_duration(older_than) if older_than is not None else 0.0
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--older-than") from error
-    place = create_store(path)
-    removal = plan(place, outdated(place, keep_last or 0, seconds))
+    place = creation.create_store(path)
+    removal = publication_removal.plan(place, publication_removal.outdated(place, keep_last or 0, seconds))
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
-def _remove(place: Store, removal: Removal, note: str, *, dry_run: bool, as_json: bool) -> None:
-    from bundler.publications.removal import finish
-    from bundler.publications.removal import remove as remove_publications
-    from bundler.units import counted, size_text
+def _remove(
+    place: store.Store, removal: publication_removal.Removal, note: str, *, dry_run: bool, as_json: bool
+) -> None:
 
     names = [entry.name for entry in removal.publications]
     if not dry_run:
         with reporting() as report:
             if names:
-                remove_publications(place, removal, note, report=report)
+                publication_removal.remove(place, removal, note, report=report)
             else:
-                finish(place, report=report)
+                publication_removal.finish(place, report=report)
     document = {"publications": names, "wheels": sorted(removal.wheels), "bytes": removal.size}
     result(document, names, as_json=as_json)
     counts = f"{counted(len(names), 'publication')} and {counted(len(removal.wheels), 'wheel')}"
@@ -163,23 +160,22 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
         bundler store alias /shared/store eval
         bundler store alias /shared/store eval eval-0123456789ab
     """
-    from bundler.publications.aliases import aliases, point, require_alias
-    from bundler.publications.history import events
-    from wheelhouse.creation import create_store
-    from wheelhouse.store import open_store
-
     if name is None:
-        targets = aliases(open_store(path))
+        targets = aliases.aliases(store.open_store(path))
         result({"aliases": targets}, [f"{key}  {target}" for key, target in targets.items()], as_json=as_json)
         return
-    require_alias(name)
+    aliases.require_alias(name)
     if publication is None:
-        history = [event for event in events(open_store(path))[0] if (event.action, event.subject) == ("alias", name)]
+        history = [
+            event
+            for event in publication_history.events(store.open_store(path))[0]
+            if (event.action, event.subject) == ("alias", name)
+        ]
         moves = [
             {"time": event.time, "user": event.user, "change": event.detail, "note": event.note} for event in history
         ]
         lines = ["  ".join(filter(None, move.values())) for move in moves]
         result({"alias": name, "moves": moves}, lines, as_json=as_json)
         return
-    link = point(create_store(path), name, publication, note)
+    link = aliases.point(creation.create_store(path), name, publication, note)
     result({"alias": link}, [link], as_json=as_json)

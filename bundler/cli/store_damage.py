@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.command import Command, json_option
 from bundler.cli.terminal import reporting, result, say
+from bundler.units import counted, parse_duration
+from wheelhouse.lazily import lazily
 
-if TYPE_CHECKING:
-    from bundler.publications.restoring import Extent
-    from wheelhouse.damage import Damage
-    from wheelhouse.store import Store
+with lazily():
+    from bundler.publications import restoring
+    from wheelhouse import creation, errors, store
+    from wheelhouse import damage as wheelhouse_damage
 
 _PATH = click.Path(path_type=Path)
 
@@ -52,31 +54,23 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
         bundler store verify /shared/store
         bundler store verify /shared/store --sample 5% --since 30d
     """
-    import time
-
-    from bundler.publications.restoring import Extent, restore
-    from bundler.units import counted, parse_duration
-    from wheelhouse.creation import create_store
-    from wheelhouse.errors import StoreError
-    from wheelhouse.store import open_store
-
     try:
         seconds = parse_duration(since) if since is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from error
-    place = create_store(path) if repair else open_store(path)
+    place = creation.create_store(path) if repair else store.open_store(path)
     start = time.time() - seconds if seconds is not None else 0.0
-    extent = Extent(sample=sample, since=start, resume=resume)
+    extent = restoring.Extent(sample=sample, since=start, resume=resume)
     damage, restored = _find(place, extent), []
     if repair and damage:
-        restored = restore(place, damage)
+        restored = restoring.restore(place, damage)
         damage = _find(place, extent)
     document = {"path": path, "damage": [asdict(item) for item in damage], "restored": [item.path for item in restored]}
     result(document, [], as_json=as_json)
     if restored:
         say(f"Restored {counted(len(restored), 'file')}")
     if damage:
-        raise StoreError(
+        raise errors.StoreError(
             f"{path}: {counted(len(damage), 'file')} damaged",
             facts=[f"{item.problem:8} {item.path}" for item in damage],
             hint="run with --repair, or publish the bundles of these files again"
@@ -86,8 +80,7 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
     say(f"Verified {path}")
 
 
-def _find(place: Store, extent: Extent) -> list[Damage]:
-    from bundler.publications.restoring import find_damage
+def _find(place: store.Store, extent: restoring.Extent) -> list[wheelhouse_damage.Damage]:
 
     with reporting() as report:
-        return find_damage(place, extent, report=report)
+        return restoring.find_damage(place, extent, report=report)

@@ -9,6 +9,12 @@ import click
 from bundler.cli.command import Command
 from bundler.cli.store_changes import note_option
 from bundler.cli.terminal import say
+from wheelhouse.lazily import lazily
+
+with lazily():
+    from bundler.publications import history
+    from wheelhouse import creation, reassign, sharing
+    from wheelhouse import yank as wheelhouse_yank
 
 _PATH = click.Path(path_type=Path)
 
@@ -28,16 +34,11 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
         bundler store yank /shared/store numpy-2.4.6-cp312-cp312-manylinux_2_28_x86_64.whl --reason "wrong results"
         bundler store yank /shared/store alpha-1.0-py3-none-any.whl alpha-1.1-py3-none-any.whl --reason broken
     """
-    from bundler.publications.history import log
-    from wheelhouse import yank as yanking
-    from wheelhouse.creation import create_store
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
+    place = creation.create_store(path)
+    with sharing.sharing(path):
         for name in files:
-            record = yanking.yank(place, name, reason)
-            log(place, "yank", name, sha256=record.sha256, note=reason)
+            record = wheelhouse_yank.yank(place, name, reason)
+            history.log(place, "yank", name, sha256=record.sha256, note=reason)
     say(f"Yanked {', '.join(files)}")
 
 
@@ -57,16 +58,11 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
         bundler store resolve /shared/store alpha-1.0-py3-none-any.whl --note "rebuilt by the vendor"
         bundler store resolve /shared/store vendor/alpha-1.0-py3-none-any.whl vendor/beta-2.0-py3-none-any.whl
     """
-    from bundler.publications.history import log
-    from wheelhouse.creation import create_store
-    from wheelhouse.reassign import reassign
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
+    place = creation.create_store(path)
+    with sharing.sharing(path):
         for file in wheels:
-            old, new = reassign(place, file)
-            log(place, "resolve", file.name, sha256=new.sha256, detail=f"instead of {old.sha256}", note=note)
+            old, new = reassign.reassign(place, file)
+            history.log(place, "resolve", file.name, sha256=new.sha256, detail=f"instead of {old.sha256}", note=note)
             say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 
@@ -82,14 +78,9 @@ def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
         bundler store unyank /shared/store alpha-1.0-py3-none-any.whl
         bundler store unyank /shared/store alpha-1.0-py3-none-any.whl --note "results were right"
     """
-    from bundler.publications.history import log
-    from wheelhouse import yank as yanking
-    from wheelhouse.creation import create_store
-    from wheelhouse.sharing import sharing
-
-    place = create_store(path)
-    with sharing(path):
+    place = creation.create_store(path)
+    with sharing.sharing(path):
         for name in files:
-            record = yanking.unyank(place, name)
-            log(place, "unyank", name, sha256=record.sha256, note=note)
+            record = wheelhouse_yank.unyank(place, name)
+            history.log(place, "unyank", name, sha256=record.sha256, note=note)
     say(f"No longer yanked: {', '.join(files)}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+from bundler.progress import Progress
+from wheelhouse.lazily import lazily
 
-    from bundler.progress import Progress
+with lazily():
+    from bundler.cli import bar
+
 
 _STYLES = {"error:": "red", "warning:": "yellow", "hint:": "cyan"}
 
@@ -37,8 +42,6 @@ def set_quiet() -> None:
 
 def set_verbose() -> None:
     """Write what the library logs, too: the commands it runs and the requests it sends."""
-    import logging
-
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms  %(message)s"))
     for name in ("bundler", "wheelhouse"):
@@ -56,8 +59,6 @@ def set_colour(when: str) -> None:
 def result(value: Any, lines: Iterable[object], *, as_json: bool = False) -> None:
     """Print the result of a command: `lines`, or with `as_json` the document `value`."""
     if as_json:
-        import json
-
         click.echo(json.dumps(value, indent=2, default=str))
     else:
         for line in lines:
@@ -97,9 +98,7 @@ def reporting() -> Iterator[Callable[[Progress], None]]:
     if _output.quiet:
         yield lambda progress: warn(progress.text) if progress.kind == "warning" else None
     elif is_lively():
-        from bundler.cli.bar import bar
-
-        with bar(colour=_output.colour, notice=_notice) as report:
+        with bar.bar(colour=_output.colour, notice=_notice) as report:
             yield report
     else:
         previous: list[str] = []
@@ -119,9 +118,7 @@ def reporting() -> Iterator[Callable[[Progress], None]]:
 def counting_jobs() -> Iterator[Callable[[str, int, int], None]]:
     """Yield a function that shows a text and how many of all jobs have ended: a bar on a terminal, or one line each."""
     if is_lively():
-        from bundler.cli.bar import job_bar
-
-        with job_bar(colour=_output.colour) as show:
+        with bar.job_bar(colour=_output.colour) as show:
             yield show
     else:
         previous: list[str] = []

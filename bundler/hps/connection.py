@@ -6,9 +6,10 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from ansys.hps.client import Client
@@ -19,9 +20,6 @@ from bundler.hps.guard import BUSY, CHECK_URL, silence
 from bundler.hps.redaction import hide, plain
 from bundler.hps.session import guard_logins, guard_session
 from bundler.hps.worker import stop_worker
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # The first version to which files can be uploaded, see JMS_VERSIONS of the client.

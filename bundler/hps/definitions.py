@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from ansys.hps.client.jms import (
     BoolParameterDefinition,
@@ -17,16 +18,12 @@ from ansys.hps.client.jms import (
     TaskDefinition,
 )
 
+from bundler.jobs.step import Step
+from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bundler.jobs.step import Step
-    from bundler.jobs.submission import Submission
-    from bundler.sources.fitness import Fitness
-    from bundler.sources.parameters import Parameter
+from bundler.sources.fitness import Fitness
+from bundler.sources.parameters import Parameter
 
 _TYPES = {
     "float": FloatParameterDefinition,

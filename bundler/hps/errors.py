@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from bundler.errors import BundlerError, JobError
 from bundler.hps.redaction import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 # Files that are listed when many failed.
 _ROWS = 10

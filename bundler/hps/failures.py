@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.errors import BundlerError
@@ -17,11 +19,6 @@ from bundler.hps.connection import explained
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, latest
 from bundler.hps.redaction import plain, without_secrets
 from bundler.node.errors import ERROR_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from ansys.hps.client import Client
 
 # IDs in one request: their URL stays below the 8 kB that servers accept.
 _BATCH = 100

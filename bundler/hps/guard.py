@@ -11,14 +11,12 @@ import os
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import hide_secrets_of, hide_tokens_in
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # Seconds to connect, and the default for HPS_TIMEOUT. The client itself would wait forever.
 _CONNECT, _SILENCE = 10.0, 60.0

@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bundler.hps.connection import explained, trust
+from ansys.hps.client.auth.api import oidc_login
+
+from bundler.hps.connection import Account, explained, trust
 from bundler.hps.errors import HpsError
 from bundler.hps.guard import silence
 from bundler.hps.redaction import plain
 from bundler.hps.session import guard_logins
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from bundler.hps.connection import Account
 
 # Seconds to wait for an answer to one request, and between questions if the server does not say (RFC 8628, 3.5).
 _TIMEOUT, _INTERVAL = 15, 5.0
@@ -32,8 +30,6 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
     """
     if storage == "keyring" and not find_spec("keyring"):
         raise HpsError("keyring", "the package is not installed", "run `pip install keyring`, or use --store disk")
-    from ansys.hps.client.auth.api import oidc_login
-
     silence()  # Reports an invalid HPS_TIMEOUT early.
     for module in (oidc_login, import_module("ansys.hps.client.authenticate")):
         guard_logins(module)
@@ -46,8 +42,6 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
 
 
 def _with_browser(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
-    from ansys.hps.client.auth.api import oidc_login
-
     handler = _UrlHandler(say)
     previous = oidc_login.log.level
     oidc_login.log.addHandler(handler)
@@ -85,8 +79,6 @@ def _explained(url: str, text: str) -> HpsError | None:
 
 def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
     """Return the tokens of a login on any device, by the device authorization grant (RFC 8628)."""
-    from ansys.hps.client.auth.api import oidc_login
-
     endpoints = oidc_login.get_discovery_data(f"{url}/auth/realms/{oidc_login.REALM}", verify=verify)
     if "device_authorization_endpoint" not in endpoints:
         raise HpsError(url, "does not support a login on another device", "log in without --device")
@@ -117,12 +109,10 @@ def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Ma
 
 def kept_tokens(url: str) -> dict[str, str]:
     """Return the tokens that `log_in` kept for `url`, with their `storage`; nothing if there are none."""
-    from ansys.hps.client.auth.api.oidc_login import load_tokens
-
     for storage in ("keyring", "disk"):
         tokens: dict[str, Any] | None = None
         with contextlib.suppress(Exception):  # A keyring can raise anything.
-            tokens = load_tokens(storage)
+            tokens = oidc_login.load_tokens(storage)
         if tokens and tokens.get("refresh_token") and tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
             return {"refresh_token": str(tokens["refresh_token"]), "storage": storage}
     return {}

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bundler.hps.redaction import plain
 from bundler.node.errors import ERROR_FILE
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

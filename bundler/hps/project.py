@@ -5,9 +5,11 @@ from __future__ import annotations
 import mimetypes
 import secrets
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, ProjectApi
 
 from bundler.hps import transfer
@@ -15,18 +17,12 @@ from bundler.hps.connection import explained
 from bundler.hps.definitions import fitness_definition, parameter_definition, task_definition, without_none
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
+from bundler.jobs.job import Job as Description
+from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress, Report
 from bundler.units import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from ansys.hps.client import Client
-
-    from bundler.jobs.job import Job as Description
-    from bundler.jobs.submission import Submission
 
 # Jobs per request: a few hundred kB, and about a second for the server.
 BATCH = 1000

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 
 from bundler.hps.connection import explained
@@ -12,11 +13,6 @@ from bundler.hps.errors import HpsError
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
 from bundler.hps.watch import FAILED
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from ansys.hps.client import Client
 
 # The states of jobs that have not ended.
 UNFINISHED = ("inactive", "pending", "prolog", "running")

@@ -7,11 +7,9 @@ import contextlib
 import html
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _HIDDEN = "***"
 _TOKEN = re.compile(r"eyJ[\w-]{5,}(\.[\w-]+)*|(?i:bearer)\s+\S+")

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
 from ansys.hps.client.rms.models import ApplicationInfo
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
-from bundler.hps.resources import survey
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from ansys.hps.client import Client
-
-    from bundler.hps.resources import Resource
+from bundler.hps.resources import Resource, survey
 
 
 def registration(name: str, version: str, executable: str, cache: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.exceptions import APIError, ClientError
 from ansys.hps.client.jms import JmsApi
 from ansys.hps.client.rms import RmsApi
@@ -20,14 +22,8 @@ from ansys.hps.client.rms.models import (
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, nowhere_to_run
 from bundler.hps.redaction import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from ansys.hps.client import Client
-
-    from bundler.jobs.step import Step
-    from bundler.jobs.submission import Submission
+from bundler.jobs.step import Step
+from bundler.jobs.submission import Submission
 
 # RMS returns ten by default.
 _MANY = 1000

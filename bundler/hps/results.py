@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import split_error
-from bundler.hps.outputs import FILE_FIELDS, JOB_FIELDS, TABLE, TASK_FIELDS, latest, outputs_of, places_of, table_of
+from bundler.hps.outputs import (
+    FILE_FIELDS,
+    JOB_FIELDS,
+    TABLE,
+    TASK_FIELDS,
+    Output,
+    latest,
+    outputs_of,
+    places_of,
+    table_of,
+)
 from bundler.hps.resources import hosts_of
 from bundler.hps.watch import FAILED
 from bundler.node.errors import ERROR_FILE
@@ -20,14 +33,6 @@ from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
-
-    from ansys.hps.client import Client
-
-from bundler.hps.outputs import Output
 
 # Files per transfer: enough to keep the worker busy, few enough to lose little when it fails.
 _BATCH = 64

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from bundler.hps.guard import exchange
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 class GuardedAdapter(HTTPAdapter):

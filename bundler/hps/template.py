@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import (
     JmsApi,
     Permission,
@@ -16,17 +17,14 @@ from ansys.hps.client.jms import (
     TemplateProperty,
     TemplateResourceRequirements,
 )
+from ansys.hps.client.jms.resource.task_definition_template import TemplateSoftware
 
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
-
-if TYPE_CHECKING:
-    from ansys.hps.client import Client
-
-    from bundler.jobs.submission import Submission
 
 
 def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
@@ -92,7 +90,5 @@ def _allow_anyone(client: Client, jms: JmsApi, template: str) -> None:
 
 
 def _software(text: str) -> Any:
-    from ansys.hps.client.jms.resource.task_definition_template import TemplateSoftware
-
     name, _, version = text.partition("=")
     return TemplateSoftware(name=name, versions=[version] if version else [])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xxhash
+from ansys.hps.client import Client
 from ansys.hps.data_transfer.client.exceptions import TimeoutError as ClientTimeoutError
 from ansys.hps.data_transfer.client.models import Operation, OperationState, SrcDst, StoragePath
 
@@ -20,11 +22,6 @@ from bundler.hps.redaction import plain
 from bundler.hps.worker import start_worker, stop_worker
 from bundler.units import counted
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ansys.hps.client import Client
 
 _WORKERS = Path(".ansys", "hps", "data-transfer", "binaries", "worker")
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ansys.hps.client import Client
 
 STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "timeout", "aborted")
 FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import httpx
 import psutil
+from ansys.hps.client import Client
 from ansys.hps.data_transfer.client import Client as DataTransferClient
 from ansys.hps.data_transfer.client import DataTransferApi
 
 from bundler.hps.errors import HpsError
 from bundler.hps.guard import LARGEST, limit, require_same_origin, shown_origin, too_large, too_slow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from ansys.hps.client import Client
 
 # The version becomes part of a path below HOME and of a shell command, like the token.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")

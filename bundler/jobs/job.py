@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bundler.errors import SweepError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.jobs.sweep import Row
+from bundler.jobs.sweep import Row
 
 # Columns of a table that describe a job and are no parameters.
 NAME, NOTE, PRIORITY = "job", "note", "priority"

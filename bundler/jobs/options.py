@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bundler.errors import JobError
-from bundler.sources.tool_table import KEYS, near_key, parse_keys
+from bundler.sources.tool_table import KEYS, Settings, near_key, parse_keys
 from wheelhouse import toml
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.sources.tool_table import Settings
 
 # Keys that concern bundles or whole jobs, not steps.
 _NOT_PER_STEP = (

@@ -10,22 +10,18 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, JobError
+from bundler.jobs.step import Step
+from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse import process, uv
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import LARGEST_INPUT, explained, make_folder, read_plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from bundler.jobs.step import Step
-    from bundler.jobs.submission import Submission
 
 _CONTEXT = "context.json"
 # Files that the execution script writes before the script runs.

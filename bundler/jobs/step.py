@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bundler.sources.tool_table import Settings
+from bundler.sources.tool_table import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

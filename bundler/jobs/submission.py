@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
@@ -14,27 +15,23 @@ from bundler.jobs import sweep
 from bundler.jobs.job import Job, split_rows
 from bundler.jobs.options import Options, override
 from bundler.jobs.step import Step, step_of
+from bundler.jobs.sweep import Row
 from bundler.layout import EXEC_SCRIPT, SUMS
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.publications.aliases import pinned
 from bundler.publications.approval import Policy, signed_later, trusts
 from bundler.publications.authenticity import genuine_script, require_approved
 from bundler.publications.execution import stating
 from bundler.publications.strategy import read_strategy
+from bundler.sources.fitness import Fitness
+from bundler.sources.parameters import Parameter
+from bundler.sources.tool_table import Settings
+from bundler.trust.signature import Approval
+from bundler.trust.ssh_keygen import Trust
 from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.store import Store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from bundler.jobs.sweep import Row
-    from bundler.manifest import Manifest
-    from bundler.sources.fitness import Fitness
-    from bundler.sources.parameters import Parameter
-    from bundler.sources.tool_table import Settings
-    from bundler.trust.signature import Approval
-    from bundler.trust.ssh_keygen import Trust
 
 _Value = TypeVar("_Value")
 _NO_OPTIONS = Options()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bundler.jobs.job import Job
+from bundler.jobs.submission import Submission
 from bundler.units import counted, size_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bundler.jobs.job import Job
-    from bundler.jobs.submission import Submission
 
 # Jobs whose parameters are listed as text.
 _SHOWN = 3

@@ -8,18 +8,16 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bundler.errors import SweepError
 from bundler.sources.parameters import Parameter, check_value, type_of
 from bundler.units import counted
 from wheelhouse import files
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 Row = dict[str, Any]
 # More jobs than any site runs; a larger number is most likely a mistake in STEP.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.errors import BundlerError
 from bundler.publications.history import log
@@ -12,11 +12,7 @@ from bundler.publications.usage import find
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
 from wheelhouse.sharing import sharing
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TARGET = re.compile(r"\.\./publications/([^/]+)")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.errors import SignatureError
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.publications.history import events
-from bundler.trust.signature import approvals
+from bundler.trust.signature import Approval, approvals
 from bundler.trust.ssh_keygen import Trust, require_trust
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from bundler.trust.signature import Approval
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 _SIGNED_AT = re.compile(r"signed at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 # In a store: the signers that it requires.

@@ -5,26 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from packaging.pylock import Package, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from bundler.layout import script_files
+from bundler.manifest import TargetEntry
 from wheelhouse import environment, files, toml, uv
 from wheelhouse.errors import FileError
 from wheelhouse.python_request import parse_python_request
 from wheelhouse.target import PLATFORMS, Target
 from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bundler.manifest import TargetEntry
 
 # The top-level folders of the archives, which the execution script expects.
 _CACHE = "cache"

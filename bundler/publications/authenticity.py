@@ -5,24 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.bundles.readme import readme
 from bundler.errors import SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
-from bundler.publications.approval import trusts
+from bundler.publications.approval import Policy, trusts
 from bundler.publications.execution import collector, describe, render, to_json
 from bundler.publications.strategy import INDEX
-from bundler.trust.signature import approvals
+from bundler.trust.signature import Approval, approvals
 from wheelhouse import files
 from wheelhouse.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.publications.approval import Policy
-    from bundler.trust.signature import Approval
 
 # Bytes; publications have no larger ones.
 _LIMIT = 64 << 20

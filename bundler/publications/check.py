@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
 from bundler.errors import BundlerError
+from bundler.manifest import Manifest, TargetEntry
+from bundler.node.description import Fit
 from bundler.node.facts import MACHINES, misfit
-from bundler.publications.strategy import INDEX
+from bundler.publications.strategy import INDEX, Strategy
 from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.errors import PythonRequestError
 from wheelhouse.python_request import parse_python_request
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.manifest import Manifest, TargetEntry
-    from bundler.node.description import Fit
-    from bundler.publications.strategy import Strategy
 
 # The same as in the execution script.
 OLDEST_UV = Version("0.6.14")

@@ -6,16 +6,13 @@ import hashlib
 import json
 import pprint
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bundler.layout import ARCHIVES
+from bundler.manifest import Manifest, TargetEntry
 from bundler.publications.joining import COLLECTOR, JOB, join
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bundler.manifest import Manifest, TargetEntry
-    from bundler.trust.signature import Approval
+from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
 _WIDTH = 120

@@ -11,16 +11,12 @@ import secrets
 import socket
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, StoreError
 from wheelhouse.sharing import user_name
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 # Bytes; an event has a few hundred, and a note at most `LONGEST_NOTE`.
 _LIMIT = 1 << 20

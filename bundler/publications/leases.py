@@ -9,19 +9,14 @@ import contextlib
 import json
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
-from wheelhouse.store import open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from wheelhouse.store import Store
+from wheelhouse.store import Store, open_store
 
 # Days after the submission during which jobs may still run, or be run again.
 VALID_DAYS = 30

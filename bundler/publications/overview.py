@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from bundler.assessment.audit import merged, packages_of
+from bundler.assessment.audit import Packages, merged, packages_of
 from bundler.bundles.upgrade import changes
 from bundler.publications.aliases import aliases
 from bundler.publications.leases import leases
@@ -16,13 +18,7 @@ from bundler.publications.usage import Published, published
 from bundler.units import size_text
 from wheelhouse import files
 from wheelhouse.sharing import names_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from bundler.assessment.audit import Packages
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 _HEADINGS = ("publication", "published", "by", "targets", "own size", "shared", "last use")
 

@@ -7,34 +7,28 @@ import hashlib
 import re
 import shutil
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
 
 from bundler.bundles.readme import readme
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, DamagedError, SignatureError
 from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
+from bundler.manifest import Manifest, TargetEntry
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress, Report
-from bundler.publications.approval import require_approval, signed_at
+from bundler.publications.approval import Policy, require_approval, signed_at
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import is_logged, log
 from bundler.publications.stored_wheels import store_wheels, stored
-from bundler.publications.strategy import INDEX, Draft
+from bundler.publications.strategy import INDEX, Draft, Strategy
 from bundler.trust.attached import attach
 from bundler.units import counted
 from wheelhouse import adding, atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
+from wheelhouse.store import Store
 from wheelhouse.unpack import require_interpreter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from bundler.manifest import Manifest, TargetEntry
-    from bundler.publications.approval import Policy
-    from bundler.publications.strategy import Strategy
-    from wheelhouse.store import Store
 
 _ID_LENGTH = 12
 

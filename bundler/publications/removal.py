@@ -8,9 +8,9 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError
 from bundler.layout import PUBLICATION
@@ -25,11 +25,7 @@ from wheelhouse import atomic, files
 from wheelhouse.discard import discard
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 _DAY = 86400.0
 # Bytes; a description has a few thousand.

@@ -8,28 +8,22 @@ import json
 import os
 import random
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import DamagedError
 from bundler.progress import Progress, Report
 from bundler.publications.history import log
-from bundler.publications.usage import published
+from bundler.publications.usage import Published, published
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, pages, store
-from wheelhouse.damage import Damage, damaged_files, damaged_index, stored_files
+from wheelhouse.damage import Damage, StoredFile, damaged_files, damaged_index, stored_files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.sharing import sharing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from bundler.publications.usage import Published
-    from wheelhouse.damage import StoredFile
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 # Seconds between two records of what was verified already.
 _EVERY = 2.0

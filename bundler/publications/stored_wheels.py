@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
+from bundler.manifest import File
 from bundler.progress import Progress, Report
+from bundler.publications.strategy import Draft
 from bundler.units import counted
 from wheelhouse import adding, atomic, files
+from wheelhouse.errors import StoreError
 from wheelhouse.space import require_space
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from bundler.manifest import File
-    from bundler.publications.strategy import Draft
-    from wheelhouse.errors import StoreError
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 
 def store_wheels(draft: Draft, others: int = 0, *, report: Report) -> int:

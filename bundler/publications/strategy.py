@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from bundler.errors import BundlerError, ManifestError
 from bundler.layout import PUBLICATION
+from bundler.manifest import File, Manifest, TargetEntry
+from bundler.publications.approval import Policy
 from wheelhouse import files
 from wheelhouse.errors import FileError
+from wheelhouse.lazily import lazily
+from wheelhouse.store import Store
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.manifest import File, Manifest, TargetEntry
-    from bundler.publications.approval import Policy
-    from wheelhouse.store import Store
+with lazily():
+    from bundler.publications import archives  # Needs uv, which the far side may not have.
 
 # Bytes; a larger file would be an attack on memory.
 _LIMIT = 64 << 20
@@ -99,9 +100,7 @@ class Cache(Strategy):
 
     def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
         """Write a uv cache. Raises `FileError`, `UvError`."""
-        from bundler.publications.archives import pack_cache  # Needs uv, which the far side may not have.
-
-        pack_cache(root, script, target, place, path)
+        archives.pack_cache(root, script, target, place, path)
 
 
 class Environment(Strategy):
@@ -121,9 +120,7 @@ class Environment(Strategy):
 
     def pack(self, root: Path, script: str, target: TargetEntry, place: str, path: Path) -> None:
         """Write a Python with the wheels installed. Raises `ArchiveError`, `WheelError`, `FileError`."""
-        from bundler.publications.archives import pack_environment  # Slow to import.
-
-        pack_environment(root, script, target, place, path)
+        archives.pack_environment(root, script, target, place, path)
 
 
 INDEX = Index()

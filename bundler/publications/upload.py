@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bundler.bundles.site import networked
 from bundler.bundles.verify import verify
@@ -11,10 +12,6 @@ from bundler.errors import BundlerError
 from bundler.progress import Progress, Report
 from bundler.units import counted
 from wheelhouse import uv
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 # Files for each run of uv: few enough to show progress, many enough to start uv rarely.
 _BATCH = 20

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.errors import BundlerError
 from bundler.layout import EXEC_SCRIPT, MANIFEST, PUBLICATION
+from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.suggestions import did_you_mean
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from pathlib import Path
-
-    from bundler.manifest import Manifest
-    from wheelhouse.store import Store
-
+from wheelhouse.store import Store
 
 # Names that this tool gives; others would be those of somebody's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -7,9 +7,9 @@ import hashlib
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, CombinedError
@@ -20,16 +20,11 @@ from bundler.publications.approval import require_unsigned
 from bundler.publications.history import is_logged, log
 from bundler.units import counted
 from wheelhouse import adding, atomic, files, wheel
-from wheelhouse.errors import ArchiveError, FileError, WheelhouseError
+from wheelhouse.errors import ArchiveError, FileError, StoreError, WheelhouseError
 from wheelhouse.members import DAMAGED
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wheelhouse.errors import StoreError
-    from wheelhouse.store import Store
+from wheelhouse.store import Store
 
 _ID_LENGTH = 12
 _THREADS = 4

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -13,10 +15,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from bundler.errors import ScriptError
 from wheelhouse import toml, uv_settings
 from wheelhouse.files import read_input
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _OPENING = b"# /// script"
 _HINT = 'add a "# /// script" block (PEP 723) with the dependencies'

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from packaging.specifiers import SpecifierSet
 
-from bundler.sources.additions import require_nothing_added
+from bundler.sources.additions import Additions, require_nothing_added
 from bundler.sources.source import Source, runner
 from wheelhouse import files, locks
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from bundler.sources.additions import Additions
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,27 +6,21 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, CombinedError, ScriptError, attempt_all
 from bundler.extras import require_pip_tools
 from bundler.layout import script_folder
-from bundler.sources.additions import require_requirements
+from bundler.sources.additions import Additions, require_requirements
 from bundler.sources.project import read_project
 from bundler.sources.pylock import read_pylock
 from bundler.sources.requirements import read_requirements
 from bundler.sources.script import locked_script, read_script, script_with
+from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
 from wheelhouse import pip_tools
-from wheelhouse.target import this_platform
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.sources.additions import Additions
-    from bundler.sources.source import Source
-    from wheelhouse.target import Target
+from wheelhouse.target import Target, this_platform
 
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _STDIN = Path("-")

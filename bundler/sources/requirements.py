@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
 from bundler.errors import ScriptError
-from bundler.sources.additions import require_no_overrides
+from bundler.sources.additions import Additions, require_no_overrides
 from bundler.sources.source import Source, runner
 from wheelhouse import files, pip_tools, requirements
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
-
-    from bundler.sources.additions import Additions
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

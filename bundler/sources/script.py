@@ -6,14 +6,15 @@ import ast
 import os
 import re
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from packaging.requirements import Requirement
 
 from bundler.errors import ScriptError
-from bundler.sources.additions import require_no_overrides, require_nothing_added
+from bundler.sources.additions import Additions, require_no_overrides, require_nothing_added
 from bundler.sources.metadata import check, read_metadata, unknown_keys
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
@@ -21,13 +22,8 @@ from wheelhouse import locks, pip_tools, resolution
 from wheelhouse.errors import redacted
 from wheelhouse.files import real, safe_path
 from wheelhouse.locks import lock_path
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from bundler.sources.additions import Additions
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target
 
 # The module search path of a script begins with its folder.
 _SUFFIXES = (".py", "")

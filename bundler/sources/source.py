@@ -5,27 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from bundler.manifest import ScriptEntry
 from bundler.sources.additions import Additions
 from wheelhouse import files, uv_settings
 from wheelhouse.errors import redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
-
-    from packaging.specifiers import SpecifierSet
-
-    from wheelhouse.resolution import Resolution
-    from wheelhouse.target import Target
-
+from wheelhouse.resolution import Resolution
+from wheelhouse.target import Target
 
 # The folder in a file URL, which is one of this machine.
 _FOLDER = re.compile(r"file:\S*/(?=[^/\s]+)")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bundler.errors import ScriptError
 from bundler.sources.fitness import Fitness, parse_fitness
 from bundler.sources.parameters import Parameter, parse_output_parameters, parse_parameters
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,19 @@
 The zip file contains another one with the modules, so that Python reads a small directory at every start.
 """
 
+import atexit
+import io
 import os
+import shutil
 import sys
+import tempfile
+import time
+import zipfile
+
+try:
+    import fcntl
+except ImportError:  # On Windows, a folder with an open file cannot be moved.
+    fcntl = None
 
 BUILD = "digest of the contents"
 # A file in each unpacked version that its processes hold open and locked.
@@ -58,9 +69,7 @@ def held(folder):
 
 def lock(source, exclusive):
     """Lock the open file `source`; an exclusive lock does not wait. Raises `OSError` if that is not possible."""
-    try:
-        import fcntl
-    except ImportError:  # On Windows, a folder with an open file cannot be moved.
+    if fcntl is None:
         return
     try:
         fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
@@ -72,9 +81,6 @@ def lock(source, exclusive):
 
 def unpack(archive, parent, folder):
     """Unpack `archive` to `folder`, and delete other versions that nobody uses and what killed starts left."""
-    import shutil
-    import tempfile
-
     for name in os.listdir(parent):
         if name.startswith("pyz-"):
             forget(os.path.join(parent, name))
@@ -90,9 +96,6 @@ def unpack(archive, parent, folder):
 
 def forget(folder):
     """Delete a version that no process uses; it is moved away first, so that it is complete or absent."""
-    import shutil
-    import time
-
     parent, name = os.path.split(folder)
     kind = name[:8]
     try:
@@ -115,10 +118,6 @@ def forget(folder):
 
 def temporary(archive):
     """Return a temporary folder with the modules in `archive`, which is deleted at the end."""
-    import atexit
-    import shutil
-    import tempfile
-
     folder = tempfile.mkdtemp(prefix="bundler-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     extract(archive, folder)
@@ -127,9 +126,6 @@ def temporary(archive):
 
 def extract(archive, folder):
     """Extract the inner zip file of `archive` to `folder`."""
-    import io
-    import zipfile
-
     with zipfile.ZipFile(archive) as outer, zipfile.ZipFile(io.BytesIO(outer.read("contents.zip"))) as inner:
         inner.extractall(folder)
 
@@ -137,7 +133,7 @@ def extract(archive, folder):
 def main():
     """Run the tool."""
     sys.path[0] = unpacked(os.path.dirname(os.path.abspath(__file__)))
-    from bundler.cli import main as run
+    from bundler.cli import main as run  # noqa: PLC0415 - it is there now
 
     run()
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bundler.errors import BundlerError
 from bundler.layout import MANIFEST, PROVENANCE, SIGNATURES, is_attached
 from bundler.trust import statement
 from bundler.trust.provenance import read_provenance
 from wheelhouse import atomic, files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STATEMENT, SIGNATURE = ".sums", ".sums.sig"
 # Bytes, and signatures; more would be an attack on memory and time.

@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bundler.errors import SignatureError
 from bundler.layout import MANIFEST, PROVENANCE, SIGNATURES, SUMS, is_attached, sums
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.trust import ssh_keygen, statement
 from bundler.trust.attached import LIMIT, MOST_SIGNATURES, SIGNATURE, STATEMENT, too_many
+from bundler.trust.ssh_keygen import Signer, Trust
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.trust.ssh_keygen import Signer, Trust
 
 _ID_LENGTH = 16
 

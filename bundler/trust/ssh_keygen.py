@@ -13,15 +13,12 @@ import shutil
 import stat
 import struct
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bundler.errors import SignatureError
 from wheelhouse import files, process
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Signatures for other purposes, such as those of git commits, have another namespace.
 NAMESPACE = "bundle@hps-bundler"

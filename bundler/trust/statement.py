@@ -7,11 +7,8 @@ every file with its digest.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Bytes; a statement has three lines or four.
 LIMIT = 4096

@@ -9,6 +9,7 @@ from tests.stand_ins.hps import Hps
 from tests.stand_ins.hps_site import PASSWORD
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
+from wheelhouse.interpreter import pack
 
 BODY = """
 import json, pathlib, alpha
@@ -33,7 +34,6 @@ maximum = "float"
 @pytest.fixture(scope="session")
 def mirror(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mirror of Python archives, packed once from the interpreter that runs the tests."""
-    from wheelhouse.interpreter import pack
 
     folder = tmp_path_factory.mktemp("mirror")
     list(pack([packable], folder))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BIN, Workplace
+from tests.stand_ins.wheels import make_wheel
 
 COMMANDS = [
     ("bundle",),
@@ -159,7 +160,6 @@ def test_guides_are_shown_as_markdown_in_a_pipe_and_drawn_in_a_pager_on_a_termin
 
 
 def test_progress_is_a_bar_on_a_terminal_that_leaves_one_line(workplace: Workplace) -> None:
-    from tests.stand_ins.wheels import make_wheel
 
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha")
@@ -241,7 +241,6 @@ def test_help_loads_nothing_heavy(workplace: Workplace) -> None:
 
 
 def test_inspect_shows_a_table_for_people_and_json_for_programs(workplace: Workplace) -> None:
-    from tests.stand_ins.wheels import make_wheel
 
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha")

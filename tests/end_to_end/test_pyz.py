@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bundler.pyz import write_pyz
 from tests.conftest import Workplace
 from tests.integration.test_audit import write
 from tests.stand_ins.osv import record
@@ -25,7 +26,6 @@ VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 @pytest.fixture(scope="session")
 def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bundler.pyz import write_pyz
 
     path = tmp_path_factory.mktemp("pyz") / "bundler.pyz"
     write_pyz(path)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import click
 
-from bundler import cli
+from bundler.cli import main as run
+from bundler.cli import programs
 from tests.stand_ins.wheels import make_wheel
 
 CALLS = 5_000
@@ -54,13 +55,16 @@ _WORDS = (
 
 def commands() -> list[tuple[list[str], click.Command]]:
     """Return every command with its words."""
-    return [*_below(["bundler"], cli.bundler)]
+    return [*_below(["bundler"], programs.bundler)]
 
 
 def _below(words: list[str], command: click.Command) -> Iterator[tuple[list[str], click.Command]]:
     yield words, command
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child
             yield from _below([*words, name], child)
 
 
@@ -153,7 +157,7 @@ def _be_called(words: list[str], place: Path, errors: Path) -> None:
         for number, descriptor in enumerate((null, null, error)):
             os.dup2(descriptor, number)
         sys.argv = words
-        cli.main()
+        run()
     except SystemExit as exit_:
         sys.stderr.flush()
         os._exit(int(exit_.code or 0) if not isinstance(exit_.code, str) else 1)

@@ -7,18 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bundler import api
-from bundler.assessment.attestation import publishers, stated_publishers, verify_attestations, verify_bundle
+from bundler.assessment.attestation import publishers, stated_publishers
+from bundler.assessment.attestation_check import verify_attestations, verify_bundle
 from bundler.bundles.attesting import publisher_changes
 from bundler.errors import BundlerError
 from bundler.layout import ATTESTATIONS
 from bundler.manifest import File
 from bundler.manifest_reader import read_manifest
 from tests.conftest import Workplace
+from tests.integration.test_signature import seal
 from tests.stand_ins.wheels import make_wheel
 
 # Next to a checkout of the developers; not in the repository, since it is a file of others.
@@ -83,8 +86,8 @@ def test_an_attestation_of_another_file_is_refused(attested: Path) -> None:
 
 @needs_fixture
 def test_keys_that_have_expired_are_refused_and_others_can_be_given(attested: Path) -> None:
-    from sigstore._internal.tuf import DEFAULT_TUF_URL
-    from sigstore._utils import read_embedded
+    from sigstore._internal.tuf import DEFAULT_TUF_URL  # noqa: PLC0415 - an extra
+    from sigstore._utils import read_embedded  # noqa: PLC0415 - an extra
 
     root = json.loads(read_embedded("trusted_root.json", DEFAULT_TUF_URL))
     (attested / "root.json").write_text(json.dumps(root))
@@ -104,7 +107,7 @@ def test_keys_that_have_expired_are_refused_and_others_can_be_given(attested: Pa
 @pytest.mark.skipif(not shutil.which("unshare") or os.geteuid() != 0, reason="needs network namespaces")
 def test_no_network_and_no_home_are_needed(attested: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from bundler.assessment.attestation import verify_attestations\n"
+        "import sys; from pathlib import Path; from bundler.assessment.attestation_check import verify_attestations\n"
         "print(*verify_attestations(Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()))"
     )
     command = ["unshare", "--net", sys.executable, "-c", program, str(attested / NAME), f"{attested / NAME}.provenance"]
@@ -180,7 +183,6 @@ def with_attestation(bundle: Path, filename: str, data: bytes) -> None:
 
 
 def test_a_publisher_that_changed_or_disappeared_is_reported(offering: Workplace) -> None:
-    from dataclasses import replace
 
     bundle = offering.bundle("eval.py")
     manifest, name = read_manifest(bundle), "alpha-1.0-py3-none-any.whl"
@@ -202,9 +204,6 @@ def test_a_publisher_that_changed_or_disappeared_is_reported(offering: Workplace
 
 
 def test_a_bundle_with_attestations_verifies_and_is_published(offering: Workplace, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from tests.integration.test_signature import seal
 
     bundle = offering.bundle("eval.py")
     name = "alpha-1.0-py3-none-any.whl"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import BIN, Workplace
 from tests.stand_ins.wheels import make_wheel
+from wheelhouse.credentials import Credentials
+from wheelhouse.git import _without_secrets
 
 # Packs everything below src, and writes down what it was given. It may need a module, and take its version from git.
 _BACKEND = """
@@ -282,8 +284,6 @@ def test_a_source_that_builds_another_version_than_the_locked_one_is_refused(wor
 
 
 def test_the_password_of_a_repository_does_not_reach_the_server_of_a_submodule(tmp_path: Path) -> None:
-    from wheelhouse.credentials import Credentials
-    from wheelhouse.git import _without_secrets
 
     url, variables = _without_secrets("https://me:s3cret@git.test/lib.git", Credentials())
     assert url == "https://git.test/lib.git"

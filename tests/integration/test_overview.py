@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 from bundler import api
@@ -62,7 +63,6 @@ def test_digests_are_the_input_of_a_delta(site: Workplace, share: Path, bundles:
 
 
 def test_totals_count_unused_wheels(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:
-    import shutil
 
     totals = json.loads(site.run("bundler", "store", "stats", share, "--json").stdout)
     assert (totals["publications"], totals["projects"], totals["wheels"], totals["unused"]) == (3, 2, 3, 0)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bundler import api
-from bundler.progress import silent
+from bundler.progress import Progress, silent
+from bundler.publications.history import events
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from wheelhouse.damage import Damage
@@ -142,8 +143,6 @@ def test_a_killed_publisher_leaves_nothing_but_in_one_folder_which_is_emptied_af
 def test_publishing_again_says_what_it_restored_and_writes_it_into_the_log(
     share: Path, bundles: dict[str, Path]
 ) -> None:
-    from bundler.progress import Progress
-    from bundler.publications.history import events
 
     texts: list[str] = []
 

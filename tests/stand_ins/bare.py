@@ -10,6 +10,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from tests.stand_ins.nodes import allowed
+from tests.stand_ins.wheels import make_wheel
 
 PROGRAMS = (
     *(
@@ -79,7 +80,6 @@ def run(root: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 def wheel_of(name: str) -> tuple[str, bytes]:
     """Return the file name and bytes of a wheel of the installed package `name`."""
-    from tests.stand_ins.wheels import make_wheel
 
     package = distribution(name)
     tags = re.findall(r"^Tag: (.+)$", package.read_text("WHEEL") or "", re.MULTILINE)

@@ -103,8 +103,8 @@ def _end(parent: subprocess.Popen[str]) -> None:
 
 def serve() -> None:
     """Run requests from standard input, each in a copy of this process; write its process ID and exit code."""
-    import bundler
-    import wheelhouse
+    import bundler  # noqa: PLC0415 - what it serves
+    import wheelhouse  # noqa: PLC0415 - what it serves
 
     for package in (bundler, wheelhouse):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -128,7 +128,7 @@ def _answer(number: int) -> None:
 
 def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Be the process that runs `command`, and end."""
-    from ansys.hps.client.common import token_storage  # It reads HOME when it is imported.
+    from ansys.hps.client.common import token_storage  # It reads HOME when it is imported.  # noqa: PLC0415 - reads HOME when it is imported
 
     code = 1
     try:

@@ -96,5 +96,5 @@ def test_a_folder_that_others_remove_is_created_in_the_end(tmp_path: Path) -> No
         end.set()
         other.join()
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(NotADirectoryError):
         files.make_folder(tmp_path / "file")

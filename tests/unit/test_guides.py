@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
-from bundler.cli import PROGRAMS
 from bundler.cli.guide import TOPICS, read_guide
+from bundler.cli.programs import programs
+from bundler.sources.tool_table import KEYS
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -25,12 +26,15 @@ def snippets(text: str) -> list[str]:
 def commands_of(group: click.Command, name: str) -> dict[str, click.Command]:
     commands = {name: group}
     if isinstance(group, click.Group):
-        for below, command in group.commands.items():
+        context = click.Context(group)
+        for below in group.list_commands(context):
+            command = group.get_command(context, below)
+            assert command
             commands.update(commands_of(command, f"{name} {below}"))
     return commands
 
 
-ALL = {name: command for program, top in PROGRAMS.items() for name, command in commands_of(top, program).items()}
+ALL = {name: command for program, top in programs().items() for name, command in commands_of(top, program).items()}
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -102,7 +106,6 @@ def test_every_file_that_a_page_links_to_exists() -> None:
 
 
 def test_every_key_of_tool_bundler_is_in_the_guide_for_scripts() -> None:
-    from bundler.sources.tool_table import KEYS
 
     assert all(f"`{key}`" in PAGES["scripts"] for key in KEYS)
 

@@ -1,0 +1,129 @@
+"""Verify attestations of wheels (PEP 740): who published a file, proven by Sigstore, without network access."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pypi_attestations import AttestationError, Distribution, Provenance
+from sigstore._internal import tuf
+from sigstore._utils import read_embedded  # Neither has a public name.
+from sigstore.errors import Error as SigstoreError
+
+from bundler.assessment.attestation import LIMIT, SUFFIX, attestation_path, publishers
+from bundler.errors import BundlerError, CombinedError, attempt_all
+from bundler.layout import ATTESTATIONS
+from bundler.manifest import Manifest
+from wheelhouse import files
+
+
+def verify_attestations(path: Path, data: bytes, trusted_root: Path | None = None) -> tuple[str, ...]:
+    """Verify the attestations in the provenance object `data` of the file `path`; return its publishers.
+
+    Every attestation must be valid for this file and this publisher. `trusted_root` replaces the keys of Sigstore in
+    the package `sigstore`, which change every few years. Nothing is sent or downloaded. Raises `BundlerError`.
+    """
+    try:
+        provenance = Provenance.model_validate_json(data)
+        distribution = Distribution.from_file(path)
+        for bundle in provenance.attestation_bundles:
+            for attestation in bundle.attestations:
+                entries = attestation.verification_material.transparency_entries
+                with _private_cache(_valid_then(_root(trusted_root), entries)):
+                    attestation.verify(bundle.publisher, distribution, offline=True)
+        if not any(bundle.attestations for bundle in provenance.attestation_bundles):
+            raise ValueError("it contains no attestation")  # noqa: TRY301 - one of the reasons below
+        return publishers(data)
+    except (AttestationError, ValidationError, SigstoreError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundlerError(
+            f"{path.name}: its attestation is not valid ({reason})",
+            hint="do not use this file, and find out where it comes from",
+        ) from error
+
+
+def _root(path: Path | None) -> dict[str, Any]:
+    """Return the keys of Sigstore in the file `path`, or in the package. Raises `ValueError`, `FileError`."""
+    data = files.read_plain(path, LIMIT) if path else read_embedded("trusted_root.json", tuf.DEFAULT_TUF_URL)
+    root = json.loads(data)
+    if not isinstance(root, dict):
+        raise ValueError("the trusted root is not one")  # noqa: TRY004 - as for other malformed ones
+    return root
+
+
+def _valid_then(root: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the keys in `root` that were valid when the transparency log recorded `entries`; sigstore accepts others.
+
+    Raises `ValueError`.
+    """
+    try:
+        times = [datetime.fromtimestamp(int(entry["integratedTime"]), timezone.utc) for entry in entries]
+        return {
+            name: [key for key in value if all(_covers(key, name, time) for time in times)]
+            if name in ("certificateAuthorities", "tlogs", "ctlogs")
+            else value
+            for name, value in root.items()
+        }
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"the trusted root or its log entry is malformed ({error})") from None
+
+
+def _covers(key: Mapping[str, Any], kind: str, time: datetime) -> bool:
+    period = key["validFor"] if kind == "certificateAuthorities" else key["publicKey"]["validFor"]
+    start, end = (_time(period.get(name)) for name in ("start", "end"))
+    return (start is None or start <= time) and (end is None or time <= end)
+
+
+def _time(text: str | None) -> datetime | None:
+    # Python 3.10 reads neither "Z" nor fractions of any length.
+    return datetime.fromisoformat(f"{text[:19]}+00:00") if text else None
+
+
+@contextlib.contextmanager
+def _private_cache(root: Mapping[str, Any]) -> Iterator[None]:
+    """Let sigstore use the keys `root` in a cache that nobody else can write to; no home folder is needed."""
+    before = dict(os.environ)
+    logger = logging.getLogger("sigstore")
+    level = logger.level
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA"), folder))
+        logger.setLevel(logging.ERROR)  # It would warn that it is offline.
+        try:
+            _, cache = tuf._get_dirs(tuf.DEFAULT_TUF_URL)  # noqa: SLF001 - it has no public name
+            cache.mkdir(parents=True)
+            (cache / "trusted_root.json").write_text(json.dumps(root))
+            yield
+        finally:
+            logger.setLevel(level)
+            for name in set(os.environ) - set(before):
+                del os.environ[name]
+            os.environ.update(before)
+
+
+def verify_bundle(folder: Path, manifest: Manifest, trusted_root: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Verify the attestations in the bundle or publication `folder` again; return the publishers by file name.
+
+    Raises `CombinedError` with all that are not valid.
+    """
+    names = [
+        file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
+        for file in manifest.files
+        if file.path.startswith(ATTESTATIONS)
+    ]
+
+    def verify(name: str) -> tuple[str, tuple[str, ...]]:
+        data = files.read_plain(folder / attestation_path(name), LIMIT)
+        return name, verify_attestations(folder / "wheels" / name, data, trusted_root)
+
+    verified, errors = attempt_all(verify, names)
+    if errors:
+        raise errors[0] if len(errors) == 1 else CombinedError(errors)
+    return dict(verified)
