@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import requests
@@ -16,9 +15,8 @@ from ansys.hps.client import Client
 
 from bundler.errors import BundlerError
 from bundler.hps.errors import HpsError, no_account
-from bundler.hps.guard import BUSY, CHECK_URL, silence
 from bundler.hps.redaction import hide, plain
-from bundler.hps.session import guard_logins, guard_session
+from bundler.hps.session import BUSY, CHECK_URL, guard, silence
 from bundler.hps.worker import stop_worker
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -56,8 +54,6 @@ def connected(account: Account) -> Iterator[Client]:
 def connect(account: Account) -> Client:
     """Log in and return the client. Raises `HpsError`, `BundlerError`."""
     silence()  # Reports an invalid HPS_TIMEOUT early.
-    # The package also has a function of this name.
-    guard_logins(import_module("ansys.hps.client.authenticate"))
     trust(account)
     for name in ("ansys", "httpx"):
         # Both would log what we report ourselves.
@@ -71,9 +67,19 @@ def connect(account: Account) -> Client:
         raise no_account()
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
+        _require_hps(account.url, verify)
         client = Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
-        guard_session(client.session)
+        hide(client.access_token, client.refresh_token)
+        guard(client.session)
         return client
+
+
+def _require_hps(url: str, verify: bool | str) -> None:
+    """Raise `HpsError` unless HPS answers at `url`; the client has no time limit for its first request."""
+    with requests.Session() as session:
+        guard(session)
+        session.verify = verify
+        session.get(f"{url}/jms/api/v1").raise_for_status()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,9 +13,8 @@ from ansys.hps.client.auth.api import oidc_login
 
 from bundler.hps.connection import Account, explained, trust
 from bundler.hps.errors import HpsError
-from bundler.hps.guard import silence
 from bundler.hps.redaction import plain
-from bundler.hps.session import guard_logins
+from bundler.hps.session import silence
 
 # Seconds to wait for an answer to one request, and between questions if the server does not say (RFC 8628, 3.5).
 _TIMEOUT, _INTERVAL = 15, 5.0
@@ -31,8 +29,6 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
     if storage == "keyring" and not find_spec("keyring"):
         raise HpsError("keyring", "the package is not installed", "run `pip install keyring`, or use --store disk")
     silence()  # Reports an invalid HPS_TIMEOUT early.
-    for module in (oidc_login, import_module("ansys.hps.client.authenticate")):
-        guard_logins(module)
     trust(account)
     verify = account.ca_bundle or not account.insecure
     with explained(account.url):

@@ -17,8 +17,8 @@ from ansys.hps.data_transfer.client.models import Operation, OperationState, Src
 from bundler.errors import BundlerError
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
-from bundler.hps.guard import silence
 from bundler.hps.redaction import plain
+from bundler.hps.session import silence
 from bundler.hps.worker import start_worker, stop_worker
 from bundler.units import counted
 from wheelhouse import files

@@ -33,7 +33,8 @@ def test_a_module_runs_when_something_in_it_is_used(mark: Path) -> None:
     assert mark.exists()
 
 
-def test_a_later_ordinary_import_gives_the_same_module(mark: Path) -> None:
+@pytest.mark.usefixtures("mark")
+def test_a_later_ordinary_import_gives_the_same_module() -> None:
     with lazily():
         module = import_module("late.module")
     assert import_module("late.module") is module

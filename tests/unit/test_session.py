@@ -6,15 +6,12 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 
-from bundler.hps import guard
 from bundler.hps.errors import HpsError
-from bundler.hps.session import GuardedAdapter, guard_logins, guard_session
+from bundler.hps.session import guard
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -59,20 +56,13 @@ def sent(status: int, body: bytes = b"{}", **headers: str) -> Answer:
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
     with requests.Session() as made:
-        guard_session(made)
+        guard(made)
         yield made
 
 
 def test_an_answer_of_the_api_is_handed_on(session: requests.Session) -> None:
     with answering(sent(200, b'{"version": "1.2"}')) as (url, _):
         assert session.get(url).json() == {"version": "1.2"}
-
-
-def test_only_the_sessions_of_the_client_are_guarded() -> None:
-    with requests.Session() as other, answering(sent(200, b"<html>", Content_Type="text/html")) as (url, _):
-        assert not any(isinstance(adapter, GuardedAdapter) for adapter in other.adapters.values())
-        assert other.get(url).text == "<html>"
-    assert HTTPAdapter.send.__module__ == "requests.adapters"
 
 
 def test_nothing_is_sent_to_where_another_server_redirects(session: requests.Session) -> None:
@@ -97,10 +87,25 @@ def test_a_web_page_in_place_of_the_api_is_told(session: requests.Session) -> No
         session.get(url)
 
 
-def test_an_answer_without_end_is_given_up(session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "LARGEST", 1 << 20)
-    with answering(sent(200, b"x" * (2 << 20))) as (url, _), pytest.raises(HpsError, match="larger than 1 MiB"):
+def test_a_server_that_does_not_answer_is_given_up(session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPS_TIMEOUT", "0.2")
+    ended = threading.Event()
+
+    def answer(_handler: BaseHTTPRequestHandler) -> None:
+        ended.wait(5)
+
+    with answering(answer) as (url, _), pytest.raises(requests.exceptions.RequestException, match="timed out"):
         session.get(url)
+    ended.set()
+
+
+def test_a_busy_server_is_waited_for_as_long_as_it_asks_but_no_longer_than_the_time_limit(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPS_TIMEOUT", "0.2")
+    with answering(sent(503, Retry_After="86400")) as (url, asked):
+        assert session.get(url).status_code == 503
+        assert len(asked) == 6
 
 
 def test_a_busy_server_is_asked_again_but_not_to_do_a_thing_twice(session: requests.Session) -> None:
@@ -115,19 +120,3 @@ def test_a_busy_server_is_asked_again_but_not_to_do_a_thing_twice(session: reque
     with answering(sent(503)) as (url, asked):
         assert session.post(url).status_code == 503
         assert len(asked) == 1
-
-
-@pytest.mark.parametrize("name", ["ansys.hps.client.authenticate", "ansys.hps.client.auth.api.oidc_login"])
-def test_the_client_logs_in_with_guarded_sessions_and_nobody_else_gets_them(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = import_module(name)
-    monkeypatch.setattr(module, "requests", requests)
-    guard_logins(module)
-    with module.requests.Session() as made:
-        assert all(isinstance(adapter, GuardedAdapter) for adapter in made.adapters.values())
-    answer = sent(200, b"<html>", Content_Type="text/html")
-    with answering(answer) as (url, _), pytest.raises(HpsError, match="a web page"):
-        module.requests.post(url, data={}, timeout=5)
-    assert module.requests.exceptions is requests.exceptions
-    assert not any(isinstance(adapter, GuardedAdapter) for adapter in requests.Session().adapters.values())
