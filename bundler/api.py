@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.cache import cache_folder
 from bundler.errors import BundlerError
-from bundler.layout import EXEC_SCRIPT
 from bundler.progress import Progress, Report, silent
 from bundler.units import counted
 from wheelhouse.lazily import lazily
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
 with lazily():
+    from bundler import bundle_folder
     from bundler import manifest as manifests
-    from bundler import manifest_reader
     from bundler.bundles import (
         archive as bundle_archive,
     )
@@ -234,7 +233,7 @@ def verify(path: str | Path) -> manifests.Manifest:
 
     Raises `DamagedError` with all missing, changed and foreign files, and `BundlerError` or `WheelhouseError`.
     """
-    return bundle_verify.verify(Path(path))
+    return bundle_verify.verify(Path(path)).manifest
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -242,11 +241,10 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
     Sizes are in bytes, times in seconds. Raises `BundlerError` or `WheelhouseError`.
     """
-    folder = Path(path)
-    is_published = (folder / EXEC_SCRIPT).is_file()
-    manifest = manifest_reader.read_manifest(folder)
-    jobs = job_settings.read_job_settings(folder, manifest, [script.name for script in manifest.scripts])
-    return inspection.summary(manifest, jobs, publication_strategy.read_strategy(folder).name if is_published else None)
+    bundle = bundle_folder.open_bundle(Path(path))
+    jobs = job_settings.read_job_settings(bundle, [script.name for script in bundle.manifest.scripts])
+    strategy = publication_strategy.read_strategy(bundle.folder).name if bundle.is_published else None
+    return inspection.summary(bundle.manifest, jobs, strategy)
 
 
 def submit(

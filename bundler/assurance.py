@@ -89,7 +89,7 @@ def sbom(path: str | Path) -> dict[str, bytes]:
 
     The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
     """
-    return assessment_sbom.sboms(Path(path), verify(Path(path)))
+    return assessment_sbom.sboms(Path(path), verify(Path(path)).manifest)
 
 
 def audit(
@@ -126,7 +126,7 @@ def report(
     `WheelhouseError`.
     """
     folder, today = Path(path), datetime.now(timezone.utc).date()
-    manifest = verify(folder)
+    manifest = verify(folder).manifest
     audited, signatures, problem = None, None, ""
     if advisories is not None:
         audited = findings.document(*audit([folder], advisories, accept=accept), today)

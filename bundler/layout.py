@@ -21,6 +21,10 @@ _ATTACHED = re.compile(rf"{re.escape(PROVENANCE)}|{SIGNATURES}[0-9a-f]{{16}}\.su
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
+# Folder of wheels, which all targets share.
+WHEELS = "wheels/"
+# Folder of archives of interpreters.
+PYTHONS = "pythons/"
 # Folder of bills of materials, if the bundle was created with them.
 SBOMS = "sbom/"
 # Folder of attestations of wheels, as their indexes offer them.

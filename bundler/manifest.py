@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bundler.layout import script_folder
+from bundler.layout import WHEELS, script_folder
+from wheelhouse.wheel import BUILT_FROM, parse_filename
 
 # Since format 2, each script of a target has a folder of its own. In format 1, all scripts of a target share one.
 FORMAT = 2
@@ -24,6 +25,21 @@ class File:
     size: int
     sha256: str
     origin: str | None = None
+
+    @property
+    def filename(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether this is one of the wheels that targets share."""
+        return self.path.startswith(WHEELS)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether this was built from source on the connected machine."""
+        return self.origin is not None and self.origin.startswith(BUILT_FROM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +93,32 @@ class Manifest:
     targets: tuple[TargetEntry, ...]
     files: tuple[File, ...]
     format: int = FORMAT
+
+    @property
+    def wheels(self) -> list[File]:
+        """The wheels, each once, also that of uv."""
+        return [file for file in self.files if file.is_wheel]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each file in hex by its path."""
+        return {file.path: file.sha256 for file in self.files}
+
+    def versions(self, script: str | None = None) -> dict[str, set[str]]:
+        """Return the versions of each project that `script`, or any script, installs on some target."""
+        versions: dict[str, set[str]] = {}
+        for target in self.targets:
+            for name, filenames in target.wheels.items():
+                if script not in (None, name):
+                    continue
+                for filename in filenames:
+                    project, version = parse_filename(filename)
+                    versions.setdefault(project, set()).add(str(version))
+        return versions
 
     def folder(self, target: TargetEntry, script: str) -> str:
         """Return the folder of `script` with its locks and index for `target`, relative to the bundle."""

@@ -92,5 +92,5 @@ def _dependencies() -> list[Distribution]:
             raise BundlerError(f"{name} is not installed", hint="install hps-bundler again") from None
         for requirement in map(Requirement, packages[name].requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                pending.append(requirement.name)  # noqa: PERF401 - the list is what the loop works on
+                pending.append(requirement.name)
     return [package for name, package in packages.items() if name != NAME]

@@ -22,6 +22,8 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # The prefix of the origin of a wheel that was built from source.
 BUILT_FROM = "built from"
+# Of one that was built from a folder of this machine.
+FROM_FOLDER = f"{BUILT_FROM} the folder"
 # Bytes; METADATA is far smaller, and more would be an attack on memory.
 _METADATA_LIMIT = 16 << 20
 

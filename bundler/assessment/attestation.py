@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from bundler.bundle_folder import Bundle
 from bundler.layout import ATTESTATIONS
-from bundler.manifest import Manifest
-from wheelhouse import files
 
 SUFFIX = ".provenance"
 # Bytes; an attestation has about ten thousand.
@@ -37,15 +35,15 @@ def _text(publisher: Mapping[str, Any]) -> str:
     return " ".join("".join(filter(str.isprintable, name)) for name in names if isinstance(name, str) and name)
 
 
-def stated_publishers(folder: Path, manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Return the publishers of wheels by file name, as the attestations in the bundle `folder` state them.
+def stated_publishers(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """Return the publishers of wheels by file name, as the attestations in `bundle` state them.
 
     `bundle` has verified them, and the manifest covers them. Raises `FileError`.
     """
     result: dict[str, tuple[str, ...]] = {}
-    for file in manifest.files:
+    for file in bundle.manifest.files:
         if file.path.startswith(ATTESTATIONS):
             with contextlib.suppress(ValueError):
                 name = file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
-                result[name] = publishers(files.read_plain(folder / file.path, LIMIT))
+                result[name] = publishers(bundle.read(file.path, LIMIT))
     return result

@@ -19,9 +19,9 @@ from sigstore._utils import read_embedded  # Neither has a public name.
 from sigstore.errors import Error as SigstoreError
 
 from bundler.assessment.attestation import LIMIT, SUFFIX, attestation_path, publishers
+from bundler.bundle_folder import Bundle
 from bundler.errors import BundlerError, CombinedError, attempt_all
-from bundler.layout import ATTESTATIONS
-from bundler.manifest import Manifest
+from bundler.layout import ATTESTATIONS, WHEELS
 from wheelhouse import files
 
 
@@ -108,20 +108,20 @@ def _private_cache(root: Mapping[str, Any]) -> Iterator[None]:
             os.environ.update(before)
 
 
-def verify_bundle(folder: Path, manifest: Manifest, trusted_root: Path | None = None) -> dict[str, tuple[str, ...]]:
-    """Verify the attestations in the bundle or publication `folder` again; return the publishers by file name.
+def verify_bundle(bundle: Bundle, trusted_root: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Verify the attestations in `bundle` again; return the publishers by file name.
 
     Raises `CombinedError` with all that are not valid.
     """
     names = [
         file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
-        for file in manifest.files
+        for file in bundle.manifest.files
         if file.path.startswith(ATTESTATIONS)
     ]
 
     def verify(name: str) -> tuple[str, tuple[str, ...]]:
-        data = files.read_plain(folder / attestation_path(name), LIMIT)
-        return name, verify_attestations(folder / "wheels" / name, data, trusted_root)
+        data = bundle.read(attestation_path(name), LIMIT)
+        return name, verify_attestations(bundle.folder / WHEELS / name, data, trusted_root)
 
     verified, errors = attempt_all(verify, names)
     if errors:

@@ -11,6 +11,7 @@ from bundler.assessment.attestation import stated_publishers
 from bundler.assessment.contents import Contents, read_contents
 from bundler.assessment.licence import Licence
 from bundler.assessment.spdx import satisfies
+from bundler.bundle_folder import Bundle
 from bundler.manifest import File, Manifest
 from wheelhouse.wheel import BUILT_FROM
 
@@ -32,7 +33,7 @@ def package_rows(
     folder: Path, manifest: Manifest, built: Mapping[str, Any] | None, today: date
 ) -> list[dict[str, Any]]:
     """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
-    facts, attested = _facts(manifest, built), stated_publishers(folder, manifest)
+    facts, attested = _facts(manifest, built), stated_publishers(Bundle(folder=folder, manifest=manifest))
     rows = []
     for file in manifest.files:
         if file.path.startswith("wheels/"):

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO
 
+from bundler.bundle_folder import Bundle, open_bundle
 from bundler.errors import BundlerError, DamagedError
 from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
 from bundler.manifest import File, Manifest
@@ -32,7 +33,10 @@ def content(manifest: Manifest, digests: Collection[str]) -> list[File]:
 
     The README is always there, since that of a publication is another one.
     """
-    inside = (file for file in manifest.files if file.path == README or file.sha256 not in digests)
+    inside = []
+    for file in manifest.files:
+        if file.path == README or file.sha256 not in digests:
+            inside.append(file)
     return sorted(inside, key=lambda file: file.path)
 
 
@@ -41,15 +45,15 @@ def content_size(bundles: Sequence[Path], digests: Collection[str]) -> dict[str,
 
     The bytes are those of the files, before compression. Raises the errors of `read_manifest`.
     """
-    manifests = [read_manifest(bundle, "bundle") for bundle in bundles]
-    inside = [file for manifest in manifests for file in content(manifest, digests)]
-    everything = [file for manifest in manifests for file in manifest.files]
-    return {
-        "files": len(inside),
-        "bytes": sum(file.size for file in inside),
-        "of_files": len(everything),
-        "of_bytes": sum(file.size for file in everything),
-    }
+    sizes = {"files": 0, "bytes": 0, "of_files": 0, "of_bytes": 0}
+    for folder in bundles:
+        manifest = read_manifest(folder, "bundle")
+        inside = content(manifest, digests)
+        sizes["files"] += len(inside)
+        sizes["bytes"] += sum(file.size for file in inside)
+        sizes["of_files"] += len(manifest.files)
+        sizes["of_bytes"] += manifest.size
+    return sizes
 
 
 def require_outside(path: Path, bundles: Sequence[Path]) -> None:
@@ -59,39 +63,36 @@ def require_outside(path: Path, bundles: Sequence[Path]) -> None:
             raise BundlerError(f"{path} is inside the bundle {bundle}", hint="choose another --output")
 
 
-def pack(bundles: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset(), *, report: Report) -> None:
-    """Write `bundles` to the archive `out`, manifests first, and verify them on the way.
+def pack(folders: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset(), *, report: Report) -> None:
+    """Write the bundles in `folders` to the archive `out`, manifests first, and verify them on the way.
 
     Files whose digest is in `digests` are left out, and listed in delta.json; the far side has them. Raises
     `BundlerError` for two bundles of the same name, `DamagedError`, and the errors of `read_manifest`.
     """
-    manifests = {bundle: read_manifest(bundle, "bundle") for bundle in bundles}
-    tops = [top_of(manifest) for manifest in manifests.values()]
-    if len(set(tops)) < len(tops):
-        raise BundlerError(f"two bundles are called {max(tops, key=tops.count)}", hint="pack them separately")
-    contents = {bundle: content(manifest, digests) for bundle, manifest in manifests.items()}
-    total, done = sum(file.size for files_of in contents.values() for file in files_of), 0
+    bundles = [open_bundle(folder, "bundle") for folder in folders]
+    _require_names(bundles)
+    contents = [content(bundle.manifest, digests) for bundle in bundles]
+    total = sum(file.size for inside in contents for file in inside)
+    done = 0
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for bundle, manifest in manifests.items():
-            unlisted = _unlisted(bundle, manifest)
-            left_out = sorted({file.path for file in manifest.files} - {file.path for file in contents[bundle]})
-            if left_out:
-                unlisted[DELTA] = (json.dumps({"left_out": left_out}, indent=1) + "\n").encode()
-            for name, data in unlisted.items():
-                tar.addfile(_member(f"{top_of(manifest)}/{name}", len(data)), io.BytesIO(data))
-        for bundle, manifest in manifests.items():
-            for file in contents[bundle]:
-                path = bundle / file.path
-                with files.explained(path):
-                    source = files.open_plain(path)
-                with source:
-                    hashed = _Hashed(source, path)
-                    if os.fstat(source.fileno()).st_size == file.size:
-                        tar.addfile(_member(f"{top_of(manifest)}/{file.path}", file.size), hashed)
-                if hashed.digest.hexdigest() != file.sha256:
-                    raise DamagedError(bundle, [], [file.path], [])
+        for bundle, inside in zip(bundles, contents, strict=True):
+            for name, data in _unlisted(bundle, inside).items():
+                tar.addfile(_member(f"{top_of(bundle.manifest)}/{name}", len(data)), io.BytesIO(data))
+        for bundle, inside in zip(bundles, contents, strict=True):
+            for file in inside:
+                _add(tar, bundle, file)
                 done += file.size
                 report(Progress(text=f"Packing {counted(len(bundles), 'bundle')}", done=done, total=total))
+
+
+def _require_names(bundles: Sequence[Bundle]) -> None:
+    """Raise `BundlerError` if two of `bundles` would have the same folder in an archive."""
+    tops: set[str] = set()
+    for bundle in bundles:
+        top = top_of(bundle.manifest)
+        if top in tops:
+            raise BundlerError(f"two bundles are called {top}", hint="pack them separately")
+        tops.add(top)
 
 
 def top_of(manifest: Manifest) -> str:
@@ -99,18 +100,39 @@ def top_of(manifest: Manifest) -> str:
     return f"{manifest.name}{SUFFIX}"
 
 
-def _unlisted(bundle: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Return the files that the manifest of `bundle` does not list. Raises `DamagedError` if they do not match it."""
-    data = files.read_plain(bundle / MANIFEST, MANIFEST_LIMIT)
-    expected = sums_of(data, manifest)
-    if files.read_plain(bundle / SUMS, len(expected) + 1) != expected:
-        raise DamagedError(bundle, [], [SUMS], [])
-    return {MANIFEST: data, SUMS: expected, **attached(bundle)}
+def _unlisted(bundle: Bundle, inside: Sequence[File]) -> dict[str, bytes]:
+    """Return the files that the manifest of `bundle` does not list, with a list of what is not `inside` the archive.
+
+    Raises `DamagedError` if they do not match the manifest.
+    """
+    data = bundle.read(MANIFEST, MANIFEST_LIMIT)
+    expected = sums_of(data, bundle.manifest)
+    if bundle.read(SUMS, len(expected) + 1) != expected:
+        raise DamagedError(bundle.folder, [], [SUMS], [])
+    unlisted = {MANIFEST: data, SUMS: expected, **attached(bundle.folder)}
+    paths = {file.path for file in inside}
+    left_out = sorted(file.path for file in bundle.manifest.files if file.path not in paths)
+    if left_out:
+        unlisted[DELTA] = (json.dumps({"left_out": left_out}, indent=1) + "\n").encode()
+    return unlisted
+
+
+def _add(tar: tarfile.TarFile, bundle: Bundle, file: File) -> None:
+    """Add `file` to the archive `tar`. Raises `DamagedError` if it has other bytes than the manifest says."""
+    path = bundle.path(file)
+    with files.explained(path):
+        source = files.open_plain(path)
+    with source:
+        hashed = _Hashed(source, path)
+        if os.fstat(source.fileno()).st_size == file.size:
+            tar.addfile(_member(f"{top_of(bundle.manifest)}/{file.path}", file.size), hashed)
+    if hashed.digest.hexdigest() != file.sha256:
+        raise DamagedError(bundle.folder, [], [file.path], [])
 
 
 def sums_of(data: bytes, manifest: Manifest) -> bytes:
     """Return SHA256SUMS of the bundle whose manifest has the bytes `data`."""
-    return sums({MANIFEST: hashlib.sha256(data).hexdigest(), **{file.path: file.sha256 for file in manifest.files}})
+    return sums({MANIFEST: hashlib.sha256(data).hexdigest(), **manifest.digests()})
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from bundler.bundle_folder import Bundle
 from bundler.bundles import parts
 from bundler.bundles.archive import sums_of, top_of
 from bundler.bundles.consistency import require_consistent
@@ -98,7 +99,7 @@ def _unpack(
         for arrival in arrivals.values():
             if arrival.left_out:
                 _complete(arrival, base(), report=report)
-            require_consistent(arrival.folder, arrival.manifest)
+            require_consistent(Bundle(folder=arrival.folder, manifest=arrival.manifest))
     for top, arrival in arrivals.items():
         # Another run may have been faster; its bundle was kept.
         if files.read_plain(folder / top / MANIFEST, MANIFEST_LIMIT) != arrival.data:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bundler.assessment.attestation import LIMIT, attestation_path, stated_publishers
 from bundler.assessment.attestation_check import verify_attestations
+from bundler.bundle_folder import Bundle
 from bundler.errors import CombinedError, attempt_all
-from bundler.manifest import Manifest
+from bundler.layout import WHEELS
 from wheelhouse import atomic
 from wheelhouse.credentials import Credentials
 from wheelhouse.http import fetch
@@ -24,38 +25,36 @@ def add_attestations(
 
     Raises `CombinedError` with all failed downloads and invalid attestations.
     """
-    urls = {name: release.provenance for name, release in releases.items() if release.provenance}
+    fetching = {}
+    for name, release in releases.items():
+        if release.provenance:
+            fetching[name] = pool.submit(fetch, release.provenance, credentials, LIMIT)
 
-    def fetched(name: str) -> tuple[str, bytes]:
-        return name, fetch(urls[name], credentials, LIMIT)
-
-    documents, errors = attempt_all(lambda future: future.result(), [pool.submit(fetched, name) for name in urls])
-
-    def verified(item: tuple[str, bytes]) -> None:
-        name, data = item
-        verify_attestations(folder / "wheels" / name, data)
+    def add(name: str) -> None:
+        data = fetching[name].result()
+        verify_attestations(folder / WHEELS / name, data)
         atomic.write(folder / attestation_path(name), data)
 
-    _, invalid = attempt_all(verified, documents)
-    if errors or invalid:
-        every = [*errors, *invalid]
-        raise every[0] if len(every) == 1 else CombinedError(every)
+    _, errors = attempt_all(add, fetching)
+    if errors:
+        raise errors[0] if len(errors) == 1 else CombinedError(errors)
 
 
-def publisher_changes(old: tuple[Path, Manifest], new: tuple[Path, Manifest]) -> list[str]:
+def publisher_changes(old: Bundle, new: Bundle) -> list[str]:
     """Return a sentence for each project whose publisher differs between two bundles, or has disappeared."""
-    before, after = _by_project(*old), _by_project(*new)
-    present = {parse_filename(file.path[7:])[0] for file in new[1].files if file.path.startswith("wheels/")}
+    before, after = _publishers_by_project(old), _publishers_by_project(new)
+    present = {parse_filename(file.filename)[0] for file in new.manifest.wheels}
     changes = []
     for project, publishers in sorted(before.items()):
-        if project in present and after.get(project) != publishers:
-            now = ", ".join(sorted(after.get(project, ()))) or "nobody"
-            changes.append(f"{project} was published by {', '.join(sorted(publishers))}, and is now by {now}")
+        now = after.get(project, set())
+        if project in present and now != publishers:
+            names = ", ".join(sorted(now)) or "nobody"
+            changes.append(f"{project} was published by {', '.join(sorted(publishers))}, and is now by {names}")
     return changes
 
 
-def _by_project(folder: Path, manifest: Manifest) -> dict[str, set[str]]:
+def _publishers_by_project(bundle: Bundle) -> dict[str, set[str]]:
     result: dict[str, set[str]] = {}
-    for name, publishers in stated_publishers(folder, manifest).items():
+    for name, publishers in stated_publishers(bundle).items():
         result.setdefault(parse_filename(name)[0], set()).update(publishers)
     return result

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from bundler.bundle_folder import open_bundle
 from bundler.bundles import parts
 from bundler.bundles.members import read_manifests
 from bundler.errors import BundlerError
-from bundler.layout import EXEC_SCRIPT, MANIFEST, README
-from bundler.manifest_reader import MANIFEST_LIMIT, parse, read_manifest
+from bundler.layout import MANIFEST, README
+from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
@@ -37,11 +38,15 @@ def digests_of(path: Path) -> frozenset[str]:
         with files.explained(path), files.open_input(path) as source:
             start = source.read(_START)
         if start.startswith(b"{"):
-            return frozenset(file.sha256 for file in parse(files.read_plain(path, MANIFEST_LIMIT), path).files)
+            manifest = parse(files.read_plain(path, MANIFEST_LIMIT), path)
+            return frozenset(manifest.digests().values())
         if _DIGEST.match(start.decode("latin-1")):
             return frozenset(_DIGEST.findall(files.read_plain(path, MANIFEST_LIMIT).decode("latin-1")))
+    digests: set[str] = set()
     with parts.opened([path]) as source:
-        return frozenset(file.sha256 for manifest in read_manifests(source, path) for file in manifest.files)
+        for manifest in read_manifests(source, path):
+            digests.update(manifest.digests().values())
+    return frozenset(digests)
 
 
 def base_files(path: Path) -> dict[str, list[Path]]:
@@ -55,11 +60,7 @@ def base_files(path: Path) -> dict[str, list[Path]]:
         return {digest: [file] for digest, file in _files_of(path).items()}
     publications = path / "publications"
     if not publications.is_dir():
-        if path.is_file():
-            raise BundlerError(f"{path} is an archive", hint="unpack it first, and name the bundle")
-        if not path.exists():
-            raise BundlerError(f"{path} does not exist", hint="name the folder of a bundle, publication or store")
-        raise BundlerError(f"{path} is not a bundle, publication or store", hint="name the folder of one")
+        raise _no_base(path)
     result: dict[str, list[Path]] = {}
     with files.explained(publications):
         folders = sorted(publications.iterdir())
@@ -71,13 +72,29 @@ def base_files(path: Path) -> dict[str, list[Path]]:
     return result
 
 
+def _no_base(path: Path) -> BundlerError:
+    """Return the error for a `path` that has no files of bundles."""
+    if path.is_file():
+        return BundlerError(f"{path} is an archive", hint="unpack it first, and name the bundle")
+    if not path.exists():
+        return BundlerError(f"{path} does not exist", hint="name the folder of a bundle, publication or store")
+    return BundlerError(f"{path} is not a bundle, publication or store", hint="name the folder of one")
+
+
 def _files_of(folder: Path) -> dict[str, Path]:
     """Return the files of the bundle or publication `folder` by digest. Raises `ManifestError`."""
-    manifest = read_manifest(folder)
-    is_published = (folder / EXEC_SCRIPT).is_file()  # It has a README of its own.
-    return {file.sha256: folder / file.path for file in manifest.files if not (is_published and file.path == README)}
+    bundle = open_bundle(folder)
+    is_published = bundle.is_published
+    paths = {}
+    for file in bundle.manifest.files:
+        # A publication has a README of its own.
+        if not is_published or file.path != README:
+            paths[file.sha256] = bundle.path(file)
+    return paths
 
 
 def base_of(path: Path | None) -> Callable[[], Mapping[str, Sequence[Path]]]:
     """Return a function that returns the `base_files` of `path`, read when they are needed; nothing for None."""
-    return cache(lambda: {} if path is None else base_files(path))
+    if path is None:
+        return dict
+    return cache(lambda: base_files(path))

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
+from bundler.bundle_folder import Bundle
 from bundler.errors import CombinedError, ScriptError, attempt_all
-from bundler.manifest import Manifest
 from bundler.sources.metadata import read_metadata
 from bundler.sources.tool_table import Settings, settings_of
 from wheelhouse import files
 
 
-def read_job_settings(bundle: Path, manifest: Manifest, names: Sequence[str]) -> list[Settings]:
+def read_job_settings(bundle: Bundle, names: Sequence[str]) -> list[Settings]:
     """Return the `[tool.bundler]` tables of the scripts `names` of `bundle`.
 
     Raises `CombinedError` with a `ScriptError` for each script that is not the bundled one or has an invalid table.
     """
-    digests = {script.name: script.sha256 for script in manifest.scripts}
+    digests = {script.name: script.sha256 for script in bundle.manifest.scripts}
 
     def read(name: str) -> Settings:
-        path = bundle / manifest.folder(manifest.targets[0], name) / name
+        path = bundle.script(name)
         with files.explained(path):
             data, metadata = read_metadata(path, files.read_plain(path, files.LARGEST_INPUT))
         if hashlib.sha256(data).hexdigest() != digests[name]:

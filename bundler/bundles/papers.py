@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from bundler.bundle_folder import Bundle
 from bundler.bundles.indexes import Indexes
 from bundler.bundles.plan import Plan
 from bundler.bundles.writer import write_manifest
@@ -41,9 +42,11 @@ NO_PAPERS = Papers()
 def has_papers(output: Path, papers: Papers) -> bool:
     """Return whether the bundle `output` has `papers`."""
     paths = [file.path for file in read_manifest(output).files]
-    wanted = [*([SBOMS] if papers.sbom else []), *([ATTESTATIONS] if papers.attestations else [])]
-    has_folders = all(any(path.startswith(folder) for path in paths) for folder in wanted)
-    return has_folders and (not papers.provenance or (output / PROVENANCE).is_file())
+    if papers.sbom and not any(path.startswith(SBOMS) for path in paths):
+        return False
+    if papers.attestations and not any(path.startswith(ATTESTATIONS) for path in paths):
+        return False
+    return not papers.provenance or (output / PROVENANCE).is_file()
 
 
 def write_papers(
@@ -53,38 +56,45 @@ def write_papers(
     indexes: Indexes,
     pool: ThreadPoolExecutor,
     began: str,
-    previous: tuple[Path, Manifest | None],
+    before: Bundle | None,
     *,
     report: Report,
 ) -> Manifest:
     """Write the manifest of the bundle whose other files are in `folder`, and `papers`; return the manifest.
 
-    `began` is the time when the work began (UTC, ISO 8601), `previous` the bundle that will be replaced. Yields a
+    `began` is the time when the work began (UTC, ISO 8601), `before` the bundle that will be replaced. Reports a
     warning for each project whose publisher is another one now, and for signatures that are lost. Raises
     `CombinedError` for invalid attestations.
     """
-    releases = {}
+    releases: dict[str, wheelhouse_releases.Release] = {}
     if papers.provenance or papers.attestations:
         report(Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}"))
         releases = wheelhouse_releases.find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
     if papers.attestations:
         attesting.add_attestations(folder, releases, indexes.credentials, pool)
     manifest = write_manifest(folder, plan, sbom=papers.sbom)
-    place, before = previous
-    if papers.attestations and before is not None:
-        for change in attesting.publisher_changes((place, before), (folder, manifest)):
-            report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
     if papers.provenance:
         facts = {name: release.facts() for name, release in releases.items()}
         urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
         atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
-    if before is not None and is_signed(place):
-        if before == manifest:
-            attach(place, folder, folder)  # The signatures cover the same bytes.
-        if not is_signed(folder):
-            text = "the signatures of the previous bundle do not cover the new one\nhint: have it signed again"
-            report(Progress(kind="warning", text=text))
+    if before is not None:
+        after = Bundle(folder=folder, manifest=manifest)
+        if papers.attestations:
+            for change in attesting.publisher_changes(before, after):
+                report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
+        _keep_signatures(before, after, report)
     return manifest
+
+
+def _keep_signatures(before: Bundle, after: Bundle, report: Report) -> None:
+    """Give the signatures of `before` to `after` if they cover the same bytes; report a warning if they do not."""
+    if not is_signed(before.folder):
+        return
+    if before.manifest == after.manifest:
+        attach(before.folder, after.folder, after.folder)
+    if not is_signed(after.folder):
+        text = "the signatures of the previous bundle do not cover the new one\nhint: have it signed again"
+        report(Progress(kind="warning", text=text))
 
 
 def now() -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from bundler.bundles.indexes import Indexes
 from bundler.errors import CombinedError, attempt_all
@@ -24,6 +25,7 @@ from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel
 
 _INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
+_Result = TypeVar("_Result")
 # In a warning of uv about a requested extra.
 _NO_EXTRA = "does not have an extra named"
 
@@ -107,48 +109,52 @@ def make_plan(
 ) -> Plan:
     """Resolve `sources` for `targets` in the empty folder `scratch`. Raises `CombinedError` with everything missing."""
     work = _Work(builder=builder, indexes=indexes, pooled=pooled)
-    stand_in = _uv_script(sources[0], scratch) if tools.uv else None
-    resolved = [*sources, *([stand_in] if stand_in else [])]
+    resolved = list(sources)
+    if tools.uv:
+        resolved.append(_uv_script(sources[0], scratch))
     resolving = []
     for number, source in enumerate(resolved):
-        (scratch / f"all-{number}").mkdir()
-        resolving.append(pool.submit(_resolve, source, targets, scratch / f"all-{number}", work))
+        folder = scratch / f"all-{number}"
+        folder.mkdir()
+        resolving.append(pool.submit(_resolve, source, targets, folder, work))
     # Importing requests takes a tenth of a second, while uv resolves.
-    import wheelhouse.download  # noqa: F401, PLC0415 - see `create`
     from wheelhouse.http import fetch  # noqa: PLC0415
 
-    resolutions, errors = attempt_all(lambda future: future.result(), resolving)
-    if errors:
-        raise CombinedError(errors)
-    pairs = [
-        (source, resolution, target)
-        for source, resolution in zip(resolved, resolutions, strict=True)
-        for target in targets
-    ]
+    pairs: list[tuple[str, str]] = []
     selecting = []
-    for number, (source, resolution, target) in enumerate(pairs):
-        (scratch / str(number)).mkdir()
-        selecting.append(pool.submit(_select, source, resolution, target, scratch / str(number), work))
-    selected, errors = attempt_all(lambda future: future.result(), selecting)
-    if errors:
-        raise CombinedError(errors)
-    installs = {
-        (source.name, target.name): choice.selection.pins
-        for (source, _, target), choice in zip(pairs, selected, strict=True)
-    }
-    archives, errors = attempt_all(
-        lambda target: interpreter.find(target, tools.mirror, fetch), targets if tools.python else []
-    )
-    if errors:
-        raise CombinedError(errors)
+    for source, resolution in zip(resolved, _results(resolving), strict=True):
+        for target in targets:
+            folder = scratch / str(len(pairs))
+            folder.mkdir()
+            pairs.append((source.name, target.name))
+            selecting.append(pool.submit(_select, source, resolution, target, folder, work))
+    chosen = dict(zip(pairs, _results(selecting), strict=True))
+    interpreters: dict[str, Archive] = {}
+    if tools.python:
+        archives, errors = attempt_all(lambda target: interpreter.find(target, tools.mirror, fetch), targets)
+        if errors:
+            raise CombinedError(errors)
+        interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=True)}
+    uvs = {}
+    if tools.uv:
+        uvs = {target.name: chosen[resolved[-1].name, target.name].selection.pins[0].wheel for target in targets}
+    warnings = [warning for choice in chosen.values() for warning in choice.warnings]
     return Plan(
         sources=sources,
         targets=targets,
-        installs=installs,
-        uvs={target: pins[0].wheel for (name, target), pins in installs.items() if stand_in and name == stand_in.name},
-        interpreters={target.name: archive for target, archive in zip(targets, archives, strict=False)},
-        warnings=list(dict.fromkeys(warning for choice in selected for warning in choice.warnings)),
+        installs={pair: choice.selection.pins for pair, choice in chosen.items()},
+        uvs=uvs,
+        interpreters=interpreters,
+        warnings=list(dict.fromkeys(warnings)),
     )
+
+
+def _results(work: Sequence[Future[_Result]]) -> list[_Result]:
+    """Return the results of `work`. Raises `CombinedError` with everything that failed."""
+    results, errors = attempt_all(lambda future: future.result(), work)
+    if errors:
+        raise CombinedError(errors)
+    return results
 
 
 def _resolve(source: Source, targets: Sequence[Target], folder: Path, work: _Work) -> Resolution | None:
@@ -219,23 +225,18 @@ def _with_other_versions(
     cannot be built, and with pre-releases if the universal resolution has any. Raises `first` if that leads to versions
     that nobody asked for.
     """
-    prereleases = bool(selection.prereleases(first.versions))
     buildable = _buildable(resolution, work.builder, target)
     try:
-        other = source.resolve_for(target, folder, prereleases=prereleases, buildable=buildable)
+        other = source.resolve_for(
+            target, folder, prereleases=bool(selection.prereleases(first.versions)), buildable=buildable
+        )
     except UvError as error:
         first.words = error.words
         raise first from error
     second = selection.select(_without_yanked(other, [target], work), target, work.builder)
     changed = selection.changes(first.versions, second.versions)
-    unwanted = selection.prereleases(second.versions) & {name for name, _, _ in changed}
-    if unwanted and not other.prereleases:
-        rows = ", ".join(f"{name} {second.versions[name]}" for name in sorted(unwanted))
-        first.words = f"only pre-releases have suitable wheels: {rows}"
-        raise first
-    lost = [text for text in other.warnings if _NO_EXTRA in text and text not in resolution.warnings]
-    if lost:
-        first.words = "\n".join(["only versions without a requested extra have suitable wheels:", *lost])
+    first.words = _unwanted(resolution, other, second, [name for name, _, _ in changed])
+    if first.words:
         raise first
     warnings = [*_named(resolution), *_named(other)]
     if changed:
@@ -244,6 +245,21 @@ def _with_other_versions(
         hints = [f"hint: to keep the versions, {remedy}" for remedy in remedies(first)]
         warnings.append("\n".join([sentence, *hints]))
     return _Chosen(selection=second, warnings=warnings)
+
+
+def _unwanted(resolution: Resolution, other: Resolution, chosen: Selection, changed: Sequence[str]) -> str:
+    """Return why nobody asked for the versions `chosen` from `other` instead of `resolution`, or nothing.
+
+    `changed` are the projects whose versions differ.
+    """
+    unwanted = selection.prereleases(chosen.versions).intersection(changed)
+    if unwanted and not other.prereleases:
+        rows = ", ".join(f"{name} {chosen.versions[name]}" for name in sorted(unwanted))
+        return f"only pre-releases have suitable wheels: {rows}"
+    lost = [text for text in other.warnings if _NO_EXTRA in text and text not in resolution.warnings]
+    if lost:
+        return "\n".join(["only versions without a requested extra have suitable wheels:", *lost])
+    return ""
 
 
 def _buildable(resolution: Resolution, builder: Builder, target: Target) -> frozenset[str] | None:

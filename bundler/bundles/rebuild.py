@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.bundle_folder import Bundle, open_bundle
 from bundler.bundles import create
 from bundler.bundles.papers import Papers
 from bundler.bundles.plan import Tools
@@ -14,13 +16,15 @@ from bundler.bundles.targets import requested_targets
 from bundler.bundles.upgrade import keeping_all
 from bundler.errors import BundlerError
 from bundler.layout import ATTESTATIONS, SBOMS
-from bundler.manifest import Manifest
+from bundler.manifest import Manifest, ScriptEntry
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Report
 from bundler.sources.additions import Additions, Resolver
 from bundler.sources.reader import read_sources
+from bundler.sources.source import Source
 from wheelhouse import files
-from wheelhouse.wheel import BUILT_FROM, parse_filename
+from wheelhouse.target import Target
+from wheelhouse.wheel import parse_filename
 
 _OPTIONS = ("--with", "--constraint", "--override", "--resolver")
 
@@ -39,30 +43,24 @@ class Difference:
         return [f"{kind}  {path}" for kind, paths in kinds for path in paths]
 
 
-def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False, report: Report) -> Difference:
-    """Build `bundle`, whose files were verified, again in the empty folder `scratch`; return how the two differ.
+def rebuild(folder: Path, scratch: Path, cache: Path, *, build: bool = False, report: Report) -> Difference:
+    """Build the bundle `folder`, whose files were verified, again in the empty folder `scratch`; return what differs.
 
     Scripts, locks, targets and versions are those in the bundle; everything else is downloaded again, unless it is in
     the cache `cache`. Building wheels from source runs code that the bundle names, so it needs `build`. Raises
     `BundlerError` for a bundle that was not made from scripts, or needs builds, and the errors of `build`.
     """
-    manifest = read_manifest(bundle, "bundle")
-    built = [parse_filename(file.path[7:])[0] for file in manifest.files if (file.origin or "").startswith(BUILT_FROM)]
+    bundle = open_bundle(folder, "bundle")
+    manifest = bundle.manifest
+    built = sorted({parse_filename(file.filename)[0] for file in manifest.files if file.is_built})
     if built and not build:
         raise BundlerError(
-            f"{bundle} contains wheels that were built from source ({', '.join(sorted(set(built)))})",
+            f"{folder} contains wheels that were built from source ({', '.join(built)})",
             hint="building them runs code that the bundle names; repeat with --build on a machine without secrets",
         )
-    paths = [_input(bundle, manifest, script.name, scratch) for script in manifest.scripts]
-    sources = keeping_all(read_sources(paths, _additions(manifest)), bundle)
-    pythons = list(dict.fromkeys(target.python for target in manifest.targets))
-    platforms = list(dict.fromkeys(target.platform for target in manifest.targets))
-    targets = requested_targets(sources, pythons, platforms, own_python=False)
-    wanted = {target.name for target in manifest.targets}
-    tools = Tools(
-        uv=any(target.uv for target in manifest.targets), python=any(target.interpreter for target in manifest.targets)
-    )
-    output = scratch / "again" / bundle.absolute().name
+    paths = [_input(bundle, script, scratch) for script in manifest.scripts]
+    sources = keeping_all(read_sources(paths, _additions(manifest)), folder)
+    output = scratch / "again" / folder.absolute().name
     output.parent.mkdir()
     with adopted(sources, cache) as site:  # Restores the environment variables.
         if not build:
@@ -70,15 +68,12 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False, re
             os.environ["UV_NO_BUILD"] = "1"
         create.build(
             sources,
-            [target for target in targets if target.name in wanted],
+            _targets(manifest, sources),
             output,
             cache,
-            tools,
+            _tools(manifest),
             create.Builds(names=tuple(built)),
-            Papers(
-                sbom=any(file.path.startswith(SBOMS) for file in manifest.files),
-                attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
-            ),
+            _papers(manifest),
             pooled=site.pooled,
             report=report,
         )
@@ -87,28 +82,50 @@ def rebuild(bundle: Path, scratch: Path, cache: Path, *, build: bool = False, re
 
 def compare(old: Manifest, new: Manifest) -> Difference:
     """Return how the files of two bundles differ."""
-    before, after = ({file.path: file.sha256 for file in manifest.files} for manifest in (old, new))
+    before, after = old.digests(), new.digests()
     return Difference(
-        changed=tuple(sorted(path for path in before.keys() & after.keys() if before[path] != after[path])),
-        removed=tuple(sorted(before.keys() - after.keys())),
-        added=tuple(sorted(after.keys() - before.keys())),
+        changed=tuple(sorted(path for path in before if path in after and before[path] != after[path])),
+        removed=tuple(sorted(path for path in before if path not in after)),
+        added=tuple(sorted(path for path in after if path not in before)),
     )
 
 
-def _input(bundle: Path, manifest: Manifest, name: str, scratch: Path) -> Path:
-    """Copy a script and its lock file from the bundle to `scratch`; return the path of the copy."""
-    script = next(script for script in manifest.scripts if script.name == name)
-    place = bundle / manifest.folder(manifest.targets[0], name) / name
-    lock = bundle / "locks" / f"{name}.lock"
+def _input(bundle: Bundle, script: ScriptEntry, scratch: Path) -> Path:
+    """Copy `script` and its lock file from `bundle` to `scratch`; return the path of the copy."""
+    lock = bundle.folder / "locks" / f"{script.name}.lock"
     if script.lock_sha256 and not lock.is_file():
         raise BundlerError(
-            f"{bundle}: {name} was made from a project or lock file that is not in the bundle",
+            f"{bundle.folder}: {script.name} was made from a project or lock file that is not in the bundle",
             hint="run `bundle` on the project or lock file again, and compare manifest.json",
         )
-    files.copy(place, scratch / name)
+    copy = scratch / script.name
+    files.copy(bundle.script(script.name), copy)
     if lock.is_file():
-        files.copy(lock, scratch / f"{name}.lock")
-    return scratch / name
+        files.copy(lock, scratch / lock.name)
+    return copy
+
+
+def _targets(manifest: Manifest, sources: Sequence[Source]) -> list[Target]:
+    """Return the targets of `manifest`, which need not be all combinations of its Pythons and platforms."""
+    pythons = list(dict.fromkeys(target.python for target in manifest.targets))
+    platforms = list(dict.fromkeys(target.platform for target in manifest.targets))
+    wanted = {target.name for target in manifest.targets}
+    targets = requested_targets(sources, pythons, platforms, own_python=False)
+    return [target for target in targets if target.name in wanted]
+
+
+def _tools(manifest: Manifest) -> Tools:
+    return Tools(
+        uv=any(target.uv for target in manifest.targets),
+        python=any(target.interpreter for target in manifest.targets),
+    )
+
+
+def _papers(manifest: Manifest) -> Papers:
+    return Papers(
+        sbom=any(file.path.startswith(SBOMS) for file in manifest.files),
+        attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
+    )
 
 
 def _additions(manifest: Manifest) -> Additions:
@@ -116,13 +133,14 @@ def _additions(manifest: Manifest) -> Additions:
     options: dict[str, list[str]] = {name: [] for name in _OPTIONS}
     for option in dict.fromkeys(option for script in manifest.scripts for option in script.resolved_with):
         name, _, text = option.partition(" ")
-        options.get(name, []).append(text)
-    resolver = options["--resolver"]
-    if resolver and resolver[0] not in [known.value for known in Resolver]:
-        raise BundlerError(f"{manifest.name}: unknown resolver {resolver[0]!r}", hint="use the version that created it")
+        if name in options:
+            options[name].append(text)
+    resolver = (options["--resolver"] or [Resolver.UV.value])[0]
+    if resolver not in [known.value for known in Resolver]:
+        raise BundlerError(f"{manifest.name}: unknown resolver {resolver!r}", hint="use the version that created it")
     return Additions(
         requirements=tuple(options["--with"]),
         constraints=tuple(options["--constraint"]),
         overrides=tuple(options["--override"]),
-        resolver=Resolver(resolver[0]) if resolver else Resolver.UV,
+        resolver=Resolver(resolver),
     )

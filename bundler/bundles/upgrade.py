@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 
 from bundler.errors import BundlerError, CombinedError, ScriptError
 from bundler.manifest import Manifest
@@ -24,33 +24,36 @@ def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) ->
     if not output.exists():
         raise BundlerError(f"{output}: no bundle to upgrade", hint="run bundle without --upgrade-package first")
     manifest = read_manifest(output)
-    bundled = {source.name: _versions(manifest, source.name) for source in sources}
-    upgraded = {canonicalize_name(name) for name in packages}
-    held = {project for versions in bundled.values() for project in versions}
-    errors: list[Exception] = [
-        BundlerError(f"{name} is not in {output}, so it cannot be upgraded") for name in sorted(upgraded - held)
-    ]
-    errors += [
-        ScriptError(source.path, "its versions come from a lock file", source.upgrade_command())
-        for source in sources
-        if source.locked
-    ]
+    upgraded = {str(canonicalize_name(name)) for name in packages}
+    kept = []
+    unknown = set(upgraded)
+    for source in sources:
+        versions = manifest.versions(source.name)
+        unknown.difference_update(versions)
+        for name in upgraded:
+            versions.pop(name, None)
+        kept.append(replace(source, keep=tuple(_pins(versions))))
+    errors: list[Exception] = []
+    for name in sorted(unknown):
+        errors.append(BundlerError(f"{name} is not in {output}, so it cannot be upgraded"))
+    for source in sources:
+        if source.locked:
+            errors.append(ScriptError(source.path, "its versions come from a lock file", source.upgrade_command()))
     if errors:
         raise CombinedError(errors)
-    return [
-        replace(source, keep=tuple(_pins({name: at for name, at in versions.items() if name not in upgraded})))
-        for source in sources
-        for versions in [bundled[source.name]]
-    ]
+    return kept
 
 
 def keeping_all(sources: Sequence[Source], output: Path) -> list[Source]:
     """Return `sources` with the versions in the bundle at `output` as preferences, unless a lock determines them."""
     manifest = read_manifest(output)
-    return [
-        source if source.locked else replace(source, keep=tuple(_pins(_versions(manifest, source.name))))
-        for source in sources
-    ]
+    kept = []
+    for source in sources:
+        if source.locked:
+            kept.append(source)
+        else:
+            kept.append(replace(source, keep=tuple(_pins(manifest.versions(source.name)))))
+    return kept
 
 
 def _pins(versions: Mapping[str, set[str]]) -> list[str]:
@@ -59,12 +62,16 @@ def _pins(versions: Mapping[str, set[str]]) -> list[str]:
 
 def changes(before: Manifest, after: Manifest) -> list[str]:
     """Return a description of each package whose version differs between two bundles."""
-    old, new = _versions(before), _versions(after)
-    return [
-        f"{name} {' and '.join(sorted(old.get(name, {'none'})))} -> {' and '.join(sorted(new.get(name, {'none'})))}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
+    old, new = before.versions(), after.versions()
+    descriptions = []
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            descriptions.append(f"{name} {_listed(old.get(name))} -> {_listed(new.get(name))}")
+    return descriptions
+
+
+def _listed(versions: set[str] | None) -> str:
+    return " and ".join(sorted(versions)) if versions else "none"
 
 
 def settings_changes(
@@ -75,33 +82,35 @@ def settings_changes(
     `uv` and `python` say whether the new bundle includes these.
     """
     descriptions: list[str] = []
-    entries = {entry.name: entry for entry in before.scripts}
     for source in sources:
-        entry = entries.get(source.name)
-        if entry is None:
-            continue
-        now = source.resolved_with
-        descriptions += [f"without {option}" for option in entry.resolved_with if option not in now]
-        descriptions += [f"with {option}" for option in now if option not in entry.resolved_with]
-        if (entry.lock_sha256 is None) != (source.lock is None):
-            descriptions.append(f"{source.name} {'no longer uses' if source.lock is None else 'now uses'} a lock file")
-    old, new = [entry.name for entry in before.targets], [target.name for target in targets]
+        descriptions += _source_changes(before, source)
+    old = [entry.name for entry in before.targets]
+    new = [target.name for target in targets]
     descriptions += [f"no longer for {name}" for name in old if name not in new]
     descriptions += [f"now also for {name}" for name in new if name not in old]
-    for name, here, then in (
-        ("uv", uv, any(entry.uv for entry in before.targets)),
-        ("Python", python, any(entry.interpreter for entry in before.targets)),
-    ):
-        if here != then:
-            descriptions.append(f"{'now includes' if here else 'no longer includes'} {name}")
+    had_uv = any(entry.uv for entry in before.targets)
+    had_python = any(entry.interpreter for entry in before.targets)
+    for name, is_included, was_included in (("uv", uv, had_uv), ("Python", python, had_python)):
+        if is_included and not was_included:
+            descriptions.append(f"now includes {name}")
+        if was_included and not is_included:
+            descriptions.append(f"no longer includes {name}")
+    # Scripts with the same options need one description.
     return list(dict.fromkeys(descriptions))
 
 
-def _versions(manifest: Manifest, script: str | None = None) -> dict[str, set[str]]:
-    """Return the versions of each project that `script`, or any script, installs on some target."""
-    versions: dict[str, set[str]] = {}
-    for target in manifest.targets:
-        for name, filenames in target.wheels.items():
-            for project, version, *_ in map(parse_wheel_filename, filenames if script in (None, name) else ()):
-                versions.setdefault(project, set()).add(str(version))
-    return versions
+def _source_changes(before: Manifest, source: Source) -> list[str]:
+    """Return a description of each option with which `source` is resolved in another way than `before`."""
+    for entry in before.scripts:
+        if entry.name == source.name:
+            break
+    else:
+        return []
+    then, now = entry.resolved_with, source.resolved_with
+    descriptions = [f"without {option}" for option in then if option not in now]
+    descriptions += [f"with {option}" for option in now if option not in then]
+    if entry.lock_sha256 is None and source.lock is not None:
+        descriptions.append(f"{source.name} now uses a lock file")
+    if entry.lock_sha256 is not None and source.lock is None:
+        descriptions.append(f"{source.name} no longer uses a lock file")
+    return descriptions

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bundler.bundle_folder import Bundle, open_bundle
 from bundler.bundles.consistency import require_consistent
 from bundler.errors import DamagedError
 from bundler.layout import (
@@ -22,13 +23,14 @@ from bundler.layout import (
     sums,
 )
 from bundler.manifest import Manifest
-from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
+from bundler.manifest_reader import MANIFEST_LIMIT
 from bundler.trust.attached import LIMIT
 from bundler.trust.provenance import read_provenance
 from wheelhouse import files
 from wheelhouse.errors import FileError
 from wheelhouse.files import safe_path
 
+# The size that stands for links and other special files.
 _NOT_PLAIN = -1
 # Additional files of a publication, which its manifest (that of the bundle) does not list.
 _ON_TOP = (EXEC_SCRIPT, PUBLICATION, COLLECTOR)
@@ -37,71 +39,39 @@ _THREADS = 4
 _SUMS_LIMIT = 64 << 20
 
 
-def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256) -> Manifest:
-    """Verify every file of the bundle or publication in `folder`, and that there are no others; return its manifest.
+def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256) -> Bundle:
+    """Verify every file of the bundle or publication in `folder`, and that there are no others; return it.
 
     `hashed` returns the SHA-256 of a file with the given size. The execution script and archives of a publication are
     listed only in SHA256SUMS. Raises `DamagedError` with all missing, changed and foreign files, and the errors of
     `read_manifest`.
     """
-    manifest = read_manifest(folder)
-    listed = {file.path: file for file in manifest.files}
-    with files.explained(folder):
-        present = dict(_walk(folder))
-    vouched = _sums(folder / SUMS) if present.get(SUMS, _NOT_PLAIN) != _NOT_PLAIN else {}
-    digests = {path: file.sha256 for path, file in listed.items()}
-    digests |= {path: digest for path, digest in vouched.items() if path == MANIFEST}
-    if EXEC_SCRIPT in vouched:
-        digests |= {path: vouched.get(path, "") for path in (*_ON_TOP, *({README} & vouched.keys()))}
-        digests |= {path: digest for path, digest in vouched.items() if path.startswith(ARCHIVES) and safe_path(path)}
-    missing = {path for path in (*digests, SUMS) if path not in present}
-    foreign = _foreign(present, {*digests, MANIFEST, SUMS})
-    readme = {README} if EXEC_SCRIPT in vouched else set()
-    changed = {path for path, file in listed.items() if present.get(path, file.size) != file.size} - readme
-    changed |= {path for path in (*digests, SUMS) if present.get(path) == _NOT_PLAIN}
+    bundle = open_bundle(folder)
+    present = _present(folder)
+    stated = _stated_digests(folder, present)
+    digests = _expected_digests(bundle.manifest, stated)
+    expected = [*digests, SUMS]
+    missing = [path for path in expected if path not in present]
+    foreign = _foreign(present, {*expected, MANIFEST})
+    changed = {path for path in expected if present.get(path) == _NOT_PLAIN}
+    changed |= _of_other_size(bundle.manifest, stated, present)
     # SHA256SUMS must list exactly the files, and it alone covers the manifest.
-    if SUMS in present and (vouched != digests or MANIFEST not in vouched):
+    if SUMS in present and (stated != digests or MANIFEST not in stated):
         changed.add(SUMS)
-    whole = [path for path in digests if path in present and path not in changed]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(lambda path: hashed(folder / path, present[path]), whole)
-        changed |= {path for path, digest in zip(whole, results, strict=True) if digest != digests[path]}
-    changed |= _changed_provenance(folder) if PROVENANCE in present else set()
+    readable = {path: present[path] for path in digests if path in present and path not in changed}
+    changed |= _with_other_digest(folder, readable, digests, hashed)
+    if PROVENANCE in present and not _provenance_is_valid(folder):
+        changed.add(PROVENANCE)
     if missing or changed or foreign:
         raise DamagedError(folder, missing, changed, foreign)
-    require_consistent(folder, manifest)
-    return manifest
+    require_consistent(bundle)
+    return bundle
 
 
-def _changed_provenance(folder: Path) -> set[str]:
-    """Return the path of provenance.json, which the manifest does not list, unless it is about this manifest."""
-    try:
-        read_provenance(
-            files.read_plain(folder / PROVENANCE, LIMIT), files.read_plain(folder / MANIFEST, MANIFEST_LIMIT)
-        )
-    except (ValueError, FileError):
-        return {PROVENANCE}
-    return set()
-
-
-def foreign_files(folder: Path) -> set[str]:
-    """Return the files in `folder` that do not belong to a bundle. Raises the errors of `read_manifest`."""
-    ours = {file.path for file in read_manifest(folder).files}
+def _present(folder: Path) -> dict[str, int]:
+    """Return the size of every file below `folder` by its path."""
     with files.explained(folder):
-        return _foreign(dict(_walk(folder)), {*ours, MANIFEST, SUMS})
-
-
-def _foreign(present: Mapping[str, int], listed: Collection[str]) -> set[str]:
-    """Return the paths that belong to no bundle: neither `listed` nor signatures and the like."""
-    return {path for path in set(present) - set(listed) if not is_attached(path) or not 0 <= present[path] <= LIMIT}
-
-
-def _sums(path: Path) -> dict[str, str]:
-    """Return the digest of each path in SHA256SUMS; nothing if the file is malformed."""
-    data = files.read_plain(path, _SUMS_LIMIT)
-    lines = data.decode(errors="replace").split("\n")[:-1]
-    digests = {line[66:]: line[:64] for line in lines}
-    return digests if sums(digests) == data else {}
+        return dict(_walk(folder))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int]]:
@@ -114,6 +84,81 @@ def _walk(folder: Path) -> Iterator[tuple[str, int]]:
                 path = f"{prefix}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
                     below.append(f"{path}/")
+                elif entry.is_file(follow_symlinks=False):
+                    yield path, entry.stat(follow_symlinks=False).st_size
                 else:
-                    plain = entry.is_file(follow_symlinks=False)
-                    yield path, entry.stat(follow_symlinks=False).st_size if plain else _NOT_PLAIN
+                    yield path, _NOT_PLAIN
+
+
+def _stated_digests(folder: Path, present: Mapping[str, int]) -> dict[str, str]:
+    """Return the digest of each path in SHA256SUMS; nothing if there is no such file, or it is malformed."""
+    if present.get(SUMS, _NOT_PLAIN) == _NOT_PLAIN:
+        return {}
+    data = files.read_plain(folder / SUMS, _SUMS_LIMIT)
+    digests = {}
+    for line in data.decode(errors="replace").split("\n")[:-1]:
+        digests[line[66:]] = line[:64]
+    return digests if sums(digests) == data else {}
+
+
+def _expected_digests(manifest: Manifest, stated: Mapping[str, str]) -> dict[str, str]:
+    """Return the digest of each file: those in the manifest, and of what only SHA256SUMS lists those `stated` there."""
+    digests = manifest.digests()
+    if MANIFEST in stated:
+        digests[MANIFEST] = stated[MANIFEST]
+    if EXEC_SCRIPT not in stated:
+        return digests
+    for path in _ON_TOP:
+        digests[path] = stated.get(path, "")
+    for path, digest in stated.items():
+        # A publication has a README of its own.
+        if path == README or (path.startswith(ARCHIVES) and safe_path(path)):
+            digests[path] = digest
+    return digests
+
+
+def _of_other_size(manifest: Manifest, stated: Mapping[str, str], present: Mapping[str, int]) -> set[str]:
+    """Return the files that have another size than in `manifest`."""
+    changed = {file.path for file in manifest.files if present.get(file.path, file.size) != file.size}
+    if EXEC_SCRIPT in stated:
+        changed.discard(README)
+    return changed
+
+
+def _with_other_digest(
+    folder: Path, readable: Mapping[str, int], digests: Mapping[str, str], hashed: Callable[[Path, int], str]
+) -> set[str]:
+    """Return the files of `readable`, sizes by path, that have other bytes than `digests` say."""
+
+    def differs(path: str) -> bool:
+        return hashed(folder / path, readable[path]) != digests[path]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        results = pool.map(differs, readable)
+        return {path for path, is_other in zip(readable, results, strict=True) if is_other}
+
+
+def _provenance_is_valid(folder: Path) -> bool:
+    """Return whether provenance.json, which the manifest does not list, is about this manifest."""
+    try:
+        data = files.read_plain(folder / PROVENANCE, LIMIT)
+        read_provenance(data, files.read_plain(folder / MANIFEST, MANIFEST_LIMIT))
+    except (ValueError, FileError):
+        return False
+    return True
+
+
+def foreign_files(folder: Path) -> set[str]:
+    """Return the files in `folder` that do not belong to a bundle. Raises the errors of `read_manifest`."""
+    manifest = open_bundle(folder).manifest
+    return _foreign(_present(folder), {*manifest.digests(), MANIFEST, SUMS})
+
+
+def _foreign(present: Mapping[str, int], listed: Collection[str]) -> set[str]:
+    """Return the paths that belong to no bundle: neither `listed` nor signatures and the like."""
+    foreign = set()
+    for path, size in present.items():
+        if path in listed or (is_attached(path) and 0 <= size <= LIMIT):
+            continue
+        foreign.add(path)
+    return foreign

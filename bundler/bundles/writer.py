@@ -11,7 +11,7 @@ from pathlib import Path
 from bundler.bundles.consistency import index_pages, way_up
 from bundler.bundles.plan import Plan
 from bundler.bundles.readme import readme
-from bundler.layout import MANIFEST, README, SUMS, script_files, script_folder, sums
+from bundler.layout import MANIFEST, PYTHONS, README, SUMS, WHEELS, script_files, script_folder, sums
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import atomic, files, node_lock
 from wheelhouse.errors import redacted
@@ -37,7 +37,8 @@ def write_target(folder: Path, target: Target, plan: Plan) -> None:
         name, _, pylock = script_files(source.name)
         pins = plan.installs[name, target.name]
         place = f"targets/{target.name}/{script_folder(name)}"
-        for path, page in index_pages(place, {pin.wheel.filename: pin.wheel.sha256 for pin in pins}).items():
+        digests = {pin.wheel.filename: pin.wheel.sha256 for pin in pins}
+        for path, page in index_pages(place, digests).items():
             atomic.write(folder / place / "simple" / path, page)
         node_lock.write_node_lock(folder / place / name, pins, target)
         atomic.write(folder / place / name, source.data)
@@ -59,33 +60,44 @@ def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
     for source in plan.sources:
         if source.lock is not None:
             _keep_evidence(source.name, source.lock, folder)
-    entries = [_fetched(folder, f"wheels/{wheel.filename}", wheel) for wheel in plan.wheels()]
-    entries += [_fetched(folder, f"pythons/{archive.filename}", archive) for archive in plan.archives()]
-    entries += [
-        File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=files.sha256(path))
-        for path in [
-            folder / README,
-            *(path for name in ("targets", "locks", "attestations") for path in (folder / name).rglob("*")),
-        ]
-        if path.is_file()
-    ]
+    entries = [*_fetched_files(folder, plan), *_written_files(folder)]
     if sbom:
         entries += _write_sboms(folder, replace(manifest, files=tuple(entries)))
     manifest = replace(manifest, files=tuple(sorted(entries, key=lambda file: file.path)))
     data = manifest.to_json()
     atomic.write(folder / MANIFEST, data)
-    digests = {file.path: file.sha256 for file in entries} | {MANIFEST: hashlib.sha256(data).hexdigest()}
+    digests = manifest.digests()
+    digests[MANIFEST] = hashlib.sha256(data).hexdigest()
     atomic.write(folder / SUMS, sums(digests))
     return manifest
 
 
+def _fetched_files(folder: Path, plan: Plan) -> list[File]:
+    """Return the entries of what was downloaded or built, with digests that were checked then."""
+    entries = [_fetched(folder, f"{WHEELS}{wheel.filename}", wheel) for wheel in plan.wheels()]
+    entries += [_fetched(folder, f"{PYTHONS}{archive.filename}", archive) for archive in plan.archives()]
+    return entries
+
+
+def _written_files(folder: Path) -> list[File]:
+    """Return the entries of what this tool has written."""
+    paths = [folder / README]
+    for name in ("targets", "locks", "attestations"):
+        paths += (folder / name).rglob("*")
+    entries = []
+    for path in paths:
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            entries.append(File(path=name, size=path.stat().st_size, sha256=files.sha256(path)))
+    return entries
+
+
 def _write_sboms(folder: Path, manifest: Manifest) -> list[File]:
-    documents = sbom.sboms(folder, manifest)
-    for path, data in documents.items():
+    entries = []
+    for path, data in sbom.sboms(folder, manifest).items():
         atomic.write(folder / path, data)
-    return [
-        File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()) for path, data in documents.items()
-    ]
+        entries.append(File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+    return entries
 
 
 def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
@@ -101,13 +113,18 @@ def _keep_evidence(name: str, lock: Path, folder: Path) -> None:
 
 
 def _fetched(folder: Path, path: str, remote: Wheel | Archive) -> File:
+    origin = remote.origin if isinstance(remote, Wheel) else None
     # A path of this machine does not belong in a bundle, and a query may contain a token.
-    origin = None if remote.url.startswith("file:") else redacted(remote.url).partition("?")[0]
-    origin = getattr(remote, "origin", None) or origin
+    if origin is None and not remote.url.startswith("file:"):
+        origin = redacted(remote.url).partition("?")[0]
     return File(path=path, size=(folder / path).stat().st_size, sha256=remote.sha256, origin=origin)
 
 
 def _target_entry(target: Target, plan: Plan) -> TargetEntry:
+    wheels = {}
+    for source in plan.sources:
+        pins = plan.installs[source.name, target.name]
+        wheels[source.name] = tuple(pin.wheel.filename for pin in pins)
     uv, interpreter = plan.uvs.get(target.name), plan.interpreters.get(target.name)
     return TargetEntry(
         name=target.name,
@@ -116,12 +133,9 @@ def _target_entry(target: Target, plan: Plan) -> TargetEntry:
         system=target.platform.system,
         machine=target.platform.machine,
         libc=target.platform.libc,
-        wheels={
-            source.name: tuple(pin.wheel.filename for pin in plan.installs[source.name, target.name])
-            for source in plan.sources
-        },
-        uv=f"wheels/{uv.filename}" if uv else None,
-        interpreter=f"pythons/{interpreter.filename}" if interpreter else None,
+        wheels=wheels,
+        uv=f"{WHEELS}{uv.filename}" if uv else None,
+        interpreter=f"{PYTHONS}{interpreter.filename}" if interpreter else None,
     )
 
 

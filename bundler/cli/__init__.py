@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -22,9 +21,13 @@ from bundler.extras import missing_extra
 from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
+from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+
+with lazily():
+    import tempfile
 
 _INTERRUPTED = 130
 _TERMINATED = 143
@@ -32,14 +35,14 @@ _TERMINATED = 143
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 
 
-def _run(name: str) -> None:
-    """Run a program and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted; a bug keeps its traceback."""
+def _run(command: click.Command) -> None:
+    """Run `command` and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted; a bug keeps its traceback."""
     # As an exception, so that child processes are ended and temporary files removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     sys.unraisablehook = _raise_again
     streams.prepare()
     try:
-        code = program(name).main(standalone_mode=False)
+        code = command.main(standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         _show_usage_error(error)
@@ -116,19 +119,19 @@ def _leave(code: int) -> NoReturn:
 
 def main() -> None:
     """Entry point of `bundler` and `hps-bundler`."""
-    _run("bundler")
+    _run(program("bundler"))
 
 
 def main_bundle() -> None:
     """Entry point of `bundle`."""
-    _run("bundle")
+    _run(program("bundle"))
 
 
 def main_publish_index() -> None:
     """Entry point of `publish-index`."""
-    _run("publish-index")
+    _run(program("publish-index"))
 
 
 def main_submit_jobs() -> None:
     """Entry point of `submit-jobs`."""
-    _run("submit-jobs")
+    _run(program("submit-jobs"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from bundler.layout import EXEC_SCRIPT
 from wheelhouse.lazily import lazily
 
 with lazily():
+    import tempfile
+
     from bundler import api, manifest_reader
     from bundler.bundles import delta, temporary
     from bundler.jobs import options, rehearsal

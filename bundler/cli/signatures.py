@@ -13,7 +13,7 @@ from bundler.units import counted
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler import api, assurance
+    from bundler import api, assurance, bundle_folder
     from bundler.assessment import attestation_check
     from bundler.bundles import delta, temporary
     from bundler.trust import signature as trust_signature
@@ -90,7 +90,11 @@ def verify(
                 approvals += assurance.approvals(each, trust) if trust else []
                 manifest = api.verify(each)
                 count += len(manifest.files)
-                publishers |= attestation_check.verify_bundle(each, manifest, trusted_root) if attestations else {}
+                publishers |= (
+                    attestation_check.verify_bundle(bundle_folder.Bundle(folder=each, manifest=manifest), trusted_root)
+                    if attestations
+                    else {}
+                )
                 is_open |= trust_signature.is_signed(each) and not trust
     except DamagedError as error:
         if as_json:

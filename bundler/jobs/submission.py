@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from bundler.bundle_folder import Bundle
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
@@ -106,7 +107,8 @@ def compose(
             f"{publication.name} has no script {', '.join(sorted(set(names) - existing))}",
             hint=f"its scripts are {', '.join(sorted(existing))}",
         )
-    settings = override(names, read_job_settings(publication, manifest, names), options)
+    bundle = Bundle(folder=publication, manifest=manifest)
+    settings = override(names, read_job_settings(bundle, names), options)
     application = _first(entry.application for entry in settings) or needed_application(publication, manifest)
     several = len(manifest.scripts) > 1
     inputs = _input_names(settings, options.inputs)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.bundle_folder import Bundle
 from bundler.errors import SignatureError
 from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
@@ -33,9 +34,13 @@ class Policy:
 
 def trusts(store: Store, policy: Policy | None) -> list[Trust]:
     """Return the trust settings of `store` and `policy`; a bundle needs an accepted signature for each."""
+    required = []
     own = store.path / ALLOWED_SIGNERS
-    of_store = [Trust(allowed=own)] if _is_required(own) else []
-    return of_store + ([policy.trust] if policy and policy.trust else [])
+    if _is_required(own):
+        required.append(Trust(allowed=own))
+    if policy is not None and policy.trust is not None:
+        required.append(policy.trust)
+    return required
 
 
 def _is_required(path: Path) -> bool:
@@ -87,7 +92,7 @@ def require_unsigned(store: Store) -> None:
         )
 
 
-def require_approval(bundle: Path, manifest: Manifest, store: Store, policy: Policy | None) -> list[Approval]:
+def require_approval(bundle: Bundle, store: Store, policy: Policy | None) -> list[Approval]:
     """Return the newest signature of `bundle` for each requirement of `store` and `policy`.
 
     Raises `SignatureError` if one is missing or not accepted, or if the store has or had a bundle of this name with a
@@ -95,9 +100,9 @@ def require_approval(bundle: Path, manifest: Manifest, store: Store, policy: Pol
     """
     result = []
     for trust in trusts(store, policy):
-        newest = approvals(bundle, trust)[0]
-        if not (policy and policy.allow_older):
-            _require_newest(manifest, newest, store, trust)
+        newest = approvals(bundle.folder, trust)[0]
+        if policy is None or not policy.allow_older:
+            _require_newest(bundle.manifest, newest, store, trust)
         result.append(newest)
     return result
 

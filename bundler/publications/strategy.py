@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from bundler.bundle_folder import Bundle
 from bundler.errors import BundlerError, ManifestError
 from bundler.layout import PUBLICATION
-from bundler.manifest import File, Manifest, TargetEntry
+from bundler.manifest import TargetEntry
 from bundler.publications.approval import Policy
 from wheelhouse import files
 from wheelhouse.errors import FileError
@@ -31,17 +32,11 @@ class Draft:
     `note` is for its history, `policy` says whose signature is required.
     """
 
-    bundle: Path
-    manifest: Manifest
+    bundle: Bundle
     store: Store
     seen_at: str
     note: str = ""
     policy: Policy | None = None
-
-    @property
-    def wheels(self) -> list[File]:
-        """The wheels of the bundle."""
-        return [file for file in self.manifest.files if file.path.startswith("wheels/")]
 
 
 class Strategy(ABC):
@@ -111,10 +106,11 @@ class Environment(Strategy):
 
     def require(self, draft: Draft) -> None:
         """Raise `BundlerError` if the bundle has no interpreter for a target."""
-        for target in draft.manifest.targets:
+        for target in draft.bundle.manifest.targets:
             if target.interpreter is None:
+                fact = f"{draft.bundle.folder} includes no Python for {target.name}"
                 raise BundlerError(
-                    f"{draft.bundle} includes no Python for {target.name}, which the strategy `environment` needs",
+                    f"{fact}, which the strategy `environment` needs",
                     hint="bundle again with --include-python, or use another --strategy",
                 )
 

@@ -28,10 +28,12 @@ def upload(bundles: Sequence[Path], url: str, check_url: str | None = None, *, r
     paths: dict[str, Path] = {}
     for bundle in bundles:
         report(Progress(text=f"Verifying {bundle.name}"))
-        wheels = [file for file in verify(bundle).files if file.path.startswith("wheels/")]
-        paths |= {file.sha256: bundle / file.path for file in wheels}
+        verified = verify(bundle)
+        for file in verified.manifest.wheels:
+            paths[file.sha256] = verified.path(file)
     every = sorted(paths.values(), key=lambda path: path.name)
-    text, done, total = f"Uploading {counted(len(every), 'wheel')}", 0, sum(path.stat().st_size for path in every)
+    text = f"Uploading {counted(len(every), 'wheel')}"
+    done, total = 0, sum(path.stat().st_size for path in every)
     for start in range(0, len(every), _BATCH):
         report(Progress(text=text, done=done, total=total))
         batch = every[start : start + _BATCH]

@@ -13,14 +13,14 @@ from pathlib import Path, PurePosixPath
 
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, CombinedError
-from bundler.layout import MANIFEST, SUMS, sums
+from bundler.layout import MANIFEST, SUMS, WHEELS, sums
 from bundler.manifest import SHARED_FOLDERS, File, Manifest
 from bundler.progress import Progress, Report
 from bundler.publications.approval import require_unsigned
-from bundler.publications.history import is_logged, log
+from bundler.publications.delivery import Delivery, deliver, put_wheels, require_logged
 from bundler.units import counted
-from wheelhouse import adding, atomic, files, wheel
-from wheelhouse.errors import ArchiveError, FileError, StoreError, WheelhouseError
+from wheelhouse import atomic, files, wheel
+from wheelhouse.errors import ArchiveError, WheelhouseError
 from wheelhouse.members import DAMAGED
 from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
@@ -84,99 +84,72 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
     damaged files. Raises `CombinedError` for equal names, and the errors of `adding.add`.
     """
     paths = sorted(path for path in source.rglob("*.whl") if path.is_file())
+    _warn_of_sources(source, report)
+    require_unsigned(destination)
+    report(Progress(text=f"Reading {counted(len(paths), 'wheel')}"))
+    wheels = _files(paths)
+    # Without scripts, all formats are alike, and the same wheels keep the name of their publication.
+    manifest = Manifest(
+        name=_name(name or source.absolute().name),
+        scripts=(),
+        targets=(),
+        files=tuple(wheels),
+        format=SHARED_FOLDERS,
+    )
+    data = manifest.to_json()
+    delivery = Delivery(
+        store=destination,
+        name=f"{manifest.name}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}",
+        manifest=data,
+        wheels=wheels,
+        origin=manifest.name,
+        others=0,
+        note=note,
+    )
+
+    def fill(folder: Path) -> str:
+        put_wheels(delivery, folder)
+        atomic.write(folder / SUMS, sums({**manifest.digests(), MANIFEST: delivery.sha256}))
+        for path in (folder / MANIFEST, folder / SUMS):
+            path.chmod(path.stat().st_mode & ~0o222)
+        return ""
+
+    def is_current(place: Path) -> bool:
+        try:
+            verify(place)
+        except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
+            return False
+        require_logged(delivery)
+        return True
+
+    with sharing(destination.path):
+        return deliver(delivery, is_current=is_current, fill=fill, report=report)
+
+
+def _warn_of_sources(source: Path, report: Report) -> None:
+    """Report a warning if there are source distributions below the folder `source`."""
     skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
     if skipped:
         text = f"{counted(len(skipped), 'source distribution')} left out, such as {min(skipped)}"
         report(Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these"))
-    require_unsigned(destination)
-    report(Progress(text=f"Reading {counted(len(paths), 'wheel')}"))
-    name = _name(name or source.absolute().name)
-    # Without scripts, all formats are alike, and the same wheels keep the name of their publication.
-    manifest = Manifest(name=name, scripts=(), targets=(), files=_files(paths), format=SHARED_FOLDERS)
-    data = manifest.to_json()
-    place = destination.publications / f"{manifest.name}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}"
-    digests = {file.path.removeprefix("wheels/"): file.sha256 for file in manifest.files}
-    wheels = [(path, digests[path.name]) for path in paths]
-    digest = hashlib.sha256(data).hexdigest()
-    with sharing(destination.path):
-        is_there = place.exists()
-        if is_there and _is_whole(place):
-            restored = _add(destination, wheels, None, manifest.name, report=report)
-            if not is_logged(destination, place.name):  # Its publisher was killed before that.
-                log(destination, "publish", place.name, sha256=digest, note=note)
-            if restored:
-                log(destination, "repair", place.name, detail=f"restored {counted(restored, 'wheel')}", note=note)
-            report(Progress(kind="note", text=f"{place.name} is already published"))
-            return place
-        require_space({destination.path: sum(file.size for file in manifest.files)})
-        with atomic.building(place, scratch=destination.scratch) as folder, files.explained(place):
-            # First, since it announces the wheels to processes that remove files right now.
-            atomic.write(folder / MANIFEST, data)
-            _add(destination, wheels, folder / "wheels", manifest.name, report=report)
-            atomic.write(
-                folder / SUMS,
-                sums({**{f"wheels/{name}": sha256 for name, sha256 in digests.items()}, MANIFEST: digest}),
-            )
-            for path in (folder / MANIFEST, folder / SUMS):
-                path.chmod(path.stat().st_mode & ~0o222)
-        if not all(adding.is_complete(destination, *file) for file in digests.items()):
-            _add(destination, wheels, None, manifest.name, report=report)  # Somebody has removed some meanwhile.
-        log(destination, "repair" if is_there else "publish", place.name, sha256=digest, note=note)
-    return place
 
 
-def _is_whole(place: Path) -> bool:
-    try:
-        verify(place)
-    except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
-        return False
-    return True
-
-
-def _files(paths: Sequence[Path]) -> tuple[File, ...]:
-    """Return the wheels `paths` as files of a manifest. Raises `CombinedError` if two have the same name."""
+def _files(paths: Sequence[Path]) -> dict[File, Path]:
+    """Return the paths of wheels as files of a manifest. Raises `CombinedError` if two have the same name."""
     by_name: dict[str, Path] = {}
-    twice = [(by_name[path.name], path) for path in paths if by_name.setdefault(path.name, path) is not path]
-    if twice:
-        raise CombinedError(
-            BundlerError(f"{one} and {other} have the same name", hint="keep the genuine one") for one, other in twice
-        )
+    errors = []
+    for path in paths:
+        other = by_name.setdefault(path.name, path)
+        if other is not path:
+            errors.append(BundlerError(f"{other} and {path} have the same name", hint="keep the genuine one"))
+    if errors:
+        raise CombinedError(errors)
     with ThreadPoolExecutor(_THREADS) as pool:
         digests = list(pool.map(files.sha256, paths))
-    return tuple(
-        File(path=f"wheels/{path.name}", size=path.stat().st_size, sha256=digest)
-        for path, digest in zip(paths, digests, strict=True)
-    )
-
-
-def _add(
-    destination: Store, wheels: Sequence[tuple[Path, str]], links: Path | None, origin: str, *, report: Report
-) -> int:
-    """Add `wheels` to the store, and links to them to the folder `links`; return how many of them were not there."""
-    if links is not None:
-        links.mkdir()
-    errors: list[StoreError] = []
-    done = restored = 0
-    total = sum(path.stat().st_size for path, _ in wheels)
-    added = adding.add(destination, wheels, origin, errors.append)
-    for (source, _), (path, is_new) in zip(wheels, added, strict=True):
-        if links is not None:
-            _link(source, path, links / path.name)
-        done, restored = done + path.stat().st_size, restored + is_new
-        report(Progress(text=f"Publishing {counted(len(wheels), 'wheel')}", done=done, total=total))
-    for error in errors:
-        report(Progress(kind="warning", text=str(error)))
-    return restored
-
-
-def _link(source: Path, stored: Path, path: Path) -> None:
-    """Create the link `path` to the file `stored`; copy `source` if somebody has just removed that."""
-    try:
-        files.link(stored, path)
-    except FileError as error:
-        if not isinstance(error.error, FileNotFoundError):
-            raise
-        files.copy(source, path)
+    wheels = {}
+    for path, digest in zip(paths, digests, strict=True):
+        wheels[File(path=f"{WHEELS}{path.name}", size=path.stat().st_size, sha256=digest)] = path
+    return wheels
 
 
 def _name(text: str) -> str:

@@ -235,8 +235,18 @@ bundler.cli._run(command)
 
 
 def test_help_loads_nothing_heavy(workplace: Workplace) -> None:
-    done = workplace.run("python", "-X", "importtime", "-m", "bundler", "--help")
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    script = """
+import atexit, sys
+from importlib.util import _LazyModule
+from bundler.cli import main
+loaded = lambda: [name for name, module in sys.modules.items() if not isinstance(module, _LazyModule)]
+atexit.register(lambda: print(*loaded(), file=sys.stderr))
+sys.argv = ["bundler", "--help"]
+main()
+"""
+    done = workplace.run("python", "-c", script)
+    loaded = set(done.stderr.split())
+    assert "bundler.cli.bundles" in loaded
     assert not {"packaging", "requests", "concurrent.futures", "tempfile", "wheelhouse.locks"} & loaded
 
 

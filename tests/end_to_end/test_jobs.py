@@ -424,10 +424,11 @@ import sys, time
 from pathlib import Path
 from bundler.hps.connection import Account, connected
 from bundler.hps.results import fetch
+from bundler.progress import silent
 with connected(Account(url={hps.url!r}, username="anna", password="secret of anna")) as client:
-    list(fetch(client, {project!r}, Path("first")))
+    fetch(client, {project!r}, Path("first"), report=silent)
     time.sleep(8)
-    list(fetch(client, {project!r}, Path("second")))
+    fetch(client, {project!r}, Path("second"), report=silent)
 """
     done = site.run(sys.executable, "-c", script)
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,7 @@ from bundler.assessment.page import page as report
 from bundler.assessment.policy import Policy, read_policy, violations
 from bundler.assessment.review import review
 from bundler.assessment.snapshot import read_snapshot
+from bundler.bundle_folder import Bundle
 from bundler.bundles import arrival, parts
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
@@ -112,7 +113,7 @@ def _named_wheels(data: bytes, folder: Path) -> None:
         (folder / path).write_bytes(b"")
     if data:
         (folder / places[data[0] % len(places)]).write_bytes(data[1:])
-    require_consistent(folder, whole)
+    require_consistent(Bundle(folder=folder, manifest=whole))
 
 
 def _script(data: bytes, folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from bundler import api
 from bundler.assessment.attestation import publishers, stated_publishers
 from bundler.assessment.attestation_check import verify_attestations, verify_bundle
+from bundler.bundle_folder import Bundle
 from bundler.bundles.attesting import publisher_changes
 from bundler.errors import BundlerError
 from bundler.layout import ATTESTATIONS
@@ -183,7 +184,6 @@ def with_attestation(bundle: Path, filename: str, data: bytes) -> None:
 
 
 def test_a_publisher_that_changed_or_disappeared_is_reported(offering: Workplace) -> None:
-
     bundle = offering.bundle("eval.py")
     manifest, name = read_manifest(bundle), "alpha-1.0-py3-none-any.whl"
     path = f"{ATTESTATIONS}{name}.provenance"
@@ -191,20 +191,20 @@ def test_a_publisher_that_changed_or_disappeared_is_reported(offering: Workplace
     old, new = (shutil.copytree(bundle, offering.folder / which) for which in ("old", "new"))
     with_attestation(old, name, stated("good/alpha"))
     with_attestation(new, name, stated("evil/alpha"))
-    assert stated_publishers(old, listed) == {name: ("GitHub good/alpha release.yml",)}
-    assert publisher_changes((old, listed), (old, listed)) == []
-    assert publisher_changes((old, listed), (new, listed)) == [
+    before, after = (Bundle(folder=folder, manifest=listed) for folder in (old, new))
+    assert stated_publishers(before) == {name: ("GitHub good/alpha release.yml",)}
+    assert publisher_changes(before, before) == []
+    assert publisher_changes(before, after) == [
         "alpha was published by GitHub good/alpha release.yml, and is now by GitHub evil/alpha release.yml"
     ]
-    assert publisher_changes((old, listed), (bundle, manifest)) == [
+    assert publisher_changes(before, Bundle(folder=bundle, manifest=manifest)) == [
         "alpha was published by GitHub good/alpha release.yml, and is now by nobody"
     ]
     with pytest.raises(BundlerError, match="is not valid"):
-        verify_bundle(old, listed)
+        verify_bundle(before)
 
 
 def test_a_bundle_with_attestations_verifies_and_is_published(offering: Workplace, tmp_path: Path) -> None:
-
     bundle = offering.bundle("eval.py")
     name = "alpha-1.0-py3-none-any.whl"
     with_attestation(bundle, name, stated("good/alpha"))

@@ -128,7 +128,9 @@ def _answer(number: int) -> None:
 
 def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Be the process that runs `command`, and end."""
-    from ansys.hps.client.common import token_storage  # It reads HOME when it is imported.  # noqa: PLC0415 - reads HOME when it is imported
+    # They read HOME when they are imported.
+    from ansys.hps.client.auth.api import oidc_login  # noqa: PLC0415
+    from ansys.hps.client.common import token_storage  # noqa: PLC0415
 
     code = 1
     try:
@@ -143,7 +145,8 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         )
         os.environ.clear()
         os.environ.update(env)
-        token_storage.TOKEN_FILE = Path.home() / token_storage.TOKEN_FILE.relative_to("/none")
+        tokens = Path.home() / token_storage.TOKEN_FILE.relative_to("/none")
+        token_storage.TOKEN_FILE = oidc_login.TOKEN_FILE = tokens
         os.chdir(cwd)
         sys.argv = command
         getattr(importlib.import_module("bundler.cli"), COMMANDS[Path(command[0]).name])()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bundler.bundle_folder import Bundle
 from bundler.bundles.consistency import index_pages, require_consistent
 from bundler.errors import ContradictionError
 from bundler.layout import script_files
@@ -58,7 +59,8 @@ def _digest(path: Path) -> str:
 
 
 def test_what_bundle_writes_is_consistent(bundle: tuple[Path, Manifest]) -> None:
-    require_consistent(*bundle)
+    folder, manifest = bundle
+    require_consistent(Bundle(folder=folder, manifest=manifest))
 
 
 def put(old: str, new: str) -> Callable[[str], str]:
@@ -106,7 +108,7 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
     assert after != before
     file.write_text(after)
     with pytest.raises(ContradictionError) as caught:
-        require_consistent(folder, sealed(folder, bare))
+        require_consistent(Bundle(folder=folder, manifest=sealed(folder, bare)))
     assert [fault.partition(": ")[0] for fault in caught.value.errors] == [file.relative_to(folder).as_posix()]
     assert "\x1b" not in str(caught.value)
 
@@ -117,5 +119,5 @@ def test_all_files_that_disagree_are_named_together(bundle: tuple[Path, Manifest
     for path in (_LOCK, _PYLOCK, _PAGE):
         (place / path).write_text("")
     with pytest.raises(ContradictionError) as caught:
-        require_consistent(folder, sealed(folder, bare))
+        require_consistent(Bundle(folder=folder, manifest=sealed(folder, bare)))
     assert len(caught.value.errors) == 3

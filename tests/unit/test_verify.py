@@ -73,7 +73,7 @@ def rows(folder: Path) -> list[tuple[str, str]]:
 
 
 def test_a_whole_bundle_is_whole(bundle: Path) -> None:
-    assert verify(bundle).name == "solve"
+    assert verify(bundle).manifest.name == "solve"
 
 
 def test_missing_changed_and_foreign_files_are_all_told(bundle: Path) -> None:
