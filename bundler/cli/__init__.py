@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,13 +22,9 @@ from bundler.extras import missing_extra
 from bundler.hints import explain
 from wheelhouse.errors import WheelhouseError, disk_full
 from wheelhouse.files import DISK_FULL
-from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
-
-with lazily():
-    import tempfile
 
 _INTERRUPTED = 130
 _TERMINATED = 143

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from bundler.layout import EXEC_SCRIPT
 from wheelhouse.lazily import lazily
 
 with lazily():
-    import tempfile
-
     from bundler import api, manifest_reader
     from bundler.bundles import delta, temporary
     from bundler.jobs import options, rehearsal
