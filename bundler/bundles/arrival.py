@@ -75,25 +75,8 @@ def unpack(
 def _unpack(
     source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]], *, report: Report
 ) -> list[Path]:
-    arrivals: dict[str, _Arrival] = {}
-    done = total = 0
     with contextlib.ExitStack() as stack:
-        with reading(source, name) as archive:
-            for member in archive:
-                top, path = split(member, name)
-                if path == MANIFEST and top not in arrivals:
-                    arrivals[top] = _begin(archive, member, name, folder, stack)
-                    total += sum(file.size for file in arrivals[top].manifest.files)
-                elif path == DELTA and top in arrivals:
-                    left_out = _leave_out(archive, member, name, arrivals[top])
-                    _require_base(name, left_out, base())
-                    total -= sum(file.size for file in left_out)
-                elif top in arrivals and is_attached(path):
-                    _attach(archive, member, arrivals[top].folder / path, name)
-                else:
-                    _receive(archive, member, arrivals.get(top), path, name)
-                    done += member.size
-                    report(Progress(text=f"Unpacking {name}", done=min(done, total), total=total))
+        arrivals = _receive_all(source, name, folder, base, stack, report)
         parts.require_rest(source)
         _require_complete(arrivals, name)
         for arrival in arrivals.values():
@@ -105,6 +88,37 @@ def _unpack(
         if files.read_plain(folder / top / MANIFEST, MANIFEST_LIMIT) != arrival.data:
             raise _exists(folder / top)
     return [folder / top for top in arrivals]
+
+
+def _receive_all(
+    source: IO[bytes],
+    name: Path,
+    folder: Path,
+    base: Callable[[], Mapping[str, Sequence[Path]]],
+    stack: contextlib.ExitStack,
+    report: Report,
+) -> dict[str, _Arrival]:
+    """Read the archive to its end; return its bundles by their names in it. `stack` makes them visible at its end."""
+    arrivals: dict[str, _Arrival] = {}
+    done = total = 0
+    with reading(source, name) as archive:
+        for member in archive:
+            top, path = split(member, name)
+            arrival = arrivals.get(top)
+            if arrival is None and path == MANIFEST:
+                arrivals[top] = _begin(archive, member, name, folder, stack)
+                total += arrivals[top].manifest.size
+            elif arrival is not None and path == DELTA:
+                left_out = _leave_out(archive, member, name, arrival)
+                _require_base(name, left_out, base())
+                total -= sum(file.size for file in left_out)
+            elif arrival is not None and is_attached(path):
+                _attach(archive, member, arrival.folder / path, name)
+            else:
+                _receive(archive, member, arrival, path, name)
+                done += member.size
+                report(Progress(text=f"Unpacking {name}", done=min(done, total), total=total))
+    return arrivals
 
 
 def _exists(path: Path) -> BundlerError:
@@ -122,7 +136,8 @@ def _begin(
     target = folder / top_of(manifest)
     if target.exists():
         raise _exists(target)
-    arrival = _Arrival(manifest=manifest, data=data, folder=stack.enter_context(atomic.building(target, replace=False)))
+    building = stack.enter_context(atomic.building(target, replace=False))
+    arrival = _Arrival(manifest=manifest, data=data, folder=building)
     with files.explained(arrival.folder):
         (arrival.folder / MANIFEST).write_bytes(data)
     expected = sums_of(data, manifest)

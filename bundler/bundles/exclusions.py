@@ -9,9 +9,8 @@ from bundler.bundles.indexes import Indexes
 from bundler.bundles.plan import Plan
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.lazily import lazily
-from wheelhouse.selection import Pin
 from wheelhouse.target import Target
-from wheelhouse.wheel import parse_metadata
+from wheelhouse.wheel import Wheel, parse_metadata
 
 with lazily():
     from wheelhouse import choice
@@ -20,15 +19,17 @@ with lazily():
 def exclusions(folder: Path, plan: Plan, indexes: Indexes) -> Iterator[str]:
     """Yield a warning for each wheel in `folder` that does not allow the Python of a target which installs it."""
     stated = {wheel.filename: _requires_python(folder / wheel.filename) for wheel in plan.wheels()}
-    warned: set[tuple[str, str]] = set()
+    asked: set[tuple[str, str]] = set()
     for source in plan.sources:
         for target in plan.targets:
             for pin in plan.installs[source.name, target.name]:
                 requires = stated[pin.wheel.filename]
                 key = (pin.wheel.filename, target.python)
-                if requires and key not in warned and choice.is_excluded(requires, target):
-                    warned.add(key)
-                    yield _warning(pin, requires, target, indexes)
+                if not requires or key in asked:
+                    continue
+                asked.add(key)
+                if choice.is_excluded(requires, target):
+                    yield _warning(pin.wheel, requires, target, indexes)
 
 
 def _requires_python(path: Path) -> str:
@@ -39,9 +40,10 @@ def _requires_python(path: Path) -> str:
         return ""
 
 
-def _warning(pin: Pin, requires: str, target: Target, indexes: Indexes) -> str:
-    wheel = pin.wheel
-    places = [*([wheel.index] if wheel.index else []), *indexes.elsewhere(wheel.project)]
+def _warning(wheel: Wheel, requires: str, target: Target, indexes: Indexes) -> str:
+    places = list(indexes.elsewhere(wheel.project))
+    if wheel.index:
+        places.insert(0, wheel.index)
     older = choice.newest_allowed(wheel.project, target, places, indexes.credentials, wheel.version)
     advice = f"use --constraint with {wheel.project}=={older}, which allows it" if older else "use another --python"
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,18 +32,26 @@ class Indexes:
 def read_indexes(sources: Sequence[Source]) -> Indexes:
     """Return the indexes of `sources`, of what is around them, of the user and of the environment variables."""
     tables = [source.effective_settings() for source in sources]
-    urls = [
-        *(index["url"] for table in tables for index in filter(_is_common, table.get("index", []))),
-        *(table["index-url"] for table in tables if "index-url" in table),
-        *(url for table in tables for url in table.get("extra-index-url", [])),
-        *environment_indexes(),
-    ]
+    texts = [text for source in sources for text in source.texts()]
+    reserved = {str(canonicalize_name(name)) for table in tables for name in table.get("sources", {})}
+    urls = _urls(tables)
     return Indexes(
-        credentials=find_credentials(tables, [text for source in sources for text in source.texts()]),
+        credentials=find_credentials(tables, texts),
         urls=[url for url in dict.fromkeys(urls) if "://" in url],
-        reserved=frozenset(canonicalize_name(name) for table in tables for name in table.get("sources", {})),
+        reserved=frozenset(reserved),
     )
 
 
-def _is_common(index: Mapping[str, Any]) -> bool:
-    return not index.get("explicit") and index.get("format") != "flat"
+def _urls(tables: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the URLs of the indexes in `tables` of settings and in the environment variables, in uv's order."""
+    named: list[str] = []
+    default: list[str] = []
+    extra: list[str] = []
+    for table in tables:
+        for index in table.get("index", []):
+            if not index.get("explicit") and index.get("format") != "flat":
+                named.append(index["url"])
+        if "index-url" in table:
+            default.append(table["index-url"])
+        extra += table.get("extra-index-url", [])
+    return [*named, *default, *extra, *environment_indexes()]

@@ -33,8 +33,9 @@ def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -
         manifest = read_manifest(output)
     except WheelhouseError:
         return
-    if {entry.name for entry in manifest.scripts} != {source.name for source in sources}:
-        raise _of_other_scripts(output, [entry.name for entry in manifest.scripts])
+    bundled = [entry.name for entry in manifest.scripts]
+    if set(bundled) != {source.name for source in sources}:
+        raise _of_other_scripts(output, bundled)
     record = _read(_record(output, cache))
     if record.get("manifest") == _digest(output) and record["inputs"] != paths_of(sources):
         raise _of_other_scripts(output, record["inputs"])
@@ -64,9 +65,8 @@ def remember(output: Path, paths: Sequence[str], cache: Path) -> None:
 
 
 def _record(output: Path, cache: Path) -> Path:
-    return (
-        cache / _FOLDER / f"{hashlib.sha256(str(output.absolute()).encode(errors='surrogateescape')).hexdigest()}.json"
-    )
+    path = str(output.absolute()).encode(errors="surrogateescape")
+    return cache / _FOLDER / f"{hashlib.sha256(path).hexdigest()}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -112,30 +112,31 @@ class _Slices:
     def finish(self) -> list[Path]:
         """Give the parts their names and write their list; return their paths. Restores the earlier ones on failure."""
         self.close()
-        paths = [part_of(self._path, number) for number in range(1, len(self._parts) + 1)]
-        lines = (f"{digest.hexdigest()}  {path.name}\n" for (_, digest), path in zip(self._parts, paths, strict=True))
-        text = "".join(lines)
+        self._write_list()
+        paths = [part_of(self._path, number) for number in range(1, len(self._parts))]
+        paths.append(list_of(self._path))
+        moves = [(partial, path) for (partial, _), path in zip(self._parts, paths, strict=True)]
+        hidden = [(path, atomic.beside(self._path)) for path in self._in_the_way(paths)]
+        _move_all([*hidden, *moves])
+        _remove([path for _, path in hidden])
+        return paths
+
+    def _write_list(self) -> None:
+        """Write the list of the parts, under a hidden name like theirs."""
+        lines = []
+        for number, (_, digest) in enumerate(self._parts, 1):
+            lines.append(f"{digest.hexdigest()}  {part_of(self._path, number).name}\n")
         listed = atomic.beside(self._path)
         self._parts.append((listed, None))
-        listed.write_bytes(os.fsencode(text))
-        paths.append(list_of(self._path))
+        listed.write_bytes(os.fsencode("".join(lines)))
+
+    def _in_the_way(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the files of an earlier archive, which `paths` replace. Raises `BundlerError` for anything else."""
         earlier = [path for path in {*paths, *_earlier_parts(self._path), self._path} if path.exists()]
-        strange = sorted(str(path) for path in earlier if not path.is_file())
-        if strange:
-            raise BundlerError(f"{strange[0]} is not a regular file", hint="remove it, or choose another name")
-        moves = [(path, atomic.beside(self._path)) for path in earlier]
-        moves += [(partial, path) for (partial, _), path in zip(self._parts, paths, strict=True)]
-        done: list[tuple[Path, Path]] = []
-        try:
-            for source, target in moves:
-                source.rename(target)
-                done.append((source, target))
-        except BaseException:
-            for source, target in reversed(done):
-                target.rename(source)
-            raise
-        _remove([hidden for _, hidden in moves[: len(earlier)]])
-        return paths
+        for path in sorted(earlier):
+            if not path.is_file():
+                raise BundlerError(f"{path} is not a regular file", hint="remove it, or choose another name")
+        return earlier
 
     def close(self) -> None:
         """Close the current part."""
@@ -147,6 +148,19 @@ class _Slices:
         with contextlib.suppress(OSError):  # The disk may be full, and keeps what Python has not yet written.
             self.close()
         _remove([partial for partial, _ in self._parts])
+
+
+def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each first path to the second one; undo all of it if one fails."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise
 
 
 def _earlier_parts(path: Path) -> list[Path]:

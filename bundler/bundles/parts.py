@@ -62,11 +62,13 @@ def read_list(path: Path) -> dict[str, str]:
     """Return the digests of the parts in the list `path` by name, in order. Raises `ArchiveError`, `FileError`."""
     with files.explained(path):
         lines = os.fsdecode(files.read_input(path)).removesuffix("\n").split("\n")
-    matches = [match for line in lines if (match := _LINE.fullmatch(line))]
-    names = [f"{path.name.removesuffix(LIST)}.{number:03}" for number in range(1, len(lines) + 1)]
-    if [match[2] for match in matches] != names or len(names) > MOST:
-        raise ArchiveError(path, "is not a list of parts", "copy it again")
-    return {match[2]: match[1] for match in matches}
+    digests = {}
+    for number, line in enumerate(lines, 1):
+        match = _LINE.fullmatch(line)
+        if not match or match[2] != f"{path.name.removesuffix(LIST)}.{number:03}" or number > MOST:
+            raise ArchiveError(path, "is not a list of parts", "copy it again")
+        digests[match[2]] = match[1]
+    return digests
 
 
 class _Joined:
@@ -143,30 +145,48 @@ def _find_list(paths: Sequence[Path]) -> Path | None:
     if len(paths) == 1 and paths[0].is_file() and base_name(paths[0]) is None:
         return None  # A list next to it belongs to an earlier archive of the same name.
     for path in paths:
-        listed = path.with_name(f"{base_name(path) or path.name}{LIST}") if path.name else path
-        if listed.is_file():
-            return listed
+        if path.name and _list_beside(path).is_file():
+            return _list_beside(path)
     if len(paths) == 1 and not paths[0].is_file():
         return None
-    listed = list_of(paths[0].with_name(base_name(paths[0]) or paths[0].name))
-    hint = f"copy {listed.name}, or join the parts with cat"
+    hint = f"copy {_list_beside(paths[0]).name}, or join the parts with cat"
     raise ArchiveError(paths[0], "is a part of an archive without the list of its parts", hint)
+
+
+def _list_beside(path: Path) -> Path:
+    """Return where the list of parts would be to which `path` belongs: an archive, a part, or the list."""
+    return path.with_name(f"{base_name(path) or path.name}{LIST}")
 
 
 def _located(listed: Path, paths: Sequence[Path]) -> list[tuple[Path, str]]:
     """Return the path and digest of each part in the list `listed`. Raises `ArchiveError` with everything wrong."""
     digests = read_list(listed)
-    base = listed.name.removesuffix(LIST)
-    foreign = sorted(str(path) for path in paths if path.name not in (base, listed.name, *digests))
-    folders = list(dict.fromkeys([*(path.parent for path in paths), listed.parent]))
-    places = {name: next((folder / name for folder in folders if (folder / name).is_file()), None) for name in digests}
-    missing = [name for name, place in places.items() if place is None]
-    if missing or foreign:
-        remedies = [
-            *(["copy the missing parts"] if missing else []),
-            *(["leave out the foreign ones"] if foreign else []),
-        ]
+    ours = {listed.name.removesuffix(LIST), listed.name, *digests}
+    foreign = sorted(str(path) for path in paths if path.name not in ours)
+    folders = [*(path.parent for path in paths), listed.parent]
+    located = []
+    missing = []
+    for name, digest in digests.items():
+        place = _first_file(name, folders)
+        if place is None:
+            missing.append(name)
+        else:
+            located.append((place, digest))
+    remedies = []
+    if missing:
+        remedies.append("copy the missing parts")
+    if foreign:
+        remedies.append("leave out the foreign ones")
+    if remedies:
         error = ArchiveError(listed, "does not match the parts", " and ".join(remedies))
         error.facts = [*(f"missing  {name}" for name in missing), *(f"foreign  {name}" for name in foreign)]
         raise error
-    return [(place, digests[name]) for name, place in places.items() if place is not None]
+    return located
+
+
+def _first_file(name: str, folders: Sequence[Path]) -> Path | None:
+    """Return the file `name` in the first of `folders` that has it, or None."""
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,12 +129,6 @@ def make_plan(
             pairs.append((source.name, target.name))
             selecting.append(pool.submit(_select, source, resolution, target, folder, work))
     chosen = dict(zip(pairs, _results(selecting), strict=True))
-    interpreters: dict[str, Archive] = {}
-    if tools.python:
-        archives, errors = attempt_all(lambda target: interpreter.find(target, tools.mirror, fetch), targets)
-        if errors:
-            raise CombinedError(errors)
-        interpreters = {target.name: archive for target, archive in zip(targets, archives, strict=True)}
     uvs = {}
     if tools.uv:
         uvs = {target.name: chosen[resolved[-1].name, target.name].selection.pins[0].wheel for target in targets}
@@ -144,9 +138,17 @@ def make_plan(
         targets=targets,
         installs={pair: choice.selection.pins for pair, choice in chosen.items()},
         uvs=uvs,
-        interpreters=interpreters,
+        interpreters=_interpreters(targets, tools, fetch) if tools.python else {},
         warnings=list(dict.fromkeys(warnings)),
     )
+
+
+def _interpreters(targets: Sequence[Target], tools: Tools, fetch: Callable[[str], bytes]) -> dict[str, Archive]:
+    """Return the Python for each target by its name. Raises `CombinedError` with all targets that have none."""
+    archives, errors = attempt_all(lambda target: interpreter.find(target, tools.mirror, fetch), targets)
+    if errors:
+        raise CombinedError(errors)
+    return {target.name: archive for target, archive in zip(targets, archives, strict=True)}
 
 
 def _results(work: Sequence[Future[_Result]]) -> list[_Result]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from packaging.utils import parse_wheel_filename
-
 from bundler.manifest import Manifest, TargetEntry
 from wheelhouse.python_request import parse_python_request
+from wheelhouse.wheel import parse_filename
 
 _BUNDLE = """\
 Bundle {name}
@@ -69,38 +68,44 @@ This bundle includes Python for this target. Unpack it, and pass it to uv as --p
 
 def readme(manifest: Manifest, *, published: bool = False) -> bytes:
     """Return README.txt for the bundle of `manifest` (whose `files` may be incomplete), or for its publication."""
-    target = next((target for target in manifest.targets if target.system == "Linux"), manifest.targets[0])
+    # The first target of Linux, or the first one.
+    target = min(manifest.targets, key=lambda target: target.system != "Linux")
     request = str(parse_python_request(target.python).series)
-    scripts = "".join(f"    {entry.name}\n" for entry in manifest.scripts)
-    # The folder of each script, relative to that of the target.
-    places = {
-        entry.name: f"{manifest.folder(target, entry.name)}/".removeprefix(f"{target.folder()}/")
-        for entry in manifest.scripts
-    }
+    scripts = uv_lines = pip_lines = ""
+    for entry in manifest.scripts:
+        # Relative to the folder of the target.
+        place = f"{manifest.folder(target, entry.name)}/".removeprefix(f"{target.folder()}/")
+        scripts += f"    {entry.name}\n"
+        uv_lines += f"    {_UV.format(python=request, script=shlex.quote(f'{place}{entry.name}'))}\n"
+        pip_lines += _pip_lines(target, entry.name, place)
     text = (_PUBLICATION if published else _BUNDLE).format(name=manifest.name, scripts=scripts)
     text += _TEXT.format(
         targets="".join(f"    {entry.folder()}\n" for entry in manifest.targets),
         folder=target.folder(),
-        uv_lines="".join(
-            f"    {_UV.format(python=request, script=shlex.quote(f'{place}{name}'))}\n"
-            for name, place in places.items()
-        ),
+        uv_lines=uv_lines,
         carried=_carried(target),
         executable=request if request.startswith("pypy") else f"python{request}",
-        pip_lines="".join(_pip_lines(target, name, place) for name, place in places.items()),
+        pip_lines=pip_lines,
     )
     return text.encode()
 
 
 def _carried(target: TargetEntry) -> str:
-    uv = _CARRIED_UV.format(uv=shlex.quote(target.uv)) if target.uv else ""
-    python = _CARRIED_PYTHON.format(python=shlex.quote(target.interpreter)) if target.interpreter else ""
-    return uv + python
+    text = ""
+    if target.uv:
+        text += _CARRIED_UV.format(uv=shlex.quote(target.uv))
+    if target.interpreter:
+        text += _CARRIED_PYTHON.format(python=shlex.quote(target.interpreter))
+    return text
 
 
 def _pip_lines(target: TargetEntry, script: str, place: str) -> str:
-    wheels = [parse_wheel_filename(name)[:2] for name in target.wheels[script]]
-    requirements = " ".join(f"{name}=={version}" for name, version in wheels)
-    index = f'"file://$target"/{shlex.quote(f"{place}simple")}'
-    install = f"    env/bin/python -m pip install --no-deps --index-url {index} {requirements}\n"
-    return (install if wheels else "") + f'    env/bin/python "$target"/{shlex.quote(f"{place}{script}")}\n'
+    requirements = ""
+    for filename in target.wheels[script]:
+        project, version = parse_filename(filename)
+        requirements += f" {project}=={version}"
+    lines = ""
+    if requirements:
+        index = f'"file://$target"/{shlex.quote(f"{place}simple")}'
+        lines += f"    env/bin/python -m pip install --no-deps --index-url {index}{requirements}\n"
+    return lines + f'    env/bin/python "$target"/{shlex.quote(f"{place}{script}")}\n'

@@ -9,9 +9,6 @@ from bundler.bundles.targets import minors
 from wheelhouse import uv
 from wheelhouse.target import PLATFORMS, Platform, aliases_of
 
-# uv's implementations and variants, in the order of the list.
-_IMPLEMENTATIONS = ("cpython", "freethreaded", "pypy")
-
 
 def platforms() -> dict[str, str]:
     """Return what each platform means, by name."""
@@ -20,18 +17,15 @@ def platforms() -> dict[str, str]:
 
 def pythons() -> dict[str, str]:
     """Return what each minor version of Python means, by the name that `--python` accepts, oldest first."""
-    versions = {name: _versions(name) for name in _IMPLEMENTATIONS}
-    return {
-        **{minor: f"CPython {minor}" for minor in versions["cpython"]},
-        **{f"{minor}t": f"free-threaded CPython {minor}" for minor in versions["freethreaded"]},
-        **{f"pypy{minor}": f"PyPy {minor}" for minor in versions["pypy"]},
-    }
-
-
-def _versions(name: str) -> list[str]:
-    if name == "freethreaded":
-        return minors([entry for entry in uv.all_pythons("cpython") if entry["variant"] == name])
-    return minors(uv.all_pythons(name))
+    cpython = uv.all_pythons("cpython")
+    meanings = {}
+    for minor in minors(cpython):
+        meanings[minor] = f"CPython {minor}"
+    for minor in minors([entry for entry in cpython if entry["variant"] == "freethreaded"]):
+        meanings[f"{minor}t"] = f"free-threaded CPython {minor}"
+    for minor in minors(uv.all_pythons("pypy")):
+        meanings[f"pypy{minor}"] = f"PyPy {minor}"
+    return meanings
 
 
 def supported() -> dict[str, Any]:

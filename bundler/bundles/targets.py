@@ -34,8 +34,10 @@ def requested_targets(
     `require_allowed`.
     """
     settings = [settings_of(source.path, source.tool) for source in sources]
-    pythons = pythons or tuple(dict.fromkeys(name for about in settings for name in about.pythons))
-    platforms = platforms or tuple(dict.fromkeys(name for about in settings for name in about.platforms))
+    if not pythons:
+        pythons = list(dict.fromkeys(name for about in settings for name in about.pythons))
+    if not platforms:
+        platforms = list(dict.fromkeys(name for about in settings for name in about.platforms))
     if own_python and not pythons:
         pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
     targets = targets_for(sources, pythons, platforms)
@@ -52,14 +54,12 @@ def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Se
     """
     known_platforms, errors = attempt_all(_known_platform, platforms)
     known_pythons, more = attempt_all(_known_pythons, pythons)
-    if errors + more:
-        raise CombinedError(errors + more)
-    choices = [python for names in known_pythons for python in names] or [_default_python(sources)]
-    targets = {
-        Target(python=python, platform=platform)
-        for platform in known_platforms or [this_platform()]
-        for python in choices
-    }
+    errors += more
+    if errors:
+        raise CombinedError(errors)
+    chosen_pythons = [python for names in known_pythons for python in names] or [_default_python(sources)]
+    chosen_platforms = known_platforms or [this_platform()]
+    targets = {Target(python=python, platform=platform) for platform in chosen_platforms for python in chosen_pythons}
     # An execution script chooses the first that fits: the newest C library, then the newest Python.
     newest_first = sorted(targets, key=_age, reverse=True)
     return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
@@ -71,9 +71,10 @@ def require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> Non
     for source in sources:
         refused = {target.request.version for target in targets if not target.environments(source.requires_python)}
         if refused:
-            allowed = _allowed_python(source.requires_python)
             error = python_refused(source.name, str(source.requires_python), refused)
-            error.hint = f"use --python {allowed}, or change requires-python" if allowed else error.hint
+            allowed = _allowed_python(source.requires_python)
+            if allowed:
+                error.hint = f"use --python {allowed}, or change requires-python"
             errors.append(error)
     if errors:
         raise CombinedError(errors)
@@ -84,9 +85,15 @@ def _allowed_python(requires_python: SpecifierSet) -> str | None:
 
     This is the second newest if allowed, because few packages have wheels for a Python that was just released.
     """
-    released = released_pythons()
-    allowed = [minor for minor in released if Target(python=minor, platform=_ANY).environments(requires_python)]
-    return next((minor for minor in reversed(allowed) if minor != released[-1]), allowed[-1] if allowed else None)
+    *established, newest = released_pythons()
+    for minor in reversed(established):
+        if _is_allowed(minor, requires_python):
+            return minor
+    return newest if _is_allowed(newest, requires_python) else None
+
+
+def _is_allowed(python: str, requires_python: SpecifierSet) -> bool:
+    return bool(Target(python=python, platform=_ANY).environments(requires_python))
 
 
 def _age(target: Target) -> tuple[tuple[str, int, int], Version, str]:
@@ -107,8 +114,7 @@ def _known_pythons(text: str) -> list[str]:
     if re.match(r"\s*[<>=!~]", text):
         try:
             specifier = SpecifierSet(text)
-            minors = released_pythons()
-            matches = [minor for minor in minors if Target(python=minor, platform=_ANY).environments(specifier)]
+            matches = [minor for minor in released_pythons() if _is_allowed(minor, specifier)]
         except ValueError:  # InvalidSpecifier, or numbers beyond Python's limits.
             raise PythonRequestError(text, "is not a range of versions") from None
         if not matches:
@@ -127,9 +133,12 @@ def released_pythons() -> list[str]:
 
 def minors(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the minor versions with a release among `entries` of `uv python list`, oldest first."""
-    versions = {Version(entry["version"]) for entry in entries}
-    minors = {version.release[:2] for version in versions if not version.is_prerelease}
-    return [f"{major}.{minor}" for major, minor in sorted(minors)]
+    released = set()
+    for entry in entries:
+        version = Version(entry["version"])
+        if not version.is_prerelease:
+            released.add(version.release[:2])
+    return [f"{major}.{minor}" for major, minor in sorted(released)]
 
 
 def _default_python(sources: Sequence[Source]) -> str:
@@ -138,14 +147,14 @@ def _default_python(sources: Sequence[Source]) -> str:
     It is the one that UV_PYTHON names, or that a .python-version file names if the scripts allow it, or the first one
     on this machine that they allow.
     """
-    both = SpecifierSet(",".join(str(source.requires_python) for source in sources if str(source.requires_python)))
-    names = ", ".join(source.name for source in sources)
-    failure = f"{names}: no Python {both} on this machine"
-    folder, allowed = sources[0].folder(), lenient(both)
+    both = SpecifierSet(",".join(filter(None, (str(source.requires_python) for source in sources))))
+    failure = f"{', '.join(source.name for source in sources)}: no Python {both} on this machine"
+    allowed = lenient(both)
     named = os.environ.get("UV_PYTHON")
     try:
-        version = uv.python_for(named, failure) if named else _pinned_python(folder, allowed)
-        version = version or uv.python_for(str(allowed), failure)
+        version = uv.python_for(named, failure) if named else _pinned_python(sources[0].folder(), allowed)
+        if version is None:
+            version = uv.python_for(str(allowed), failure)
     except UvError as error:
         other = _allowed_python(both)
         error.hint = f"use --python {other}" if other else "bundle scripts that need different Pythons separately"
@@ -157,7 +166,8 @@ def _pinned_python(folder: Path, allowed: SpecifierSet) -> str | None:
     """Return the Python of the file .python-version that uv finds for `folder`, or None if it is not `allowed`."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - as above
     places = (folder, *folder.parents, Path(home, "uv"))
-    if not any((place / name).is_file() for place in places for name in (".python-version", ".python-versions")):
+    files = [place / name for place in places for name in (".python-version", ".python-versions")]
+    if not any(path.is_file() for path in files):
         return None
     try:
         version = uv.python_for("", "no Python of the .python-version file on this machine", folder)

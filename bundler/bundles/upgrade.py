@@ -88,15 +88,16 @@ def settings_changes(
     new = [target.name for target in targets]
     descriptions += [f"no longer for {name}" for name in old if name not in new]
     descriptions += [f"now also for {name}" for name in new if name not in old]
-    had_uv = any(entry.uv for entry in before.targets)
-    had_python = any(entry.interpreter for entry in before.targets)
-    for name, is_included, was_included in (("uv", uv, had_uv), ("Python", python, had_python)):
-        if is_included and not was_included:
-            descriptions.append(f"now includes {name}")
-        if was_included and not is_included:
-            descriptions.append(f"no longer includes {name}")
+    if uv != any(entry.uv for entry in before.targets):
+        descriptions.append(f"{_now(included=uv)} includes uv")
+    if python != any(entry.interpreter for entry in before.targets):
+        descriptions.append(f"{_now(included=python)} includes Python")
     # Scripts with the same options need one description.
     return list(dict.fromkeys(descriptions))
+
+
+def _now(*, included: bool) -> str:
+    return "now" if included else "no longer"
 
 
 def _source_changes(before: Manifest, source: Source) -> list[str]:
@@ -109,8 +110,7 @@ def _source_changes(before: Manifest, source: Source) -> list[str]:
     then, now = entry.resolved_with, source.resolved_with
     descriptions = [f"without {option}" for option in then if option not in now]
     descriptions += [f"with {option}" for option in now if option not in then]
-    if entry.lock_sha256 is None and source.lock is not None:
-        descriptions.append(f"{source.name} now uses a lock file")
-    if entry.lock_sha256 is not None and source.lock is None:
-        descriptions.append(f"{source.name} no longer uses a lock file")
+    is_locked = source.lock is not None
+    if is_locked != (entry.lock_sha256 is not None):
+        descriptions.append(f"{source.name} {_now(included=is_locked)} uses a lock file")
     return descriptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,13 +53,11 @@ def verify(folder: Path, hashed: Callable[[Path, int], str] = files.plain_sha256
     expected = [*digests, SUMS]
     missing = [path for path in expected if path not in present]
     foreign = _foreign(present, {*expected, MANIFEST})
-    changed = {path for path in expected if present.get(path) == _NOT_PLAIN}
-    changed |= _of_other_size(bundle.manifest, stated, present)
+    changed = _of_other_kind_or_size(bundle.manifest, stated, present, expected)
+    changed |= _with_other_digest(folder, present, digests, changed, hashed)
     # SHA256SUMS must list exactly the files, and it alone covers the manifest.
     if SUMS in present and (stated != digests or MANIFEST not in stated):
         changed.add(SUMS)
-    readable = {path: present[path] for path in digests if path in present and path not in changed}
-    changed |= _with_other_digest(folder, readable, digests, hashed)
     if PROVENANCE in present and not _provenance_is_valid(folder):
         changed.add(PROVENANCE)
     if missing or changed or foreign:
@@ -117,25 +115,34 @@ def _expected_digests(manifest: Manifest, stated: Mapping[str, str]) -> dict[str
     return digests
 
 
-def _of_other_size(manifest: Manifest, stated: Mapping[str, str], present: Mapping[str, int]) -> set[str]:
-    """Return the files that have another size than in `manifest`."""
+def _of_other_kind_or_size(
+    manifest: Manifest, stated: Mapping[str, str], present: Mapping[str, int], expected: Iterable[str]
+) -> set[str]:
+    """Return the files that have another size than in `manifest`, and those of `expected` that are no regular files."""
     changed = {file.path for file in manifest.files if present.get(file.path, file.size) != file.size}
     if EXEC_SCRIPT in stated:
+        # A publication has a README of its own.
         changed.discard(README)
+    changed.update(path for path in expected if present.get(path) == _NOT_PLAIN)
     return changed
 
 
 def _with_other_digest(
-    folder: Path, readable: Mapping[str, int], digests: Mapping[str, str], hashed: Callable[[Path, int], str]
+    folder: Path,
+    present: Mapping[str, int],
+    digests: Mapping[str, str],
+    changed: Collection[str],
+    hashed: Callable[[Path, int], str],
 ) -> set[str]:
-    """Return the files of `readable`, sizes by path, that have other bytes than `digests` say."""
+    """Return the files that have other bytes than `digests` say, of those that are `present` and not yet `changed`."""
+    paths = [path for path in digests if path in present and path not in changed]
 
     def differs(path: str) -> bool:
-        return hashed(folder / path, readable[path]) != digests[path]
+        return hashed(folder / path, present[path]) != digests[path]
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(differs, readable)
-        return {path for path, is_other in zip(readable, results, strict=True) if is_other}
+        results = pool.map(differs, paths)
+        return {path for path, is_other in zip(paths, results, strict=True) if is_other}
 
 
 def _provenance_is_valid(folder: Path) -> bool:

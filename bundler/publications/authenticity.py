@@ -42,17 +42,31 @@ def genuine_script(publication: Path, approval: Approval) -> bytes:
     if hashlib.sha256(data).hexdigest() != approval.manifest:
         raise _changed(publication, MANIFEST)
     manifest = parse(data, publication / MANIFEST)
-    there = {name: files.read_plain(publication / name, _LIMIT) for name in (PUBLICATION, EXEC_SCRIPT)}
+    described = describe(manifest, _stated_place(publication), INDEX.name)
+    expected = {
+        PUBLICATION: to_json(described),
+        EXEC_SCRIPT: render(described),
+        COLLECTOR: collector(),
+        README: readme(manifest, published=True),
+    }
+    for name, genuine in expected.items():
+        if files.read_plain(publication / name, _LIMIT) != genuine:
+            raise _changed(publication, name)
+    return expected[EXEC_SCRIPT]
+
+
+def _stated_place(publication: Path) -> str:
+    """Return the path of `publication` on the nodes, as its description states it.
+
+    Raises `SignatureError` if it is not the description of a publication that a signature covers completely.
+    """
     try:
-        stated = json.loads(there[PUBLICATION])
+        stated = json.loads(files.read_plain(publication / PUBLICATION, _LIMIT))
         place, base, strategy = (stated[key] for key in ("path", "base", "strategy"))
         has_archives = any(target["archives"] for target in stated["targets"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _changed(publication, PUBLICATION) from None
-    if not all(isinstance(text, str) for text in (place, base, strategy)):
-        raise _changed(publication, PUBLICATION)
-    name = re.split(r"[/\\]", place)[-1]
-    if not has_archives and (strategy != INDEX.name or base != place or name != publication.absolute().name):
+    if not (isinstance(place, str) and isinstance(strategy, str)):
         raise _changed(publication, PUBLICATION)
     if has_archives:
         raise SignatureError(
@@ -60,17 +74,10 @@ def genuine_script(publication: Path, approval: Approval) -> bytes:
             problem="uncovered",
             hint="publish the bundle with the strategy index",
         )
-    described = describe(manifest, place, strategy, base=base)
-    expected = {
-        PUBLICATION: to_json(described),
-        EXEC_SCRIPT: render(described),
-        COLLECTOR: collector(),
-        README: readme(manifest, published=True),
-    }
-    for name, data in expected.items():
-        if files.read_plain(publication / name, _LIMIT) != data:
-            raise _changed(publication, name)
-    return expected[EXEC_SCRIPT]
+    name = re.split(r"[/\\]", place)[-1]
+    if strategy != INDEX.name or base != place or name != publication.absolute().name:
+        raise _changed(publication, PUBLICATION)
+    return place
 
 
 def _changed(publication: Path, name: str) -> SignatureError:

@@ -33,8 +33,6 @@ def describe(
     `archives` are the digests of archives by their path (see `archive_path`); `base` is the path of the publication
     whose scripts and wheels are used, if it is another one. `approved` says who signed the bundle, for the log of jobs.
     """
-    archives = archives or {}
-    digests = {file.path: file.sha256 for file in manifest.files}
     return {
         "path": path,
         "base": base or path,
@@ -42,28 +40,31 @@ def describe(
         "approved": approved,
         "gc": hashlib.sha256(collector()).hexdigest(),
         "scripts": {script.name: script.sha256 for script in manifest.scripts},
-        "targets": [
-            {
-                "folder": target.folder(),
-                "folders": {script.name: manifest.folder(target, script.name) for script in manifest.scripts},
-                "python": target.python,
-                "system": target.system,
-                "machine": target.machine,
-                "libc": list(target.libc) if target.libc else None,
-                "locks": {
-                    script.name: digests[f"{manifest.folder(target, script.name)}/{script.name}.lock"]
-                    for script in manifest.scripts
-                },
-                "uv": [target.uv, digests[target.uv]] if target.uv else None,
-                "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
-                "archives": {
-                    script.name: [archive, archives[archive]]
-                    for script in manifest.scripts
-                    if (archive := archive_path(script.name, target)) in archives
-                },
-            }
-            for target in manifest.targets
-        ],
+        "targets": [_target(manifest, target, archives or {}) for target in manifest.targets],
+    }
+
+
+def _target(manifest: Manifest, target: TargetEntry, archives: Mapping[str, str]) -> dict[str, Any]:
+    """Return the description of `target`; every file is given with its digest."""
+    digests = manifest.digests()
+    folders, locks, packed = {}, {}, {}
+    for script in manifest.scripts:
+        folders[script.name] = manifest.folder(target, script.name)
+        locks[script.name] = digests[f"{folders[script.name]}/{script.name}.lock"]
+        archive = archive_path(script.name, target)
+        if archive in archives:
+            packed[script.name] = [archive, archives[archive]]
+    return {
+        "folder": target.folder(),
+        "folders": folders,
+        "python": target.python,
+        "system": target.system,
+        "machine": target.machine,
+        "libc": list(target.libc) if target.libc else None,
+        "locks": locks,
+        "uv": [target.uv, digests[target.uv]] if target.uv else None,
+        "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
+        "archives": packed,
     }
 
 

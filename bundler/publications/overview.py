@@ -11,6 +11,7 @@ from typing import Any
 
 from bundler.assessment.audit import Packages, merged, packages_of
 from bundler.bundles.upgrade import changes
+from bundler.layout import README
 from bundler.publications.aliases import aliases
 from bundler.publications.leases import leases
 from bundler.publications.strategy import read_strategy
@@ -31,29 +32,35 @@ def overview(store: Store) -> list[dict[str, Any]]:
     """
     entries = published(store)
     users = Counter(digest for entry in entries for digest in _sizes(entry))
-    names = aliases(store)
-    return [
-        _row(store, entry, users, [name for name, target in names.items() if target == entry.name]) for entry in entries
-    ]
+    names: dict[str, list[str]] = {}
+    for name, target in aliases(store).items():
+        names.setdefault(target, []).append(name)
+    return [_row(store, entry, users, names.get(entry.name, [])) for entry in entries]
 
 
 def _row(store: Store, entry: Published, users: Mapping[str, int], names: Sequence[str]) -> dict[str, Any]:
-    sizes = _sizes(entry)
-    last = max((lease.time for lease in leases(store, entry.name)), default=None)
+    own = shared = 0
+    for digest, size in _sizes(entry).items():
+        if users[digest] == 1:
+            own += size
+        else:
+            shared += size
+    submitted = leases(store, entry.name)
+    manifest = entry.manifest
     with files.explained(entry.folder):
         owner, _ = names_of(entry.folder.stat())
     return {
         "name": entry.name,
         "path": str(entry.folder),
-        "bundle": entry.manifest.name if entry.manifest else None,
+        "bundle": manifest.name if manifest else None,
         "published": utc(entry.time),
         "user": owner,
-        "targets": [target.name for target in entry.manifest.targets] if entry.manifest else [],
-        "own": sum(size for digest, size in sizes.items() if users[digest] == 1),
-        "shared": sum(size for digest, size in sizes.items() if users[digest] > 1),
-        "last-use": utc(last) if last is not None else None,
+        "targets": [target.name for target in manifest.targets] if manifest else [],
+        "own": own,
+        "shared": shared,
+        "last-use": utc(submitted[-1].time) if submitted else None,
         "aliases": list(names),
-        "damaged": entry.manifest is None,
+        "damaged": manifest is None,
     }
 
 
@@ -61,23 +68,25 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return `rows` of `overview` as lines of text."""
     if not rows:
         return []
-    texts = [
-        (
-            row["name"],
-            row["published"][:16].replace("T", " "),
-            row["user"],
-            "damaged" if row["damaged"] else str(len(row["targets"])),
-            size_text(row["own"]),
-            size_text(row["shared"]),
-            (row["last-use"] or "-")[:10],
-        )
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(_HEADINGS, *texts, strict=True)]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in [_HEADINGS, *texts]
-    ]
-    return [line.rstrip() for line in lines]
+    texts = [_HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
+    lines = []
+    for line in texts:
+        cells = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["name"],
+        row["published"][:16].replace("T", " "),
+        row["user"],
+        "damaged" if row["damaged"] else str(len(row["targets"])),
+        size_text(row["own"]),
+        size_text(row["shared"]),
+        (row["last-use"] or "-")[:10],
+    )
 
 
 def details(store: Store, entry: Published) -> dict[str, Any]:
@@ -85,22 +94,31 @@ def details(store: Store, entry: Published) -> dict[str, Any]:
 
     The previous one is the newest older publication of a bundle of the same name. Raises `BundlerError`.
     """
-    row = next(row for row in overview(store) if row["name"] == entry.name)
-    earlier = [
-        other
-        for other in published(store)
-        if other.manifest and entry.manifest and other.manifest.name == entry.manifest.name and other.time < entry.time
-    ]
-    previous = earlier[-1] if earlier else None
+    (row,) = (row for row in overview(store) if row["name"] == entry.name)
+    previous = _previous(store, entry)
     return {
         **row,
         "strategy": read_strategy(entry.folder).name,
         "submissions": [{"project": lease.project, "time": utc(lease.time)} for lease in leases(store, entry.name)],
         "previous": previous.name if previous else None,
-        "changes": changes(previous.manifest, entry.manifest)
-        if previous and previous.manifest and entry.manifest
-        else [],
+        "changes": _changes(previous, entry),
     }
+
+
+def _previous(store: Store, entry: Published) -> Published | None:
+    """Return the newest publication of a bundle of the same name that is older than `entry`, or None."""
+    if entry.manifest is None:
+        return None
+    for other in reversed(published(store)):
+        if other.manifest and other.manifest.name == entry.manifest.name and other.time < entry.time:
+            return other
+    return None
+
+
+def _changes(previous: Published | None, entry: Published) -> list[str]:
+    if previous is None or previous.manifest is None or entry.manifest is None:
+        return []
+    return changes(previous.manifest, entry.manifest)
 
 
 def published_packages(store: Store) -> Packages:
@@ -115,9 +133,11 @@ def statistics(store: Store) -> dict[str, int]:
     in_use = {digest for entry in published(store) for digest in _sizes(entry)}
     wheels = sizes = unused = unused_size = 0
     for digest, size in _stored(store.path / "files"):
-        wheels, sizes = wheels + 1, sizes + size
+        wheels += 1
+        sizes += size
         if digest not in in_use:
-            unused, unused_size = unused + 1, unused_size + size
+            unused += 1
+            unused_size += size
     return {
         "publications": len(published(store)),
         "projects": len(store.projects()),
@@ -130,13 +150,13 @@ def statistics(store: Store) -> dict[str, int]:
 
 def digests(store: Store) -> list[str]:
     """Return lines in the format of sha256sum for every file of every publication, for deltas (see `digests_of`)."""
-    files_of = {
-        file.sha256: file.path
-        for entry in published(store)
-        for file in (entry.manifest.files if entry.manifest else ())
-        if file.path != "README.txt"  # Publications have a README of their own.
-    }
-    return [f"{digest}  {path}" for digest, path in sorted(files_of.items(), key=lambda item: (item[1], item[0]))]
+    paths: dict[str, str] = {}
+    for entry in published(store):
+        for file in entry.manifest.files if entry.manifest else ():
+            # Publications have a README of their own.
+            if file.path != README:
+                paths[file.sha256] = file.path
+    return [f"{digest}  {path}" for path, digest in sorted((path, digest) for digest, path in paths.items())]
 
 
 def utc(time: float) -> str:
@@ -170,6 +190,5 @@ def detail_lines(details: Mapping[str, Any]) -> list[str]:
         "submissions": ", ".join(jobs),
         "previous": details["previous"] or "",
     }
-    return [f"{label:11}  {text}" for label, text in rows.items() if text] + [
-        f"  {line}" for line in details["changes"]
-    ]
+    lines = [f"{label:11}  {text}" for label, text in rows.items() if text]
+    return lines + [f"  {line}" for line in details["changes"]]

@@ -47,20 +47,37 @@ def plan(store: Store, chosen: Sequence[Published]) -> Removal:
     Raises `BundlerError` if another publication is based on one of them.
     """
     everything = published(store)
-    bases = {entry.name: _base(entry.folder) for entry in everything}
-    names = {entry.name for entry in chosen}
-    kept = {name: base for name, base in bases.items() if name not in names}
-    needed = {base: name for name, base in kept.items() if base is not None and base != name}
-    for name in sorted(names & needed.keys()):
-        raise BundlerError(f"{name} is the base of {needed[name]}", hint="remove both, or keep both")
-    names |= {base for name in names if (base := bases.get(name)) is not None and base not in needed}
+    names = _with_bases({entry.name for entry in chosen}, everything)
     going = tuple(entry for entry in everything if entry.name in names)
-    candidates = {name for entry in going for name in used_wheels(entry.folder, entry.manifest)}
-    others = {
-        name for entry in everything if entry.name not in names for name in used_wheels(entry.folder, entry.manifest)
-    }
-    wheels = frozenset(candidates - others)
+    staying = [entry for entry in everything if entry.name not in names]
+    wheels = frozenset(_wheels_of(going) - _wheels_of(staying))
     return Removal(publications=going, wheels=wheels, size=_size(store, going, wheels))
+
+
+def _with_bases(names: set[str], everything: Sequence[Published]) -> set[str]:
+    """Return `names` of publications and their bases, unless something else needs these.
+
+    Raises `BundlerError` if another publication is based on one of `names`.
+    """
+    needed: dict[str, str] = {}
+    bases: set[str] = set()
+    for entry in everything:
+        base = _base(entry.folder)
+        if base is None or base == entry.name:
+            continue
+        if entry.name in names:
+            bases.add(base)
+        else:
+            needed[base] = entry.name
+    for name in sorted(names):
+        if name in needed:
+            raise BundlerError(f"{name} is the base of {needed[name]}", hint="remove both, or keep both")
+    return names | {base for base in bases if base not in needed}
+
+
+def _wheels_of(entries: Iterable[Published]) -> set[str]:
+    """Return the file names of the wheels that one of `entries` uses."""
+    return {name for entry in entries for name in used_wheels(entry.folder, entry.manifest)}
 
 
 def require_unused(store: Store, removal: Removal) -> None:
@@ -77,12 +94,12 @@ def require_unused(store: Store, removal: Removal) -> None:
 def uses(store: Store, publication: str) -> list[str]:
     """Return why `publication` may still be needed: recent leases of `submit-jobs`, and aliases."""
     now = atomic.now(store.scratch)
-    days = {lease.project: max(0, int((now - lease.time) / _DAY)) for lease in leases(store, publication)}
-    facts = [
-        f"{publication}: submitted {counted(age, 'day')} ago as HPS project {project}"
-        for project, age in days.items()
-        if age < VALID_DAYS
-    ]
+    reasons = {}
+    for lease in leases(store, publication):
+        days = max(0, int((now - lease.time) / _DAY))
+        if days < VALID_DAYS:
+            reasons[lease.project] = f"submitted {counted(days, 'day')} ago as HPS project {lease.project}"
+    facts = [f"{publication}: {reason}" for reason in reasons.values()]
     return facts + [f"{publication}: the alias {name} points to it" for name in _aliases_of(store, publication)]
 
 
@@ -93,19 +110,24 @@ def outdated(store: Store, keep_last: int, older_than: float) -> list[Published]
     them since.
     """
     now = atomic.now(store.scratch)
-    everything = published(store)
-    bases = {_base(entry.folder) for entry in everything} - {None}
-    series: dict[str, list[Published]] = {}
-    for entry in everything:
-        if entry.manifest is not None and (entry.name not in bases or _base(entry.folder) == entry.name):
-            series.setdefault(entry.manifest.name, []).append(entry)
     chosen = []
-    for entries in series.values():
-        for entry in entries[: len(entries) - keep_last] if keep_last else entries:
+    for entries in _series(published(store)):
+        for entry in entries[: max(0, len(entries) - keep_last)]:
             last = max([entry.time, *(lease.time for lease in leases(store, entry.name))])
             if now - last > older_than and not uses(store, entry.name):
                 chosen.append(entry)
     return chosen
+
+
+def _series(everything: Sequence[Published]) -> list[list[Published]]:
+    """Return the publications of each bundle, the oldest first, without those on which only others are based."""
+    bases = {entry.name: _base(entry.folder) for entry in everything}
+    series: dict[str, list[Published]] = {}
+    for entry in everything:
+        is_only_base = entry.name in bases.values() and bases[entry.name] != entry.name
+        if entry.manifest is not None and not is_only_base:
+            series.setdefault(entry.manifest.name, []).append(entry)
+    return list(series.values())
 
 
 def remove(store: Store, removal: Removal, note: str = "", *, report: Report) -> None:
@@ -146,7 +168,11 @@ def finish(store: Store, *, report: Report) -> None:
             return
         raise
     in_use = wheels_in_use(store)
-    wheels = {name: digests for folder in folders for name, digests in _digests(folder).items() if name not in in_use}
+    wheels: dict[str, set[str]] = {}
+    for folder in folders:
+        for name, digests in _digests(folder).items():
+            if name not in in_use:
+                wheels[name] = digests
     report(Progress(text=f"Removing {counted(len(wheels), 'wheel')}"))
     discard(store, wheels, lambda: wheels_in_use(store))
     for folder in folders:
@@ -162,10 +188,9 @@ def _digests(folder: Path) -> dict[str, set[str]]:
     """Return the digests of the wheels of a removed publication, by file name; none for a damaged one."""
     names: dict[str, set[str]] = {name: set() for name in used_wheels(folder)}
     with contextlib.suppress(WheelhouseError):
-        for file in read_manifest(folder).files:
-            name = file.path.removeprefix("wheels/")
-            if name in names:
-                names[name].add(file.sha256)
+        for file in read_manifest(folder).wheels:
+            if file.filename in names:
+                names[file.filename].add(file.sha256)
     return names
 
 
@@ -187,11 +212,10 @@ def _size(store: Store, going: Iterable[Published], wheels: frozenset[str]) -> i
     for entry in going:
         sizes |= _inodes(entry.folder)
     for entry in going:
-        for file in entry.manifest.files if entry.manifest else ():
-            name = file.path.removeprefix("wheels/")
+        for file in entry.manifest.wheels if entry.manifest else ():
             with contextlib.suppress(OSError):
-                status = store.file(name, file.sha256).stat()
-                if name in wheels:
+                status = store.file(file.filename, file.sha256).stat()
+                if file.filename in wheels:
                     sizes[status.st_dev, status.st_ino] = status.st_size
                 else:
                     sizes.pop((status.st_dev, status.st_ino), None)

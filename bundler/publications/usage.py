@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,18 +39,24 @@ def published(store: Store) -> list[Published]:
     """Return the publications of `store`, the oldest first. Raises `FileError`."""
     with files.explained(store.publications):
         folders = [path for path in store.publications.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    entries = [entry for folder in folders if (entry := _published(folder)) is not None]
+    entries = []
+    for folder in folders:
+        entry = _published(folder)
+        if entry is not None:
+            entries.append(entry)
     return sorted(entries, key=lambda entry: (entry.time, entry.name))
 
 
 def find(store: Store, names: Collection[str]) -> list[Published]:
     """Return the publications `names`: names in `store`, or paths of their folders. Raises `BundlerError`."""
     existing = {entry.name: entry for entry in published(store)}
-    chosen = {name.rstrip("/").rpartition("/")[2]: name for name in names}
-    for name, given in chosen.items():
+    chosen = {}
+    for given in names:
+        name = given.rstrip("/").rpartition("/")[2]
         if name not in existing:
             raise BundlerError(f"{store.path} has no publication {given}", hint=did_you_mean(name, existing))
-    return [existing[name] for name in chosen]
+        chosen[name] = existing[name]
+    return list(chosen.values())
 
 
 def used_wheels(folder: Path, manifest: Manifest | None = None) -> set[str]:
@@ -58,7 +64,7 @@ def used_wheels(folder: Path, manifest: Manifest | None = None) -> set[str]:
     names: set[str] = set()
     with contextlib.suppress(WheelhouseError):
         manifest = manifest or read_manifest(folder)
-        names |= {file.path.removeprefix("wheels/") for file in manifest.files if file.path.startswith("wheels/")}
+        names |= {file.filename for file in manifest.wheels}
     with contextlib.suppress(OSError):
         names |= {path.name for path in (folder / "wheels").iterdir()}
     return names
@@ -66,14 +72,17 @@ def used_wheels(folder: Path, manifest: Manifest | None = None) -> set[str]:
 
 def wheels_in_use(store: Store) -> set[str]:
     """Return the file names of the wheels of all publications, finished and half-made."""
+    names: set[str] = set()
+    # Half-made ones first, since they may become finished ones meanwhile.
     with files.explained(store.path):
-        building = [path for path in store.scratch.iterdir() if (path / MANIFEST).is_file()]
-    return {name for folder in [*_folders(store), *building] for name in used_wheels(folder)}
-
-
-def _folders(store: Store) -> Iterator[Path]:
+        half_made = [path for path in store.scratch.iterdir() if (path / MANIFEST).is_file()]
+    for folder in half_made:
+        names |= used_wheels(folder)
     with files.explained(store.publications):
-        yield from (path for path in store.publications.iterdir() if path.name[0] != ".")
+        finished = [path for path in store.publications.iterdir() if path.name[0] != "."]
+    for folder in finished:
+        names |= used_wheels(folder)
+    return names
 
 
 def _published(folder: Path) -> Published | None:

@@ -151,6 +151,11 @@ def test_pruning_by_age_uses_the_later_of_publishing_and_submitting(place: Store
     assert len(outdated(place, 0, 30 * DAY)) == 1
 
 
+@pytest.mark.parametrize("keep_last", [2, 3, 100])
+def test_a_bundle_with_fewer_publications_than_are_kept_loses_none(place: Store, keep_last: int) -> None:
+    assert outdated(place, keep_last, -DAY) == []
+
+
 def test_prune_needs_a_condition_and_says_what_it_removed(site: Workplace, place: Store) -> None:
     done = site.run("bundler", "store", "prune", place.path)
     assert done.returncode == 2
