@@ -101,30 +101,28 @@ def bundle(
     paths, cache = [Path(path) for path in inputs], cache_folder()
     additions = source_additions.Additions(
         requirements=tuple(requirements),
-        constraints=tuple(line for path in constraints for line in source_additions.requirement_lines(path)),
-        overrides=tuple(line for path in overrides for line in source_additions.requirement_lines(path)),
+        constraints=_requirements_in(constraints),
+        overrides=_requirements_in(overrides),
         resolver=source_additions.Resolver(resolver),
         locked=locked,
     )
     sources = reader.read_sources(paths, additions)
-    for source in sources:
-        for warning in source.warnings():
-            report(Progress(kind="warning", text=warning))
+    warnings = [warning for source in sources for warning in source.warnings()]
+    for warning in warnings:
+        report(Progress(kind="warning", text=warning))
     targets = bundle_targets.requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
     output = output or create.default_output(paths)
     tools = plan.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    papers = bundle_papers.Papers(sbom=sbom, provenance=provenance, attestations=attestations)
     if not replace:
         origin.require_same_scripts(output, sources, cache)
     if upgrade_packages:
         sources = bundle_upgrade.keeping(sources, output, upgrade_packages)
-    upgrading = upgrade or bool(upgrade_packages)
-    papers = bundle_papers.Papers(sbom=sbom, provenance=provenance, attestations=attestations)
-    is_current = not upgrading and create.up_to_date(output, sources, targets, tools)
-    # The mirror may have other bytes for the same version of Python.
-    if is_current and bundle_papers.has_papers(output, papers) and python_mirror is None:
-        report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
-        return output
-    if is_current:
+    elif not upgrade and create.up_to_date(output, sources, targets, tools):
+        # The mirror may have other bytes for the same version of Python.
+        if python_mirror is None and bundle_papers.has_papers(output, papers):
+            report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
+            return output
         sources = bundle_upgrade.keeping_all(sources, output)
     with bundle_site.adopted(sources, cache) as site:
         for note in site.notes:
@@ -135,10 +133,14 @@ def bundle(
         )
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
-    elif upgrading:
+    elif upgrade or upgrade_packages:
         packages = ", ".join(upgrade_packages) or "any package"
         report(Progress(kind="note", text=f"No newer version of {packages}; all versions in {output} were kept"))
     return output
+
+
+def _requirements_in(paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(line for path in paths for line in source_additions.requirement_lines(path))
 
 
 def publish(

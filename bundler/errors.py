@@ -74,14 +74,15 @@ class DamagedError(BundlerError):
     """A bundle or publication with missing, changed or foreign files: `rows` are (kind, name) pairs."""
 
     def __init__(self, path: Path, missing: Iterable[str], changed: Iterable[str], foreign: Iterable[str]) -> None:
-        self.rows = (
-            [("missing", name) for name in sorted(missing)]
-            + [("changed", name) for name in sorted(changed)]
-            + [("foreign", name) for name in sorted(foreign)]
-        )
+        self.rows: list[tuple[str, str]] = []
+        for kind, names in (("missing", missing), ("changed", changed), ("foreign", foreign)):
+            self.rows += [(kind, name) for name in sorted(names)]
         kinds = {kind for kind, _ in self.rows}
-        remedies = ["remove the foreign files"] if "foreign" in kinds else []
-        remedies += ["copy it again, or create it again with `bundle`"] if kinds - {"foreign"} else []
+        remedies = []
+        if "foreign" in kinds:
+            remedies.append("remove the foreign files")
+        if "missing" in kinds or "changed" in kinds:
+            remedies.append("copy it again, or create it again with `bundle`")
         super().__init__(
             f"{path} does not match its manifest",
             facts=[f"{kind}  {name}" for kind, name in self.rows],

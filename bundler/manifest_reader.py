@@ -7,11 +7,12 @@ import re
 import reprlib
 import stat
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bundler.errors import BundlerError, ManifestError
-from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, script_files
+from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, WHEELS, script_files
 from bundler.manifest import FORMAT, SHARED_FOLDERS, File, Manifest, ScriptEntry, TargetEntry
 from wheelhouse import files
 from wheelhouse.files import safe_path
@@ -84,26 +85,35 @@ def parse(data: bytes, path: Path) -> Manifest:
 
 def _check(manifest: Manifest) -> None:
     """Check that the parts agree with each other. Raises `KeyError`, `ValueError`."""
-    folded = [unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files]
-    if len(set(folded)) != len(folded):
+    # On some systems, names that differ in case or composition are one file.
+    if _has_twice(unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files):
         raise ValueError("lists the same file twice")
-    paths = {file.path for file in manifest.files}
-    scripts = [script.name for script in manifest.scripts]
-    if not scripts and not manifest.targets:
+    if not manifest.scripts and not manifest.targets:
         # The publication of a folder of wheels.
-        if not paths or not all(path.startswith("wheels/") for path in paths):
+        if not manifest.files or len(manifest.wheels) < len(manifest.files):
             raise ValueError("lists no script, and not only wheels")
         return
-    if not scripts or not manifest.targets or len(set(scripts)) != len(scripts):
+    if not manifest.scripts or not manifest.targets or _has_twice(script.name for script in manifest.scripts):
         raise ValueError("lists no script, no target, or a script twice")
-    if len({target.name for target in manifest.targets}) != len(manifest.targets):
+    if _has_twice(target.name for target in manifest.targets):
         raise ValueError("lists a target twice")
-    used: set[str] = set()
+    _check_paths(manifest)
+
+
+def _has_twice(names: Iterable[str]) -> bool:
+    every = list(names)
+    return len(set(every)) < len(every)
+
+
+def _check_paths(manifest: Manifest) -> None:
+    """Check that the files are those that the targets need. Raises `ValueError`."""
+    paths = set(manifest.digests())
+    needed = {README}
     for target in manifest.targets:
-        used |= _check_target(manifest, target, paths)
-    unused = {path for path in paths - used if not path.startswith(("locks/", SBOMS, ATTESTATIONS)) and path != README}
-    if unused:
-        raise ValueError(f"lists {min(unused)!r}, which no target needs")
+        needed |= _check_target(manifest, target, paths)
+    for path in sorted(paths - needed):
+        if not path.startswith(("locks/", SBOMS, ATTESTATIONS)):
+            raise ValueError(f"lists {path!r}, which no target needs")
 
 
 def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> set[str]:
@@ -111,24 +121,38 @@ def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> s
 
     Raises `ValueError`.
     """
-    scripts = {script.name: script.sha256 for script in manifest.scripts}
     if target.platform not in PLATFORMS:
         raise ValueError(f"has the unknown platform {target.platform!r}")
-    if set(target.wheels) != set(scripts):
+    if set(target.wheels) != {script.name for script in manifest.scripts}:
         raise ValueError(f"does not list the wheels of each script on {target.name}")
-    needed = {f"wheels/{name}" for names in target.wheels.values() for name in names}
-    needed |= {f"{manifest.folder(target, name)}/{file}" for name in scripts for file in script_files(name)}
-    needed |= {path for path in (target.uv, target.interpreter) if path}
-    if needed - paths:
-        raise ValueError(f"does not list {min(needed - paths)!r}, which {target.name} needs")
-    for name, sha256 in scripts.items():
-        if manifest.file(f"{manifest.folder(target, name)}/{name}").sha256 != sha256:
-            raise ValueError(f"gives two digests for {name!r}")
-    for script, names in target.wheels.items():
-        simple = f"{manifest.folder(target, script)}/simple"
-        needed.add(f"{simple}/index.html")
-        needed |= {f"{simple}/{parse_filename(name)[0]}/index.html" for name in names}
+    needed = {path for path in (target.uv, target.interpreter) if path}
+    for script in manifest.scripts:
+        needed |= _script_paths(manifest, target, script.name)
+    missing = needed - paths
+    if missing:
+        raise ValueError(f"does not list {min(missing)!r}, which {target.name} needs")
+    for script in manifest.scripts:
+        if manifest.file(f"{manifest.folder(target, script.name)}/{script.name}").sha256 != script.sha256:
+            raise ValueError(f"gives two digests for {script.name!r}")
+    for script in manifest.scripts:
+        needed |= _page_paths(manifest, target, script.name)
     return needed
+
+
+def _script_paths(manifest: Manifest, target: TargetEntry, script: str) -> set[str]:
+    """Return the paths of the wheels and locks of `script` on `target`, and of itself."""
+    place = manifest.folder(target, script)
+    paths = {f"{WHEELS}{name}" for name in target.wheels[script]}
+    paths.update(f"{place}/{name}" for name in script_files(script))
+    return paths
+
+
+def _page_paths(manifest: Manifest, target: TargetEntry, script: str) -> set[str]:
+    """Return the paths of the pages of the index of `script` on `target`; whether they are there is checked later."""
+    simple = f"{manifest.folder(target, script)}/simple"
+    paths = {f"{simple}/{parse_filename(name)[0]}/index.html" for name in target.wheels[script]}
+    paths.add(f"{simple}/index.html")
+    return paths
 
 
 def _script(table: Any) -> ScriptEntry:
@@ -139,9 +163,9 @@ def _script(table: Any) -> ScriptEntry:
         name=name,
         sha256=_matching(_SHA256, table["sha256"]),
         requires_python=_typed(str, table["requires-python"]),
-        dependencies=tuple(_typed(str, dependency) for dependency in _typed(list, table["dependencies"])),
+        dependencies=_texts(table["dependencies"]),
         lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
-        resolved_with=tuple(_typed(str, option) for option in _typed(list, table.get("resolved-with", []))),
+        resolved_with=_texts(table.get("resolved-with", [])),
     )
 
 
@@ -157,18 +181,25 @@ def _target(table: Any) -> TargetEntry:
         system=_matching(re.compile("Linux|Windows|Darwin"), table["system"]),
         machine=_typed(str, table["machine"]),
         libc=libc,
-        wheels={
-            _typed(str, script): tuple(_wheel_name(name) for name in _typed(list, names))
-            for script, names in _typed(dict, table["wheels"]).items()
-        },
-        uv=None if table["uv"] is None else _typed(str, table["uv"]),
-        interpreter=None if table["interpreter"] is None else _typed(str, table["interpreter"]),
+        wheels={_typed(str, script): _wheel_names(names) for script, names in _typed(dict, table["wheels"]).items()},
+        uv=_text_or_none(table["uv"]),
+        interpreter=_text_or_none(table["interpreter"]),
     )
 
 
-def _wheel_name(value: Any) -> str:
-    parse_filename(_typed(str, value))
-    return str(value)
+def _wheel_names(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    for name in names:
+        parse_filename(name)
+    return names
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_typed(str, text) for text in _typed(list, value))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _typed(str, value)
 
 
 def _file(table: Any) -> File:
@@ -181,12 +212,11 @@ def _file(table: Any) -> File:
     size = _typed(int, table["size"])
     if not 0 <= size < _SIZE_LIMIT:
         raise ValueError(f"gives {path!r} the size {size}")
-    origin = table["origin"]
     return File(
         path=path,
         size=size,
         sha256=_matching(_SHA256, table["sha256"]),
-        origin=None if origin is None else _typed(str, origin),
+        origin=_text_or_none(table["origin"]),
     )
 
 

@@ -27,11 +27,11 @@ def write_wheel(folder: Path) -> Path:
     stem = f"{NAME.replace('-', '_')}-{package.version}"
     info = f"{stem}.dist-info"
     contents = dict(own_files())
-    contents |= {
-        f"{info}/{name}": (package.read_text(name) or "").encode() for name in ("METADATA", "entry_points.txt")
-    }
+    for name in ("METADATA", "entry_points.txt"):
+        contents[f"{info}/{name}"] = (package.read_text(name) or "").encode()
     contents[f"{info}/WHEEL"] = _WHEEL.encode()
-    record = "".join(f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(contents.items()))
+    lines = [f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(contents.items())]
+    record = "".join(lines)
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     path = folder / f"{stem}-{_TAG}.whl"
     atomic.write(path, zipped(contents))
