@@ -65,7 +65,7 @@ with lazily():
     from bundler.publications import approval, leases, publication, wheels
     from bundler.publications import strategy as publication_strategy
     from bundler.sources import additions as source_additions
-    from bundler.sources import reader
+    from bundler.sources import reader, source
     from wheelhouse import creation
 
 
@@ -106,13 +106,11 @@ def bundle(
         resolver=source_additions.Resolver(resolver),
         locked=locked,
     )
-    sources = reader.read_sources(paths, additions)
-    warnings = [warning for source in sources for warning in source.warnings()]
-    for warning in warnings:
-        report(Progress(kind="warning", text=warning))
+    sources = _read(paths, additions, report)
     targets = bundle_targets.requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
     output = output or create.default_output(paths)
-    tools = plan.Tools(uv=include_uv, python=include_python or python_mirror is not None, mirror=python_mirror)
+    has_python = include_python or python_mirror is not None
+    tools = plan.Tools(uv=include_uv, python=has_python, mirror=python_mirror)
     papers = bundle_papers.Papers(sbom=sbom, provenance=provenance, attestations=attestations)
     if not replace:
         origin.require_same_scripts(output, sources, cache)
@@ -137,6 +135,15 @@ def bundle(
         packages = ", ".join(upgrade_packages) or "any package"
         report(Progress(kind="note", text=f"No newer version of {packages}; all versions in {output} were kept"))
     return output
+
+
+def _read(paths: Sequence[Path], additions: source_additions.Additions, report: Report) -> list[source.Source]:
+    """Return the sources in `paths`, and report what users may not expect of them."""
+    sources = reader.read_sources(paths, additions)
+    for each in sources:
+        for warning in each.warnings():
+            report(Progress(kind="warning", text=warning))
+    return sources
 
 
 def _requirements_in(paths: Sequence[Path]) -> tuple[str, ...]:

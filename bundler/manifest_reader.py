@@ -7,7 +7,7 @@ import re
 import reprlib
 import stat
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,24 +85,29 @@ def parse(data: bytes, path: Path) -> Manifest:
 
 def _check(manifest: Manifest) -> None:
     """Check that the parts agree with each other. Raises `KeyError`, `ValueError`."""
-    # On some systems, names that differ in case or composition are one file.
-    if _has_twice(unicodedata.normalize("NFC", file.path).casefold() for file in manifest.files):
+    if _has_twice([_folded(file.path) for file in manifest.files]):
         raise ValueError("lists the same file twice")
     if not manifest.scripts and not manifest.targets:
         # The publication of a folder of wheels.
         if not manifest.files or len(manifest.wheels) < len(manifest.files):
             raise ValueError("lists no script, and not only wheels")
         return
-    if not manifest.scripts or not manifest.targets or _has_twice(script.name for script in manifest.scripts):
+    scripts = [script.name for script in manifest.scripts]
+    targets = [target.name for target in manifest.targets]
+    if not scripts or not targets or _has_twice(scripts):
         raise ValueError("lists no script, no target, or a script twice")
-    if _has_twice(target.name for target in manifest.targets):
+    if _has_twice(targets):
         raise ValueError("lists a target twice")
     _check_paths(manifest)
 
 
-def _has_twice(names: Iterable[str]) -> bool:
-    every = list(names)
-    return len(set(every)) < len(every)
+def _folded(path: str) -> str:
+    """Return what `path` is on systems where names that differ in case or composition are one file."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _has_twice(names: Sequence[str]) -> bool:
+    return len(set(names)) < len(names)
 
 
 def _check_paths(manifest: Manifest) -> None:
