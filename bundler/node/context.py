@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 # Resource requirements that public execution scripts pass to their scripts as parameters.
 RESOURCES = ("num_cores", "memory")

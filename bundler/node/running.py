@@ -6,12 +6,9 @@ import os
 import shlex
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from bundler.node.errors import OfflineRunError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 # Runs a command, writes its exit code to a file, and passes signals on to it. A shell gives background commands no
 # standard input unless it is named, and a signal interrupts `wait` before the command has ended.

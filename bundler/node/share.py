@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import IO
 
 from bundler.node.errors import OfflineRunError
-
-if TYPE_CHECKING:
-    from typing import IO
 
 # Bytes of an unpacked archive, of a script or lock, and of output parameters; more would be an attack on the node.
 LARGEST_ARCHIVE = 32 << 30
