@@ -1,4 +1,4 @@
-"""The library, continued: who made a bundle, what is in it, and what is known about it.
+"""The library for those who approve bundles: sign, audit, rebuild and review them.
 
 Expected failures raise a `BundlerError` or another `WheelhouseError`, whose text says what is wrong and what to do.
 """

@@ -81,7 +81,7 @@ def test_an_execution_script_is_python_3_8() -> None:
         for alias in node.names
     }
     of_others = {name for name in map(str, imported) if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert of_others == {"ansys.rep.evaluator.task_manager"}
+    assert {name.partition(".")[0] for name in of_others} == {"ansys"}
 
 
 def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
