@@ -158,15 +158,14 @@ def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescri
 
 def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tuple[str, str]]:
     """Return the path of uv among the applications of the task, or None with the problem and its remedy."""
-    named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
-    matches = named or (software if len(software) == 1 else [])
-    if not matches:
+    application = uv_application(software)
+    if application is None:
         names = ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
         return None, (
             "uv is not among the applications of this task ({})".format(names),
             "add the software requirement uv to the task definition, and ask the administrator of HPS to register it",
         )
-    uv = program_of(str(matches[0].get("executable") or ""))
+    uv = program_of(str(application.get("executable") or ""))
     if not os.path.isfile(uv):
         return None, (
             "the registered uv does not exist: {}".format(uv or "no executable is given"),
@@ -184,6 +183,14 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "ask the administrator of HPS to install uv {} or newer".format(".".join(map(str, OLDEST_UV))),
         )
     return uv, ("", "")
+
+
+def uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the application called uv, or the only one, which the task may call otherwise; None if there is none."""
+    for application in software:
+        if str(application.get("name", "")).casefold() == "uv":
+            return application
+    return software[0] if len(software) == 1 else None
 
 
 def version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:
