@@ -68,18 +68,6 @@ _OF_COMMANDS = (
     "pip",
     "publish-url",
     "trusted-publishing",
-    "UV_DEFAULT_INDEX",
-    "UV_EXCLUDE_NEWER",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-    "UV_FORK_STRATEGY",
-    "UV_INDEX",
-    "UV_INDEX_STRATEGY",
-    "UV_INDEX_URL",
-    "UV_NO_SOURCES",
-    "UV_NO_SOURCES_PACKAGE",
-    "UV_PRERELEASE",
-    "UV_RESOLUTION",
 )
 # Environment variables of uv that count.
 COUNTING_VARIABLES = frozenset(
