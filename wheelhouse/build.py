@@ -34,7 +34,16 @@ from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, 
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 # Contents of a source folder that do not identify it: what tools and builds leave there. A build sees them, as with uv.
-_NO_SOURCE = ("__pycache__", ".git", ".hg", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+_NO_SOURCE = (
+    "__pycache__",
+    ".git",
+    ".hg",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+)
 _OF_BUILDS = ("build", "dist")
 # Bytes of a source distribution; the largest published ones have a few hundred million.
 _LARGEST_SOURCE = 1 << 30
@@ -78,7 +87,13 @@ class Builder:
             return True
         return not has_wheel and (self.everything or package.name in self.names)
 
-    def build(self, package: Package, target: Target, resolution: Resolution, versions: Mapping[str, str]) -> Wheel:
+    def build(
+        self,
+        package: Package,
+        target: Target,
+        resolution: Resolution,
+        versions: Mapping[str, str],
+    ) -> Wheel:
         """Return a wheel of `package` of `resolution` for `target`, which installs `versions` by project.
 
         Raises `BuildError`, also if the result does not fit, or is of another version than the locked one.
@@ -119,16 +134,25 @@ class Builder:
         if directory is not None:
             folder = files.real(resolution.base / directory.path / (directory.subdirectory or ""))
             # Built in place, as uv does: the source may depend on what is around it, such as a repository or links.
-            return _Source(path=folder, key=_tree_digest(folder), origin=f"the folder {folder.name}")
+            return _Source(
+                path=folder,
+                key=_tree_digest(folder),
+                origin=f"the folder {folder.name}",
+            )
         if package.vcs is not None:
             place, key, origin = checkout(
-                package,
+                package.name,
+                package.vcs,
                 resolution.base,
                 scratch,
                 self.credentials,
                 with_lfs=_uses_lfs(package.name, resolution.settings),
             )
-            return _Source(path=place, key=key, origin=origin)
+            return _Source(
+                path=place,
+                key=key,
+                origin=origin,
+            )
         return self._downloaded(package, resolution, scratch)
 
     def _downloaded(self, package: Package, resolution: Resolution, scratch: Path) -> _Source:
@@ -188,7 +212,14 @@ class Builder:
         # A wheel that is pure Python only for some Pythons does not serve all of them.
         return self._keep(wheel, key, minor)
 
-    def _run(self, name: str, source: _Source, settings: BuildSettings, out: Path, python: str) -> Path:
+    def _run(
+        self,
+        name: str,
+        source: _Source,
+        settings: BuildSettings,
+        out: Path,
+        python: str,
+    ) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
         secrets = self.credentials.values()
         try:

@@ -18,7 +18,12 @@ from wheelhouse.errors import BuildError
 from wheelhouse.uv_settings import Settings
 
 # How uv resolves build requirements, whatever it is told about those of the input.
-_NOT_OF_BUILDS = ("resolution", "prerelease", "prerelease-package", "fork-strategy")
+_NOT_OF_BUILDS = (
+    "resolution",
+    "prerelease",
+    "prerelease-package",
+    "fork-strategy",
+)
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 
 

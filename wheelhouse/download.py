@@ -161,27 +161,34 @@ class Downloads:
             pause = min(pause * 2, _LONGEST_PAUSE)
         self._stream(remote, url, partial, arriving)
 
-    def _stream(self, remote: Remote, url: str, partial: Path, arriving: _Arriving) -> None:
+    def _stream(
+        self,
+        remote: Remote,
+        url: str,
+        partial: Path,
+        arriving: _Arriving,
+    ) -> None:
         """Download the file, or the rest of it, to `partial`, and record the progress."""
+        size = remote.size
         resume = arriving.resume
         with contextlib.closing(self._client.chunks(url, resume)) as chunks, files.explained(partial):
             partial.touch()
             with partial.open("r+b") as out:
-                for number, chunk in enumerate(chunks):
+                for chunk in chunks:
                     if self._stop.is_set():
                         raise FetchError("")  # Another download failed, so this one ends.
-                    if number == 0 and resume.start == 0:
+                    if resume.start == 0:
                         arriving.digest = hashlib.sha256()
                     out.seek(resume.start)
                     out.write(chunk)
                     arriving.digest.update(chunk)
                     resume.start += len(chunk)
                     self._received[remote.sha256] = resume.start
-                    if remote.size is not None and resume.start > remote.size:
-                        raise FetchError(f"is longer than the {remote.size} bytes in the lock")
+                    if size is not None and resume.start > size:
+                        raise FetchError(f"is longer than the {size} bytes in the lock")
                 out.truncate(resume.start)
-        if remote.size is not None and resume.start < remote.size:
-            raise FetchError(f"ended after {resume.start} of {remote.size} bytes", again=True)
+        if size is not None and resume.start < size:
+            raise FetchError(f"ended after {resume.start} of {size} bytes", again=True)
         sha256 = arriving.digest.hexdigest()
         if sha256 != remote.sha256:
             raise FetchError(f"has the digest {sha256}, but the lock says {remote.sha256}")

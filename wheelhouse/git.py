@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.pylock import Package
+from packaging.pylock import PackageVcs
 
 from wheelhouse import files, process
 from wheelhouse.credentials import Credentials, split_user
@@ -23,29 +23,28 @@ _SCHEMES = re.compile(r"(https?|ssh|file|git)://")
 
 
 def checkout(
-    package: Package,
+    name: str,
+    vcs: PackageVcs,
     base: Path,
     scratch: Path,
     credentials: Credentials,
     *,
     with_lfs: bool,
 ) -> tuple[Path, str, str]:
-    """Check out the source of `package` below `scratch`; paths in `package` are relative to `base`.
+    """Check out the source `vcs` of the project `name` below `scratch`; its path is relative to `base`.
 
     Like uv, fetches the history and tags, from which builds may take a version, submodules, and with `with_lfs` large
     files. Returns the folder of the source, its identity, and its description. Raises `BuildError`.
     """
-    vcs = package.vcs
-    assert vcs is not None  # noqa: S101 - checked by the caller
     commit = vcs.commit_id
     stated = vcs.url or files.real(base / str(vcs.path)).as_uri()
     url, secrets = _without_secrets(stated, credentials)
     if vcs.type != "git" or not _COMMIT.fullmatch(commit) or url.startswith("-"):
-        raise BuildError(package.name, f"{vcs.type} at {commit} is not a git commit")
+        raise BuildError(name, f"{vcs.type} at {commit} is not a git commit")
     if not _SCHEMES.match(url):
-        raise BuildError(package.name, "its URL is not a git repository with https, ssh or file")
+        raise BuildError(name, "its URL is not a git repository with https, ssh or file")
     repository = _Repository(
-        project=package.name,
+        project=name,
         tree=scratch / "checkout",
         variables={"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", **secrets},
     )
@@ -53,7 +52,7 @@ def checkout(
     tree = files.real(repository.tree)
     place = files.real(tree / (vcs.subdirectory or ""))
     if not place.is_relative_to(tree) or not place.is_dir():
-        raise BuildError(package.name, f"its repository has no folder {vcs.subdirectory}")
+        raise BuildError(name, f"its repository has no folder {vcs.subdirectory}")
     # The number changes if the same commit gives another tree.
     identity = f"2 {url}@{commit}#{vcs.subdirectory}{with_lfs}"
     key = hashlib.sha256(identity.encode()).hexdigest()

@@ -110,7 +110,12 @@ class Client:
         )
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "identity"
-        encrypted = _SharedContext(_context(), frozenset(insecure), pool_maxsize=threads, max_retries=retry)
+        encrypted = _SharedContext(
+            _context(),
+            frozenset(insecure),
+            pool_maxsize=threads,
+            max_retries=retry,
+        )
         plain = HTTPAdapter(pool_maxsize=threads, max_retries=retry)
         self._session.mount("https://", encrypted)
         self._session.mount("http://", plain)
@@ -324,7 +329,7 @@ def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_
 
 def _printable(text: str) -> str:
     """Return `text` from a server without control characters."""
-    return "".join(character for character in text if character.isprintable())
+    return "".join(filter(str.isprintable, text))
 
 
 def _plain(error: BaseException) -> str:

@@ -16,9 +16,27 @@ from wheelhouse.errors import WheelhouseError
 _SECTIONS = ("global", "install")
 # Environment variables of pip that are not settings, from its documentation.
 _NO_SETTINGS = ("PIP_VERSION", "PIP_HELP", "PIP_CONFIG_FILE")
-_INDEX_KEYS = ("index-url", "extra-index-url", "find-links", "no-index")
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+_INDEX_KEYS = (
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+)
+_INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+)
+_PROXIES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 

@@ -43,36 +43,13 @@ def resolve(
     constraints: Sequence[str],
     folder: Path,
     keep: Sequence[str] = (),
+    secrets: Collection[str] = (),
 ) -> Resolution:
     """Resolve `dependencies` with pip's configuration, for this Python and platform, in the empty `folder`.
 
-    The versions in `keep` ("name==version") are kept where possible. Raises `UvError`, `LockError`.
+    Chooses versions and hashes with pip-compile; then asks pip which files it would install. The versions in `keep`
+    ("name==version") are kept where possible; errors do not quote `secrets`. Raises `UvError`, `LockError`.
     """
-    return _resolve(subject, dependencies, constraints, folder, keep, secrets=set())
-
-
-def resolve_requirements(path: Path, subject: str, folder: Path, keep: Sequence[str] = ()) -> Resolution:
-    """Like `resolve` for a requirements file, respecting the hashes in it and in the files that it includes."""
-    contents = read(path)
-    if contents.invalid:
-        raise not_as_locked(path.name, contents.invalid)
-    variables = {name for text in contents.texts.values() for name in _VARIABLE.findall(text)}
-    secrets = set(filter(None, map(os.environ.get, variables)))
-    include = f'-r "{path.absolute().as_posix()}"'
-    resolution = _resolve(subject, [include], (), folder, keep, secrets)
-    pylock = only_hashed(path.name, resolution.pylock, contents.hashes)
-    return replace(resolution, pylock=pylock, hashes=contents.hashes)
-
-
-def _resolve(
-    subject: str,
-    dependencies: Sequence[str],
-    constraints: Sequence[str],
-    folder: Path,
-    keep: Sequence[str],
-    secrets: set[str],
-) -> Resolution:
-    """Choose versions and hashes with pip-compile; then ask pip which files it would install."""
     source = folder / "requirements.in"
     pinned = folder / "requirements.txt"
     _write_lines(folder / "constraints.txt", constraints)
@@ -99,11 +76,34 @@ def _resolve(
     )
 
 
+def resolve_requirements(
+    path: Path,
+    subject: str,
+    folder: Path,
+    keep: Sequence[str] = (),
+) -> Resolution:
+    """Like `resolve` for a requirements file, respecting the hashes in it and in the files that it includes."""
+    contents = read(path)
+    if contents.invalid:
+        raise not_as_locked(path.name, contents.invalid)
+    variables = {name for text in contents.texts.values() for name in _VARIABLE.findall(text)}
+    secrets = list(filter(None, map(os.environ.get, variables)))
+    include = f'-r "{path.absolute().as_posix()}"'
+    resolution = resolve(subject, [include], (), folder, keep, secrets)
+    pylock = only_hashed(path.name, resolution.pylock, contents.hashes)
+    return replace(resolution, pylock=pylock, hashes=contents.hashes)
+
+
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _installed(subject: str, pinned: Path, digests: set[str], secrets: set[str]) -> list[Package]:
+def _installed(
+    subject: str,
+    pinned: Path,
+    digests: set[str],
+    secrets: Collection[str],
+) -> list[Package]:
     """Return the packages that pip would install from the requirements file `pinned`, which allows `digests`."""
     report = pinned.with_name("report.json")
     options = ["--quiet", "--disable-pip-version-check", "--dry-run", "--ignore-installed", "--no-deps"]
@@ -124,7 +124,12 @@ def settings() -> str:
     return "\n".join(read_pip_settings().values())
 
 
-def _run(subject: str, command: Sequence[str], folder: Path, secrets: Collection[str]) -> None:
+def _run(
+    subject: str,
+    command: Sequence[str],
+    folder: Path,
+    secrets: Collection[str],
+) -> None:
     """Run a module of this Python in `folder`. Raises `UvError` with what it says, without `secrets`."""
     code, words = _call(command, folder)
     if not code:
@@ -181,5 +186,7 @@ def _package(subject: str, item: dict[str, Any], digests: set[str]) -> Package:
     filename = url_filename(url)
     hashes = {"sha256": sha256}
     if filename.endswith(".whl"):
-        return replace(package, wheels=[PackageWheel(name=filename, url=url, hashes=hashes)])
-    return replace(package, sdist=PackageSdist(name=filename, url=url, hashes=hashes))
+        wheel = PackageWheel(name=filename, url=url, hashes=hashes)
+        return replace(package, wheels=[wheel])
+    sdist = PackageSdist(name=filename, url=url, hashes=hashes)
+    return replace(package, sdist=sdist)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,12 @@ class _Contents:
     invalid: Sequence[str]
 
 
-def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def resolve(
+    path: Path,
+    targets: Sequence[Target],
+    folder: Path,
+    keep: Sequence[str] = (),
+) -> Resolution:
     """Resolve the requirements file `path` for all `targets` together, in the empty `folder`.
 
     The versions in `keep` ("name==version") are kept where possible. Raises `UvError`, and `LockError` if an index
@@ -117,11 +122,14 @@ def resolve_for(
 
 def read(path: Path) -> _Contents:
     """Return the contents of the requirements file `path`. Raises `LockError` for a hash that cannot be compared."""
-    parsed = _parsed(path)
+    texts: dict[Path, str] = {}
     hashes: dict[str, set[str]] = {}
+    prereleases = False
     errors: list[str] = []
     invalid: list[str] = []
-    for here, (_, content) in parsed.items():
+    for here, text, content in _parsed(path):
+        texts[here] = text
+        prereleases = prereleases or _asks_for_prereleases(content)
         for requirement in content.requirements:
             number = requirement.line_number
             errors += _add_hashes(requirement, f"{here.name}, line {number}", hashes)
@@ -136,32 +144,32 @@ def read(path: Path) -> _Contents:
     if errors:
         raise not_as_locked(path.name, errors)
     return _Contents(
-        texts={here: text for here, (text, _) in parsed.items()},
+        texts=texts,
         hashes={name: frozenset(digests) for name, digests in hashes.items()},
-        prereleases=any(_asks_for_prereleases(content) for _, content in parsed.values()),
+        prereleases=prereleases,
         invalid=invalid,
     )
 
 
-def _parsed(path: Path) -> dict[Path, tuple[str, RequirementsFile]]:
-    """Return the text and contents of a requirements file and of all files that it includes, by path."""
-    result: dict[Path, tuple[str, RequirementsFile]] = {}
+def _parsed(path: Path) -> Iterator[tuple[Path, str, RequirementsFile]]:
+    """Yield path, text and contents of a requirements file and of all files that it includes, each once."""
+    seen: set[Path] = set()
     pending = [path]
     while pending:
         here = files.real(pending.pop())  # One name for each, and no error for a link to itself.
-        if here in result:
+        if here in seen:
             continue
-        if result and not here.is_file():
+        if seen and not here.is_file():
             continue
+        seen.add(here)
         with files.explained(here):
             text = files.decoded(files.read_input(here))
         content = _parsed_text(text)
-        result[here] = (text, content)
+        yield here, text, content
         for option in content.options:
             for key in ("requirements", "constraints"):
                 names = option.options.get(key, [])
                 pending += [here.parent / name for name in names]
-    return result
 
 
 def _parsed_text(text: str) -> RequirementsFile:

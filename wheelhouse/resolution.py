@@ -62,7 +62,12 @@ class Wanted:
     settings: Settings
 
 
-def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def resolve(
+    wanted: Wanted,
+    targets: Sequence[Target],
+    folder: Path,
+    keep: Sequence[str] = (),
+) -> Resolution:
     """Resolve `wanted` for all `targets` together, and only for these, in the empty `folder`.
 
     The Python that runs uv does not matter. The versions in `keep` ("name==version") are preferred, since uv keeps

@@ -24,9 +24,19 @@ from wheelhouse.uv_settings import variables
 from wheelhouse.uv_words import split_words
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
-_EXPORT = ["export", "--format", "pylock.toml", "--python", sys.executable]
+_EXPORT = [
+    "export",
+    "--format",
+    "pylock.toml",
+    "--python",
+    sys.executable,
+]
 # Output is parsed and shown indented, so uv must not wrap lines.
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
+# What uv is told: options, names and paths.
+_Arguments = Sequence[str | Path]
+_Command = list[str | Path]
+_Variables = Mapping[str, str]
 
 
 class Answer(NamedTuple):
@@ -51,10 +61,10 @@ def executable() -> str:
 
 
 def _call(
-    arguments: Sequence[str | Path],
+    arguments: _Arguments,
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: _Variables | None = None,
 ) -> tuple[int, str, str]:
     """Run uv with `arguments`; return its exit code, standard output and error, without known secrets.
 
@@ -75,17 +85,22 @@ def _call(
         del own[name]
         inherited.pop(name, None)
     command = [executable(), *arguments]
-    code, out, err = process.run(command, cwd=cwd, env=own, inherited=inherited)
+    code, out, err = process.run(
+        command,
+        cwd=cwd,
+        env=own,
+        inherited=inherited,
+    )
     secrets = secret_values({**os.environ, **own})
     return code, out, hidden(err, secrets)
 
 
 def _output(
     failure: str,
-    arguments: Sequence[str | Path],
+    arguments: _Arguments,
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: _Variables | None = None,
 ) -> str:
     """Return the standard output of uv. Raises `UvError` with the message `failure` and uv's output."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
@@ -96,9 +111,9 @@ def _output(
 
 def _resolved(
     subject: str,
-    arguments: Sequence[str | Path],
+    arguments: _Arguments,
     cwd: Path,
-    env: Mapping[str, str] | None,
+    env: _Variables | None,
 ) -> tuple[str, tuple[str, ...]]:
     """Return what uv prints when it resolves `subject`: its output, and its warnings. Raises `UvError`."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
@@ -111,16 +126,16 @@ def _resolved(
 
 def _lock(
     subject: str,
-    arguments: Sequence[str | Path],
+    arguments: _Arguments,
     cwd: Path,
-    env: Mapping[str, str] | None,
+    env: _Variables | None,
 ) -> Answer:
     """Return the lock that uv prints, and its warnings. Raises `UvError`, `LockError`."""
     out, warnings = _resolved(subject, [*_EXPORT, *arguments], cwd, env)
     return Answer(parse(out, subject), warnings)
 
 
-def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Answer:
+def export(subject: str, folder: Path, *, env: _Variables) -> Answer:
     """Resolve the project in `folder`, which stands for `subject`, and write its uv.lock there.
 
     Raises `UvError`, `LockError`.
@@ -134,7 +149,7 @@ def export_script(
     locked: bool = False,
     frozen: bool = False,
     offline: bool = False,
-    env: Mapping[str, str] | None = None,
+    env: _Variables | None = None,
 ) -> Answer:
     """Return the lock of `script`, whose paths are relative to its folder. Raises `UvError`, `LockError`.
 
@@ -143,7 +158,7 @@ def export_script(
     """
     # Absolute, so that a name with a leading dash is not an option.
     path = script.absolute()
-    arguments: list[str | Path] = ["--script", path]
+    arguments: _Command = ["--script", path]
     if locked:
         arguments.append("--locked")
     if frozen:
@@ -162,7 +177,7 @@ def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Answe
     return _lock(subject, [check, "--no-dev"], folder, None)
 
 
-def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
+def lock_changes(where: _Arguments, cwd: Path) -> str:
     """Return the changes that `uv lock` would make to an outdated lock, in uv's words; nothing is written."""
     arguments = ["lock", "--dry-run", "--python", sys.executable, *where]
     _, _, err = _call(arguments, cwd=cwd)
@@ -177,14 +192,14 @@ def compile_universal(
     *,
     python: str,
     settings: Path,
-    env: Mapping[str, str],
+    env: _Variables,
 ) -> Answer:
     """Resolve a requirements.txt for Python `python` or newer, using the file `pylock`.
 
     Environments and other settings are those of the project in the folder `settings`. Versions in an existing
     `pylock` are kept where possible. Raises `UvError`, `LockError`.
     """
-    options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
+    options: _Command = ["--project", settings, "--universal", *_for_python(python)]
     return _compile(subject, source, pylock, options, env)
 
 
@@ -197,13 +212,13 @@ def compile_for(
     platform: str,
     prerelease: str | None,
     buildable: Collection[str] | None,
-    env: Mapping[str, str],
+    env: _Variables,
 ) -> Answer:
     """Like `compile_universal`, but for one target, with wheels only for all projects that are not `buildable`.
 
     None means that every project is buildable. `prerelease` is uv's option of that name.
     """
-    options: list[str | Path] = [*_for_python(python), "--python-platform", platform]
+    options: _Command = [*_for_python(python), "--python-platform", platform]
     if buildable is not None:
         options += ["--only-binary", ":all:"]
         for name in sorted(buildable):
@@ -218,8 +233,8 @@ def _compile(
     subject: str,
     source: Path,
     pylock: Path,
-    options: Sequence[str | Path],
-    env: Mapping[str, str],
+    options: _Arguments,
+    env: _Variables,
 ) -> Answer:
     # uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
     arguments = ["pip", "compile", source.name, *options, "--output-file", pylock.absolute()]
@@ -255,7 +270,12 @@ def lock(script: Path, failure: str) -> None:
     ]
     # Without any settings: another index, whose pages uv has cached, would end up in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
-    code, _, err = process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
+    code, _, err = process.run(
+        command,
+        cwd=script.parent,
+        env=_ENV,
+        inherited=inherited,
+    )
     if code:
         raise UvError(failure, err)
 
@@ -313,7 +333,7 @@ def version() -> str:
 def make_environment(folder: Path, python: str) -> None:
     """Create a virtual environment of the interpreter or version `python` in `folder`. Raises `UvError`."""
     failure = f"uv could not create an environment with Python {python}"
-    arguments: list[str | Path] = ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder]
+    arguments: _Command = ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder]
     _output(failure, arguments)
 
 
@@ -323,13 +343,13 @@ def install_into(
     *,
     constraints: Path | None,
     with_dependencies: bool,
-    env: Mapping[str, str],
+    env: _Variables,
 ) -> None:
     """Install `requirements`, wheels only, into the environment of the interpreter `environment`. Raises `UvError`.
 
     `constraints` is a requirements file, `env` names the configuration file of uv.
     """
-    arguments: list[str | Path] = ["pip", "install", "--quiet", "--only-binary", ":all:", "--python", environment]
+    arguments: _Command = ["pip", "install", "--quiet", "--only-binary", ":all:", "--python", environment]
     # Those of the input do not count for its build requirements.
     arguments += ["--resolution", "highest", "--prerelease", "if-necessary-or-explicit"]
     if constraints:
@@ -337,7 +357,12 @@ def install_into(
     if not with_dependencies:
         arguments.append("--no-deps")
     arguments += ["--", *requirements]
-    _output("uv could not install build requirements", arguments, cwd=environment.parent, env=env)
+    _output(
+        "uv could not install build requirements",
+        arguments,
+        cwd=environment.parent,
+        env=env,
+    )
 
 
 def install(
@@ -353,7 +378,7 @@ def install(
 
     Installs nothing else; `cache` is uv's cache. Raises `UvError` with the message `failure`.
     """
-    arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
+    arguments: _Command = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     arguments += _for_python(python)
     arguments += ["--python-platform", platform]
     arguments += ["--link-mode", "copy", "--target", folder, "--cache-dir", cache]
@@ -368,7 +393,7 @@ def publish(paths: Sequence[Path], url: str, check_url: str) -> None:
     """
     bare, user, password = split_user(url)
     bare_check_url, _, _ = split_user(check_url)
-    arguments: list[str | Path] = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
+    arguments: _Command = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
     arguments += ["--publish-url", bare, "--check-url", bare_check_url]
     # Not as arguments, which every user of this machine can see.
     env = {name: text for name, text in os.environ.items() if name.startswith("UV_PUBLISH_")}

@@ -41,6 +41,7 @@ _OF_PROJECTS = (
     "sources",
     "workspace",
 )
+_OF_PYPROJECTS = (*_OF_PROJECTS, *_OF_ENVIRONMENTS)
 # Common settings, for hints about misplaced ones.
 OF_SCRIPTS = (*_OF_INPUTS, "sources")
 COMMON = (
@@ -190,7 +191,7 @@ def _distinct_indexes(indexes: Iterable[Settings]) -> Iterator[Settings]:
         yield index
 
 
-def outer_settings(folder: Path) -> list[dict[str, Any]]:
+def outer_settings(folder: Path) -> list[Settings]:
     """Return the settings from outside of an input in `folder` that count for it, the nearest place first."""
     if os.environ.get("UV_CONFIG_FILE"):
         tables = [_user_settings()]
@@ -207,20 +208,19 @@ def outer_settings(folder: Path) -> list[dict[str, Any]]:
 
 def write_config(settings: Settings, path: Path) -> dict[str, str]:
     """Write `settings` as the uv.toml `path`; return environment variables that let uv read it and no other one."""
-    invalid = (*_OF_PROJECTS, *_OF_ENVIRONMENTS, *_OF_COMMANDS)
-    outside = _without(settings, invalid)
+    tables = _without(settings, (*_OF_PYPROJECTS, *_OF_COMMANDS))
     path.touch(mode=0o600)  # URLs of indexes may contain passwords.
-    path.write_text(toml.dumps(outside), encoding="utf-8")
+    path.write_text(toml.dumps(tables), encoding="utf-8")
     return {"UV_CONFIG_FILE": str(path), "UV_NO_CONFIG": "false"}
 
 
-def outside_of_inputs(settings: Settings) -> dict[str, Any]:
+def outside_of_inputs(settings: Settings) -> Settings:
     """Return those of `settings` that count for an input inside."""
     excluded = (*_OF_INPUTS, *_OF_PROJECTS, *_OF_COMMANDS)
     return _without(settings, excluded)
 
 
-def _without(settings: Settings, keys: Collection[str]) -> dict[str, Any]:
+def _without(settings: Settings, keys: Collection[str]) -> Settings:
     return {key: value for key, value in settings.items() if key not in keys}
 
 
@@ -266,7 +266,7 @@ def combined(first: Settings, second: Settings) -> dict[str, Any]:
     return result
 
 
-def _settings_around(folder: Path) -> dict[str, Any]:
+def _settings_around(folder: Path) -> Settings:
     """Return the settings that uv finds for `folder`: in a uv.toml, or in `[tool.uv]` of a pyproject.toml.
 
     In a project, these are the ones of the root of its workspace, and otherwise the nearest ones in `folder` and its
@@ -277,11 +277,7 @@ def _settings_around(folder: Path) -> dict[str, Any]:
         config = place / "uv.toml"
         if config.is_file():
             settings = _read_config(config)
-            faults = [
-                f"{key} is only valid in a pyproject.toml"
-                for key in sorted(settings)
-                if key in (*_OF_PROJECTS, *_OF_ENVIRONMENTS)
-            ]
+            faults = [f"{key} is only valid in a pyproject.toml" for key in sorted(settings) if key in _OF_PYPROJECTS]
             if faults:
                 raise _invalid(config, faults)
             return settings
@@ -333,7 +329,7 @@ def _matches(root: Path, patterns: object) -> Iterator[Path]:
             yield from root.glob(text)
 
 
-def _read_project(folder: Path) -> dict[str, Any]:
+def _read_project(folder: Path) -> Settings:
     """Return the tables of the pyproject.toml in `folder`; none if there is none, or an invalid one, as for uv."""
     path = folder / "pyproject.toml"
     if not path.is_file():
@@ -360,7 +356,7 @@ def _uv_table(tables: Settings) -> Settings:
     return table
 
 
-def _user_settings() -> dict[str, Any]:
+def _user_settings() -> Settings:
     """Return the user's uv.toml, or the one that UV_CONFIG_FILE names; no tables if there is none."""
     named = os.environ.get("UV_CONFIG_FILE")
     if named:
@@ -374,7 +370,7 @@ def _user_settings() -> dict[str, Any]:
     return _read_config(path)
 
 
-def _system_settings() -> dict[str, Any]:
+def _system_settings() -> Settings:
     """Return the system's uv.toml; no tables if there is none or it is disabled."""
     if os.environ.get("UV_NO_SYSTEM_CONFIG"):
         return {}
@@ -390,7 +386,7 @@ def _system_settings() -> dict[str, Any]:
     return {}
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> Settings:
     """Return the settings in the uv.toml `path`, with absolute paths.
 
     Raises `WheelhouseError` if it cannot be used.
