@@ -59,8 +59,8 @@ def build_settings(project: str, settings: Settings, versions: Mapping[str, str]
     """
     environment = None
     if _applies("no-build-isolation", project, settings):
-        others = sorted(versions.keys() - {project})
-        environment = tuple(f"{name}=={versions[name]}" for name in others)
+        others = [f"{name}=={version}" for name, version in sorted(versions.items()) if name != project]
+        environment = tuple(others)
     variables = _of_project("extra-build-variables", project, settings) or {}
     own = _of_project("config-settings-package", project, settings) or {}
     return BuildSettings(

@@ -59,8 +59,10 @@ def difference(path: Path, stated: frozenset[str], allowed: frozenset[str]) -> s
 
 def _digests(path: Path, wanted: Collection[str]) -> set[str]:
     """Return the digests of the file `path` with the algorithms of the digests in `wanted`. Raises `OSError`."""
-    algorithms = {digest.partition(":")[0] for digest in wanted}
-    hashers = {name: hashlib.new(name) for name in algorithms}
+    hashers = {}
+    for digest in wanted:
+        algorithm = digest.partition(":")[0]
+        hashers[algorithm] = hashlib.new(algorithm)
     with path.open("rb") as source:
         while chunk := source.read(_CHUNK):
             for hasher in hashers.values():

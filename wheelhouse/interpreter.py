@@ -52,7 +52,7 @@ class Archive:
     size: int | None = None
 
 
-# Anything in JSON.
+# An object in JSON.
 _Table = dict[str, Any]
 # Returns the bytes at a URL.
 _Fetch = Callable[[str], bytes]

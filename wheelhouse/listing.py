@@ -17,7 +17,7 @@ _HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{_JSON}, {_HTML};q=0.2, text/html;q=0.1"
 # Bytes; the page of a project with many files has a few million.
 _LIMIT = 64 << 20
-# As `list_files` needs it.
+# Fetches a page, as `list_files` describes.
 Read = Callable[[str, int, str | None], bytes]
 _STATUSES = (
     "active",
