@@ -47,18 +47,17 @@ def difference(path: Path, stated: frozenset[str], allowed: frozenset[str]) -> s
     It must have all digests that are `stated` in the lock, and one of those `allowed`, if there are any.
     """
     found = _digests(path, stated | allowed)
-    by_algorithm = {digest.partition(":")[0]: digest for digest in found}
     for digest in sorted(stated):
-        own = by_algorithm[digest.partition(":")[0]]
+        own = found[digest.partition(":")[0]]
         if own != digest:
             return f"has the digest {own}, but the lock says {digest}"
-    if allowed and allowed.isdisjoint(found):
+    if allowed and allowed.isdisjoint(found.values()):
         return "has none of the hashes that the requirements allow"
     return ""
 
 
-def _digests(path: Path, wanted: Collection[str]) -> set[str]:
-    """Return the digests of the file `path` with the algorithms of the digests in `wanted`. Raises `OSError`."""
+def _digests(path: Path, wanted: Collection[str]) -> dict[str, str]:
+    """Return the digests of the file `path`, by algorithm, with those of the digests in `wanted`. Raises `OSError`."""
     hashers = {}
     for digest in wanted:
         algorithm = digest.partition(":")[0]
@@ -67,4 +66,4 @@ def _digests(path: Path, wanted: Collection[str]) -> set[str]:
         while chunk := source.read(_CHUNK):
             for hasher in hashers.values():
                 hasher.update(chunk)
-    return {f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
+    return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
