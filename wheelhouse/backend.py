@@ -27,7 +27,12 @@ class BackendError(Exception):
 
 
 def build_wheel(
-    source: Path, subdirectory: str, out: Path, python: str, settings: BuildSettings, secrets: set[str]
+    source: Path,
+    subdirectory: str,
+    out: Path,
+    python: str,
+    settings: BuildSettings,
+    secrets: set[str],
 ) -> Path:
     """Build a wheel of `source` into the folder `out`; return it.
 
@@ -38,14 +43,15 @@ def build_wheel(
     """
     with tempfile.TemporaryDirectory(prefix="build-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
-        (scratch / "home").mkdir()
-        environment = {**build_environment(os.environ, str(scratch / "home")), "SOURCE_DATE_EPOCH": _EPOCH}
-        environment |= settings.variables
-        hide = secret_values(os.environ, secrets)
+        home = scratch / "home"
+        home.mkdir()
+        environment = build_environment(os.environ, str(home))
+        environment["SOURCE_DATE_EPOCH"] = _EPOCH
+        environment.update(settings.variables)
         if source.is_file():
             source = _unpacked(source, subdirectory, scratch / "source")
-        with _explained(hide):
-            interpreter = _made(scratch / "environment", python)
+        with _explained(secret_values(os.environ, secrets)):
+            interpreter = _new_environment(scratch / "environment", python)
             return _built(source, out, interpreter, environment, settings)
 
 
@@ -61,29 +67,48 @@ def _unpacked(sdist: Path, subdirectory: str, folder: Path) -> Path:
     return project
 
 
-def _made(folder: Path, python: str) -> Path:
-    """Return the interpreter of a new environment."""
+def _new_environment(folder: Path, python: str) -> Path:
+    """Make an environment of `python` in `folder`; return its interpreter."""
     uv.make_environment(folder, python)
-    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if sys.platform == "win32":
+        return folder / "Scripts/python.exe"
+    return folder / "bin/python"
 
 
-def _built(source: Path, out: Path, interpreter: Path, environment: Mapping[str, str], settings: BuildSettings) -> Path:
+def _built(
+    source: Path,
+    out: Path,
+    interpreter: Path,
+    environment: Mapping[str, str],
+    settings: BuildSettings,
+) -> Path:
     from build import ProjectBuilder  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
     def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
-        process.checked(cmd, cwd=Path(cwd) if cwd else None, env=extra_environ, inherited=environment)
+        process.checked(
+            cmd,
+            cwd=Path(cwd) if cwd else None,
+            env=extra_environ,
+            inherited=environment,
+        )
 
     builder = ProjectBuilder(source, str(interpreter), runner)
     if settings.environment is not None:
         _install(interpreter, settings.environment, settings, with_dependencies=False)
     else:
+        # Backends say what else they need only when these are there.
         _install(interpreter, {*builder.build_system_requires, *settings.requirements}, settings)
-        _install(interpreter, builder.get_requires_for_build("wheel", settings.config_settings), settings)
+        more = builder.get_requires_for_build("wheel", settings.config_settings)
+        _install(interpreter, more, settings)
     return Path(builder.build("wheel", out, settings.config_settings))
 
 
 def _install(
-    interpreter: Path, requirements: Collection[str], settings: BuildSettings, *, with_dependencies: bool = True
+    interpreter: Path,
+    requirements: Collection[str],
+    settings: BuildSettings,
+    *,
+    with_dependencies: bool = True,
 ) -> None:
     """Install `requirements` into the environment of `interpreter`."""
     if not requirements:
@@ -109,9 +134,11 @@ def _explained(secrets: set[str]) -> Iterator[None]:
     try:
         yield
     except (build.BuildBackendException, build.BuildException, build.FailedProcessError) as error:
+        words = str(error)
         inner = getattr(error, "exception", None)
-        printed = f"{inner.output}\n{inner.stderr}" if isinstance(inner, CalledProcessError) else str(error)
-        raise BackendError(hidden(printed, secrets)) from None
+        if isinstance(inner, CalledProcessError):
+            words = f"{inner.output}\n{inner.stderr}"
+        raise BackendError(hidden(words, secrets)) from None
     except UvError as error:
         raise BackendError(hidden(error.words, secrets)) from None
     except BackendError as error:

@@ -29,11 +29,21 @@ from wheelhouse.git import checkout
 from wheelhouse.hashes import all_normalized, difference
 from wheelhouse.resolution import Resolution
 from wheelhouse.target import Target, this_platform
+from wheelhouse.uv_settings import Settings
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 # Contents of a source folder that do not identify it: what tools and builds leave there. A build sees them, as with uv.
-_NO_SOURCE = ("__pycache__", ".git", ".hg", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+_NO_SOURCE = (
+    "__pycache__",
+    ".git",
+    ".hg",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+)
 _OF_BUILDS = ("build", "dist")
 # Bytes of a source distribution; the largest published ones have a few hundred million.
 _LARGEST_SOURCE = 1 << 30
@@ -41,7 +51,7 @@ _SDIST = re.compile(r".+\.(tar\.gz|tgz|tar\.bz2|tar\.xz|zip)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class _Source:
     """A source to build: a folder, or an archive whose project is in the folder `subdirectory`.
 
     `key` identifies it, `origin` describes it for people.
@@ -67,31 +77,43 @@ class Builder:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def wants(self, package: Package, settings: Mapping[str, Any], *, has_wheel: bool) -> bool:
+    def wants(self, package: Package, settings: Settings, *, has_wheel: bool) -> bool:
         """Return whether to build `package` with the `settings` of uv; `has_wheel` if a wheel fits."""
         if is_direct(package):
             return True
         if package.sdist is None:
             return False
-        name = canonicalize_name(package.name)
-        return is_required(name, settings) or (not has_wheel and (self.everything or name in self.names))
+        if is_required(package.name, settings):
+            return True
+        return not has_wheel and (self.everything or package.name in self.names)
 
-    def build(self, package: Package, target: Target, resolution: Resolution, versions: Mapping[str, str]) -> Wheel:
+    def build(
+        self,
+        package: Package,
+        target: Target,
+        resolution: Resolution,
+        versions: Mapping[str, str],
+    ) -> Wheel:
         """Return a wheel of `package` of `resolution` for `target`, which installs `versions` by project.
 
         Raises `BuildError`, also if the result does not fit, or is of another version than the locked one.
         """
-        name = canonicalize_name(package.name)
+        name = package.name
         if is_forbidden(name, resolution.settings):
             raise BuildError(name, "it must be built, which the setting no-build of uv forbids")
         settings = build_settings(name, resolution.settings, versions)
-        with tempfile.TemporaryDirectory(prefix="source-") as scratch:
-            source = self._source(package, resolution, Path(scratch))
-            key = source.key if not settings.key() else f"{source.key}-{settings.key()}"
+        with tempfile.TemporaryDirectory(prefix="source-") as folder:
+            scratch = Path(folder)
+            source = self._source(package, resolution, scratch)
+            key = source.key
+            if settings.key():
+                key += f"-{settings.key()}"
             with self._guard:
                 lock = self._locks.setdefault(key, threading.Lock())
             with lock:
-                wheel = self._kept(key, "any") or self._made(package, target, key, source, settings, Path(scratch))
+                wheel = self._kept(key, "any")
+                if wheel is None:
+                    wheel = self._made(name, target, key, source, settings, scratch)
         version = parse_filename(wheel.name)[1]
         if package.version is not None and version != package.version:
             raise BuildError(name, f"its source builds version {version}, but the lock says {package.version}")
@@ -106,99 +128,152 @@ class Builder:
             origin=f"{BUILT_FROM} {source.origin}",
         )
 
+    def _source(self, package: Package, resolution: Resolution, scratch: Path) -> _Source:
+        """Return the source of `package`; what is fetched goes to `scratch`."""
+        directory = package.directory
+        if directory is not None:
+            folder = files.real(resolution.base / directory.path / (directory.subdirectory or ""))
+            # Built in place, as uv does: the source may depend on what is around it, such as a repository or links.
+            return _Source(
+                path=folder,
+                key=_tree_digest(folder),
+                origin=f"the folder {folder.name}",
+            )
+        if package.vcs is not None:
+            place, key, origin = checkout(
+                package.name,
+                package.vcs,
+                resolution.base,
+                scratch,
+                self.credentials,
+                with_lfs=_uses_lfs(package.name, resolution.settings),
+            )
+            return _Source(
+                path=place,
+                key=key,
+                origin=origin,
+            )
+        return self._downloaded(package, resolution, scratch)
+
+    def _downloaded(self, package: Package, resolution: Resolution, scratch: Path) -> _Source:
+        """Download the source distribution or archive of `package` to `scratch`, and compare its digests."""
+        from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
+
+        sdist: Any = package.sdist or package.archive
+        name = _archive_name(sdist)
+        if not _SDIST.fullmatch(name) or "/" in name:
+            raise BuildError(package.name, f"{name!r} is not a source distribution")
+        url = sdist.url or files.real(resolution.base / str(sdist.path)).as_uri()
+        path = scratch / name
+        atomic.write(path, fetch(url, self.credentials, limit=_LARGEST_SOURCE))
+        allowed = resolution.hashes.get(package.name, frozenset())
+        fault = difference(path, all_normalized(sdist.hashes), allowed)
+        if fault:
+            raise BuildError(package.name, f"{name} {fault}")
+        key = files.sha256(path)
+        subdirectory = getattr(sdist, "subdirectory", None) or ""
+        if subdirectory:
+            key = hashlib.sha256(f"{key}#{subdirectory}".encode()).hexdigest()
+        origin = name
+        if not url.startswith("file:"):
+            origin = redacted(url).partition("?")[0]
+        return _Source(
+            path=path,
+            subdirectory=subdirectory,
+            key=key,
+            origin=origin,
+        )
+
     def _made(
-        self, package: Package, target: Target, key: str, source: Source, settings: BuildSettings, scratch: Path
+        self,
+        name: str,
+        target: Target,
+        key: str,
+        source: _Source,
+        settings: BuildSettings,
+        scratch: Path,
     ) -> Path:
         """Return the wheel of `source` for the Python of `target`, or for all, building it if necessary."""
         minor = str(target.request.series)
-        result = self._kept(key, minor)
-        if result is None:
-            # With this Python first: most wheels serve all Pythons, and others may not be installed.
-            wheel = self._run(package, source, settings, scratch / "first", sys.executable)
-            own = f"{sys.version_info.major}.{sys.version_info.minor}"
-            if not _is_pure(wheel):
-                here = this_platform()
-                if (target.platform.system, target.platform.machine) != (here.system, here.machine):
-                    reason = f"it can only be built for this machine ({here.name}), not for {target}"
-                    raise BuildError(str(package.name), f"{reason}; run bundle on such a machine")
-                if own != minor:
-                    wheel = self._run(package, source, settings, scratch / "second", minor)
-            # A wheel that is pure Python only for some Pythons does not serve all of them.
-            python = "any" if _is_pure(wheel) and wheel.parent.name == "first" else minor
-            with atomic.building(self._folder(key, python), replace=False) as folder:
-                shutil.copyfile(wheel, folder / _tagged(wheel))
-            result = self._kept(key, python)
-        assert result is not None  # noqa: S101 - it was just built
-        return result
+        kept = self._kept(key, minor)
+        if kept is not None:
+            return kept
+        # With this Python first: most wheels serve all Pythons, and others may not be installed.
+        wheel = self._run(name, source, settings, scratch / "first", sys.executable)
+        if _is_pure(wheel):
+            return self._keep(wheel, key, "any")
+        here = this_platform()
+        there = target.platform
+        if (there.system, there.machine) != (here.system, here.machine):
+            reason = f"it can only be built for this machine ({here.name}), not for {target}"
+            raise BuildError(name, f"{reason}; run bundle on such a machine")
+        if minor != f"{sys.version_info.major}.{sys.version_info.minor}":
+            wheel = self._run(name, source, settings, scratch / "second", minor)
+        # A wheel that is pure Python only for some Pythons does not serve all of them.
+        return self._keep(wheel, key, minor)
 
-    def _run(self, package: Package, source: Source, settings: BuildSettings, out: Path, python: str) -> Path:
+    def _run(
+        self,
+        name: str,
+        source: _Source,
+        settings: BuildSettings,
+        out: Path,
+        python: str,
+    ) -> Path:
         """Build `source` for `python` into the folder `out`; return the wheel."""
         secrets = self.credentials.values()
         try:
             wheel = build_wheel(source.path, source.subdirectory, out, python, settings, secrets)
         except BackendError as error:
             where = "" if python == sys.executable else f" with Python {python} (which must be installed here)"
-            raise BuildError(str(package.name), f"its build{where} failed", str(error)) from error
+            raise BuildError(name, f"its build{where} failed", str(error)) from error
         except ArchiveError as error:
-            raise BuildError(str(package.name), f"its source {error.fact}") from error
-        try:
-            if not stat.S_ISREG(wheel.lstat().st_mode):
-                raise BuildError(str(package.name), f"its build wrote {wheel.name}, which is not a regular file")
-            parse_metadata(wheel)
-        except (WheelError, FileError, OSError) as error:
-            raise BuildError(str(package.name), "its build wrote no readable wheel", str(error)) from error
-        project = parse_filename(wheel.name)[0]
-        if project != canonicalize_name(package.name):
-            raise BuildError(str(package.name), f"its source builds a wheel of {project}")
+            raise BuildError(name, f"its source {error.fact}") from error
+        _check(wheel, name)
         return wheel
 
-    def _folder(self, key: str, python: str) -> Path:
-        return self.cache / "built" / key / python
+    def _keep(self, wheel: Path, key: str, python: str) -> Path:
+        """Copy `wheel` to the cache; return the copy, or what another process has put there before."""
+        place = self._folder(key, python)
+        with atomic.building(place, replace=False) as folder:
+            shutil.copyfile(wheel, folder / _tagged(wheel))
+        return next(place.glob("*.whl"))
 
     def _kept(self, key: str, python: str) -> Path | None:
         """Return an earlier result, since two builds of the same source rarely give the same bytes."""
         return next(self._folder(key, python).glob("*.whl"), None)
 
-    def _source(self, package: Package, resolution: Resolution, scratch: Path) -> Source:
-        """Return the source of `package`; what is fetched goes to `scratch`."""
-        base = resolution.base
-        if package.directory is not None:
-            folder = files.real(base / package.directory.path / (package.directory.subdirectory or ""))
-            # Built in place, as uv does: the source may depend on what is around it, such as a repository or links.
-            return Source(path=folder, key=_tree_digest(folder), origin=f"the folder {folder.name}")
-        if package.vcs is not None:
-            with_lfs = _uses_lfs(canonicalize_name(package.name), resolution.settings)
-            place, key, origin = checkout(package, base, scratch, self.credentials, with_lfs=with_lfs)
-            return Source(path=place, key=key, origin=origin)
-        return self._downloaded(package, resolution, scratch)
-
-    def _downloaded(self, package: Package, resolution: Resolution, scratch: Path) -> Source:
-        """Download the source distribution or archive of `package` to `scratch`, and compare its digests."""
-        sdist: Any = package.sdist or package.archive
-        name = getattr(sdist, "name", None) or url_filename(sdist.url or "") or Path(sdist.path or "").name
-        if not _SDIST.fullmatch(name) or "/" in name:
-            raise BuildError(str(package.name), f"{name!r} is not a source distribution")
-        from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
-
-        url = sdist.url or files.real(resolution.base / str(sdist.path)).as_uri()
-        path = scratch / name
-        atomic.write(path, fetch(url, self.credentials, limit=_LARGEST_SOURCE))
-        digest = files.sha256(path)
-        allowed = resolution.hashes.get(package.name, frozenset())
-        if fault := difference(path, all_normalized(sdist.hashes), allowed):
-            raise BuildError(str(package.name), f"{path.name} {fault}")
-        subdirectory = getattr(sdist, "subdirectory", None) or ""
-        origin = name if url.startswith("file:") else redacted(url).partition("?")[0]
-        key = hashlib.sha256(f"{digest}#{subdirectory}".encode()).hexdigest() if subdirectory else digest
-        return Source(path=path, subdirectory=subdirectory, key=key, origin=origin)
+    def _folder(self, key: str, python: str) -> Path:
+        return self.cache / "built" / key / python
 
 
-def _uses_lfs(name: str, settings: Mapping[str, Any]) -> bool:
+def _archive_name(sdist: Any) -> str:
+    """Return the file name of a source distribution or archive."""
+    name = getattr(sdist, "name", None)
+    return name or url_filename(sdist.url or "") or Path(sdist.path or "").name
+
+
+def _check(wheel: Path, name: str) -> None:
+    """Raise `BuildError` unless a build has left a readable `wheel` of the project `name`."""
+    try:
+        if not stat.S_ISREG(wheel.lstat().st_mode):
+            raise BuildError(name, f"its build wrote {wheel.name}, which is not a regular file")
+        parse_metadata(wheel)
+    except (WheelError, FileError, OSError) as error:
+        raise BuildError(name, "its build wrote no readable wheel", str(error)) from error
+    project = parse_filename(wheel.name)[0]
+    if project != name:
+        raise BuildError(name, f"its source builds a wheel of {project}")
+
+
+def _uses_lfs(name: str, settings: Settings) -> bool:
     """Return whether `settings` of uv ask for the large files (git LFS) of the project `name`."""
     for project, source in settings.get("sources", {}).items():
+        if canonicalize_name(project) != name:
+            continue
         tables = source if isinstance(source, list) else [source]
         stated = [table["lfs"] for table in tables if "lfs" in table]
-        if canonicalize_name(project) == name and stated:
+        if stated:
             return any(stated)
     return os.environ.get("UV_GIT_LFS", "").lower() in ("1", "true")
 
@@ -209,7 +284,8 @@ def _tagged(wheel: Path) -> str:
     Other bytes get another name, if a folder changes but keeps its version, or if a source is built twice.
     """
     name, version, *tags = wheel.name.split("-")
-    return "-".join([name, version, f"1{files.sha256(wheel)[:12]}", *tags[-3:]])
+    build = f"1{files.sha256(wheel)[:12]}"
+    return "-".join([name, version, build, *tags[-3:]])
 
 
 def _is_pure(wheel: Path) -> bool:
@@ -218,9 +294,13 @@ def _is_pure(wheel: Path) -> bool:
 
 def is_direct(package: Package) -> bool:
     """Return whether a requirement refers to the source of `package` directly."""
+    if package.vcs is not None or package.directory is not None:
+        return True
     archive = package.archive
-    is_wheel = archive is not None and (archive.url or archive.path or "").partition("?")[0].endswith(".whl")
-    return package.vcs is not None or package.directory is not None or (archive is not None and not is_wheel)
+    if archive is None:
+        return False
+    location = archive.url or archive.path or ""
+    return not location.partition("?")[0].endswith(".whl")
 
 
 def _tree_digest(folder: Path) -> str:
@@ -229,9 +309,11 @@ def _tree_digest(folder: Path) -> str:
     with files.explained(folder):
         next(folder.iterdir(), None)  # Raises an error for a folder that is missing, which `os.walk` does not.
         for path in _sources(folder):
-            digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0{files.sha256(path)}\n"))
+            name = path.relative_to(folder).as_posix()
+            digest.update(os.fsencode(f"{name}\0{files.sha256(path)}\n"))
+    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--long", "--tags"]
     with contextlib.suppress(OSError):  # Without git.
-        commit = process.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--long", "--tags"])[1]
+        _, commit, _ = process.run(describe)
         digest.update(commit.encode())
     return digest.hexdigest()
 
@@ -246,29 +328,44 @@ def _sources(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = sorted(name for name in folders if not _is_left_over(here, name, is_top=here == folder))
-        yield from (path for name in sorted(names) if (path := here / name).is_file())
+        folders[:] = sorted(name for name in folders if not _is_left_over(here / name, folder))
+        for name in sorted(names):
+            path = here / name
+            if path.is_file():
+                yield path
 
 
-def _is_left_over(place: Path, name: str, *, is_top: bool) -> bool:
-    """Return whether the folder `name` in `place` was left there by a tool or a build."""
-    if name in _NO_SOURCE or name.endswith(".egg-info"):
+def _is_left_over(path: Path, top: Path) -> bool:
+    """Return whether the folder `path` in the source `top` was left there by a tool or a build."""
+    if path.name in _NO_SOURCE or path.name.endswith(".egg-info"):
         return True
-    return is_top and name in _OF_BUILDS and not (place / name / "__init__.py").is_file()
+    if path.parent != top or path.name not in _OF_BUILDS:
+        return False
+    return not (path / "__init__.py").is_file()
 
 
 def misfit(wheel: Path, target: Target) -> str | None:
     """Return why `wheel`, which was built here, does not fit `target`, or None."""
-    if not parse_wheel_filename(wheel.name)[-1] & set(target.tags):
+    tags = parse_wheel_filename(wheel.name)[-1]
+    if tags.isdisjoint(target.tags):
         return f"the wheel built here ({wheel.name}) does not fit {target}; run bundle on such a machine"
-    libc = target.platform.libc
+    if target.platform.libc is None:
+        return None
+    kind, _, minor = target.platform.libc
+    if kind != "glibc":
+        return None
+    needed = _needed_glibc(wheel)
+    if needed <= minor:
+        return None
+    return f"the wheel built here needs glibc 2.{needed}, but {target} has 2.{minor}; run bundle on an older machine"
+
+
+def _needed_glibc(wheel: Path) -> int:
+    """Return the minor version of the glibc 2 that the libraries in `wheel` need, or 0."""
     needed = 0
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(".so") or ".so." in name:
-                needed = max([needed, *map(int, _NEEDS_GLIBC.findall(archive.read(name)))])
-    if libc and libc[0] == "glibc" and needed > libc[2]:
-        return (
-            f"the wheel built here needs glibc 2.{needed}, but {target} has 2.{libc[2]}; run bundle on an older machine"
-        )
-    return None
+                minors = _NEEDS_GLIBC.findall(archive.read(name))
+                needed = max([needed, *map(int, minors)])
+    return needed

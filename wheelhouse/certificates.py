@@ -17,14 +17,21 @@ _VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # Where Linux distributions keep certificates; the OpenSSL of a Python build may look elsewhere.
 _SYSTEM_FILES = (
-    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
-    *("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"),
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
 )
 
 
 def ca_bundle() -> str | None:
     """Return the file or folder of certificates that the environment variables name, if any."""
-    return next((path for name in _VARIABLES if (path := os.environ.get(name))), None)
+    for name in _VARIABLES:
+        path = os.environ.get(name)
+        if path:
+            return path
+    return None
 
 
 def trust_variables(folder: Path) -> dict[str, str]:
@@ -37,23 +44,30 @@ def trust_variables(folder: Path) -> dict[str, str]:
         return {}
     if sys.platform in ("win32", "darwin"):
         return {"UV_SYSTEM_CERTS": "1"}
-    certificates = list(
-        dict.fromkeys(
-            certificate for path in _system_files() for certificate in _CERTIFICATE.findall(path.read_bytes())
-        )
-    )
-    data = b"\n".join([*certificates, b""])
-    path = folder / f"certificates-{hashlib.sha256(data).hexdigest()[:16]}.pem"
+    certificates: list[bytes] = []
+    for source in _system_files():
+        certificates += _CERTIFICATE.findall(source.read_bytes())
+    distinct = dict.fromkeys(certificates)
+    data = b"\n".join([*distinct, b""])
+    key = hashlib.sha256(data).hexdigest()[:16]
+    path = folder / f"certificates-{key}.pem"
     atomic.write(path, data)
     return {"SSL_CERT_FILE": str(path)}
 
 
 def _system_files() -> Iterator[Path]:
-    defaults = ssl.get_default_verify_paths()
-    yield from (path for name in filter(None, [defaults.cafile, *_SYSTEM_FILES]) if (path := Path(name)).is_file())
-    if os.environ.get("SSL_CERT_DIR"):
-        for folder in os.environ["SSL_CERT_DIR"].split(os.pathsep):
-            yield from (path for path in sorted(Path(folder).glob("*")) if path.is_file())
+    names = list(_SYSTEM_FILES)
+    own = ssl.get_default_verify_paths().cafile
+    if own:
+        names.insert(0, own)
+    paths = [Path(name) for name in names]
+    folders = os.environ.get("SSL_CERT_DIR")
+    if folders:
+        for folder in folders.split(os.pathsep):
+            paths += sorted(Path(folder).glob("*"))
+    for path in paths:
+        if path.is_file():
+            yield path
     import certifi  # noqa: PLC0415 - the far side has none
 
     yield Path(certifi.where())

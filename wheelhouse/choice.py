@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -14,7 +15,7 @@ from packaging.version import Version
 
 from wheelhouse.credentials import Credentials
 from wheelhouse.http import Client
-from wheelhouse.listing import list_files
+from wheelhouse.listing import ListedFile, list_files
 from wheelhouse.target import Target
 from wheelhouse.wheel import parse_filename
 
@@ -22,7 +23,10 @@ _THREADS = 8
 
 
 def without_yanked(
-    pylock: Pylock, targets: Sequence[Target], indexes: Collection[str], credentials: Credentials
+    pylock: Pylock,
+    targets: Sequence[Target],
+    indexes: Collection[str],
+    credentials: Credentials,
 ) -> Pylock:
     """Return `pylock` without the yanked wheels of releases that have other wheels for the same targets.
 
@@ -30,12 +34,14 @@ def without_yanked(
     packages for which a target has a choice: the default index of uv yanks whole releases.
     """
     named = {index.rstrip("/") for index in indexes}
-    unsure = [package for package in pylock.packages if _has_choice(package, targets, named)]
+    packages = list(pylock.packages)
+    unsure = {place: package for place, package in enumerate(packages) if _has_choice(package, targets, named)}
     if not unsure:
         return pylock
-    yanked = _yanked(unsure, credentials)
-    chosen = {id(package): _not_yanked(package, targets, yanked) for package in unsure}
-    return replace(pylock, packages=[chosen.get(id(package), package) for package in pylock.packages])
+    yanked = _yanked(unsure.values(), credentials)
+    for place, package in unsure.items():
+        packages[place] = _not_yanked(package, targets, yanked)
+    return replace(pylock, packages=packages)
 
 
 def _has_choice(package: Package, targets: Sequence[Target], indexes: Collection[str]) -> bool:
@@ -45,22 +51,25 @@ def _has_choice(package: Package, targets: Sequence[Target], indexes: Collection
     return any(len(_fitting(package, target)) > 1 for target in targets)
 
 
-def _yanked(packages: Sequence[Package], credentials: Credentials) -> set[str | None]:
+def _yanked(packages: Iterable[Package], credentials: Credentials) -> set[str | None]:
     """Return the SHA-256 digests of the yanked files of `packages`."""
     client = Client(_THREADS, credentials)
+
+    def page(package: Package) -> list[ListedFile]:
+        return list_files(package.name, package.index or "", client.read)
+
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            pages = list(pool.map(lambda package: list_files(package.name, package.index or "", client.read), packages))
+            pages = list(pool.map(page, packages))
     finally:
         client.close()
-    return {file.sha256 for page in pages for file in page if file.yanked is not None}
+    return {file.sha256 for file in chain.from_iterable(pages) if file.yanked is not None}
 
 
 def _not_yanked(package: Package, targets: Iterable[Target], yanked: Collection[str | None]) -> Package:
     """Return `package` without yanked wheels, unless a target has no other one."""
-    good = replace(
-        package, wheels=[wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") not in yanked]
-    )
+    wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") not in yanked]
+    good = replace(package, wheels=wheels)
     for target in targets:
         if _fitting(package, target) and not _fitting(good, target):
             return package
@@ -70,13 +79,13 @@ def _not_yanked(package: Package, targets: Iterable[Target], yanked: Collection[
 def _fitting(package: Package, target: Target) -> list[PackageWheel]:
     """Return the wheels of `package` that fit `target`."""
     fits = create_compatible_tags_selector(target.tags)
-    fitting = []
+    fitting: list[PackageWheel] = []
     for wheel in package.wheels or []:
         try:
             tags = parse_wheel_filename(wheel.filename)[-1]
         except InvalidWheelFilename:
             continue
-        fitting += list(fits([(wheel, tags)]))
+        fitting += fits([(wheel, tags)])
     return fitting
 
 
@@ -89,7 +98,11 @@ def is_excluded(requires_python: str, target: Target) -> bool:
 
 
 def newest_allowed(
-    project: str, target: Target, indexes: Iterable[str], credentials: Credentials, below: Version
+    project: str,
+    target: Target,
+    indexes: Iterable[str],
+    credentials: Credentials,
+    below: Version,
 ) -> Version | None:
     """Return the newest release of `project` before `below` with a wheel that allows the Python of `target`, if any."""
     client = Client(credentials=credentials)
@@ -97,13 +110,16 @@ def newest_allowed(
         files = [file for index in indexes for file in list_files(project, index, client.read)]
     finally:
         client.close()
-    versions = set()
+    newest = None
     for file in files:
         try:
             version = parse_filename(file.filename)[1]
         except ValueError:
             continue
-        allowed = file.yanked is None and not is_excluded(file.requires_python or "", target)
-        if allowed and version < below and not version.is_prerelease:
-            versions.add(version)
-    return max(versions, default=None)
+        if version >= below or version.is_prerelease:
+            continue
+        if file.yanked is not None or is_excluded(file.requires_python or "", target):
+            continue
+        if newest is None or version > newest:
+            newest = version
+    return newest

@@ -22,7 +22,7 @@ from wheelhouse.wheel import Wheel
 
 _logger = logging.getLogger(__name__)
 # More connections gain nothing on a fast network, annoy small indexes, and fight for the lock of the interpreter.
-THREADS = 4
+_THREADS = 4
 _TICK = 0.1
 # Seconds before an interrupted download is resumed, doubled each time.
 _PAUSE, _LONGEST_PAUSE = 0.25, 8.0
@@ -65,15 +65,15 @@ class Downloads:
     ) -> None:
         self.remotes = remotes
         self.cache = cache
-        self.total = sum(remote.size or 0 for remote in remotes)
+        self.total = sum(map(_known_size, remotes))
         absent = [remote for remote in remotes if not self.path(remote).exists()]
         self.absent = len(absent)
-        self.absent_bytes = sum(remote.size or 0 for remote in absent)
+        self.absent_bytes = sum(map(_known_size, absent))
         self.fetched: list[Remote] = []
         self._received = {remote.sha256: 0 for remote in remotes}
         self._elsewhere = elsewhere
         self._stop = threading.Event()
-        self._client = Client(THREADS, credentials)
+        self._client = Client(_THREADS, credentials)
 
     def path(self, remote: Remote) -> Path:
         """Return the path of `remote` in the cache."""
@@ -85,14 +85,14 @@ class Downloads:
         Files in the cache are verified again, since bundles are links to them that somebody may have written to.
         After the first failure no new download starts. Raises `DownloadError` with all failures.
         """
-        # The largest first, or the other threads would be idle at the end.
-        order = sorted(self.remotes, key=lambda remote: -(remote.size or 0))
         started = time.monotonic()
         atomic.clear_abandoned(self.cache / "partial")
-        pool = ThreadPoolExecutor(THREADS)
+        pool = ThreadPoolExecutor(_THREADS)
         try:
-            futures = {pool.submit(self._bring, remote): remote for remote in order}
-            pending: set[Future[None]] = set(futures)
+            # The largest first, or the other threads would be idle at the end.
+            order = sorted(self.remotes, key=_known_size, reverse=True)
+            futures = [pool.submit(self._bring, remote) for remote in order]
+            pending = set(futures)
             while pending:
                 done, pending = wait(pending, timeout=_TICK, return_when=FIRST_EXCEPTION)
                 yield sum(self._received.values())
@@ -100,13 +100,7 @@ class Downloads:
                     self._stop.set()
                     pool.shutdown(cancel_futures=True)
                     break
-            errors = [(futures[future], future.exception()) for future in futures if not future.cancelled()]
-            for _, error in errors:
-                if error is not None and not isinstance(error, FetchError):
-                    raise error
-            named = [(remote, str(error)) for remote, error in errors if error is not None and str(error)]
-            if named:
-                raise DownloadError((remote.filename, remote.url, reason) for remote, reason in named)
+            _raise_failures(order, futures)
             _logger.debug("downloads: %d files in %.2f s", len(self.fetched), time.monotonic() - started)
         finally:
             self._stop.set()
@@ -133,52 +127,91 @@ class Downloads:
         """Download the file to `partial` from the first location that has it. Raises `FetchError`."""
         try:
             self._try(remote, remote.url, partial)
-        except FetchError as first:
-            if not isinstance(remote, Wheel) or self._stop.is_set():
+        except FetchError:
+            if self._stop.is_set() or not self._found_elsewhere(remote, partial):
                 raise
-            for url in mirrors(remote.project, remote.sha256, self._elsewhere(remote.project), self._client.read):
-                if url != remote.url:
-                    with contextlib.suppress(FetchError):
-                        self._try(remote, url, partial)
-                        return
-            raise first from None
+
+    def _found_elsewhere(self, remote: Remote, partial: Path) -> bool:
+        """Download a wheel to `partial` from another index; return whether one has it."""
+        if not isinstance(remote, Wheel):
+            return False
+        indexes = self._elsewhere(remote.project)
+        for url in mirrors(remote.project, remote.sha256, indexes, self._client.read):
+            if url == remote.url:
+                continue
+            with contextlib.suppress(FetchError):
+                self._try(remote, url, partial)
+                return True
+        return False
 
     def _try(self, remote: Remote, url: str, partial: Path) -> None:
         """Download the file from `url` to `partial`, resuming it if it is interrupted."""
         arriving = _Arriving()
-        for attempt in range(self._client.retries + 1):
+        pause = _PAUSE
+        for _ in range(self._client.retries):
             try:
-                return self._stream(remote, url, partial, arriving)
+                self._stream(remote, url, partial, arriving)
             except FetchError as error:
-                if not error.again or attempt == self._client.retries or self._stop.is_set():
+                if not error.again or self._stop.is_set():
                     raise
+            else:
+                return
             # Many interrupted downloads should not resume at the same time.
-            self._stop.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
-        return None
+            self._stop.wait(pause * random.uniform(0.5, 1))  # noqa: S311 - not for secrets
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._stream(remote, url, partial, arriving)
 
-    def _stream(self, remote: Remote, url: str, partial: Path, arriving: _Arriving) -> None:
+    def _stream(
+        self,
+        remote: Remote,
+        url: str,
+        partial: Path,
+        arriving: _Arriving,
+    ) -> None:
         """Download the file, or the rest of it, to `partial`, and record the progress."""
+        size = remote.size
         resume = arriving.resume
         with contextlib.closing(self._client.chunks(url, resume)) as chunks, files.explained(partial):
             partial.touch()
             with partial.open("r+b") as out:
-                for number, chunk in enumerate(chunks):
+                for chunk in chunks:
                     if self._stop.is_set():
                         raise FetchError("")  # Another download failed, so this one ends.
-                    if number == 0 and resume.start == 0:
+                    if resume.start == 0:
                         arriving.digest = hashlib.sha256()
                     out.seek(resume.start)
                     out.write(chunk)
                     arriving.digest.update(chunk)
                     resume.start += len(chunk)
                     self._received[remote.sha256] = resume.start
-                    if remote.size is not None and resume.start > remote.size:
-                        raise FetchError(f"is longer than the {remote.size} bytes in the lock")
+                    if size is not None and resume.start > size:
+                        raise FetchError(f"is longer than the {size} bytes in the lock")
                 out.truncate(resume.start)
-        if remote.size is not None and resume.start < remote.size:
-            raise FetchError(f"ended after {resume.start} of {remote.size} bytes", again=True)
-        if arriving.digest.hexdigest() != remote.sha256:
-            raise FetchError(f"has the digest {arriving.digest.hexdigest()}, but the lock says {remote.sha256}")
+        if size is not None and resume.start < size:
+            raise FetchError(f"ended after {resume.start} of {size} bytes", again=True)
+        sha256 = arriving.digest.hexdigest()
+        if sha256 != remote.sha256:
+            raise FetchError(f"has the digest {sha256}, but the lock says {remote.sha256}")
+
+
+def _known_size(remote: Remote) -> int:
+    return remote.size or 0
+
+
+def _raise_failures(remotes: Sequence[Remote], futures: Sequence[Future[None]]) -> None:
+    """Raise the first error that is no failed download, or `DownloadError` with all failed ones."""
+    failures = []
+    for remote, future in zip(remotes, futures, strict=True):
+        error = None if future.cancelled() else future.exception()
+        if error is None:
+            continue
+        if not isinstance(error, FetchError):
+            raise error
+        reason = str(error)
+        if reason:  # None for a download that ended because another one failed.
+            failures.append((remote.filename, remote.url, reason))
+    if failures:
+        raise DownloadError(failures)
 
 
 class _Arriving:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from wheelhouse.listing import list_files
+from wheelhouse.listing import Read, list_files
 
 
 def mirrors(
-    project: str, sha256: str, indexes: Iterable[str], read: Callable[[str, int, str | None], bytes]
+    project: str,
+    sha256: str,
+    indexes: Iterable[str],
+    read: Read,
 ) -> Iterator[str]:
     """Yield the URLs of the file of `project` with the digest `sha256` on `indexes`, in order.
 
     `read` is as for `list_files`; an index that cannot be read is skipped.
     """
     for index in indexes:
-        yield from (file.url for file in list_files(project, index, read) if file.sha256 == sha256)
+        for file in list_files(project, index, read):
+            if file.sha256 == sha256:
+                yield file.url

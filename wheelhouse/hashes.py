@@ -8,17 +8,26 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 # The algorithms that pip and uv accept, and the number of hexadecimal digits of their digests.
-_DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128}
+_DIGITS = {
+    "md5": 32,
+    "sha1": 40,
+    "sha224": 56,
+    "sha256": 64,
+    "sha384": 96,
+    "sha512": 128,
+    "blake2b": 128,
+}
 _CHUNK = 1 << 20
 
 
 def normalized(text: str) -> str:
     """Return the digest `text`, such as "sha512:ab...", in lower case. Raises `ValueError` if it cannot be compared."""
     algorithm, _, digest = text.strip().lower().partition(":")
+    start = text.strip()[:40]
     if algorithm not in _DIGITS:
-        raise ValueError(f"the hash {text.strip()[:40]!r} has an unknown algorithm")
+        raise ValueError(f"the hash {start!r} has an unknown algorithm")
     if not re.fullmatch(r"[0-9a-f]+", digest) or len(digest) != _DIGITS[algorithm]:
-        raise ValueError(f"the hash {text.strip()[:40]!r} is not a digest of {algorithm}")
+        raise ValueError(f"the hash {start!r} is not a digest of {algorithm}")
     return f"{algorithm}:{digest}"
 
 
@@ -38,21 +47,23 @@ def difference(path: Path, stated: frozenset[str], allowed: frozenset[str]) -> s
     It must have all digests that are `stated` in the lock, and one of those `allowed`, if there are any.
     """
     found = _digests(path, stated | allowed)
-    missing = sorted(stated - found)
-    if missing:
-        algorithm = missing[0].partition(":")[0]
-        own = next(digest for digest in found if digest.startswith(f"{algorithm}:"))
-        return f"has the digest {own}, but the lock says {missing[0]}"
-    if allowed and not allowed & found:
+    for digest in sorted(stated):
+        own = found[digest.partition(":")[0]]
+        if own != digest:
+            return f"has the digest {own}, but the lock says {digest}"
+    if allowed and allowed.isdisjoint(found.values()):
         return "has none of the hashes that the requirements allow"
     return ""
 
 
-def _digests(path: Path, wanted: Collection[str]) -> set[str]:
-    """Return the digests of the file `path` with the algorithms of the digests in `wanted`. Raises `OSError`."""
-    hashers = {name: hashlib.new(name) for name in {digest.partition(":")[0] for digest in wanted}}
+def _digests(path: Path, wanted: Collection[str]) -> dict[str, str]:
+    """Return the digests of the file `path`, by algorithm, with those of the digests in `wanted`. Raises `OSError`."""
+    hashers = {}
+    for digest in wanted:
+        algorithm = digest.partition(":")[0]
+        hashers[algorithm] = hashlib.new(algorithm)
     with path.open("rb") as source:
         while chunk := source.read(_CHUNK):
             for hasher in hashers.values():
                 hasher.update(chunk)
-    return {f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
+    return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}

@@ -63,13 +63,15 @@ class _SharedContext(HTTPAdapter):
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
         host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
-        if host["scheme"] == "https":
-            pool.pop("ca_certs", None)
-            pool.pop("ca_cert_dir", None)
-            if self._insecure & {host["host"], f"{host['host']}:{host['port']}"}:
-                pool["cert_reqs"] = "CERT_NONE"
-            else:
-                pool["ssl_context"] = self._context
+        if host["scheme"] != "https":
+            return host, pool
+        pool.pop("ca_certs", None)
+        pool.pop("ca_cert_dir", None)
+        names = {host["host"], f"{host['host']}:{host['port']}"}
+        if names.isdisjoint(self._insecure):
+            pool["ssl_context"] = self._context
+        else:
+            pool["cert_reqs"] = "CERT_NONE"
         return host, pool
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
@@ -82,7 +84,9 @@ class _Patience(Retry):
     def get_retry_after(self, response: Any) -> float | None:
         """Return the delay that the response requests, in seconds, if any."""
         asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, _LONGEST_WAIT)
+        if asked is None:
+            return None
+        return min(asked, _LONGEST_WAIT)
 
 
 class Client:
@@ -97,7 +101,7 @@ class Client:
         self._credentials = credentials or Credentials()
         self.retries = int(os.environ.get("UV_HTTP_RETRIES") or 3)
         self._timeout = float(os.environ.get("UV_HTTP_TIMEOUT") or 30)
-        insecure = frozenset(os.environ.get("UV_INSECURE_HOST", "").split())
+        insecure = os.environ.get("UV_INSECURE_HOST", "").split()
         retry = _Patience(
             total=self.retries,
             backoff_factor=_BACKOFF,
@@ -106,8 +110,15 @@ class Client:
         )
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "identity"
-        self._session.mount("https://", _SharedContext(_context(), insecure, pool_maxsize=threads, max_retries=retry))
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=threads, max_retries=retry))
+        encrypted = _SharedContext(
+            _context(),
+            frozenset(insecure),
+            pool_maxsize=threads,
+            max_retries=retry,
+        )
+        plain = HTTPAdapter(pool_maxsize=threads, max_retries=retry)
+        self._session.mount("https://", encrypted)
+        self._session.mount("http://", plain)
 
     def close(self) -> None:
         """Close the connections."""
@@ -115,13 +126,15 @@ class Client:
 
     def _user(self, url: str) -> HTTPBasicAuth | None:
         """Return the user and password for `url`; a user alone may be a token, or have a password in netrc."""
-        account: tuple[str, str] | None = split_user(url)[1:]
-        if not any(account or ()):
-            account = self._credentials.near(url)
-        if not account or not account[1]:
-            account = requests.utils.get_netrc_auth(url) or account
+        _, user, password = split_user(url)
+        if not user and not password:
+            user, password = self._credentials.near(url) or ("", "")
+        if not password:
+            user, password = requests.utils.get_netrc_auth(url) or (user, password)
+        if not user and not password:
+            return None
         # In UTF-8 like uv; requests would use Latin-1.
-        return HTTPBasicAuth(account[0].encode(), account[1].encode()) if account else None
+        return HTTPBasicAuth(user.encode(), password.encode())
 
     def read(self, url: str, limit: int = _FETCH_LIMIT, accept: str | None = None) -> bytes:
         """Return the bytes at `url`, of the media type `accept`. Raises `FetchError`, also above `limit` bytes."""
@@ -132,7 +145,12 @@ class Client:
                 raise FetchError(f"is longer than {limit} bytes")
         return bytes(data)
 
-    def chunks(self, url: str, resume: Resume | None = None, accept: str | None = None) -> Generator[bytes, None, None]:
+    def chunks(
+        self,
+        url: str,
+        resume: Resume | None = None,
+        accept: str | None = None,
+    ) -> Generator[bytes, None, None]:
         """Yield the bytes at an http, https or file URL. Raises `FetchError`.
 
         With `resume`, of which `start` bytes are complete, yields the rest if the server still has the same file;
@@ -142,14 +160,8 @@ class Client:
             yield from _of_disk(url)
             return
         try:
-            auth = self._user(url)
-            headers = {**(resume.headers() if resume else {}), **({"Accept": accept} if accept else {})}
-            with self._session.get(url, stream=True, timeout=self._timeout, auth=auth, headers=headers) as response:
-                if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                    raise FetchError(
-                        f"the server answered {response.status_code} {_printable(response.reason)}",
-                        refused=response.status_code in _REFUSED,
-                    )
+            with self._get(url, resume, accept) as response:
+                _require_success(response)
                 if resume:
                     resume.learn(response)
                 yield from self._body(response)
@@ -160,16 +172,32 @@ class Client:
         except (HTTPError, OSError) as error:  # The body was interrupted.
             raise FetchError(_plain(error), again=True) from error
 
+    def _get(self, url: str, resume: Resume | None, accept: str | None) -> requests.Response:
+        headers = {}
+        if resume:
+            headers = resume.headers()
+        if accept:
+            headers["Accept"] = accept
+        return self._session.get(
+            url,
+            stream=True,
+            timeout=self._timeout,
+            auth=self._user(url),
+            headers=headers,
+        )
+
     def _body(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body in blocks. Raises `FetchError` if it is too slow to ever end, or endless."""
-        block, began = bytearray(), time.monotonic()
+        block = bytearray()
+        began = time.monotonic()
         try:
             for packet in self._packets(response):
                 block += packet
                 now = time.monotonic()
                 if len(block) >= _BLOCK or now - began > _PAUSE:
                     yield bytes(block)
-                    block, began = bytearray(), now
+                    block.clear()
+                    began = now
         except Exception:
             # What came before an interruption counts, since the download resumes after it.
             if block:
@@ -180,20 +208,60 @@ class Client:
 
     def _packets(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body as it comes. Raises `FetchError` if it is too slow to ever end, or endless."""
-        since, received, total = time.monotonic(), 0, 0
         length = response.headers.get("Content-Length", "")
         limit = int(length) if length.isdigit() else _UNANNOUNCED_LIMIT
+        total = 0
+        # Bytes since a time, for the speed.
+        received = 0
+        since = time.monotonic()
         # Not `read`, which would wait for a complete chunk.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             yield chunk
-            received, total = received + len(chunk), total + len(chunk)
+            received += len(chunk)
+            total += len(chunk)
             if total > limit:
                 raise FetchError(f"does not end: no size was announced, but more than {limit / 1e9:.0f} GB arrived")
             passed = time.monotonic() - since
-            if passed > self._timeout:
-                if received < _SLOWEST * passed:
-                    raise FetchError(f"is slower than {_SLOWEST / 1000:g} kB/s", again=True)
-                since, received = time.monotonic(), 0
+            if passed <= self._timeout:
+                continue
+            if received < _SLOWEST * passed:
+                raise FetchError(f"is slower than {_SLOWEST / 1000:g} kB/s", again=True)
+            received = 0
+            since = time.monotonic()
+
+
+def _require_success(response: requests.Response) -> None:
+    """Raise `FetchError` unless the server sends the file, or a part of it."""
+    status = response.status_code
+    if status not in (requests.codes.ok, requests.codes.partial_content):
+        reason = f"the server answered {status} {_printable(response.reason)}"
+        raise FetchError(reason, refused=status in _REFUSED)
+
+
+def _context() -> ssl.SSLContext:
+    """Return the TLS context of the site. Raises `WheelhouseError`."""
+    bundle = ca_bundle()
+    trusted = bundle or certifi.where()
+    try:
+        if bundle is None and sys.platform in ("win32", "darwin"):
+            import truststore  # noqa: PLC0415 - only installed on these systems
+
+            context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(trusted)
+        elif Path(trusted).is_dir():
+            context = ssl.create_default_context(capath=trusted)
+        else:
+            context = ssl.create_default_context(cafile=trusted)
+    except OSError as error:  # Includes ssl.SSLError.
+        raise _bad_certificates(trusted, error) from error
+    certificate = os.environ.get("SSL_CLIENT_CERT")
+    if not certificate:
+        return context
+    try:
+        context.load_cert_chain(certificate)
+    except OSError as error:
+        raise _bad_certificates(certificate, error) from error
+    return context
 
 
 def _bad_certificates(path: str, error: OSError) -> WheelhouseError:
@@ -201,30 +269,6 @@ def _bad_certificates(path: str, error: OSError) -> WheelhouseError:
         f"{path}: cannot be read as certificates ({error.strerror or error})",
         hint="fix or unset SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CLIENT_CERT",
     )
-
-
-def _context() -> ssl.SSLContext:
-    """Return the TLS context of the site. Raises `WheelhouseError`."""
-    bundle = ca_bundle()
-    certificate = os.environ.get("SSL_CLIENT_CERT")
-    try:
-        if bundle is None and sys.platform in ("win32", "darwin"):
-            import truststore  # noqa: PLC0415 - only installed on these systems
-
-            context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(certifi.where())
-        else:
-            path = bundle or certifi.where()
-            folder = Path(path).is_dir()
-            context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-    except OSError as error:  # Includes ssl.SSLError.
-        raise _bad_certificates(bundle or certifi.where(), error) from error
-    try:
-        if certificate:
-            context.load_cert_chain(certificate)
-    except OSError as error:
-        raise _bad_certificates(certificate or "", error) from error
-    return context
 
 
 @dataclass
@@ -244,14 +288,17 @@ class Resume:
     def learn(self, response: requests.Response) -> None:
         """Record what the server sends. Raises `FetchError` for a part that was not requested."""
         if response.status_code == requests.codes.partial_content:
-            if not response.headers.get("Content-Range", "").startswith(f"bytes {self.start}-") or not self.start:
-                self.start, self.validator = 0, ""
-                raise FetchError("the server sent another part than requested", again=True)
-            return
+            sent = response.headers.get("Content-Range", "")
+            if self.start and sent.startswith(f"bytes {self.start}-"):
+                return
+            self.start = 0
+            self.validator = ""
+            raise FetchError("the server sent another part than requested", again=True)
         self.start = 0
-        etag = response.headers.get("ETag", "")
+        self.validator = response.headers.get("ETag", "")
         # A weak validator does not guarantee the same bytes.
-        self.validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+        if not self.validator.startswith('"'):
+            self.validator = response.headers.get("Last-Modified", "")
 
 
 def _of_disk(url: str) -> Iterator[bytes]:
@@ -282,15 +329,25 @@ def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_
 
 def _printable(text: str) -> str:
     """Return `text` from a server without control characters."""
-    return "".join(character for character in text if character.isprintable())
+    return "".join(filter(str.isprintable, text))
 
 
 def _plain(error: BaseException) -> str:
     """Return the innermost message of `error`: requests wraps urllib3, which wraps the socket."""
-    while True:
-        inner = next((part for part in error.args if isinstance(part, BaseException)), None) or getattr(
-            error, "reason", None
-        )
-        if not isinstance(inner, BaseException):
-            return _printable(f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error))
+    inner = _inner(error)
+    while inner is not None:
         error = inner
+        inner = _inner(error)
+    if isinstance(error, OSError):
+        return _printable(str(error))
+    return _printable(f"{type(error).__name__}: {error}")
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    for part in error.args:
+        if isinstance(part, BaseException):
+            return part
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return reason
+    return None

@@ -14,7 +14,12 @@ _LARGEST = 8 << 30
 
 
 def learn_sha256(
-    filename: str, url: str, stated: frozenset[str], allowed: frozenset[str], cache: Path, credentials: Credentials
+    filename: str,
+    url: str,
+    stated: frozenset[str],
+    allowed: frozenset[str],
+    cache: Path,
+    credentials: Credentials,
 ) -> str:
     """Download the file at `url` to the download cache `cache`; return its SHA-256.
 

@@ -17,7 +17,14 @@ _HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{_JSON}, {_HTML};q=0.2, text/html;q=0.1"
 # Bytes; the page of a project with many files has a few million.
 _LIMIT = 64 << 20
-_STATUSES = ("active", "archived", "quarantined", "deprecated")
+# Fetches a page, as `list_files` describes.
+Read = Callable[[str, int, str | None], bytes]
+_STATUSES = (
+    "active",
+    "archived",
+    "quarantined",
+    "deprecated",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +45,25 @@ class ListedFile:
     provenance: str | None = None
 
 
-def list_files(project: str, index: str, read: Callable[[str, int, str | None], bytes]) -> list[ListedFile]:
+def list_files(project: str, index: str, read: Read) -> list[ListedFile]:
     """Return the files of `project` on the simple `index`; none if its page cannot be read.
 
     `read` returns the bytes at a URL, of at most a number of bytes and of a media type, or raises `FetchError`.
     """
     is_local = index.startswith("file:")
     try:
-        # A local folder of wheels is not an index page.
-        page = _page(index, project, "index.html" if is_local else "")
-        details = _details(read(page, _LIMIT, None if is_local else ACCEPT), project)
-        status = str(details.get("project-status", {}).get("status", "active"))
-        stated = status if status in _STATUSES else "active"
-        # Only a local index may link to local files.
-        schemes = ("http:", "https:", "file:") if is_local else ("http:", "https:")
-        listed = [_file(file, page, None if details.get("html") else stated) for file in details["files"]]
+        if is_local:
+            # A local folder of wheels is not an index page.
+            page = _page(index, project, "index.html")
+            data = read(page, _LIMIT, None)
+        else:
+            page = _page(index, project, "")
+            data = read(page, _LIMIT, ACCEPT)
+        listed = _files(data, project, page)
     except (FetchError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError):
         return []  # From HTTP, a URL, or the parsers.
+    # Only a local index may link to local files.
+    schemes = ("http:", "https:", "file:") if is_local else ("http:", "https:")
     return [file for file in listed if file.url.startswith(schemes)]
 
 
@@ -64,35 +73,58 @@ def _page(index: str, project: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{project}/{name}"))
 
 
-def _details(data: bytes, project: str) -> Any:
-    """Return the page `data` of `project` as JSON (PEP 691). Raises `ValueError`, `KeyError` or `TypeError`."""
+def _files(data: bytes, project: str, page: str) -> list[ListedFile]:
+    """Return the files on a page in JSON or HTML. Raises what its parsers and unexpected types raise."""
+    text = data.decode(errors="replace")
+    if not text.lstrip().startswith("{"):
+        details: Any = _parsed_html(text, project)
+        return [_file(file, page, None) for file in details["files"]]
+    details = json.loads(text)
+    status = str(details.get("project-status", {}).get("status", "active"))
+    if status not in _STATUSES:
+        status = "active"
+    return [_file(file, page, status) for file in details["files"]]
+
+
+def _parsed_html(text: str, project: str) -> Any:
     from mousebender import simple  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
-    text = data.decode(errors="replace")
-    if text.lstrip().startswith("{"):
-        return json.loads(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About newer versions of the API, which are compatible.
-        return {**simple.from_project_details_html(text, project), "html": True}
+        return simple.from_project_details_html(text, project)
 
 
 def _file(file: dict[str, Any], page: str, status: str | None) -> ListedFile:
-    yanked, uploaded, provenance = file.get("yanked"), file.get("upload-time"), file.get("provenance")
-    reason = yanked if isinstance(yanked, str) else ""
-    reference = _joined(page, provenance) if isinstance(provenance, str) else ""
-    sha256 = file.get("hashes", {}).get("sha256")
-    requires_python = file.get("requires-python")
+    uploaded = _text(file.get("upload-time"))
+    if uploaded and not uploaded.isprintable():
+        uploaded = None
+    yanked = None
+    if file.get("yanked"):
+        reason = _text(file["yanked"]) or ""
+        yanked = "".join(filter(str.isprintable, reason))
+    provenance = _text(file.get("provenance"))
+    if provenance is not None:
+        provenance = _joined(page, provenance)
+        # An index may not refer to files of this machine.
+        if not provenance.startswith(("http:", "https:")):
+            provenance = None
     return ListedFile(
         filename=str(file["filename"]),
         url=_joined(page, str(file["url"])),
-        sha256=sha256 if isinstance(sha256, str) else None,
-        requires_python=requires_python if isinstance(requires_python, str) else None,
-        uploaded=uploaded if isinstance(uploaded, str) and uploaded.isprintable() else None,
-        yanked="".join(filter(str.isprintable, reason)) if yanked else None,
+        sha256=_text(file.get("hashes", {}).get("sha256")),
+        requires_python=_text(file.get("requires-python")),
+        uploaded=uploaded,
+        yanked=yanked,
         status=status,
-        # An index may not refer to files of this machine.
-        provenance=reference if reference.startswith(("http:", "https:")) else None,
+        provenance=provenance,
     )
+
+
+def _text(value: object) -> str | None:
+    """Return `value` if it is a string, since an index may state anything."""
+    if isinstance(value, str):
+        return value
+    return None
 
 
 def _joined(page: str, reference: str) -> str:

@@ -16,9 +16,27 @@ from wheelhouse.errors import WheelhouseError
 _SECTIONS = ("global", "install")
 # Environment variables of pip that are not settings, from its documentation.
 _NO_SETTINGS = ("PIP_VERSION", "PIP_HELP", "PIP_CONFIG_FILE")
-_INDEX_KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index")
-_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_INDEX_KEYS = (
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+)
+_INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+)
+_PROXIES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -29,11 +47,12 @@ def read_pip_settings() -> dict[str, str]:
     """
     settings: dict[str, str] = {}
     sections = [_sections(path) for path in _files()]
-    for section in _SECTIONS:
+    for name in _SECTIONS:
         for file in sections:
-            settings |= file.get(section, {})
-    variables = {name: text for name, text in os.environ.items() if name.startswith("PIP_") and text}
-    settings |= {_key(name[4:]): text for name, text in variables.items() if name not in _NO_SETTINGS}
+            settings.update(file.get(name, {}))
+    for variable, text in os.environ.items():
+        if variable.startswith("PIP_") and variable not in _NO_SETTINGS and text:
+            settings[_key(variable.removeprefix("PIP_"))] = text
     return settings
 
 
@@ -45,30 +64,42 @@ def _files() -> Iterator[Path]:
     named = os.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
+    folders = _system_folders()
+    if not named or not Path(named).exists():
+        folders += _user_folders()
+    folders.append(Path(sys.prefix))
     name = "pip.ini" if os.name == "nt" else "pip.conf"
-    of_system, of_user = _places()
-    places = [*of_system, *([] if named and Path(named).exists() else of_user), Path(sys.prefix)]
-    paths = [*(place / name for place in places), *([Path(named)] if named else [])]
-    yield from (path for path in paths if path.is_file())
+    paths = [folder / name for folder in folders]
+    if named:
+        paths.append(Path(named))
+    for path in paths:
+        if path.is_file():
+            yield path
 
 
-def _places() -> tuple[list[Path], list[Path]]:
-    """Return the folders with configuration files of the system and of the user."""
+def _system_folders() -> list[Path]:
+    """Return the folders with configuration files of the system."""
+    if os.name == "nt":
+        return [Path(os.environ.get("PROGRAMDATA", ""), "pip")]
+    if sys.platform == "darwin":
+        return [Path("/Library/Application Support/pip")]
+    named = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    folders = [Path(folder, "pip") for folder in named.split(os.pathsep)]
+    return [*folders, Path("/etc")]
+
+
+def _user_folders() -> list[Path]:
+    """Return the folders with configuration files of the user."""
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user that the system does not know
     if os.name == "nt":
-        return [Path(os.environ.get("PROGRAMDATA", ""), "pip")], [
-            home / "pip",
-            Path(os.environ.get("APPDATA", home), "pip"),
-        ]
+        return [home / "pip", Path(os.environ.get("APPDATA", home), "pip")]
     if sys.platform == "darwin":
-        own = home / "Library" / "Application Support" / "pip"
-        return [Path("/Library/Application Support/pip")], [
-            home / ".pip",
-            own if own.is_dir() else home / ".config/pip",
-        ]
-    folders = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    own = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")
-    return [*(Path(folder, "pip") for folder in folders), Path("/etc")], [home / ".pip", own]
+        own = home / "Library/Application Support/pip"
+        if not own.is_dir():
+            own = home / ".config/pip"
+    else:
+        own = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")
+    return [home / ".pip", own]
 
 
 def _sections(path: Path) -> dict[str, dict[str, str]]:
@@ -80,7 +111,10 @@ def _sections(path: Path) -> dict[str, dict[str, str]]:
     except configparser.Error as error:
         reason = str(error).partition("\n")[0]
         raise WheelhouseError(f"{path}: is not a valid configuration file of pip ({reason})", hint="fix it") from error
-    return {name: {_key(key): text for key, text in parser.items(name)} for name in parser.sections()}
+    result = {}
+    for section in parser.sections():
+        result[section] = {_key(name): text for name, text in parser.items(section)}
+    return result
 
 
 def _key(name: str) -> str:
@@ -89,14 +123,20 @@ def _key(name: str) -> str:
 
 def names_index(tables: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether uv's environment variables or its settings in `tables` configure an index."""
-    if any(os.environ.get(name) for name in _INDEX_VARIABLES):
+    if _any_is_set(_INDEX_VARIABLES):
         return True
-    return any(
-        any(not index.get("explicit") for index in table[key]) if key == "index" else bool(table[key])
-        for table in tables
-        for key in _INDEX_KEYS
-        if key in table
-    )
+    return any(map(_table_names_index, tables))
+
+
+def _table_names_index(table: Mapping[str, Any]) -> bool:
+    for index in table.get("index", []):
+        if not index.get("explicit"):
+            return True
+    return any(table.get(key) for key in _INDEX_KEYS)
+
+
+def _any_is_set(names: Iterable[str]) -> bool:
+    return any(map(os.environ.get, names))
 
 
 def index_variables(settings: Mapping[str, str], nowhere: Path) -> dict[str, str]:
@@ -111,21 +151,28 @@ def index_variables(settings: Mapping[str, str], nowhere: Path) -> dict[str, str
     }
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         # uv has no environment variable for this.
-        variables |= {"UV_DEFAULT_INDEX": nowhere.as_uri(), "UV_INDEX": ""}
+        variables["UV_DEFAULT_INDEX"] = nowhere.as_uri()
+        variables["UV_INDEX"] = ""
     variables = {name: value for name, value in variables.items() if value}
-    return {**variables, "UV_INDEX_STRATEGY": "unsafe-best-match"} if variables else {}
+    if variables:
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return variables
 
 
 def network_variables(settings: Mapping[str, str]) -> dict[str, str]:
     """Return environment variables for pip's certificates, proxies and hosts, unless they are already set."""
     variables: dict[str, str] = {}
-    if "proxy" in settings and not any(os.environ.get(name) or os.environ.get(name.lower()) for name in _PROXIES):
-        variables |= {"HTTP_PROXY": settings["proxy"], "HTTPS_PROXY": settings["proxy"]}
-    if "cert" in settings and not any(map(os.environ.get, _CERTIFICATES)):
+    if "proxy" in settings and not _any_is_set(_PROXIES):
+        variables["HTTP_PROXY"] = settings["proxy"]
+        variables["HTTPS_PROXY"] = settings["proxy"]
+    if "cert" in settings and not _any_is_set(_CERTIFICATES):
         variables["SSL_CERT_FILE"] = os.path.expanduser(settings["cert"])  # noqa: PTH111 - see above
     if "client-cert" in settings and not os.environ.get("SSL_CLIENT_CERT"):
         variables["SSL_CLIENT_CERT"] = os.path.expanduser(settings["client-cert"])  # noqa: PTH111 - see above
     if "trusted-host" in settings:
-        hosts = [os.environ.get("UV_INSECURE_HOST", ""), *settings["trusted-host"].split()]
-        variables["UV_INSECURE_HOST"] = " ".join(filter(None, hosts))
+        hosts = settings["trusted-host"].split()
+        known = os.environ.get("UV_INSECURE_HOST")
+        if known:
+            hosts.insert(0, known)
+        variables["UV_INSECURE_HOST"] = " ".join(hosts)
     return variables

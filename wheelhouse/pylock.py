@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from packaging.pylock import Pylock, PylockValidationError
@@ -18,15 +19,24 @@ def parse(text: str, subject: str) -> Pylock:
         pylock = Pylock.from_dict(tables)
     except (PylockValidationError, ValueError) as error:
         raise not_as_locked(subject, [str(error)]) from error
-    local = [
-        f"{package.name}: its index {package.index} links to a file on this machine"
-        for package in pylock.packages
-        for url in [*(wheel.url for wheel in package.wheels or ()), package.sdist.url if package.sdist else None]
-        if (package.index or "").startswith(("http:", "https:")) and (url or "").startswith("file:")
-    ]
+    local = list(_local_links(pylock))
     if local:
         raise not_as_locked(subject, local)
     return pylock
+
+
+def _local_links(pylock: Pylock) -> Iterator[str]:
+    """Yield what is wrong with each link of an index on the network to a file on this machine."""
+    for package in pylock.packages:
+        index = package.index or ""
+        if not index.startswith(("http:", "https:")):
+            continue
+        urls = [wheel.url for wheel in package.wheels or ()]
+        if package.sdist:
+            urls.append(package.sdist.url)
+        for url in urls:
+            if url and url.startswith("file:"):
+                yield f"{package.name}: its index {index} links to a file on this machine"
 
 
 def _check_places(value: object) -> None:
@@ -36,6 +46,9 @@ def _check_places(value: object) -> None:
             raise ValueError(f"{value!r} contains a null character")
         if "://" in value:
             urlsplit(value)
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for item in value.values():
+            _check_places(item)
+    elif isinstance(value, list):
+        for item in value:
             _check_places(item)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wheelhouse.credentials import Credentials
 from wheelhouse.errors import WheelhouseError, redacted
 from wheelhouse.http import Client, FetchError
-from wheelhouse.listing import ListedFile, list_files
+from wheelhouse.listing import list_files
 from wheelhouse.wheel import Wheel
 
 _THREADS = 8
@@ -34,7 +34,9 @@ class Release:
 
 
 def find_releases(
-    wheels: Iterable[Wheel], elsewhere: Callable[[str], Sequence[str]], credentials: Credentials | None = None
+    wheels: Iterable[Wheel],
+    elsewhere: Callable[[str], Sequence[str]],
+    credentials: Credentials | None = None,
 ) -> dict[str, Release]:
     """Return a release for each file name; wheels that no JSON page lists are left out.
 
@@ -45,45 +47,68 @@ def find_releases(
     for wheel in wheels:
         by_project.setdefault(wheel.project, []).append(wheel)
     client = Client(_THREADS, credentials)
-    failures: list[str] = []
 
-    def of_project(item: tuple[str, list[Wheel]]) -> dict[str, Release]:
-        project, files = item
-        own = [wheel.index for wheel in files if wheel.index]
-        failed: list[str] = []
-        releases: dict[str, Release] = {}
-        for place in dict.fromkeys([*own, *elsewhere(project)]):
-            if not place.startswith(("http:", "https:")):
-                continue
-            # Not every index has every project, but the one that a wheel comes from has this one.
-            read = functools.partial(_read, client, failed, may_refuse=place not in own)
-            files_there = list_files(project, place, read)
-            listed = {(file.filename, file.sha256): _release(file, file.status) for file in files_there if file.status}
-            releases |= {
-                wheel.filename: listed[wheel.filename, wheel.sha256]
-                for wheel in files
-                if wheel.filename not in releases and (wheel.filename, wheel.sha256) in listed
-            }
-        if any(wheel.filename not in releases for wheel in files):
-            failures.extend(failed)
-        return releases
+    def ask(project: str) -> tuple[dict[str, Release], list[str]]:
+        return _of_project(project, by_project[project], elsewhere(project), client)
 
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            parts = pool.map(of_project, by_project.items())
-            found = {name: release for part in parts for name, release in part.items()}
+            answers = list(pool.map(ask, by_project))
     finally:
         client.close()
+    releases: dict[str, Release] = {}
+    failures: list[str] = []
+    for found, failed in answers:
+        releases.update(found)
+        failures += failed
     if failures:
         raise WheelhouseError(
             "indexes did not say what they know about wheels of this bundle",
             facts=sorted(failures),
             hint="try again later; without provenance and attestations, `bundle` does not ask",
         )
-    return found
+    return releases
 
 
-def _read(client: Client, failed: list[str], url: str, limit: int, accept: str | None, *, may_refuse: bool) -> bytes:
+def _of_project(
+    project: str,
+    wheels: Sequence[Wheel],
+    elsewhere: Sequence[str],
+    client: Client,
+) -> tuple[dict[str, Release], list[str]]:
+    """Return a release for each file name of `project`; if some are unknown, also which indexes failed, and why."""
+    own = [wheel.index for wheel in wheels if wheel.index]
+    failures: list[str] = []
+    releases: dict[str, Release] = {}
+    for index in dict.fromkeys([*own, *elsewhere]):
+        if not index.startswith(("http:", "https:")):
+            continue
+        # Not every index has every project, but the one that a wheel comes from has this one.
+        read = functools.partial(_read, client, failures, may_refuse=index not in own)
+        listed = {(file.filename, file.sha256): file for file in list_files(project, index, read)}
+        for wheel in wheels:
+            file = listed.get((wheel.filename, wheel.sha256))
+            if file and file.status and wheel.filename not in releases:
+                releases[wheel.filename] = Release(
+                    uploaded=file.uploaded,
+                    yanked=file.yanked,
+                    status=file.status,
+                    provenance=file.provenance,
+                )
+    if all(wheel.filename in releases for wheel in wheels):
+        return releases, []
+    return releases, failures
+
+
+def _read(
+    client: Client,
+    failed: list[str],
+    url: str,
+    limit: int,
+    accept: str | None,
+    *,
+    may_refuse: bool,
+) -> bytes:
     """Return the bytes at `url`; add the reason to `failed` if it cannot be read. Raises `FetchError`."""
     try:
         return client.read(url, limit, accept)
@@ -91,7 +116,3 @@ def _read(client: Client, failed: list[str], url: str, limit: int, accept: str |
         if not (may_refuse and error.refused):
             failed.append(f"{redacted(url)}: {error}")
         raise
-
-
-def _release(file: ListedFile, status: str) -> Release:
-    return Release(uploaded=file.uploaded, yanked=file.yanked, status=status, provenance=file.provenance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ _SCHEMES = re.compile(r"(?i)((git|hg|svn|bzr)\+)?(https?|file|ftp|ssh|git)[:+]|[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class _Contents:
     """The contents of a requirements file and of all files that it includes: `texts` by path.
 
     `hashes` are the allowed digests ("sha256:ab...") of each project that has some, `prereleases` says whether the
@@ -39,7 +38,12 @@ class Contents:
     invalid: Sequence[str]
 
 
-def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def resolve(
+    path: Path,
+    targets: Sequence[Target],
+    folder: Path,
+    keep: Sequence[str] = (),
+) -> Resolution:
     """Resolve the requirements file `path` for all `targets` together, in the empty `folder`.
 
     The versions in `keep` ("name==version") are kept where possible. Raises `UvError`, and `LockError` if an index
@@ -49,14 +53,25 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
     project = folder / "settings"
     project.mkdir()
     settings = uv_settings.effective({}, path.absolute().parent)
-    nothing = Wanted(subject=path.name, dependencies=(), requires_python=SpecifierSet(), own={}, settings=settings)
+    nothing = Wanted(
+        subject=path.name,
+        dependencies=(),
+        requires_python=SpecifierSet(),
+        own={},
+        settings=settings,
+    )
     write_pyproject(nothing, project, environment_markers(targets, SpecifierSet()))
-    oldest = min((target.request.minor for target in targets), key=Version)
-    lock = preferences(folder, keep)
-    # Only the settings of a project can contain environments, so uv must read these.
-    env = uv_settings.NO_CONFIG_FILE
+    pythons = [target.request.minor for target in targets]
     try:
-        answer = uv.compile_universal(path.name, path.absolute(), lock, python=oldest, settings=project, env=env)
+        answer = uv.compile_universal(
+            path.name,
+            path.absolute(),
+            preferences(folder, keep),
+            python=min(pythons, key=Version),
+            settings=project,
+            # Only the settings of a project can contain environments, so uv must read these.
+            env=uv_settings.NO_CONFIG_FILE,
+        )
     except UvError as error:
         raise plainly(error, path.name, targets) from None
     pylock = replace(answer.pylock, requires_python=None, environments=None)
@@ -72,7 +87,12 @@ def resolve(path: Path, targets: Sequence[Target], folder: Path, keep: Sequence[
 
 
 def resolve_for(
-    path: Path, target: Target, folder: Path, keep: Sequence[str] = (), *, buildable: Collection[str] | None = ()
+    path: Path,
+    target: Target,
+    folder: Path,
+    keep: Sequence[str] = (),
+    *,
+    buildable: Collection[str] | None = (),
 ) -> Resolution:
     """Resolve the requirements file `path` for `target` alone, with wheels only, except for `buildable` projects.
 
@@ -81,59 +101,75 @@ def resolve_for(
     contents = read(path)
     settings = uv_settings.effective({}, path.absolute().parent)
     variables = uv_settings.write_config(settings, folder / "uv.toml")
-    found = compiled(path.name, path.absolute(), target, folder, keep, None, variables, buildable)
-    pylock = only_hashed(path.name, found.pylock, contents.hashes)
-    return replace(found, pylock=pylock, prereleases=contents.prereleases, settings=settings, hashes=contents.hashes)
-
-
-def read(path: Path) -> Contents:
-    """Return the contents of the requirements file `path`. Raises `LockError` for a hash that cannot be compared."""
-    parsed = _parsed(path)
-    hashes: dict[str, set[str]] = {}
-    errors: list[str] = []
-    for here, (_, content) in parsed.items():
-        for requirement in content.requirements:
-            errors += _add_hashes(requirement, f"{here.name}, line {requirement.line_number}", hashes)
-    lines = [(here, line) for here, (_, content) in parsed.items() for line in content.invalid_lines]
-    hashed = [f"{here.name}, line {line.line_number}" for here, line in lines if "--hash" in (line.line or "")]
-    errors += [f"{place}: has a hash that cannot be read" for place in hashed]
-    if errors:
-        raise not_as_locked(path.name, errors)
-    return Contents(
-        texts={here: text for here, (text, _) in parsed.items()},
-        hashes={name: frozenset(digests) for name, digests in hashes.items()},
-        prereleases=any(_asks_for_prereleases(content) for _, content in parsed.values()),
-        invalid=[
-            *(f"{here.name}: line {line.line_number} is not a requirement" for here, line in lines),
-            *_strange_links(parsed),
-        ],
+    resolution = compiled(
+        path.name,
+        path.absolute(),
+        target,
+        folder,
+        keep,
+        None,
+        variables,
+        buildable,
+    )
+    return replace(
+        resolution,
+        pylock=only_hashed(path.name, resolution.pylock, contents.hashes),
+        prereleases=contents.prereleases,
+        settings=settings,
+        hashes=contents.hashes,
     )
 
 
-def _strange_links(parsed: Mapping[Path, tuple[str, RequirementsFile]]) -> Iterator[str]:
-    """Yield the lines that were taken for URLs of unknown schemes, such as those of a password file."""
-    for here, (_, content) in parsed.items():
+def read(path: Path) -> _Contents:
+    """Return the contents of the requirements file `path`. Raises `LockError` for a hash that cannot be compared."""
+    texts: dict[Path, str] = {}
+    hashes: dict[str, set[str]] = {}
+    prereleases = False
+    errors: list[str] = []
+    invalid: list[str] = []
+    for here, text, content in _parsed(path):
+        texts[here] = text
+        prereleases = prereleases or _asks_for_prereleases(content)
         for requirement in content.requirements:
+            number = requirement.line_number
+            errors += _add_hashes(requirement, f"{here.name}, line {number}", hashes)
+            # Taken for a URL of an unknown scheme, such as a line of a password file.
             if requirement.link and not _SCHEMES.match(requirement.link.url):
-                yield f"{here.name}: line {requirement.line_number} is not a requirement"
+                invalid.append(f"{here.name}: line {number} is not a requirement")
+        for line in content.invalid_lines:
+            number = line.line_number
+            invalid.append(f"{here.name}: line {number} is not a requirement")
+            if "--hash" in (line.line or ""):
+                errors.append(f"{here.name}, line {number}: has a hash that cannot be read")
+    if errors:
+        raise not_as_locked(path.name, errors)
+    return _Contents(
+        texts=texts,
+        hashes={name: frozenset(digests) for name, digests in hashes.items()},
+        prereleases=prereleases,
+        invalid=invalid,
+    )
 
 
-def _parsed(path: Path) -> dict[Path, tuple[str, RequirementsFile]]:
-    """Return the text and contents of a requirements file and of all files that it includes, by path."""
-    result: dict[Path, tuple[str, RequirementsFile]] = {}
+def _parsed(path: Path) -> Iterator[tuple[Path, str, RequirementsFile]]:
+    """Yield path, text and contents of a requirements file and of all files that it includes, each once."""
+    seen: set[Path] = set()
     pending = [path]
     while pending:
-        here = Path(os.path.realpath(pending.pop()))  # One name for each, and no error for a link to itself.
-        if here in result or (result and not here.is_file()):
+        here = files.real(pending.pop())  # One name for each, and no error for a link to itself.
+        if here in seen:
             continue
+        if seen and not here.is_file():
+            continue
+        seen.add(here)
         with files.explained(here):
             text = files.decoded(files.read_input(here))
         content = _parsed_text(text)
-        result[here] = (text, content)
+        yield here, text, content
         for option in content.options:
-            names = [*option.options.get("requirements", []), *option.options.get("constraints", [])]
-            pending += [here.parent / name for name in names]
-    return result
+            for key in ("requirements", "constraints"):
+                names = option.options.get(key, [])
+                pending += [here.parent / name for name in names]
 
 
 def _parsed_text(text: str) -> RequirementsFile:
@@ -163,8 +199,9 @@ def _add_hashes(requirement: InstallRequirement, place: str, hashes: dict[str, s
 
 
 def _asks_for_prereleases(content: RequirementsFile) -> bool:
-    if any(option.options.get("pre") for option in content.options):
-        return True
+    for option in content.options:
+        if option.options.get("pre"):
+            return True
     return any(requirement.req and requirement.req.specifier.prereleases for requirement in content.requirements)
 
 
@@ -173,17 +210,19 @@ def only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, Collection[st
 
     A file whose SHA-256 is not allowed may have an allowed digest of another algorithm, if there are such digests.
     """
-    packages, errors = [], []
+    packages = []
+    errors = []
     for package in pylock.packages:
-        allowed = hashes.get(package.name)
-        if allowed and len(sha256_in(allowed)) == len(allowed):
-            hashed = _with_hashes(package, sha256_in(allowed))
-            if hashed is None:
-                errors.append(f"{package.name} {package.version}: none of its files has a hash that {subject} allows")
-                continue
-            packages.append(hashed)
-        else:
+        allowed = hashes.get(package.name, ())
+        sha256 = sha256_in(allowed)
+        if not allowed or len(sha256) < len(allowed):
             packages.append(package)
+            continue
+        hashed = _with_hashes(package, sha256)
+        if hashed is None:
+            errors.append(f"{package.name} {package.version}: none of its files has a hash that {subject} allows")
+        else:
+            packages.append(hashed)
     if errors:
         raise not_as_locked(subject, errors)
     return replace(pylock, packages=packages)
@@ -192,5 +231,9 @@ def only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, Collection[st
 def _with_hashes(package: Package, allowed: Collection[str]) -> Package | None:
     """Return `package` with only the files whose SHA-256 is `allowed`, or None if there are none."""
     wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") in allowed]
-    sdist = package.sdist if package.sdist and package.sdist.hashes.get("sha256") in allowed else None
-    return replace(package, wheels=wheels, sdist=sdist) if wheels or sdist else None
+    sdist = package.sdist
+    if sdist and sdist.hashes.get("sha256") not in allowed:
+        sdist = None
+    if not wheels and not sdist:
+        return None
+    return replace(package, wheels=wheels, sdist=sdist)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
@@ -16,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from wheelhouse import toml, uv, uv_settings
 from wheelhouse.errors import UvError
 from wheelhouse.target import Target, environment_markers
+from wheelhouse.uv_settings import Settings
 from wheelhouse.uv_words import plain_words
 
 # No real project has this name: uv drops dependencies of a project on itself.
@@ -37,7 +37,7 @@ class Resolution:
     pylock: Pylock
     locked: bool
     base: Path
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     prereleases: bool = False
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -58,11 +58,16 @@ class Wanted:
     subject: str
     dependencies: Sequence[str]
     requires_python: SpecifierSet
-    own: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    own: Settings
+    settings: Settings
 
 
-def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Sequence[str] = ()) -> Resolution:
+def resolve(
+    wanted: Wanted,
+    targets: Sequence[Target],
+    folder: Path,
+    keep: Sequence[str] = (),
+) -> Resolution:
     """Resolve `wanted` for all `targets` together, and only for these, in the empty `folder`.
 
     The Python that runs uv does not matter. The versions in `keep` ("name==version") are preferred, since uv keeps
@@ -71,10 +76,11 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
     if wanted.own:
         _check_settings(wanted, folder)
     environments = environment_markers(targets, wanted.requires_python)
-    variables = write_project(wanted, folder, environments)
+    variables = _write_project(wanted, folder, environments)
     if keep:
-        lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": _pins(keep, source={"registry": "none"})}
-        (folder / "uv.lock").write_text(toml.dumps(lock), encoding="utf-8")
+        pins = _pins(keep, source={"registry": "none"})
+        lock = {"version": 1, "requires-python": _ANY_PYTHON, "package": pins}
+        _write(folder / "uv.lock", lock)
     try:
         answer = uv.export(wanted.subject, folder, env=variables)
     except UvError as error:
@@ -91,19 +97,32 @@ def resolve(wanted: Wanted, targets: Sequence[Target], folder: Path, keep: Seque
     )
 
 
-def _plain_warnings(warnings: Iterable[str], subject: str, targets: Sequence[Target]) -> tuple[str, ...]:
-    return tuple(plain_words(warning, _NAME, subject, targets) for warning in warnings)
+def _check_settings(wanted: Wanted, folder: Path) -> None:
+    """Raise `UvError` if uv rejects the settings of a script, which allow less than those of a project."""
+    tables = {"dependencies": [], "tool": {"uv": dict(wanted.own)}}
+    script = folder / "settings.py"
+    script.write_text(toml.script_block(tables), encoding="utf-8")
+    variables = uv_settings.write_config({}, folder / "no-settings.toml")
+    try:
+        uv.export_script(script, offline=True, env=variables)
+    except UvError as error:
+        raise UvError(f"{wanted.subject}: uv rejected its [tool.uv]", error.words) from None
 
 
 def _failure_of_each(
-    wanted: Wanted, targets: Sequence[Target], folder: Path, environments: Sequence[str], first: UvError
+    wanted: Wanted,
+    targets: Sequence[Target],
+    folder: Path,
+    environments: Sequence[str],
+    first: UvError,
 ) -> UvError:
     """Return the reasons why each of `environments` alone cannot be resolved; uv stops at the `first`."""
+    # The names of the targets for which uv says the same, apart from these names.
     names: dict[str, list[str]] = {}
     for number, environment in enumerate(environments):
         alone = folder / f"alone-{number}"
         alone.mkdir()
-        variables = write_project(wanted, alone, [environment])
+        variables = _write_project(wanted, alone, [environment])
         try:
             uv.export(wanted.subject, alone, env=variables)
         except UvError as error:
@@ -111,9 +130,16 @@ def _failure_of_each(
                 target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
             ]
             name = " and ".join(map(str, here))
-            names.setdefault(plainly(error, wanted.subject, here).words.replace(name, "{}"), []).append(name)
-    reasons = [text.replace("{}", ", ".join(group)) for text, group in names.items()]
-    return UvError(first.message, "\n".join(reasons)) if reasons else plainly(first, wanted.subject, targets)
+            words = plainly(error, wanted.subject, here).words
+            names.setdefault(words.replace(name, "{}"), []).append(name)
+    if not names:
+        return plainly(first, wanted.subject, targets)
+    reasons = [words.replace("{}", ", ".join(group)) for words, group in names.items()]
+    return UvError(first.message, "\n".join(reasons))
+
+
+def _plain_warnings(warnings: Iterable[str], subject: str, targets: Sequence[Target]) -> tuple[str, ...]:
+    return tuple(plain_words(warning, _NAME, subject, targets) for warning in warnings)
 
 
 def plainly(error: UvError, subject: str, targets: Sequence[Target]) -> UvError:
@@ -136,24 +162,28 @@ def resolve_for(
     built from source (None for all). Without `prereleases`, only pre-releases that a requirement or setting requests
     are allowed.
     """
-    variables = write_project(wanted, folder, [])
-    decided = prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ
-    option = None if decided else "explicit"
-    pylock = compiled(wanted.subject, folder / "pyproject.toml", target, folder, keep, option, variables, buildable)
-    return replace(pylock, prereleases=prereleases or _asks_for_prereleases(wanted), settings=wanted.settings)
+    variables = _write_project(wanted, folder, [])
+    option: str | None = "explicit"
+    if prereleases or "prerelease" in wanted.settings or "UV_PRERELEASE" in os.environ:
+        option = None
+    resolution = compiled(
+        wanted.subject,
+        folder / "pyproject.toml",
+        target,
+        folder,
+        keep,
+        option,
+        variables,
+        buildable,
+    )
+    return replace(
+        resolution,
+        prereleases=prereleases or _asks_for_prereleases(wanted),
+        settings=wanted.settings,
+    )
 
 
-def _check_settings(wanted: Wanted, folder: Path) -> None:
-    """Raise `UvError` if uv rejects the settings of a script, which allow less than those of a project."""
-    script = folder / "settings.py"
-    script.write_text(toml.script_block({"dependencies": [], "tool": {"uv": dict(wanted.own)}}), encoding="utf-8")
-    try:
-        uv.export_script(script, offline=True, env=uv_settings.write_config({}, folder / "no-settings.toml"))
-    except UvError as error:
-        raise UvError(f"{wanted.subject}: uv rejected its [tool.uv]", error.words) from None
-
-
-def write_project(wanted: Wanted, folder: Path, environments: Sequence[str]) -> dict[str, str]:
+def _write_project(wanted: Wanted, folder: Path, environments: Sequence[str]) -> dict[str, str]:
     """Write `wanted` as a project for `environments` to `folder`; return environment variables for uv."""
     write_pyproject(wanted, folder, environments)
     return uv_settings.write_config(wanted.settings, folder / "uv.toml")
@@ -161,27 +191,41 @@ def write_project(wanted: Wanted, folder: Path, environments: Sequence[str]) -> 
 
 def write_pyproject(wanted: Wanted, folder: Path, environments: Sequence[str]) -> None:
     """Write `wanted` as the pyproject.toml of a project for `environments` to `folder`."""
-    project = {"name": _NAME, "version": "0", "requires-python": _ANY_PYTHON, "dependencies": [*wanted.dependencies]}
+    project = {
+        "name": _NAME,
+        "version": "0",
+        "requires-python": _ANY_PYTHON,
+        "dependencies": list(wanted.dependencies),
+    }
     settings = dict(wanted.settings)
     if environments:
         settings["environments"] = list(environments)
-    tables = {"project": project, "tool": {"uv": settings}}
-    (folder / "pyproject.toml").write_text(toml.dumps(tables), encoding="utf-8")
+    _write(folder / "pyproject.toml", {"project": project, "tool": {"uv": settings}})
+
+
+def _write(path: Path, tables: Settings) -> None:
+    path.write_text(toml.dumps(tables), encoding="utf-8")
 
 
 def _asks_for_prereleases(wanted: Wanted) -> bool:
-    if wanted.settings.get("prerelease", os.environ.get("UV_PRERELEASE")) == "allow":
+    settings = wanted.settings
+    if settings.get("prerelease", os.environ.get("UV_PRERELEASE")) == "allow":
         return True
-    lists = [wanted.settings.get(f"{key}-dependencies", []) for key in ("constraint", "override")]
-    for text in (*wanted.dependencies, *(item for texts in lists for item in texts)):
+    constraints = settings.get("constraint-dependencies", [])
+    overrides = settings.get("override-dependencies", [])
+    for text in (*wanted.dependencies, *constraints, *overrides):
         with contextlib.suppress(InvalidRequirement):  # uv accepts more forms.
             if Requirement(str(text)).specifier.prereleases:
                 return True
     return False
 
 
-def _pins(keep: Sequence[str], **more: Any) -> list[dict[str, Any]]:
-    return [{"name": name, "version": version, **more} for name, _, version in (pin.partition("==") for pin in keep)]
+def _pins(keep: Sequence[str], **more: object) -> list[dict[str, object]]:
+    pins = []
+    for pin in keep:
+        name, _, version = pin.partition("==")
+        pins.append({"name": name, "version": version, **more})
+    return pins
 
 
 def compiled(
@@ -221,6 +265,5 @@ def preferences(folder: Path, keep: Sequence[str]) -> Path:
     """Return the path of uv's lock in `folder`, which starts with the versions in `keep`."""
     path = folder / "pylock.toml"
     if keep:
-        lock = {"lock-version": "1.0", "created-by": "wheelhouse", "packages": _pins(keep)}
-        path.write_text(toml.dumps(lock), encoding="utf-8")
+        _write(path, {"lock-version": "1.0", "created-by": "wheelhouse", "packages": _pins(keep)})
     return path

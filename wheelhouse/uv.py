@@ -24,11 +24,19 @@ from wheelhouse.uv_settings import variables
 from wheelhouse.uv_words import split_words
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
-# uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
-_COMPILE = ["pip", "compile"]
-_EXPORT = ["export", "--format", "pylock.toml", "--python", sys.executable]
+_EXPORT = [
+    "export",
+    "--format",
+    "pylock.toml",
+    "--python",
+    sys.executable,
+]
 # Output is parsed and shown indented, so uv must not wrap lines.
 _ENV = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", "COLUMNS": "10000"}
+# What uv is told: options, names and paths.
+_Arguments = Sequence[str | Path]
+_Command = list[str | Path]
+_Variables = Mapping[str, str]
 
 
 class Answer(NamedTuple):
@@ -53,32 +61,46 @@ def executable() -> str:
 
 
 def _call(
-    arguments: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    arguments: _Arguments,
+    *,
+    cwd: Path | None = None,
+    env: _Variables | None = None,
 ) -> tuple[int, str, str]:
     """Run uv with `arguments`; return its exit code, standard output and error, without known secrets.
 
     Of uv's own environment variables, those that count here are inherited; empty ones in `env` are removed. uv may run
     builds to find the dependencies of a source distribution; they see no secret that uv does not need.
     """
-    bundle = ca_bundle()
-    trusted = {"SSL_CERT_FILE": bundle} if bundle and Path(bundle).is_file() else {}
     inherited = variables(os.environ)
     # A keyring is another program, which may need any of them.
     if not os.environ.get("UV_KEYRING_PROVIDER"):
         inherited = without_secrets(inherited)
-    more = {**_ENV, **trusted, **(env or {})}
-    inherited = {name: text for name, text in inherited.items() if more.get(name) != ""}
-    more = {name: text for name, text in more.items() if text}
-    code, out, err = process.run([executable(), *arguments], cwd=cwd, env=more, inherited=inherited)
-    return code, out, hidden(err, secret_values({**os.environ, **more}))
+    own = dict(_ENV)
+    bundle = ca_bundle()
+    if bundle and Path(bundle).is_file():
+        own["SSL_CERT_FILE"] = bundle
+    own.update(env or {})
+    removed = [name for name, text in own.items() if not text]
+    for name in removed:
+        del own[name]
+        inherited.pop(name, None)
+    command = [executable(), *arguments]
+    code, out, err = process.run(
+        command,
+        cwd=cwd,
+        env=own,
+        inherited=inherited,
+    )
+    secrets = secret_values({**os.environ, **own})
+    return code, out, hidden(err, secrets)
 
 
 def _output(
     failure: str,
-    arguments: Sequence[str | Path],
+    arguments: _Arguments,
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: _Variables | None = None,
 ) -> str:
     """Return the standard output of uv. Raises `UvError` with the message `failure` and uv's output."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
@@ -87,21 +109,38 @@ def _output(
     return out
 
 
-def _lock(subject: str, arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None) -> Answer:
-    """Return the lock that uv prints, and its warnings. Raises `UvError`, `LockError`."""
+def _resolved(
+    subject: str,
+    arguments: _Arguments,
+    cwd: Path,
+    env: _Variables | None,
+) -> tuple[str, tuple[str, ...]]:
+    """Return what uv prints when it resolves `subject`: its output, and its warnings. Raises `UvError`."""
     code, out, err = _call(arguments, cwd=cwd, env=env)
     warnings, words = split_words(err)
     if code:
-        raise UvError(unresolved(subject), "\n".join([*warnings, words]))
+        message = f"{subject}: uv could not resolve its dependencies"
+        raise UvError(message, "\n".join([*warnings, words]))
+    return out, warnings
+
+
+def _lock(
+    subject: str,
+    arguments: _Arguments,
+    cwd: Path,
+    env: _Variables | None,
+) -> Answer:
+    """Return the lock that uv prints, and its warnings. Raises `UvError`, `LockError`."""
+    out, warnings = _resolved(subject, [*_EXPORT, *arguments], cwd, env)
     return Answer(parse(out, subject), warnings)
 
 
-def export(subject: str, folder: Path, *, env: Mapping[str, str]) -> Answer:
+def export(subject: str, folder: Path, *, env: _Variables) -> Answer:
     """Resolve the project in `folder`, which stands for `subject`, and write its uv.lock there.
 
     Raises `UvError`, `LockError`.
     """
-    return _lock(subject, _EXPORT, folder, env)
+    return _lock(subject, [], folder, env)
 
 
 def export_script(
@@ -110,7 +149,7 @@ def export_script(
     locked: bool = False,
     frozen: bool = False,
     offline: bool = False,
-    env: Mapping[str, str] | None = None,
+    env: _Variables | None = None,
 ) -> Answer:
     """Return the lock of `script`, whose paths are relative to its folder. Raises `UvError`, `LockError`.
 
@@ -118,9 +157,14 @@ def export_script(
     platforms and writes nothing. Settings are those in and around the script, as for `uv run`, or in `env`.
     """
     # Absolute, so that a name with a leading dash is not an option.
-    flags = [f"--{name}" for name, value in (("locked", locked), ("frozen", frozen), ("offline", offline)) if value]
     path = script.absolute()
-    arguments: list[str | Path] = [*_EXPORT, "--script", path, *flags]
+    arguments: _Command = ["--script", path]
+    if locked:
+        arguments.append("--locked")
+    if frozen:
+        arguments.append("--frozen")
+    if offline:
+        arguments.append("--offline")
     return _lock(script.name, arguments, path.parent, env)
 
 
@@ -129,29 +173,33 @@ def export_project(subject: str, folder: Path, *, frozen: bool = False) -> Answe
 
     Fails unless the lock matches the project; with `frozen`, uv does not check that.
     """
-    return _lock(subject, [*_EXPORT, "--frozen" if frozen else "--locked", "--no-dev"], folder, None)
+    check = "--frozen" if frozen else "--locked"
+    return _lock(subject, [check, "--no-dev"], folder, None)
 
 
-def unresolved(subject: str) -> str:
-    """Return the message for a failed resolution of `subject`."""
-    return f"{subject}: uv could not resolve its dependencies"
-
-
-def lock_changes(where: Sequence[str | Path], cwd: Path) -> str:
+def lock_changes(where: _Arguments, cwd: Path) -> str:
     """Return the changes that `uv lock` would make to an outdated lock, in uv's words; nothing is written."""
-    _, _, err = _call(["lock", "--dry-run", "--python", sys.executable, *where], cwd=cwd)
-    return "\n".join(line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update ")))
+    arguments = ["lock", "--dry-run", "--python", sys.executable, *where]
+    _, _, err = _call(arguments, cwd=cwd)
+    changes = [line for line in err.splitlines() if line.startswith(("Add ", "Remove ", "Update "))]
+    return "\n".join(changes)
 
 
 def compile_universal(
-    subject: str, source: Path, pylock: Path, *, python: str, settings: Path, env: Mapping[str, str]
+    subject: str,
+    source: Path,
+    pylock: Path,
+    *,
+    python: str,
+    settings: Path,
+    env: _Variables,
 ) -> Answer:
     """Resolve a requirements.txt for Python `python` or newer, using the file `pylock`.
 
     Environments and other settings are those of the project in the folder `settings`. Versions in an existing
     `pylock` are kept where possible. Raises `UvError`, `LockError`.
     """
-    options: list[str | Path] = ["--project", settings, "--universal", *_for_python(python)]
+    options: _Command = ["--project", settings, "--universal", *_for_python(python)]
     return _compile(subject, source, pylock, options, env)
 
 
@@ -164,27 +212,33 @@ def compile_for(
     platform: str,
     prerelease: str | None,
     buildable: Collection[str] | None,
-    env: Mapping[str, str],
+    env: _Variables,
 ) -> Answer:
     """Like `compile_universal`, but for one target, with wheels only for all projects that are not `buildable`.
 
     None means that every project is buildable. `prerelease` is uv's option of that name.
     """
-    options: list[str | Path] = [*_for_python(python), "--python-platform", platform]
+    options: _Command = [*_for_python(python), "--python-platform", platform]
     if buildable is not None:
         options += ["--only-binary", ":all:"]
-        # uv allows builds of a project for which it must not take wheels; others of these have none that fit.
-        options += [word for name in sorted(buildable) for word in ("--no-binary", name)]
-    options += ["--prerelease", prerelease] if prerelease else []
+        for name in sorted(buildable):
+            # uv allows builds of a project for which it must not take wheels; others of these have none that fit.
+            options += ["--no-binary", name]
+    if prerelease:
+        options += ["--prerelease", prerelease]
     return _compile(subject, source, pylock, options, env)
 
 
-def _compile(subject: str, source: Path, pylock: Path, options: Sequence[str | Path], env: Mapping[str, str]) -> Answer:
-    arguments = [*_COMPILE, source.name, *options, "--output-file", pylock.absolute()]
-    code, _, err = _call(arguments, cwd=source.parent, env=env)
-    warnings, words = split_words(err)
-    if code:
-        raise UvError(unresolved(subject), "\n".join([*warnings, words]))
+def _compile(
+    subject: str,
+    source: Path,
+    pylock: Path,
+    options: _Arguments,
+    env: _Variables,
+) -> Answer:
+    # uv reads [tool.uv] of a pyproject.toml only from the folder of its input.
+    arguments = ["pip", "compile", source.name, *options, "--output-file", pylock.absolute()]
+    _, warnings = _resolved(subject, arguments, source.parent, env)
     return Answer(parse(pylock.read_text(encoding="utf-8"), subject), warnings)
 
 
@@ -193,8 +247,10 @@ def _for_python(python: str) -> list[str]:
 
     Any CPython can stand in for another one, but other implementations must be installed.
     """
-    stand_in = sys.executable if python[-1:].isdigit() and python[:1].isdigit() else python
-    return ["--python", stand_in, "--python-version", parse_python_request(python).version]
+    is_plain = python[:1].isdigit() and python[-1:].isdigit()
+    stand_in = sys.executable if is_plain else python
+    version = parse_python_request(python).version
+    return ["--python", stand_in, "--python-version", version]
 
 
 def lock(script: Path, failure: str) -> None:
@@ -202,11 +258,24 @@ def lock(script: Path, failure: str) -> None:
 
     Raises `UvError` with the message `failure`.
     """
+    command = [
+        executable(),
+        "lock",
+        "--quiet",
+        "--offline",
+        "--no-config",
+        *("--default-index", "./simple"),
+        *("--python", sys.executable),
+        *("--script", f"./{script.name}"),
+    ]
     # Without any settings: another index, whose pages uv has cached, would end up in the lock.
     inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
-    options = ["--quiet", "--offline", "--no-config", "--default-index", "./simple", "--python", sys.executable]
-    command = [executable(), "lock", *options, "--script", f"./{script.name}"]
-    code, _, err = process.run(command, cwd=script.parent, env=_ENV, inherited=inherited)
+    code, _, err = process.run(
+        command,
+        cwd=script.parent,
+        env=_ENV,
+        inherited=inherited,
+    )
     if code:
         raise UvError(failure, err)
 
@@ -217,18 +286,21 @@ def python_for(request: str, failure: str, folder: Path | None = None) -> str:
     A request is a version or a range of versions; without one, files called .python-version decide. Like for `uv run`,
     the Python of a virtual environment counts, too. Raises `UvError` with the message `failure`.
     """
-    requests = [request] if request else []
-    return _output(failure, ["python", "find", "--no-project", "--show-version", *requests], cwd=folder).strip()
+    arguments = ["python", "find", "--no-project", "--show-version"]
+    if request:
+        arguments.append(request)
+    return _output(failure, arguments, cwd=folder).strip()
 
 
 def known_pythons(request: PythonRequest) -> list[dict[str, Any]]:
     """Return uv's archives of this Python version, for all platforms. Raises `UvError`."""
-    return [
-        entry
-        for entry in all_pythons(request.implementation)
-        if f"{entry['version']}.".startswith(f"{request.version}.")
-        and (entry["variant"] == "freethreaded") == request.free_threaded
-    ]
+    result = []
+    for entry in all_pythons(request.implementation):
+        is_free_threaded = entry["variant"] == "freethreaded"
+        is_same_version = f"{entry['version']}.".startswith(f"{request.version}.")
+        if is_same_version and is_free_threaded == request.free_threaded:
+            result.append(entry)
+    return result
 
 
 def all_pythons(implementation: str) -> list[dict[str, Any]]:
@@ -238,8 +310,16 @@ def all_pythons(implementation: str) -> list[dict[str, Any]]:
 
 @cache
 def _listed(implementation: str, _: str | None) -> list[dict[str, Any]]:
-    everywhere = ["--all-versions", "--all-platforms", "--all-arches"]
-    arguments = ["python", "list", "--only-downloads", *everywhere, "--output-format", "json", implementation]
+    arguments = [
+        "python",
+        "list",
+        "--only-downloads",
+        "--all-versions",
+        "--all-platforms",
+        "--all-arches",
+        *("--output-format", "json"),
+        implementation,
+    ]
     failure = f"{implementation}: uv could not list Python versions"
     entries: list[dict[str, Any]] = json.loads(_output(failure, arguments))
     return entries
@@ -253,7 +333,8 @@ def version() -> str:
 def make_environment(folder: Path, python: str) -> None:
     """Create a virtual environment of the interpreter or version `python` in `folder`. Raises `UvError`."""
     failure = f"uv could not create an environment with Python {python}"
-    _output(failure, ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder])
+    arguments: _Command = ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder]
+    _output(failure, arguments)
 
 
 def install_into(
@@ -262,29 +343,46 @@ def install_into(
     *,
     constraints: Path | None,
     with_dependencies: bool,
-    env: Mapping[str, str],
+    env: _Variables,
 ) -> None:
     """Install `requirements`, wheels only, into the environment of the interpreter `environment`. Raises `UvError`.
 
     `constraints` is a requirements file, `env` names the configuration file of uv.
     """
-    options: list[str | Path] = ["--quiet", "--only-binary", ":all:", "--python", environment]
+    arguments: _Command = ["pip", "install", "--quiet", "--only-binary", ":all:", "--python", environment]
     # Those of the input do not count for its build requirements.
-    options += ["--resolution", "highest", "--prerelease", "if-necessary-or-explicit"]
-    options += ["--constraint", constraints] if constraints else []
-    options += [] if with_dependencies else ["--no-deps"]
-    failure = "uv could not install build requirements"
-    _output(failure, ["pip", "install", *options, "--", *requirements], cwd=environment.parent, env=env)
+    arguments += ["--resolution", "highest", "--prerelease", "if-necessary-or-explicit"]
+    if constraints:
+        arguments += ["--constraint", constraints]
+    if not with_dependencies:
+        arguments.append("--no-deps")
+    arguments += ["--", *requirements]
+    _output(
+        "uv could not install build requirements",
+        arguments,
+        cwd=environment.parent,
+        env=env,
+    )
 
 
-def install(items: Sequence[str], folder: Path, *, python: str, platform: str, cache: Path, failure: str) -> None:
+def install(
+    items: Sequence[str],
+    folder: Path,
+    *,
+    python: str,
+    platform: str,
+    cache: Path,
+    failure: str,
+) -> None:
     """Install `items`, wheels or requirements with options, into `folder` for a target of any platform.
 
     Installs nothing else; `cache` is uv's cache. Raises `UvError` with the message `failure`.
     """
-    arguments: list[str | Path] = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
-    arguments += [*_for_python(python), "--python-platform", platform]
-    _output(failure, [*arguments, "--link-mode", "copy", "--target", folder, "--cache-dir", cache, *items])
+    arguments: _Command = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
+    arguments += _for_python(python)
+    arguments += ["--python-platform", platform]
+    arguments += ["--link-mode", "copy", "--target", folder, "--cache-dir", cache]
+    _output(failure, [*arguments, *items])
 
 
 def publish(paths: Sequence[Path], url: str, check_url: str) -> None:
@@ -294,10 +392,13 @@ def publish(paths: Sequence[Path], url: str, check_url: str) -> None:
     keyring. Raises `UvError`, also if the index has another file of the same name.
     """
     bare, user, password = split_user(url)
+    bare_check_url, _, _ = split_user(check_url)
+    arguments: _Command = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
+    arguments += ["--publish-url", bare, "--check-url", bare_check_url]
     # Not as arguments, which every user of this machine can see.
-    given = {"UV_PUBLISH_USERNAME": user, "UV_PUBLISH_PASSWORD": password}
     env = {name: text for name, text in os.environ.items() if name.startswith("UV_PUBLISH_")}
-    env |= {name: text for name, text in given.items() if text}
-    arguments = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
-    failure = f"{bare}: the upload failed"
-    _output(failure, [*arguments, "--publish-url", bare, "--check-url", split_user(check_url)[0], *paths], env=env)
+    if user:
+        env["UV_PUBLISH_USERNAME"] = user
+    if password:
+        env["UV_PUBLISH_PASSWORD"] = password
+    _output(f"{bare}: the upload failed", [*arguments, *paths], env=env)
