@@ -144,8 +144,12 @@ def _find_list(paths: Sequence[Path]) -> Path | None:
     """Return the list of parts that `paths` belong to, or None for a single file. Raises `ArchiveError`."""
     if len(paths) == 1 and paths[0].is_file() and base_name(paths[0]) is None:
         return None  # A list next to it belongs to an earlier archive of the same name.
+    if len(paths) == 1 and not paths[0].name:
+        return None
     for path in paths:
-        if path.name and _list_beside(path).is_file():
+        if path.is_dir():
+            raise ArchiveError(path, "is a folder, not a part of an archive", "name the parts of one archive")
+        if _list_beside(path).is_file():
             return _list_beside(path)
     if len(paths) == 1 and not paths[0].is_file():
         return None

@@ -123,3 +123,15 @@ def test_parts_and_lists_of_one_archive_belong_together(parts: list[Path], tmp_p
     other.touch()
     assert grouped([parts[2], other, parts[0], other]) == [[parts[2], parts[0]], [other], [other]]
     assert grouped([tmp_path, tmp_path / "x.001"]) == [[tmp_path], [tmp_path / "x.001"]]
+
+
+@pytest.mark.parametrize("name", [".", "folder"])
+def test_a_folder_among_parts_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "x.tar.001").touch()
+    with (
+        pytest.raises(ArchiveError, match="is a folder, not a part of an archive"),
+        opened([Path(name), Path("x.tar.001")]),
+    ):
+        pass
