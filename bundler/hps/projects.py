@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 
+from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.project import BATCH
@@ -15,7 +18,7 @@ from bundler.hps.redaction import plain
 from bundler.hps.watch import FAILED
 
 # The states of jobs that have not ended.
-UNFINISHED = ("inactive", "pending", "prolog", "running")
+_UNFINISHED = ("inactive", "pending", "prolog", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,22 +61,30 @@ def abort(client: Client, project: str, names: Collection[str] = ()) -> int:
 
     Raises `HpsError`, also for a name that no job has.
     """
-    return _change(client, project, names, UNFINISHED, "aborted")
+    return _change(client, project, names, _UNFINISHED, "aborted")
 
 
 def _change(client: Client, project: str, names: Collection[str], states: Collection[str], state: str) -> int:
     with explained(client.url):
         api = ProjectApi(client, project)
         jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
-    unknown = sorted(set(names) - {str(job.get("name")) for job in jobs})
-    if unknown:
-        raise HpsError(project, f"has no job {', '.join(unknown)}", "see results.csv for the names of jobs")
-    selection = [job for job in jobs if (not names or job["name"] in names) and job["eval_status"] in states]
+    selection = [job for job in select(project, jobs, names) if job["eval_status"] in states]
     with explained(client.url):
-        for start in range(0, len(selection), BATCH):
-            batch = [Job(id=job["id"], eval_status=state) for job in selection[start : start + BATCH]]
-            api.update_jobs(batch, as_objects=False)
+        for batch in batches(selection, BATCH):
+            changes = [Job(id=job["id"], eval_status=state) for job in batch]
+            api.update_jobs(changes, as_objects=False)
     return len(selection)
+
+
+def select(project: str, jobs: Sequence[dict[str, Any]], names: Collection[str]) -> Sequence[dict[str, Any]]:
+    """Return those of `jobs` with `names`, or all without any. Raises `HpsError` for a name that no job has."""
+    if not names:
+        return jobs
+    unknown = set(names).difference(str(job.get("name")) for job in jobs)
+    if unknown:
+        fact = f"has no job {', '.join(sorted(unknown))}"
+        raise HpsError(project, fact, "see results.csv for the names of jobs")
+    return [job for job in jobs if job["name"] in names]
 
 
 def delete(client: Client, project: str) -> None:
@@ -89,8 +100,11 @@ def count_states(client: Client, project: str) -> tuple[dict[str, int], list[tup
     """
     with explained(client.url):
         jobs = ProjectApi(client, project).get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    failed = []
     for job in jobs:
-        counts[plain(job["eval_status"])] = counts.get(plain(job["eval_status"]), 0) + 1
-    failed = [(job["id"], str(job.get("name")), job["eval_status"]) for job in jobs if job["eval_status"] in FAILED]
-    return counts, failed
+        state = job["eval_status"]
+        counts[plain(state)] += 1
+        if state in FAILED:
+            failed.append((job["id"], str(job.get("name")), state))
+    return dict(counts), failed

@@ -72,6 +72,17 @@ class Submission:
         """The platform that jobs require, by its name in HPS; None if the targets have several."""
         return self.platforms[0] if len(self.platforms) == 1 else None
 
+    def software_of(self, step: Step) -> list[tuple[str, str]]:
+        """Return the name of each application that `step` needs, and its version, "" if any will do."""
+        texts = list(step.software)
+        if self.application:
+            texts.insert(0, self.application)
+        software = []
+        for text in texts:
+            name, _, version = text.partition("=")
+            software.append((name, version))
+        return software
+
 
 def compose(
     publication: Path,
