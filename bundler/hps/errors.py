@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bundler.errors import BundlerError, JobError
 from bundler.hps.redaction import plain
+from bundler.units import counted
 
 # Files that are listed when many failed.
 _ROWS = 10
@@ -46,9 +47,11 @@ def jobs_failed(counts: Mapping[str, int]) -> JobError:
 def files_failed(count: int, rows: Iterable[tuple[str, str]]) -> BundlerError:
     """Return the error for files that could not be fetched: `rows` are (name, reason) pairs, of `count` files."""
     lines = [f"{plain(name)}: {plain(reason)}" for name, reason in sorted(rows)]
-    more = [f"and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
+    facts = lines[:_ROWS]
+    if len(lines) > _ROWS:
+        facts.append(f"and {len(lines) - _ROWS} more")
     return BundlerError(
-        f"{len(lines)} of {'1 file' if count == 1 else f'{count} files'} could not be fetched",
-        facts=[*lines[:_ROWS], *more],
+        f"{len(lines)} of {counted(count, 'file')} could not be fetched",
+        facts=facts,
         hint="fetch again for these files; all other files and the table are complete",
     )

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
@@ -17,7 +17,7 @@ from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
-from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, latest, location
+from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
 from bundler.node.errors import ERROR_FILE
 
@@ -29,8 +29,8 @@ _SHOWN, _LINES = 3, 15
 _NAMES = 3
 # Bytes of an error file; ours have a few hundred.
 _LIMIT = 1 << 16
-# What the server says about a task or a file.
-_Record: TypeAlias = "dict[str, Any]"
+# The ID, name and state of a job.
+FailedJob: TypeAlias = "tuple[str, str, str]"
 _NODE = re.compile(r"node (\S+): (.*)")
 
 
@@ -75,7 +75,7 @@ class _Failed:
     hints: list[str]
 
 
-def describe_failures(client: Client, project: str, jobs: Sequence[tuple[str, str, str]]) -> list[str]:
+def describe_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> list[str]:
     """Return the texts of `read_failures`, or the names of `jobs` if their files cannot be read."""
     try:
         return [str(failure) for failure in read_failures(client, project, jobs)]
@@ -86,8 +86,8 @@ def describe_failures(client: Client, project: str, jobs: Sequence[tuple[str, st
         return [f"{shown} (the reason cannot be read: {plain(error.message)})"]
 
 
-def read_failures(client: Client, project: str, jobs: Sequence[tuple[str, str, str]]) -> list[Failure]:
-    """Return why `jobs` of `project`, (ID, name, state) of each, failed, the most frequent reason first.
+def read_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> list[Failure]:
+    """Return why `jobs` of `project` failed, the most frequent reason first.
 
     Raises `HpsError`.
     """
@@ -122,11 +122,11 @@ def read_failures(client: Client, project: str, jobs: Sequence[tuple[str, str, s
     return failures
 
 
-def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[str, _Record], dict[str, _Record]]:
+def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[str, Record], dict[str, Record]]:
     """Return the records of the error files and of the console files that the last tasks of `jobs` left, by job ID."""
     api = ProjectApi(client, project)
-    tasks: list[_Record] = []
-    records: list[_Record] = []
+    tasks: list[Record] = []
+    records: list[Record] = []
     owners: dict[str, str] = {}
     with explained(client.url):
         # Without an ID, the client would return everything in the project.
@@ -137,7 +137,7 @@ def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[s
             owners.update((str(identity), job) for identity in task.get("output_file_ids") or [])
         for batch in batches(list(owners), _BATCH):
             records += api.get_files(as_objects=False, id=batch, fields=[*FILE_FIELDS])
-    found: dict[str, dict[str, _Record]] = {ERROR_FILE: {}, CONSOLE: {}}
+    found: dict[str, dict[str, Record]] = {ERROR_FILE: {}, CONSOLE: {}}
     for record in records:
         path = record.get("evaluation_path")
         if path in (ERROR_FILE, CONSOLE) and record.get("hash") and record.get("id") in owners:
@@ -146,7 +146,7 @@ def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[s
     return found[ERROR_FILE], found[CONSOLE]
 
 
-def _read_texts(client: Client, project: str, records: Iterable[_Record]) -> dict[str, str]:
+def _read_texts(client: Client, project: str, records: Iterable[Record]) -> dict[str, str]:
     """Return the contents of the files of `records` by checksum; equal files are downloaded once.
 
     Error files that are too large are not downloaded. Raises `HpsError`.
@@ -167,7 +167,7 @@ def _read_texts(client: Client, project: str, records: Iterable[_Record]) -> dic
     return texts
 
 
-def _text_of(record: _Record | None, texts: Mapping[str, str]) -> str:
+def _text_of(record: Record | None, texts: Mapping[str, str]) -> str:
     if record is None:
         return ""
     return texts.get(str(record["hash"]), "")

@@ -36,7 +36,8 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
     trust(account)
     verify = account.ca_bundle or not account.insecure
     with explained(account.url):
-        tokens = _with_device(account.url, verify, say) if device else _with_browser(account.url, verify, say)
+        login = _with_device if device else _with_browser
+        tokens = login(account.url, verify, say)
     with explained(storage):
         oidc_login.save_tokens(tokens, account.url, storage=storage)
 
@@ -103,7 +104,8 @@ def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Ma
         reason = str(table.get("error"))
         if reason not in ("authorization_pending", "slow_down"):
             raise HpsError(url, f"rejected the login ({reason})", "ask the administrator of HPS for access")
-        interval += 5 * (reason == "slow_down")
+        if reason == "slow_down":
+            interval += 5
     raise HpsError(url, "nobody logged in before the code expired", "run the command again")
 
 
@@ -113,6 +115,8 @@ def kept_tokens(url: str) -> dict[str, str]:
         tokens: dict[str, Any] | None = None
         with contextlib.suppress(Exception):  # A keyring can raise anything.
             tokens = oidc_login.load_tokens(storage)
-        if tokens and tokens.get("refresh_token") and tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
+        if not tokens or not tokens.get("refresh_token"):
+            continue
+        if tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
             return {"refresh_token": str(tokens["refresh_token"]), "storage": storage}
     return {}

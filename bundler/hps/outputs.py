@@ -14,6 +14,8 @@ from bundler.hps.redaction import plain
 from bundler.node.errors import ERROR_FILE
 from wheelhouse import files
 
+# What the server says about a job, a task or a file.
+Record = dict[str, Any]
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The columns of the table that are not parameters; the reason of a failure comes last.
@@ -49,19 +51,19 @@ def location(project: str, storage_id: object) -> str:
     return f"{project}/{str(storage_id).rpartition('/')[2]}"
 
 
-def latest(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def latest(tasks: Sequence[Record]) -> list[Record]:
     """Return the last task of each step of each job; earlier ones are trials or previous runs."""
-    result: dict[tuple[str, str], dict[str, Any]] = {}
+    result: dict[tuple[str, str], Record] = {}
     for task in sorted(tasks, key=_age):
         result[str(task.get("job_id")), str(task.get("task_definition_id"))] = task
     return list(result.values())
 
 
-def _age(task: dict[str, Any]) -> tuple[str, Any]:
+def _age(task: Record) -> tuple[str, Any]:
     return str(task.get("creation_time") or ""), task.get("trial_number") or 0
 
 
-def places_of(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
+def places_of(jobs: Sequence[Record]) -> dict[str, str]:
     """Return the folder of each job by its ID: its name if that is plain and unique, or a number."""
     names = [str(job.get("name") or "") for job in jobs]
     uses = Counter(name.casefold() for name in names)
@@ -83,8 +85,8 @@ def _can_be_a_folder(name: str) -> bool:
 def outputs_of(
     project: str,
     places: dict[str, str],
-    tasks: Sequence[dict[str, Any]],
-    about: dict[str, dict[str, Any]],
+    tasks: Sequence[Record],
+    about: dict[str, Record],
     steps: dict[str, str],
 ) -> tuple[list[Output], list[tuple[str, str]]]:
     """Return the output files of `tasks`, and the name and reason for each whose name cannot be used.
@@ -115,7 +117,7 @@ def outputs_of(
     return list(result.values()), refused
 
 
-def _name_of(file: dict[str, Any], task: dict[str, Any], steps: dict[str, str]) -> str:
+def _name_of(file: Record, task: Record, steps: dict[str, str]) -> str:
     """Return the path of `file` in the folder of the job; what each step writes is in a folder of the step."""
     name = str(file.get("evaluation_path") or file.get("name") or "")
     step = steps.get(task.get("task_definition_id") or "", "")
@@ -139,7 +141,7 @@ def _fault_of(name: str) -> str:
 
 
 def table_of(
-    jobs: Sequence[dict[str, Any]],
+    jobs: Sequence[Record],
     places: dict[str, str],
     reasons: dict[str, str],
     hosts: dict[str, str],

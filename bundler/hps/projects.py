@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
@@ -13,6 +12,8 @@ from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.hps.failures import FailedJob
+from bundler.hps.outputs import Record
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
 from bundler.hps.watch import FAILED
@@ -65,18 +66,26 @@ def abort(client: Client, project: str, names: Collection[str] = ()) -> int:
 
 
 def _change(client: Client, project: str, names: Collection[str], states: Collection[str], state: str) -> int:
+    jobs = select(project, _jobs_of(client, project), names)
+    selection = [job for job in jobs if job["eval_status"] in states]
     with explained(client.url):
         api = ProjectApi(client, project)
-        jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
-    selection = [job for job in select(project, jobs, names) if job["eval_status"] in states]
-    with explained(client.url):
         for batch in batches(selection, BATCH):
             changes = [Job(id=job["id"], eval_status=state) for job in batch]
             api.update_jobs(changes, as_objects=False)
     return len(selection)
 
 
-def select(project: str, jobs: Sequence[dict[str, Any]], names: Collection[str]) -> Sequence[dict[str, Any]]:
+def _jobs_of(client: Client, project: str) -> Sequence[Record]:
+    with explained(client.url):
+        jobs: Sequence[Record] = ProjectApi(client, project).get_jobs(
+            as_objects=False,
+            fields=["id", "name", "eval_status"],
+        )
+        return jobs
+
+
+def select(project: str, jobs: Sequence[Record], names: Collection[str]) -> Sequence[Record]:
     """Return those of `jobs` with `names`, or all without any. Raises `HpsError` for a name that no job has."""
     if not names:
         return jobs
@@ -93,16 +102,14 @@ def delete(client: Client, project: str) -> None:
         JmsApi(client).delete_project(Project(id=project))
 
 
-def count_states(client: Client, project: str) -> tuple[dict[str, int], list[tuple[str, str, str]]]:
+def count_states(client: Client, project: str) -> tuple[dict[str, int], list[FailedJob]]:
     """Return the number of jobs of `project` in each state, and (ID, name, state) of the failed ones.
 
     Raises `HpsError`.
     """
-    with explained(client.url):
-        jobs = ProjectApi(client, project).get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
     counts: Counter[str] = Counter()
     failed = []
-    for job in jobs:
+    for job in _jobs_of(client, project):
         state = job["eval_status"]
         counts[plain(state)] += 1
         if state in FAILED:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
@@ -22,6 +21,7 @@ from bundler.hps.outputs import (
     TABLE,
     TASK_FIELDS,
     Output,
+    Record,
     latest,
     outputs_of,
     places_of,
@@ -79,7 +79,7 @@ def fetch(
     return len(outputs), path
 
 
-def _files_of(api: ProjectApi, tasks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _files_of(api: ProjectApi, tasks: Sequence[Record]) -> dict[str, Record]:
     """Return the server's records of all files by ID, which are not requested if `tasks` have written none."""
     if not any(task.get("output_file_ids") for task in tasks):
         return {}
@@ -102,7 +102,7 @@ def _download_missing(
     return list(bad.items())
 
 
-def _reasons(folder: Path, jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> dict[str, str]:
+def _reasons(folder: Path, jobs: Sequence[Record], places: dict[str, str]) -> dict[str, str]:
     """Return why jobs failed, by ID, from the error files that were fetched."""
     reasons = {}
     for job in jobs:

@@ -35,8 +35,10 @@ def start(client: Client) -> None:
             "contains a space, and the HPS client cannot start its transfer worker from such a path",
             "set HOME to another folder for this command",
         )
-    # A second attempt, since a worker on a busy machine may start too late for the first.
-    error = _attempt(client) and _attempt(client)
+    error = _attempt(client)
+    if error is not None:
+        # A worker on a busy machine may start too late for the first attempt.
+        error = _attempt(client)
     if error is not None:
         cause = error.__cause__ or error
         raise HpsError(
@@ -64,30 +66,32 @@ def _attempt(client: Client) -> Exception | None:
 def download(client: Client, paths: Mapping[str, Path]) -> None:
     """Download files from the storage to local paths. Raises `HpsError`."""
     start(client)
-    operations = [
-        SrcDst(src=StoragePath(path=source), dst=StoragePath(path=str(target), remote="local"))
-        for source, target in paths.items()
-    ]
-    with explained(client.url):
-        identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"download of {counted(len(operations), 'file')}")
+    operations = []
+    for source, target in paths.items():
+        local = StoragePath(path=str(target), remote="local")
+        operations.append(SrcDst(src=StoragePath(path=source), dst=local))
+    _copy(client, operations, "download")
 
 
 def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
     """Upload local files to paths in the storage; return their checksum and size by path. Raises `HpsError`."""
     start(client)
-    operations = [
-        SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
-        for target, source in paths.items()
-    ]
-    with explained(client.url):
-        identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"upload of {counted(len(operations), 'file')}")
+    operations = []
+    for target, source in paths.items():
+        local = StoragePath(path=str(source), remote="local")
+        operations.append(SrcDst(src=local, dst=StoragePath(path=target)))
+    _copy(client, operations, "upload")
     with explained(client.url):
         identity = client.data_transfer_api.get_metadata(list(paths)).id
     result = _wait(client, identity, "check of the uploaded files")
     with explained(client.url):
         return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in paths}
+
+
+def _copy(client: Client, operations: list[SrcDst], what: str) -> None:
+    with explained(client.url):
+        identity = client.data_transfer_api.copy(operations).id
+    _wait(client, identity, f"{what} of {counted(len(operations), 'file')}")
 
 
 def _wait(client: Client, identity: str, what: str) -> Any:
