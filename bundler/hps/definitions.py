@@ -44,7 +44,11 @@ def parameter_definition(parameter: Parameter, mode: str) -> Any:
         units=parameter.units,
         display_text=parameter.display_text,
     )
-    return _TYPES[parameter.type](name=parameter.name, mode=mode, **options)
+    return _TYPES[parameter.type](
+        name=parameter.name,
+        mode=mode,
+        **options,
+    )
 
 
 def task_definition(
@@ -105,7 +109,12 @@ def fitness_definition(fitness: Fitness) -> FitnessDefinition:
 
 
 def _software(name: str, version: str) -> Software:
-    return Software(**without_none(name=name, version=version or None))
+    return Software(
+        **without_none(
+            name=name,
+            version=version or None,
+        )
+    )
 
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:

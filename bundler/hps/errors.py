@@ -15,10 +15,20 @@ _ROWS = 10
 class HpsError(BundlerError):
     """A failed request to HPS: `fact` about `subject`, and a hint."""
 
-    def __init__(self, subject: str, fact: str, hint: str = "", facts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        subject: str,
+        fact: str,
+        hint: str = "",
+        facts: Iterable[str] = (),
+    ) -> None:
         self.subject = plain(subject)
         self.fact = plain(fact).rstrip(".")
-        super().__init__(f"{self.subject}: {self.fact}", hint=plain(hint), facts=map(plain, facts))
+        super().__init__(
+            f"{self.subject}: {self.fact}",
+            hint=plain(hint),
+            facts=map(plain, facts),
+        )
 
 
 def no_account() -> BundlerError:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
@@ -19,6 +18,7 @@ from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
+from bundler.hps.watch import FailedJob
 from bundler.node.errors import ERROR_FILE
 
 # IDs in one request: their URL stays below the 8 kB that servers accept.
@@ -29,8 +29,6 @@ _SHOWN, _LINES = 3, 15
 _NAMES = 3
 # Bytes of an error file; ours have a few hundred.
 _LIMIT = 1 << 16
-# The ID, name and state of a job.
-FailedJob: TypeAlias = "tuple[str, str, str]"
 _NODE = re.compile(r"node (\S+): (.*)")
 
 
@@ -104,8 +102,12 @@ def read_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> li
         )
         groups[plain(state), reason].append(failed)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    shown = [group[0].identity for _, group in ordered[:_SHOWN]]
-    outputs = _read_texts(client, project, [consoles[identity] for identity in shown if identity in consoles])
+    shown = []
+    for _, group in ordered[:_SHOWN]:
+        identity = group[0].identity
+        if identity in consoles:
+            shown.append(consoles[identity])
+    outputs = _read_texts(client, project, shown)
     failures = []
     for (state, reason), group in ordered:
         first = group[0]
@@ -122,7 +124,11 @@ def read_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> li
     return failures
 
 
-def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[str, Record], dict[str, Record]]:
+def _files_of(
+    client: Client,
+    project: str,
+    jobs: Sequence[str],
+) -> tuple[dict[str, Record], dict[str, Record]]:
     """Return the records of the error files and of the console files that the last tasks of `jobs` left, by job ID."""
     api = ProjectApi(client, project)
     tasks: list[Record] = []
@@ -131,12 +137,20 @@ def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[s
     with explained(client.url):
         # Without an ID, the client would return everything in the project.
         for batch in batches(jobs, _BATCH):
-            tasks += api.get_tasks(as_objects=False, job_id=list(batch), fields=[*TASK_FIELDS])
+            tasks += api.get_tasks(
+                as_objects=False,
+                job_id=list(batch),
+                fields=[*TASK_FIELDS],
+            )
         for task in latest(tasks):
             job = str(task.get("job_id"))
             owners.update((str(identity), job) for identity in task.get("output_file_ids") or [])
         for batch in batches(list(owners), _BATCH):
-            records += api.get_files(as_objects=False, id=batch, fields=[*FILE_FIELDS])
+            records += api.get_files(
+                as_objects=False,
+                id=batch,
+                fields=[*FILE_FIELDS],
+            )
     found: dict[str, dict[str, Record]] = {ERROR_FILE: {}, CONSOLE: {}}
     for record in records:
         path = record.get("evaluation_path")
@@ -146,7 +160,11 @@ def _files_of(client: Client, project: str, jobs: Sequence[str]) -> tuple[dict[s
     return found[ERROR_FILE], found[CONSOLE]
 
 
-def _read_texts(client: Client, project: str, records: Iterable[Record]) -> dict[str, str]:
+def _read_texts(
+    client: Client,
+    project: str,
+    records: Iterable[Record],
+) -> dict[str, str]:
     """Return the contents of the files of `records` by checksum; equal files are downloaded once.
 
     Error files that are too large are not downloaded. Raises `HpsError`.

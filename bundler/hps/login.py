@@ -23,7 +23,13 @@ _TIMEOUT, _INTERVAL = 15, 5.0
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-def log_in(account: Account, storage: str, say: Callable[[str], None], *, device: bool = False) -> None:
+def log_in(
+    account: Account,
+    storage: str,
+    say: Callable[[str], None],
+    *,
+    device: bool = False,
+) -> None:
     """Log in with a browser and keep the tokens in `storage` (keyring or disk); `say` tells the user what to open.
 
     With `device`, the browser may be on another machine (RFC 8628). Raises `HpsError`.
@@ -42,7 +48,11 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
         oidc_login.save_tokens(tokens, account.url, storage=storage)
 
 
-def _with_browser(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
+def _with_browser(
+    url: str,
+    verify: bool | str,
+    say: Callable[[str], None],
+) -> Mapping[str, Any]:
     handler = _UrlHandler(say)
     previous = oidc_login.log.level
     oidc_login.log.addHandler(handler)
@@ -78,7 +88,11 @@ def _explained(url: str, text: str) -> HpsError | None:
     return None
 
 
-def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
+def _with_device(
+    url: str,
+    verify: bool | str,
+    say: Callable[[str], None],
+) -> Mapping[str, Any]:
     """Return the tokens of a login on any device, by the device authorization grant (RFC 8628)."""
     endpoints = oidc_login.get_discovery_data(f"{url}/auth/realms/{oidc_login.REALM}", verify=verify)
     if "device_authorization_endpoint" not in endpoints:
@@ -86,7 +100,12 @@ def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Ma
 
     def post(endpoint: str, **form: str) -> Any:
         form["client_id"] = oidc_login.CLIENT_ID
-        return oidc_login.requests.post(endpoints[endpoint], data=form, verify=verify, timeout=_TIMEOUT)
+        return oidc_login.requests.post(
+            endpoints[endpoint],
+            data=form,
+            verify=verify,
+            timeout=_TIMEOUT,
+        )
 
     started = post("device_authorization_endpoint", scope="openid")
     started.raise_for_status()

@@ -41,7 +41,14 @@ def page(client: Client, project: str) -> str:
     return f"{client.url.rstrip('/')}/#/projects/{project}/jobs"
 
 
-def submit(client: Client, submission: Submission, name: str, *, replace: bool = False, report: Report) -> str:
+def submit(
+    client: Client,
+    submission: Submission,
+    name: str,
+    *,
+    replace: bool = False,
+    report: Report,
+) -> str:
     """Create the HPS project `name` with the jobs of `submission`; return its ID when it is complete and active.
 
     With `replace`, projects of the same name are deleted once the new one is complete. Raises `HpsError`; a partly
@@ -62,8 +69,8 @@ def submit(client: Client, submission: Submission, name: str, *, replace: bool =
     try:
         with explained(client.url):
             settings = without_none(priority=submission.priority)
-            project = jms.create_project(Project(name=working, active=False, **settings))
-            identity = str(project.id)
+            project = Project(name=working, active=False, **settings)
+            identity = str(jms.create_project(project).id)
         _fill(client, identity, submission, report=report)
         if not existing:
             _activate(client, jms, identity, name)
@@ -75,7 +82,14 @@ def submit(client: Client, submission: Submission, name: str, *, replace: bool =
     return identity
 
 
-def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str, name: str, working: str) -> None:
+def _replace(
+    client: Client,
+    jms: JmsApi,
+    existing: Sequence[str],
+    project: str,
+    name: str,
+    working: str,
+) -> None:
     """Delete the projects `existing` and give their `name` to the new `project`, which is complete and stays."""
     remaining = list(existing)
     try:
@@ -92,12 +106,23 @@ def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str,
         raise HpsError(client.url, fact, f"in the web interface, {steps}") from error
 
 
-def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
+def _activate(
+    client: Client,
+    jms: JmsApi,
+    project: str,
+    name: str,
+) -> None:
     with explained(client.url):
-        jms.update_project(Project(id=project, name=name, active=True))
+        complete = Project(id=project, name=name, active=True)
+        jms.update_project(complete)
 
 
-def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseException) -> None:
+def _delete_begun(
+    client: Client,
+    jms: JmsApi,
+    working: str,
+    error: BaseException,
+) -> None:
     """Delete the partly created project. Raises `HpsError` if that fails, too."""
     try:
         with explained(client.url):
@@ -111,7 +136,13 @@ def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseExceptio
         raise HpsError(client.url, fact, "delete it in the web interface") from error
 
 
-def _fill(client: Client, project: str, submission: Submission, *, report: Report) -> None:
+def _fill(
+    client: Client,
+    project: str,
+    submission: Submission,
+    *,
+    report: Report,
+) -> None:
     api = ProjectApi(client, project)
     uploads = _uploads(submission)
     report(Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}"))
@@ -131,7 +162,14 @@ def _fill(client: Client, project: str, submission: Submission, *, report: Repor
             paths = (script, *submission.files.items(), *variant)
             folders.append({name: inputs[name, path] for name, path in paths})
         with explained(client.url):
-            made = _define(api, submission, folders, outputs, parameters, len(definitions))
+            made = _define(
+                api,
+                submission,
+                folders,
+                outputs,
+                parameters,
+                len(definitions),
+            )
             definitions.update(zip(batch, made, strict=True))
         if len(variants) > _DEFINED:
             report(Progress(text=f"Defining jobs for {len(variants)} sets of input files: {len(definitions)}"))
@@ -150,7 +188,11 @@ def _files_of(job: Description) -> _Variant:
     return tuple(sorted(job.files.items()))
 
 
-def _upload(client: Client, api: ProjectApi, uploads: Sequence[_File]) -> dict[_File, str]:
+def _upload(
+    client: Client,
+    api: ProjectApi,
+    uploads: Sequence[_File],
+) -> dict[_File, str]:
     """Upload files; return their IDs."""
     records: list[File] = []
     with explained(client.url):

@@ -12,11 +12,10 @@ from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
-from bundler.hps.failures import FailedJob
 from bundler.hps.outputs import Record
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
-from bundler.hps.watch import FAILED
+from bundler.hps.watch import FAILED, FailedJob
 
 # The states of jobs that have not ended.
 _UNFINISHED = ("inactive", "pending", "prolog", "running")
@@ -65,7 +64,13 @@ def abort(client: Client, project: str, names: Collection[str] = ()) -> int:
     return _change(client, project, names, _UNFINISHED, "aborted")
 
 
-def _change(client: Client, project: str, names: Collection[str], states: Collection[str], state: str) -> int:
+def _change(
+    client: Client,
+    project: str,
+    names: Collection[str],
+    states: Collection[str],
+    state: str,
+) -> int:
     jobs = select(project, _jobs_of(client, project), names)
     selection = [job for job in jobs if job["eval_status"] in states]
     with explained(client.url):
@@ -85,7 +90,11 @@ def _jobs_of(client: Client, project: str) -> Sequence[Record]:
         return jobs
 
 
-def select(project: str, jobs: Sequence[Record], names: Collection[str]) -> Sequence[Record]:
+def select(
+    project: str,
+    jobs: Sequence[Record],
+    names: Collection[str],
+) -> Sequence[Record]:
     """Return those of `jobs` with `names`, or all without any. Raises `HpsError` for a name that no job has."""
     if not names:
         return jobs

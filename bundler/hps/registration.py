@@ -16,7 +16,12 @@ from bundler.hps.redaction import plain
 from bundler.hps.resources import Resource, survey
 
 
-def registration(name: str, version: str, executable: str, cache: str) -> Record:
+def registration(
+    name: str,
+    version: str,
+    executable: str,
+    cache: str,
+) -> Record:
     """Return the application that evaluators need: uv as `name`, with its cache on the node."""
     return {
         "name": name,
@@ -41,7 +46,11 @@ def evaluators_for(client: Client, application: Record, names: Sequence[str]) ->
     return [resource for resource in alive if resource.platform in platforms]
 
 
-def _named(client: Client, alive: Sequence[Resource], names: Sequence[str]) -> list[Resource]:
+def _named(
+    client: Client,
+    alive: Sequence[Resource],
+    names: Sequence[str],
+) -> list[Resource]:
     existing = {resource.name for resource in alive}
     missing = sorted(set(names) - existing)
     if missing:
@@ -55,7 +64,9 @@ def _named(client: Client, alive: Sequence[Resource], names: Sequence[str]) -> l
 
 
 def differences(
-    client: Client, application: Record, evaluators: Sequence[Resource]
+    client: Client,
+    application: Record,
+    evaluators: Sequence[Resource],
 ) -> dict[str, tuple[str, list[str], list[Record]]]:
     """Return the changes that registering `application` would make, by ID of the evaluator.
 

@@ -56,10 +56,6 @@ class Resource:
     applications: tuple[tuple[str, str], ...] | None
     warnings: tuple[str, ...] = ()
 
-    def has(self, name: str) -> bool:
-        """Return whether an application is registered under exactly this name."""
-        return any(application[0] == name for application in self.applications or ())
-
 
 def survey(client: Client) -> list[Resource]:
     """Return the running evaluators and the compute resource sets. Raises `HpsError`."""
@@ -169,7 +165,11 @@ def _warnings(tables: Sequence[Record] | None) -> tuple[str, ...]:
 def hosts_of(client: Client) -> dict[str, str]:
     """Return the names of evaluators by ID of their host; nothing if this user may not see them."""
     with contextlib.suppress(ClientError, APIError, HpsError, KeyError, TypeError, AttributeError):
-        records = RmsApi(client).get_evaluators(as_objects=False, limit=_MANY, fields=["name", "host_id"])
+        records = RmsApi(client).get_evaluators(
+            as_objects=False,
+            limit=_MANY,
+            fields=["name", "host_id"],
+        )
         return {str(record["host_id"]): plain(record["name"]) for record in records if record.get("host_id")}
     return {}
 
@@ -209,7 +209,9 @@ def require_somewhere(client: Client, submission: Submission, resources: Sequenc
 
 
 def _candidates(
-    submission: Submission, names: Sequence[str], resources: Sequence[Resource]
+    submission: Submission,
+    names: Sequence[str],
+    resources: Sequence[Resource],
 ) -> tuple[list[Resource], list[Resource]]:
     """Return those of `resources` on the platforms of `submission` with the applications `names`.
 
@@ -220,7 +222,8 @@ def _candidates(
     for resource in resources:
         if resource.platform not in (None, *submission.platforms):
             continue
-        if all(resource.has(name) for name in names):
+        registered = {name for name, _ in resource.applications or ()}
+        if registered.issuperset(names):
             fitting.append(resource)
         elif resource.applications is None:
             unknown.append(resource)
@@ -228,16 +231,24 @@ def _candidates(
 
 
 def _server_finds_evaluators(
-    client: Client, submission: Submission, step: Step, resources: Sequence[Resource]
+    client: Client,
+    submission: Submission,
+    step: Step,
+    resources: Sequence[Resource],
 ) -> bool | None:
     """Return whether the server finds an evaluator for `step`, or None if it cannot be asked."""
     evaluators = [resource.identity for resource in resources if resource.kind == "evaluator"]
     if not evaluators:
         return None  # Evaluators that have ended would count.
-    software = [
-        AnalyzeRequiredSoftware(name=name, version=version or None) for name, version in submission.software_of(step)
-    ]
-    limits = without_none(num_cores=step.cores, memory=step.memory, disk_space=step.disk)
+    software = []
+    for name, version in submission.software_of(step):
+        required = AnalyzeRequiredSoftware(name=name, version=version or None)
+        software.append(required)
+    limits = without_none(
+        num_cores=step.cores,
+        memory=step.memory,
+        disk_space=step.disk,
+    )
     counts = []
     for platform in submission.platforms:
         with explained(client.url):
@@ -247,15 +258,19 @@ def _server_finds_evaluators(
                 evaluator_ids=evaluators,
             )
             counts.append(_matching(client, requirements))
-    if any(counts):
-        return True
-    return None if None in counts else False
+    if None in counts and not any(counts):
+        return None
+    return any(counts)
 
 
 def _matching(client: Client, requirements: AnalyzeRequirements) -> int | None:
     """Return the number of evaluators that the server finds for `requirements`, or None if it cannot be asked."""
     try:
-        answer = RmsApi(client).analyze(requirements, analytics=True, as_object=False)
+        answer = RmsApi(client).analyze(
+            requirements,
+            analytics=True,
+            as_object=False,
+        )
     except (ClientError, APIError) as error:
         if _status_of(error) in (*_ABSENT, *_NOT_FOR_US):
             return None
@@ -274,7 +289,11 @@ def _described(resource: Resource) -> tuple[str, str]:
     return subject, ", ".join(names) or "no applications"
 
 
-def _advice(application: str | None, required: Sequence[str], resources: Sequence[Resource]) -> str:
+def _advice(
+    application: str | None,
+    required: Sequence[str],
+    resources: Sequence[Resource],
+) -> str:
     if not resources:
         return "start an evaluator; none is running"
     registered = {name for resource in resources for name, _ in resource.applications or ()}

@@ -40,13 +40,25 @@ from wheelhouse.errors import FileError
 _BATCH = 64
 # Errors of the disk that are due to the name of a file; others concern every file.
 _OF_THE_NAME = (
-    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
-    *(errno.EINVAL, errno.EILSEQ, errno.ELOOP),
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.ELOOP,
 )
 
 
 def fetch(
-    client: Client, project: str, folder: Path, names: Collection[str] = (), *, failed: bool = False, report: Report
+    client: Client,
+    project: str,
+    folder: Path,
+    names: Collection[str] = (),
+    *,
+    failed: bool = False,
+    report: Report,
 ) -> tuple[int, Path]:
     """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
@@ -66,13 +78,15 @@ def fetch(
         table_of(jobs, places, {}, {})  # Fails early for jobs of an odd form.
         wanted = {}
         for job in select(project, jobs, names):
-            if not failed or job["eval_status"] in FAILED:
-                wanted[job["id"]] = places[job["id"]]
+            identity = job["id"]
+            if job["eval_status"] in FAILED or not failed:
+                wanted[identity] = places[identity]
         outputs, refused = outputs_of(project, wanted, latest(tasks), about, steps)
     count = len(outputs) + len(refused)
     refused += _download_missing(client, folder, outputs, report=report)
     path = folder / TABLE
-    table = table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client))
+    reasons = _reasons(folder, jobs, places)
+    table = table_of(jobs, places, reasons, hosts_of(client))
     atomic.write(path, table)
     if refused:
         raise files_failed(count, refused)
@@ -88,7 +102,11 @@ def _files_of(api: ProjectApi, tasks: Sequence[Record]) -> dict[str, Record]:
 
 
 def _download_missing(
-    client: Client, folder: Path, outputs: Sequence[Output], *, report: Report
+    client: Client,
+    folder: Path,
+    outputs: Sequence[Output],
+    *,
+    report: Report,
 ) -> list[tuple[str, str]]:
     """Download those of `outputs` that are not complete in `folder`; return (path, reason) of each that fails."""
     missing = [output for output in outputs if not _is_here(folder, output)]
@@ -98,11 +116,16 @@ def _download_missing(
     for batch in batches(missing, _BATCH):
         bad.update(_download(client, folder, batch))
         done += sum(output.size for output in batch)
-        report(Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total))
+        text = f"Downloading {counted(len(missing), 'file')}"
+        report(Progress(text=text, done=done, total=total))
     return list(bad.items())
 
 
-def _reasons(folder: Path, jobs: Sequence[Record], places: dict[str, str]) -> dict[str, str]:
+def _reasons(
+    folder: Path,
+    jobs: Sequence[Record],
+    places: dict[str, str],
+) -> dict[str, str]:
     """Return why jobs failed, by ID, from the error files that were fetched."""
     reasons = {}
     for job in jobs:
@@ -128,7 +151,11 @@ def _is_here(folder: Path, output: Output) -> bool:
     return transfer.checksum(path) == output.checksum
 
 
-def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
+def _download(
+    client: Client,
+    folder: Path,
+    batch: Sequence[Output],
+) -> dict[str, str]:
     """Download the files of `batch`, together or, if that fails, one by one; return the reason for each failure."""
     try:
         return _download_together(client, folder, batch)
@@ -146,7 +173,11 @@ def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str
     return bad
 
 
-def _download_together(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
+def _download_together(
+    client: Client,
+    folder: Path,
+    batch: Sequence[Output],
+) -> dict[str, str]:
     bad = {}
     targets = {output.source: atomic.beside(folder / output.path) for output in batch}
     try:

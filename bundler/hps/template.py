@@ -27,7 +27,13 @@ from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
 
 
-def create_template(client: Client, submission: Submission, name: str, *, for_anyone: bool) -> str:
+def create_template(
+    client: Client,
+    submission: Submission,
+    name: str,
+    *,
+    for_anyone: bool,
+) -> str:
     """Create the template `name` for the first step of `submission`, with its execution script; return its ID.
 
     Raises `HpsError`, also if HPS is too old for templates.
@@ -56,7 +62,12 @@ def create_template(client: Client, submission: Submission, name: str, *, for_an
     return str(identity)
 
 
-def _template(submission: Submission, name: str, bucket: str, script: str) -> TaskDefinitionTemplate:
+def _template(
+    submission: Submission,
+    name: str,
+    bucket: str,
+    script: str,
+) -> TaskDefinitionTemplate:
     """Return the template `name` for the first step, whose execution script is `script` in `bucket`."""
     step = submission.steps[0]
     outputs = [_output(path, required=True) for path in step.outputs]

@@ -68,8 +68,9 @@ def download(client: Client, paths: Mapping[str, Path]) -> None:
     start(client)
     operations = []
     for source, target in paths.items():
-        local = StoragePath(path=str(target), remote="local")
-        operations.append(SrcDst(src=StoragePath(path=source), dst=local))
+        here = StoragePath(path=str(target), remote="local")
+        there = StoragePath(path=source)
+        operations.append(SrcDst(src=there, dst=here))
     _copy(client, operations, "download")
 
 
@@ -78,8 +79,9 @@ def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, in
     start(client)
     operations = []
     for target, source in paths.items():
-        local = StoragePath(path=str(source), remote="local")
-        operations.append(SrcDst(src=local, dst=StoragePath(path=target)))
+        here = StoragePath(path=str(source), remote="local")
+        there = StoragePath(path=target)
+        operations.append(SrcDst(src=here, dst=there))
     _copy(client, operations, "upload")
     with explained(client.url):
         identity = client.data_transfer_api.get_metadata(list(paths)).id
@@ -108,14 +110,27 @@ def _wait(client: Client, identity: str, what: str) -> Any:
     while True:
         done: list[Operation] = []
         with explained(client.url), contextlib.suppress(TimeoutError, ClientTimeoutError):
-            done = client.data_transfer_api.wait_for([identity], timeout=1.0, raise_on_error=True, handler=look)
+            done = client.data_transfer_api.wait_for(
+                [identity],
+                timeout=1.0,
+                raise_on_error=True,
+                handler=look,
+            )
         if done:
             break
         if time.monotonic() - since > silence():
-            raise HpsError(client.url, f"the {what} made no progress for {silence():g} s", "try again")
+            raise HpsError(
+                client.url,
+                f"the {what} made no progress for {silence():g} s",
+                "try again",
+            )
     if done[0].state != OperationState.Succeeded:
         messages = "; ".join(done[0].messages or []) or "without a message"
-        raise HpsError(client.url, f"the {what} failed ({messages})", "try again")
+        raise HpsError(
+            client.url,
+            f"the {what} failed ({messages})",
+            "try again",
+        )
     return done[0].result
 
 

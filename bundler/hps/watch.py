@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
@@ -17,6 +16,8 @@ from bundler.hps.errors import HpsError
 from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 
+# The ID, name and state of a job that failed.
+FailedJob: TypeAlias = "tuple[str, str, str]"
 STATES = ("inactive", "pending", "prolog", "running", "evaluated", "failed", "timeout", "aborted")
 FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))
 FAILED = ("failed", "timeout", "aborted")
@@ -36,7 +37,7 @@ class Status:
     """Numbers of jobs by state, in the order of `STATES`; `failed` are (ID, name, state) of newly failed jobs."""
 
     counts: dict[str, int]
-    failed: tuple[tuple[str, str, str], ...]
+    failed: tuple[FailedJob, ...]
     stuck: float
 
     @property
@@ -85,7 +86,13 @@ def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
         time.sleep(interval)
 
 
-def _changes(client: Client, api: ProjectApi, jobs: dict[str, Record], *, everything: bool) -> dict[str, Record]:
+def _changes(
+    client: Client,
+    api: ProjectApi,
+    jobs: dict[str, Record],
+    *,
+    everything: bool,
+) -> dict[str, Record]:
     """Return the jobs that changed since the newest known change, by the server's clock, by ID.
 
     `before` is the state in which each was among `jobs`, or None.
@@ -118,17 +125,28 @@ def _are_documented(news: Iterable[Record]) -> bool:
     return any(job["eval_status"] in STATES or job["before"] in STATES for job in news)
 
 
-def _status(jobs: dict[str, Record], news: Iterable[Record], unchanged: float) -> Status:
+def _status(
+    jobs: dict[str, Record],
+    news: Iterable[Record],
+    unchanged: float,
+) -> Status:
     """Return the status of `jobs`, of which `news` are in another state than before."""
-    counts = Counter(job["eval_status"] for job in jobs.values())
-    states = [state for state in STATES if state in counts]
-    states += [state for state in counts if state not in STATES]
+    numbers = dict.fromkeys(STATES, 0)
+    for job in jobs.values():
+        state = job["eval_status"]
+        numbers[state] = numbers.get(state, 0) + 1
+    counts = {state: number for state, number in numbers.items() if number}
+    failed = []
+    for job in news:
+        state = job["eval_status"]
+        if state in FAILED:
+            failed.append((job["id"], job["name"], state))
     stuck = 0.0
-    if counts["pending"] and not _are_running(counts):
+    if "pending" in counts and not _are_running(counts):
         stuck = unchanged
     return Status(
-        counts={state: counts[state] for state in states},
-        failed=tuple((job["id"], job["name"], job["eval_status"]) for job in news if job["eval_status"] in FAILED),
+        counts=counts,
+        failed=tuple(failed),
         stuck=stuck,
     )
 

@@ -37,7 +37,10 @@ class Job:
 
 
 def split_rows(
-    rows: Sequence[Row], inputs: Collection[str], parameters: Collection[str], folder: Path
+    rows: Sequence[Row],
+    inputs: Collection[str],
+    parameters: Collection[str],
+    folder: Path,
 ) -> tuple[list[Row], list[Job]]:
     """Return the parameters of each of `rows`, and the jobs without them.
 
@@ -52,7 +55,9 @@ def split_rows(
     values, jobs = [], []
     problems: list[str] = []
     for number, row in enumerate(rows, 1):
-        files = {file_columns[name]: folder / text for name, text in _filled(row, file_columns).items()}
+        files = {}
+        for name, text in _filled(row, file_columns).items():
+            files[file_columns[name]] = folder / text
         about = _filled(row, special)
         wrong = [f"{path} is not a readable file" for path in files.values() if not path.is_file()]
         wrong += _problems_of(about)
@@ -68,14 +73,22 @@ def split_rows(
     return values, jobs
 
 
-def _file_columns(rows: Sequence[Row], inputs: Collection[str], parameters: Collection[str]) -> dict[str, str]:
+def _file_columns(
+    rows: Sequence[Row],
+    inputs: Collection[str],
+    parameters: Collection[str],
+) -> dict[str, str]:
     """Return the input file that each column of `rows` is for. Raises `SweepError` if it could be for several."""
     used = set[str]().union(*rows).difference(parameters)
     file_names = [PurePosixPath(path).name for path in inputs]
     for name in sorted(used.difference(inputs)):
         if file_names.count(name) > 1:
             paths = ", ".join(path for path in inputs if PurePosixPath(path).name == name)
-            raise SweepError(f"column {name}", f"may be for {paths}", "use one of these paths as its name")
+            raise SweepError(
+                f"column {name}",
+                f"may be for {paths}",
+                "use one of these paths as its name",
+            )
     columns = dict(zip(file_names, inputs, strict=True))
     columns.update(zip(inputs, inputs, strict=True))
     return {name: path for name, path in columns.items() if name in used}

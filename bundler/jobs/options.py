@@ -13,8 +13,14 @@ from wheelhouse import toml
 
 # Keys that concern bundles or whole jobs, not steps.
 _NOT_PER_STEP = (
-    *("python", "platform", "inputs", "parameters", "output-parameters"),
-    *("application", "priority", "fitness"),
+    "python",
+    "platform",
+    "inputs",
+    "parameters",
+    "output-parameters",
+    "application",
+    "priority",
+    "fitness",
 )
 
 
@@ -50,7 +56,11 @@ class Options:
 _OWN = ("scripts", "inputs", "overrides")
 
 
-def override(names: Sequence[str], settings: Sequence[Settings], options: Options) -> list[Settings]:
+def override(
+    names: Sequence[str],
+    settings: Sequence[Settings],
+    options: Options,
+) -> list[Settings]:
     """Return the `settings` of the scripts `names` with `options`.
 
     Software, outputs and environment variables are added to those of the scripts; everything else replaces the value of
@@ -61,7 +71,8 @@ def override(names: Sequence[str], settings: Sequence[Settings], options: Option
     result = []
     for name, about in zip(names, settings, strict=True):
         own = overrides.get(name, {})
-        result.append(replace(_with_options(about, options), **{**common, **own}))
+        changed = _with_options(about, options)
+        result.append(replace(changed, **{**common, **own}))
     for name, about in zip(names, result, strict=True):
         strange = sorted(set(about.monitor).difference(about.outputs, about.optional_outputs))
         if strange:
@@ -97,7 +108,12 @@ def _parse_overrides(names: Sequence[str], texts: Sequence[str]) -> dict[str, di
     return result
 
 
-def _problem_of(text: str, script: str, key: str, names: Sequence[str]) -> str:
+def _problem_of(
+    text: str,
+    script: str,
+    key: str,
+    names: Sequence[str],
+) -> str:
     """Return why nothing can be overridden by `text`, which names `script` and `key`, or ""."""
     if "=" not in text or not key:
         return "must be [SCRIPT:]KEY=VALUE"

@@ -64,7 +64,12 @@ def isolation() -> Isolation:
 
 
 def rehearse(
-    publication: Path, submission: Submission, folder: Path, *, how: Isolation, show: Callable[[str], None]
+    publication: Path,
+    submission: Submission,
+    folder: Path,
+    *,
+    how: Isolation,
+    show: Callable[[str], None],
 ) -> list[Path]:
     """Run the job of `submission` in the empty folder `folder` with an empty uv cache, one step after the other.
 
@@ -78,11 +83,20 @@ def rehearse(
     values: Mapping[str, object] = job.values
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
-            code = _run(publication, step, values, folder, Path(scratch), how, show)
+            code = _run(
+                publication,
+                step,
+                values,
+                folder,
+                Path(scratch),
+                how,
+                show,
+            )
             values = _values(Path(scratch))
             if code:
                 break
-    outputs = {name: value for name, value in values.items() if name not in job.values or job.values[name] != value}
+    given = job.values.items()
+    outputs = {name: value for name, value in values.items() if (name, value) not in given}
     if outputs:
         show(f"Output parameters: {json.dumps(outputs)}")
     if code:
@@ -144,7 +158,12 @@ def _values(scratch: Path) -> dict[str, object]:
     return dict(json.loads(read_plain(path, LARGEST_INPUT)))
 
 
-def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
+def _require_results(
+    publication: Path,
+    submission: Submission,
+    folder: Path,
+    values: Mapping[str, object],
+) -> None:
     """Raise `JobError` if the job did not write something that its scripts declare; HPS would fail it."""
     missing = []
     for step in submission.steps:
@@ -204,7 +223,11 @@ def parse_parameter(text: str) -> tuple[str, object]:
         return name, value
 
 
-def _context(step: Step, environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
+def _context(
+    step: Step,
+    environment: dict[str, str],
+    parameters: Mapping[str, object],
+) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
     software = []
     with contextlib.suppress(WheelhouseError):  # Without uv here, the job uses that of the publication.

@@ -55,7 +55,15 @@ class Step:
         return (*self.outputs, *self.optional_outputs)
 
 
-def step_of(name: str, about: Settings, inputs: Sequence[str], disk: int, level: int, *, several: bool) -> Step:
+def step_of(
+    name: str,
+    about: Settings,
+    inputs: Sequence[str],
+    disk: int,
+    level: int,
+    *,
+    several: bool,
+) -> Step:
     """Return the step that runs the script `name`, with `disk` bytes and `level` unless `about` sets them.
 
     `inputs` are the input files of every job; `several` says whether the publication has more than one script.

@@ -139,7 +139,12 @@ def compose(
     )
 
 
-def _newer(publication: Path, manifest: Manifest, approved: Sequence[Approval], trust: Trust | None) -> Iterator[str]:
+def _newer(
+    publication: Path,
+    manifest: Manifest,
+    approved: Sequence[Approval],
+    trust: Trust | None,
+) -> Iterator[str]:
     """Yield a warning if a newer bundle is published: somebody may have moved the alias back."""
     store = Store(publication.absolute().parent.parent)
     for approval, each in zip(approved, trusts(store, Policy(trust=trust)), strict=True):
@@ -202,7 +207,12 @@ def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[s
     return result
 
 
-def _steps(manifest: Manifest, names: Sequence[str], settings: Sequence[Settings], inputs: Sequence[str]) -> list[Step]:
+def _steps(
+    manifest: Manifest,
+    names: Sequence[str],
+    settings: Sequence[Settings],
+    inputs: Sequence[str],
+) -> list[Step]:
     """Return the steps that run the scripts `names`, in the order in which they run."""
     several = len(manifest.scripts) > 1
     steps = []
@@ -236,7 +246,9 @@ def _merged(declarations: Iterable[Sequence[Parameter]]) -> dict[str, Parameter]
 
 
 def _with_values(
-    jobs: Sequence[Job], rows: Sequence[Row], declared: Iterable[Parameter]
+    jobs: Sequence[Job],
+    rows: Sequence[Row],
+    declared: Iterable[Parameter],
 ) -> tuple[list[Parameter], list[Job]]:
     """Return the parameters that `rows` use and those `declared`, and `jobs` with their values, one for each row."""
     parameters = sweep.parameters(rows, declared)
@@ -267,7 +279,11 @@ def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:
     return data
 
 
-def _require_files(steps: Sequence[Step], inputs: Mapping[str, Path], jobs: Sequence[Job]) -> None:
+def _require_files(
+    steps: Sequence[Step],
+    inputs: Mapping[str, Path],
+    jobs: Sequence[Job],
+) -> None:
     """Raise `JobError` for files that nobody gives and no earlier step writes."""
     problems = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
     jobs_with = Counter(itertools.chain.from_iterable(job.files for job in jobs))

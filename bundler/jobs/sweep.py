@@ -126,7 +126,11 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
     names = [name.strip() for name in lines.pop(0)[1]]
     for number, line in lines:
         if len(line) != len(names):
-            raise SweepError(str(path), f"line {number} does not have one value for each name", "fix the file")
+            raise SweepError(
+                str(path),
+                f"line {number} does not have one value for each name",
+                "fix the file",
+            )
     if not _are_names(names):
         fact = "its first line has no parameter names, repeats one, or has no commas"
         raise SweepError(str(path), fact, "fix the file")
