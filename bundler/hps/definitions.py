@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 from ansys.hps.client.jms import (
@@ -82,7 +83,7 @@ def task_definition(
         store_output=True,
         input_file_ids=[available[name] for name in step.inputs],
         output_file_ids=required + optional,
-        software_requirements=[_software(name, version) for name, version in submission.software_of(step)],
+        software_requirements=list(starmap(_software, submission.software_of(step))),
         resource_requirements=_resources(submission.platform, step),
         success_criteria=SuccessCriteria(
             return_code=0,

@@ -76,7 +76,7 @@ class _Failed:
 def describe_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> list[str]:
     """Return the texts of `read_failures`, or the names of `jobs` if their files cannot be read."""
     try:
-        return [str(failure) for failure in read_failures(client, project, jobs)]
+        return list(map(str, read_failures(client, project, jobs)))
     except BundlerError as error:
         shown = ", ".join(f"{plain(name)} {plain(state)}" for _, name, state in jobs[:_NAMES])
         if len(jobs) > _NAMES:
@@ -193,7 +193,7 @@ def _text_of(record: Record | None, texts: Mapping[str, str]) -> str:
 
 def split_error(text: str) -> tuple[str, str, list[str]]:
     """Return the node, the reason and the remaining lines of an error file, fit for a terminal."""
-    lines = [_shown(line) for line in text.splitlines()]
+    lines = list(map(_shown, text.splitlines()))
     if not lines:
         return "", "", []
     reason = lines.pop(0)

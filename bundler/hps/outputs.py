@@ -66,7 +66,7 @@ def _age(task: Record) -> tuple[str, Any]:
 def places_of(jobs: Sequence[Record]) -> dict[str, str]:
     """Return the folder of each job by its ID: its name if that is plain and unique, or a number."""
     names = [str(job.get("name") or "") for job in jobs]
-    uses = Counter(name.casefold() for name in names)
+    uses = Counter(map(str.casefold, names))
     places = {}
     for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
         place = f"job-number-{number}"
@@ -130,10 +130,10 @@ def _fault_of(name: str) -> str:
     """Return why `name` cannot be the path of a file in a job's folder, or ""."""
     if not files.safe_path(name):
         return "the name is not a plain path inside the job's folder"
-    parts = name.split("/")
-    if len(parts) > _LEVELS:
-        return f"the name has {len(parts)} levels (at most {_LEVELS})"
-    if max(len(part.encode()) for part in parts) > _COMPONENT_BYTES:
+    levels = 1 + name.count("/")
+    if levels > _LEVELS:
+        return f"the name has {levels} levels (at most {_LEVELS})"
+    if max(map(len, name.encode().split(b"/"))) > _COMPONENT_BYTES:
         return f"a component of the name is longer than {_COMPONENT_BYTES} bytes"
     if len(name.encode()) > _PATH_BYTES:
         return f"the name is longer than {_PATH_BYTES} bytes"

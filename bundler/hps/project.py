@@ -56,7 +56,7 @@ def submit(
     """
     with explained(client.url):
         jms = JmsApi(client)
-        existing = [old["id"] for old in jms.get_projects(name=name, fields=["id"], as_objects=False)]
+        existing = _ids(jms.get_projects(name=name, fields=["id"], as_objects=False))
     if existing and not replace:
         known = ", ".join(map(plain, sorted(existing)))
         raise HpsError(
@@ -195,12 +195,16 @@ def _upload(
 ) -> dict[_File, str]:
     """Upload files; return their IDs."""
     records: list[File] = []
+    places: list[str] = []
+    paths: dict[str, Path] = {}
     with explained(client.url):
         for batch in batches(uploads, BATCH):
             # Without contents, since the client would wait forever for their transfer.
             records += api.create_files([_record(name) for name, _ in batch])
-        places = [location(api.project_id, record.storage_id) for record in records]
-        paths = {place: path.absolute() for place, (_, path) in zip(places, uploads, strict=True)}
+        for (_, path), record in zip(uploads, records, strict=True):
+            place = location(api.project_id, record.storage_id)
+            places.append(place)
+            paths[place] = path.absolute()
     received = transfer.upload(client, paths)
     for (_, path), place, record in zip(uploads, places, records, strict=True):
         record.hash, record.size = received[place]
@@ -209,8 +213,7 @@ def _upload(
     with explained(client.url):
         for described in batches(records, BATCH):
             api.update_files(described, as_objects=False)
-    identities = [str(record.id) for record in records]
-    return dict(zip(uploads, identities, strict=True))
+    return {upload: str(record.id) for upload, record in zip(uploads, records, strict=True)}
 
 
 def _declare_outputs(api: ProjectApi, submission: Submission) -> dict[str, str]:
@@ -222,8 +225,8 @@ def _declare_outputs(api: ProjectApi, submission: Submission) -> dict[str, str]:
         names += step.products
     names = list(dict.fromkeys([*names, ERROR_FILE]))
     records = [_record(name, collect=True, monitor=name in monitored) for name in names]
-    identities = [str(file.id) for file in api.create_files(records)]
-    return dict(zip(names, identities, strict=True))
+    files = api.create_files(records)
+    return {name: str(file.id) for name, file in zip(names, files, strict=True)}
 
 
 def _record(name: str, **options: bool) -> File:
@@ -234,8 +237,9 @@ def _record(name: str, **options: bool) -> File:
 
 def _declare_parameters(api: ProjectApi, submission: Submission) -> list[str]:
     """Declare the parameters of jobs; return their IDs."""
-    definitions = [parameter_definition(parameter, "input") for parameter in submission.parameters]
-    definitions += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
+    definitions = []
+    for mode, parameters in (("input", submission.parameters), ("output", submission.output_parameters)):
+        definitions += [parameter_definition(parameter, mode) for parameter in parameters]
     return _ids(api.create_parameter_definitions(definitions, as_objects=False))
 
 

@@ -37,15 +37,16 @@ def list_projects(client: Client) -> list[ProjectEntry]:
         tables = JmsApi(client).get_projects(
             as_objects=False, fields=["id", "name", "creation_time", "active"], sort="-creation_time"
         )
-        return [
-            ProjectEntry(
-                identity=plain(table["id"]),
-                name=plain(table.get("name") or ""),
-                created=plain(table.get("creation_time") or ""),
-                active=bool(table.get("active")),
-            )
-            for table in tables
-        ]
+        return list(map(_entry, tables))
+
+
+def _entry(table: Record) -> ProjectEntry:
+    return ProjectEntry(
+        identity=plain(table["id"]),
+        name=plain(table.get("name") or ""),
+        created=plain(table.get("creation_time") or ""),
+        active=bool(table.get("active")),
+    )
 
 
 def retry(client: Client, project: str, names: Collection[str] = ()) -> int:
@@ -72,13 +73,12 @@ def _change(
     state: str,
 ) -> int:
     jobs = select(project, _jobs_of(client, project), names)
-    selection = [job for job in jobs if job["eval_status"] in states]
     with explained(client.url):
         api = ProjectApi(client, project)
-        for batch in batches(selection, BATCH):
-            changes = [Job(id=job["id"], eval_status=state) for job in batch]
-            api.update_jobs(changes, as_objects=False)
-    return len(selection)
+        changes = [Job(id=job["id"], eval_status=state) for job in jobs if job["eval_status"] in states]
+        for batch in batches(changes, BATCH):
+            api.update_jobs(batch, as_objects=False)
+    return len(changes)
 
 
 def _jobs_of(client: Client, project: str) -> Sequence[Record]:

@@ -142,7 +142,12 @@ def _resource_sets(rms: RmsApi) -> list[Resource]:
 
 
 def _applications(tables: Sequence[Record] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((str(table.get("name")), str(table.get("version") or "")) for table in tables or ())
+    applications = []
+    for table in tables or ():
+        name = str(table.get("name"))
+        version = str(table.get("version") or "")
+        applications.append((name, version))
+    return tuple(applications)
 
 
 def _warnings(tables: Sequence[Record] | None) -> tuple[str, ...]:
@@ -170,7 +175,12 @@ def hosts_of(client: Client) -> dict[str, str]:
             limit=_MANY,
             fields=["name", "host_id"],
         )
-        return {str(record["host_id"]): plain(record["name"]) for record in records if record.get("host_id")}
+        hosts = {}
+        for record in records:
+            host = record.get("host_id")
+            if host:
+                hosts[str(host)] = plain(record["name"])
+        return hosts
     return {}
 
 
@@ -222,8 +232,8 @@ def _candidates(
     for resource in resources:
         if resource.platform not in (None, *submission.platforms):
             continue
-        registered = {name for name, _ in resource.applications or ()}
-        if registered.issuperset(names):
+        versions = dict(resource.applications or ())
+        if set(names).issubset(versions):
             fitting.append(resource)
         elif resource.applications is None:
             unknown.append(resource)
@@ -296,7 +306,9 @@ def _advice(
 ) -> str:
     if not resources:
         return "start an evaluator; none is running"
-    registered = {name for resource in resources for name, _ in resource.applications or ()}
+    registered: set[str] = set()
+    for resource in resources:
+        registered.update(dict(resource.applications or ()))
     missing = {name.casefold(): name for name in required if name not in registered}
     for name in sorted(registered):
         wanted = missing.get(name.casefold())

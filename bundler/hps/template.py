@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from itertools import starmap
 from pathlib import Path
 
 from ansys.hps.client import Client
@@ -79,7 +80,7 @@ def _template(
         use_execution_script=True,
         execution_script_storage_bucket=bucket,
         execution_script_storage_id=script,
-        software_requirements=[_software(*pair) for pair in submission.software_of(step)],
+        software_requirements=list(starmap(_software, submission.software_of(step))),
         resource_requirements=_resources(submission.platform, step),
         environment={key: TemplateProperty(type="string", default=value) for key, value in step.environment.items()},
         input_files=list(map(_input, step.inputs)),

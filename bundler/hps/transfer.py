@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ _WORKERS = Path(".ansys", "hps", "data-transfer", "binaries", "worker")
 def start(client: Client) -> None:
     """Start the worker, unless it runs, and give it the current token. Raises `HpsError`."""
     home = os.environ.get("HOME", "")
-    if os.name != "nt" and any(character.isspace() for character in home):
+    if os.name != "nt" and re.search(r"\s", home):
         raise HpsError(
             home,
             "contains a space, and the HPS client cannot start its transfer worker from such a path",
@@ -86,8 +87,12 @@ def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, in
     with explained(client.url):
         identity = client.data_transfer_api.get_metadata(list(paths)).id
     result = _wait(client, identity, "check of the uploaded files")
+    received = {}
     with explained(client.url):
-        return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in paths}
+        for path in paths:
+            about = result[path]
+            received[path] = (str(about["checksum"]), int(about["size"]))
+    return received
 
 
 def _copy(client: Client, operations: list[SrcDst], what: str) -> None:

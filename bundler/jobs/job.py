@@ -80,23 +80,27 @@ def _file_columns(
 ) -> dict[str, str]:
     """Return the input file that each column of `rows` is for. Raises `SweepError` if it could be for several."""
     used = set[str]().union(*rows).difference(parameters)
-    file_names = [PurePosixPath(path).name for path in inputs]
     for name in sorted(used.difference(inputs)):
-        if file_names.count(name) > 1:
-            paths = ", ".join(path for path in inputs if PurePosixPath(path).name == name)
+        paths = [path for path in inputs if PurePosixPath(path).name == name]
+        if len(paths) > 1:
             raise SweepError(
                 f"column {name}",
-                f"may be for {paths}",
+                f"may be for {', '.join(paths)}",
                 "use one of these paths as its name",
             )
-    columns = dict(zip(file_names, inputs, strict=True))
+    columns = {PurePosixPath(path).name: path for path in inputs}
     columns.update(zip(inputs, inputs, strict=True))
     return {name: path for name, path in columns.items() if name in used}
 
 
 def _filled(row: Row, columns: Iterable[str]) -> dict[str, str]:
     """Return the cells of `columns` that are not empty, as text."""
-    return {name: str(row[name]) for name in columns if row.get(name) not in (None, "")}
+    filled = {}
+    for name in columns:
+        cell = row.get(name)
+        if cell not in (None, ""):
+            filled[name] = str(cell)
+    return filled
 
 
 def _job(files: Mapping[str, Path], about: Mapping[str, str]) -> Job:

@@ -103,7 +103,7 @@ def rehearse(
         raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
     ignored = {*_WRITTEN, *inputs}
-    return [path for path in _files_in(folder) if _relative(folder, path) not in ignored]
+    return [path for name, path in _files_in(folder).items() if name not in ignored]
 
 
 def _prepare(folder: Path, inputs: Mapping[str, Path]) -> None:
@@ -183,8 +183,7 @@ def _is_there(folder: Path, output: str) -> bool:
     """Return whether the file `output` is in `folder`; like HPS, `output` may contain wildcards."""
     if not re.search(r"[*?[]", output):
         return (folder / output).is_file()
-    pattern = wildcards(output)
-    return any(pattern.fullmatch(_relative(folder, path)) for path in _files_in(folder))
+    return any(map(wildcards(output).fullmatch, _files_in(folder)))
 
 
 def wildcards(output: str) -> re.Pattern[str]:
@@ -203,12 +202,9 @@ def wildcards(output: str) -> re.Pattern[str]:
     return re.compile(expression, re.DOTALL)
 
 
-def _files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _relative(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Return the files in `folder` and its folders, sorted, by their path below it."""
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def parse_parameter(text: str) -> tuple[str, object]:

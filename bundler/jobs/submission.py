@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any
 
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
@@ -34,7 +33,6 @@ from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.store import Store
 
-_Value = TypeVar("_Value")
 _NO_OPTIONS = Options()
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
@@ -111,7 +109,9 @@ def compose(
     inputs = _input_names(settings, options.inputs)
     steps = _steps(manifest, names, settings, tuple(inputs))
     declared = _merged(about.parameters for about in settings)
-    needed = dict.fromkeys(itertools.chain.from_iterable(step.inputs for step in steps))
+    needed: dict[str, None] = {}
+    for step in steps:
+        needed.update(dict.fromkeys(step.inputs))
     rows, jobs = split_rows(rows, needed, declared, folder)
     parameters: list[Parameter] = []
     if values:
@@ -120,22 +120,22 @@ def compose(
     if values:
         _require_files(steps, inputs, jobs)
     output_parameters = _merged(about.output_parameters for about in settings)
-    systems = {target.system for target in manifest.targets}
+    platforms = {PLATFORMS[target.system] for target in manifest.targets}
     return Submission(
         publication=publication.name,
         folder=publication,
         exec_script=exec_script,
         approved=tuple(approved),
         warnings=warnings,
-        platforms=tuple(sorted(PLATFORMS[system] for system in systems)),
+        platforms=tuple(sorted(platforms)),
         application=application,
         steps=tuple(steps),
         files=inputs if values else {},
         parameters=tuple(parameters),
         output_parameters=tuple(output_parameters.values()),
         jobs=jobs,
-        priority=_first(about.priority for about in settings),
-        fitness=_first(about.fitness for about in settings),
+        priority=_first(settings, "priority"),
+        fitness=_first(settings, "fitness"),
     )
 
 
@@ -173,7 +173,7 @@ def _application(publication: Path, manifest: Manifest, settings: Sequence[Setti
 
     By default that is uv, unless the publication includes everything.
     """
-    chosen = _first(about.application for about in settings)
+    chosen: str | None = _first(settings, "application")
     if chosen == "none":
         return None
     if chosen:
@@ -183,8 +183,13 @@ def _application(publication: Path, manifest: Manifest, settings: Sequence[Setti
     return APPLICATION
 
 
-def _first(values: Iterable[_Value | None]) -> _Value | None:
-    return next((value for value in values if value is not None), None)
+def _first(settings: Sequence[Settings], key: str) -> Any:
+    """Return the value of `key` of the first script that sets it, or None."""
+    for about in settings:
+        value = getattr(about, key)
+        if value is not None:
+            return value
+    return None
 
 
 def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
@@ -286,7 +291,9 @@ def _require_files(
 ) -> None:
     """Raise `JobError` for files that nobody gives and no earlier step writes."""
     problems = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
-    jobs_with = Counter(itertools.chain.from_iterable(job.files for job in jobs))
+    jobs_with: Counter[str] = Counter()
+    for job in jobs:
+        jobs_with.update(list(job.files))
     for step in steps:
         writers = writers_before(step, steps)
         for name in step.inputs:

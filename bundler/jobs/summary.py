@@ -64,7 +64,10 @@ def table(document: Mapping[str, Any]) -> str:
     for step in document["steps"]:
         needs = ", ".join(_needs_of(step, document["application"]))
         lines.append(f"  {step['script']}: {needs}")
-        lines += [f"    {key}: {', '.join(step[key])}" for key in ("inputs", "outputs") if step[key]]
+        for key in ("inputs", "outputs"):
+            names = ", ".join(step[key])
+            if names:
+                lines.append(f"    {key}: {names}")
     lines += map(_line_of, jobs[:_SHOWN])
     if len(jobs) > _SHOWN:
         lines.append(f"  and {len(jobs) - _SHOWN} more")
@@ -87,8 +90,8 @@ def _needs_of(step: Mapping[str, Any], application: str | None) -> list[str]:
 
 
 def _line_of(job: Mapping[str, Any]) -> str:
-    cells = [f"{name}={value}" for name, value in job["values"].items()]
-    cells += [f"{name}={path}" for name, path in job.get("files", {}).items()]
+    values = [*job["values"].items(), *job.get("files", {}).items()]
+    cells = [f"{name}={value}" for name, value in values]
     description = ", ".join(cells) or "no parameters"
     if "name" in job:
         description = f"{job['name']}: {description}"

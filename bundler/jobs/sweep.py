@@ -22,6 +22,7 @@ from wheelhouse import files
 Row = dict[str, Any]
 # More jobs than any site runs; a larger number is most likely a mistake in STEP.
 _LIMIT = 1_000_000
+_INTEGERS = re.compile(r"\s*[+-]?\d+\s*(:\s*[+-]?\d+\s*)*")
 _HUGE = Decimal(10) ** 300
 
 
@@ -68,7 +69,7 @@ def _values(text: str, values: str) -> list[Any]:
     if steps >= _LIMIT:
         raise SweepError(subject, f"has more than {_LIMIT} values", "use a larger STEP")
     kind: type[int | float] = float
-    if all(re.fullmatch(r"\s*[+-]?\d+\s*", part) for part in parts):
+    if _INTEGERS.fullmatch(values):
         kind = int
     # Decimals, so that 0:1:0.1 ends with 1 and does not contain 0.30000000000000004.
     return [kind(start + number * step) for number in range(int(steps) + 1)]
@@ -101,7 +102,7 @@ def _json_rows(path: Path, text: str) -> list[Row]:
     try:
         rows = json.loads(text)
         if isinstance(rows, list):
-            return [dict(row) for row in rows]
+            return list(map(dict, rows))
     except (ValueError, TypeError, RecursionError) as error:
         raise SweepError(
             str(path),
@@ -123,7 +124,7 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
         ) from error
     if not lines:
         return []
-    names = [name.strip() for name in lines.pop(0)[1]]
+    names = list(map(str.strip, lines.pop(0)[1]))
     for number, line in lines:
         if len(line) != len(names):
             raise SweepError(
