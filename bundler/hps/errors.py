@@ -39,7 +39,11 @@ def no_account() -> BundlerError:
     )
 
 
-def nowhere_to_run(needs: str, resources: Mapping[str, str], advice: str) -> BundlerError:
+def nowhere_to_run(
+    needs: str,
+    resources: Mapping[str, str],
+    advice: str,
+) -> BundlerError:
     """Return the error for jobs with `needs` that none of `resources` (descriptions by name) satisfies."""
     return BundlerError(
         f"no evaluator or compute resource set has {plain(needs)}, so the jobs would stay pending forever",

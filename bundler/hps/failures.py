@@ -73,7 +73,11 @@ class _Failed:
     hints: list[str]
 
 
-def describe_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> list[str]:
+def describe_failures(
+    client: Client,
+    project: str,
+    jobs: Sequence[FailedJob],
+) -> list[str]:
     """Return the texts of `read_failures`, or the names of `jobs` if their files cannot be read."""
     try:
         return list(map(str, read_failures(client, project, jobs)))
@@ -84,7 +88,11 @@ def describe_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -
         return [f"{shown} (the reason cannot be read: {plain(error.message)})"]
 
 
-def read_failures(client: Client, project: str, jobs: Sequence[FailedJob]) -> list[Failure]:
+def read_failures(
+    client: Client,
+    project: str,
+    jobs: Sequence[FailedJob],
+) -> list[Failure]:
     """Return why `jobs` of `project` failed, the most frequent reason first.
 
     Raises `HpsError`.
@@ -144,7 +152,8 @@ def _files_of(
             )
         for task in latest(tasks):
             job = str(task.get("job_id"))
-            owners.update((str(identity), job) for identity in task.get("output_file_ids") or [])
+            identities = map(str, task.get("output_file_ids") or [])
+            owners.update(dict.fromkeys(identities, job))
         for batch in batches(list(owners), _BATCH):
             records += api.get_files(
                 as_objects=False,

@@ -117,7 +117,11 @@ def outputs_of(
     return list(result.values()), refused
 
 
-def _name_of(file: Record, task: Record, steps: dict[str, str]) -> str:
+def _name_of(
+    file: Record,
+    task: Record,
+    steps: dict[str, str],
+) -> str:
     """Return the path of `file` in the folder of the job; what each step writes is in a folder of the step."""
     name = str(file.get("evaluation_path") or file.get("name") or "")
     step = steps.get(task.get("task_definition_id") or "", "")
@@ -159,7 +163,7 @@ def table_of(
     writer.writerow([*_COLUMNS[:2], *map(_title, columns), *_COLUMNS[2:]])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
         values = job.get("values") or {}
-        evaluators = [hosts.get(str(host), str(host)) for host in job.get("host_ids") or []]
+        evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
         cells = [
             job["eval_status"],
             *(values.get(name, "") for name in columns),

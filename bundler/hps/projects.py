@@ -49,7 +49,11 @@ def _entry(table: Record) -> ProjectEntry:
     )
 
 
-def retry(client: Client, project: str, names: Collection[str] = ()) -> int:
+def retry(
+    client: Client,
+    project: str,
+    names: Collection[str] = (),
+) -> int:
     """Make the failed jobs of `project`, or those with `names`, pending again; return their number.
 
     Raises `HpsError`, also for a name that no job has.
@@ -57,7 +61,11 @@ def retry(client: Client, project: str, names: Collection[str] = ()) -> int:
     return _change(client, project, names, FAILED, "pending")
 
 
-def abort(client: Client, project: str, names: Collection[str] = ()) -> int:
+def abort(
+    client: Client,
+    project: str,
+    names: Collection[str] = (),
+) -> int:
     """Abort the unfinished jobs of `project`, or those with `names`; return their number.
 
     Raises `HpsError`, also for a name that no job has.

@@ -32,7 +32,11 @@ def registration(
     }
 
 
-def evaluators_for(client: Client, application: Record, names: Sequence[str]) -> list[Resource]:
+def evaluators_for(
+    client: Client,
+    application: Record,
+    names: Sequence[str],
+) -> list[Resource]:
     """Return the running evaluators with the given `names`. Raises `HpsError` if one is not running.
 
     Without names, returns all whose platform uses paths like that of the executable; there may be none.
@@ -108,7 +112,11 @@ def _difference(old: Record, new: Record) -> list[str]:
     return lines
 
 
-def register(client: Client, evaluator: str, applications: Sequence[Record]) -> None:
+def register(
+    client: Client,
+    evaluator: str,
+    applications: Sequence[Record],
+) -> None:
     """Replace the registered applications of `evaluator` by `applications`. Raises `HpsError`."""
     lost = set[str]().union(*applications).difference(ApplicationInfo.model_fields)
     if lost:

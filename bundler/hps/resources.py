@@ -196,7 +196,11 @@ def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
     return tuple(sorted(platforms))
 
 
-def require_somewhere(client: Client, submission: Submission, resources: Sequence[Resource]) -> None:
+def require_somewhere(
+    client: Client,
+    submission: Submission,
+    resources: Sequence[Resource],
+) -> None:
     """Raise `BundlerError` unless every step of `submission` can run on one of `resources`.
 
     The server decides if it can be asked, since only it knows how it compares names and versions; otherwise names

@@ -160,13 +160,13 @@ def _download(
     try:
         return _download_together(client, folder, batch)
     except HpsError as error:
-        if len(batch) == 1:
-            return {batch[0].path: error.fact}
+        reason = error.fact
     except FileError as error:
         if error.error.errno not in _OF_THE_NAME:
             raise
-        if len(batch) == 1:
-            return {batch[0].path: error.error.strerror or str(error.error)}
+        reason = error.error.strerror or str(error.error)
+    if len(batch) == 1:
+        return {batch[0].path: reason}
     bad: dict[str, str] = {}
     for output in batch:
         bad.update(_download(client, folder, [output]))

@@ -126,7 +126,11 @@ def _output(path: str, *, required: bool) -> TemplateOutputFile:
     )
 
 
-def _allow_anyone(client: Client, jms: JmsApi, template: str) -> None:
+def _allow_anyone(
+    client: Client,
+    jms: JmsApi,
+    template: str,
+) -> None:
     with explained(client.url):
         permissions = jms.get_task_definition_template_permissions(template)
         anyone = Permission(permission_type="anyone", role="reader", value_id=None)

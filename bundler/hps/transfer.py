@@ -95,13 +95,21 @@ def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, in
     return received
 
 
-def _copy(client: Client, operations: list[SrcDst], what: str) -> None:
+def _copy(
+    client: Client,
+    operations: list[SrcDst],
+    what: str,
+) -> None:
     with explained(client.url):
         identity = client.data_transfer_api.copy(operations).id
     _wait(client, identity, f"{what} of {counted(len(operations), 'file')}")
 
 
-def _wait(client: Client, identity: str, what: str) -> Any:
+def _wait(
+    client: Client,
+    identity: str,
+    what: str,
+) -> Any:
     """Return the result of an operation. Raises `HpsError` if it fails or makes no progress."""
     seen: object = None
     since = time.monotonic()

@@ -46,7 +46,11 @@ class Status:
         return set(self.counts) <= FINISHED
 
 
-def watch(client: Client, project: str, interval: float) -> Iterator[Status]:
+def watch(
+    client: Client,
+    project: str,
+    interval: float,
+) -> Iterator[Status]:
     """Yield the status of `project` every `interval` seconds until all jobs have ended.
 
     Raises `HpsError` if the server does not answer, or if nothing changes while jobs are in undocumented states.
@@ -155,7 +159,11 @@ def _are_running(counts: Mapping[str, int]) -> bool:
     return "running" in counts or "prolog" in counts
 
 
-def _require_documented(client: Client, counts: Mapping[str, int], unchanged: float) -> None:
+def _require_documented(
+    client: Client,
+    counts: Mapping[str, int],
+    unchanged: float,
+) -> None:
     """Raise `HpsError` if jobs stay in undocumented states for `unchanged` seconds."""
     strange = sorted(set(counts).difference(STATES))
     if not strange or _are_running(counts) or unchanged <= _STRANGE:

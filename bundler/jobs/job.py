@@ -16,6 +16,10 @@ _COLUMNS = ("job", "note", "priority")
 _POSITIVE = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 # Also the names of folders that `fetch` writes.
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RULES = {
+    "priority": (_POSITIVE, "an integer greater than 0"),
+    "job": (_JOB_NAME, "at most 100 letters, digits and ._-, and start with a letter or digit"),
+}
 # Characters of a wrong cell that an error quotes.
 _CUT = 60
 # Wrong cells that an error lists.
@@ -117,14 +121,10 @@ def _job(files: Mapping[str, Path], about: Mapping[str, str]) -> Job:
 
 def _problems_of(about: Mapping[str, str]) -> list[str]:
     problems = []
-    priority = about.get("priority")
-    if priority is not None and not _POSITIVE.fullmatch(priority):
-        problems.append(f"priority must be an integer greater than 0 (got {priority[:_CUT]!r})")
-    name = about.get("job")
-    if name is not None and not _JOB_NAME.fullmatch(name):
-        problems.append(
-            f"job must be at most 100 letters, digits and ._-, and start with a letter or digit (got {name[:_CUT]!r})"
-        )
+    for column, (pattern, rule) in _RULES.items():
+        value = about.get(column)
+        if value is not None and not pattern.fullmatch(value):
+            problems.append(f"{column} must be {rule} (got {value[:_CUT]!r})")
     return problems
 
 

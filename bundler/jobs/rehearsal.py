@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -34,6 +34,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Without a namespace: a proxy that does not exist (port 9 is "discard").
 _DEAD_PROXY = "http://127.0.0.1:9"
+_PROXIES = (
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,7 @@ class Isolation:
 
     sentence: str
     prefix: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def isolation() -> Isolation:
@@ -53,13 +61,10 @@ def isolation() -> Isolation:
             sentence="The job runs without network access, in its own network namespace.",
             prefix=(unshare, "-rn", sys.executable, "-I", "-c", _WITH_LOOPBACK),
         )
-    proxies = []
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        proxies += [(name, _DEAD_PROXY), (name.lower(), _DEAD_PROXY)]
     return Isolation(
         sentence="warning: this system does not support network namespaces. uv runs offline and proxies are disabled, "
         "but the script itself can access the network.",
-        environment=tuple(proxies),
+        environment=dict.fromkeys(_PROXIES, _DEAD_PROXY),
     )
 
 

@@ -115,7 +115,9 @@ def compose(
     rows, jobs = split_rows(rows, needed, declared, folder)
     parameters: list[Parameter] = []
     if values:
-        parameters, jobs = _with_values(jobs, rows, declared.values())
+        parameters = sweep.parameters(rows, declared.values())
+        complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
+        jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
     exec_script = _exec_script(publication, approved)
     if values:
         _require_files(steps, inputs, jobs)
@@ -156,7 +158,11 @@ def _newer(
             )
 
 
-def _script_names(publication: Path, manifest: Manifest, chosen: Sequence[str]) -> Sequence[str]:
+def _script_names(
+    publication: Path,
+    manifest: Manifest,
+    chosen: Sequence[str],
+) -> Sequence[str]:
     """Return the `chosen` scripts, or all of the publication. Raises `JobError` if it has no such script."""
     existing = [script.name for script in manifest.scripts]
     missing = sorted(set(chosen).difference(existing))
@@ -168,7 +174,11 @@ def _script_names(publication: Path, manifest: Manifest, chosen: Sequence[str]) 
     return chosen or existing
 
 
-def _application(publication: Path, manifest: Manifest, settings: Sequence[Settings]) -> str | None:
+def _application(
+    publication: Path,
+    manifest: Manifest,
+    settings: Sequence[Settings],
+) -> str | None:
     """Return the application that nodes must have, or None if they need none: the setting "none" says so, too.
 
     By default that is uv, unless the publication includes everything.
@@ -248,18 +258,6 @@ def _merged(declarations: Iterable[Sequence[Parameter]]) -> dict[str, Parameter]
             if result.setdefault(name, parameter) != parameter:
                 raise JobError(f"two scripts declare the parameter {name} differently", hint="declare it once")
     return result
-
-
-def _with_values(
-    jobs: Sequence[Job],
-    rows: Sequence[Row],
-    declared: Iterable[Parameter],
-) -> tuple[list[Parameter], list[Job]]:
-    """Return the parameters that `rows` use and those `declared`, and `jobs` with their values, one for each row."""
-    parameters = sweep.parameters(rows, declared)
-    complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
-    jobs = [replace(job, values=values) for job, values in zip(jobs, complete, strict=True)]
-    return parameters, jobs
 
 
 def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:

@@ -179,23 +179,26 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
     return result
 
 
-def _parameter(name: str, declared: Parameter | None, values: Sequence[Any]) -> Parameter:
+def _parameter(
+    name: str,
+    declared: Parameter | None,
+    values: Sequence[Any],
+) -> Parameter:
     """Return the parameter `name` as `declared`, or with the type of its `values`.
 
     Raises `ValueError`, `OverflowError` for a value that it cannot have.
     """
     if declared is None:
         types = {type_of(_guess(value)) for value in values}
-        declared = Parameter(name=name, type=_common(types))
+        kind = "string"
+        if len(types) == 1:
+            kind = types.pop()
+        elif types == {"int", "float"}:
+            kind = "float"
+        declared = Parameter(name=name, type=kind)
     for value in values:
         check_value(replace(declared, default=_typed(declared, value)))
     return declared
-
-
-def _common(types: set[str]) -> str:
-    if len(types) == 1:
-        return types.pop()
-    return "float" if types <= {"int", "float"} else "string"
 
 
 def _typed(parameter: Parameter, value: Any) -> Any:
