@@ -147,8 +147,9 @@ def _fill(
     uploads = _uploads(submission)
     report(Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}"))
     with tempfile.TemporaryDirectory() as folder:
-        script = (EXEC_SCRIPT, Path(folder, EXEC_SCRIPT))
-        script[1].write_bytes(submission.exec_script)
+        path = Path(folder, EXEC_SCRIPT)
+        path.write_bytes(submission.exec_script)
+        script = (EXEC_SCRIPT, path)
         inputs = _upload(client, api, [script, *uploads])
     with explained(client.url):
         outputs = _declare_outputs(api, submission)
@@ -159,8 +160,8 @@ def _fill(
     for batch in batches(variants, _DEFINED):
         folders = []
         for variant in batch:
-            paths = (script, *submission.files.items(), *variant)
-            folders.append({name: inputs[name, path] for name, path in paths})
+            files = (script, *submission.files.items(), *variant)
+            folders.append({file[0]: inputs[file] for file in files})
         with explained(client.url):
             made = _define(
                 api,
