@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import requests
 from ansys.hps.client import Client
@@ -44,15 +43,14 @@ class Account:
 @contextlib.contextmanager
 def connected(account: Account) -> Iterator[Client]:
     """Log in and yield the client; stop what it started at the end. Raises `HpsError`, `BundlerError`."""
-    client = connect(account)
+    client = _connect(account)
     try:
         yield client
     finally:
         stop_worker(client)
 
 
-def connect(account: Account) -> Client:
-    """Log in and return the client. Raises `HpsError`, `BundlerError`."""
+def _connect(account: Account) -> Client:
     silence()  # Reports an invalid HPS_TIMEOUT early.
     trust(account)
     for name in ("ansys", "httpx"):
@@ -60,15 +58,17 @@ def connect(account: Account) -> Client:
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
     hide(account.password, account.access_token, account.refresh_token)
-    secrets: dict[str, Any] = {"access_token": account.access_token, "refresh_token": account.refresh_token}
-    if not account.access_token and account.username and account.password:
-        secrets = {"password": account.password}
-    if not any(secrets.values()):
-        raise no_account()
+    secrets = _secrets(account)
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
         _require_hps(account.url, verify)
-        client = Client(account.url, account.username, verify=verify, token_storage=account.storage, **secrets)
+        client = Client(
+            account.url,
+            account.username,
+            verify=verify,
+            token_storage=account.storage,
+            **secrets,
+        )
         hide(client.access_token, client.refresh_token)
         guard(client.session)
         return client
@@ -80,6 +80,15 @@ def _require_hps(url: str, verify: bool | str) -> None:
         guard(session)
         session.verify = verify
         session.get(f"{url}/jms/api/v1").raise_for_status()
+
+
+def _secrets(account: Account) -> dict[str, str | None]:
+    """Return what proves who logs in, as arguments of the client. Raises `BundlerError` if there is nothing."""
+    if account.username and account.password and not account.access_token:
+        return {"password": account.password}
+    if account.access_token or account.refresh_token:
+        return {"access_token": account.access_token, "refresh_token": account.refresh_token}
+    raise no_account()
 
 
 @contextlib.contextmanager
@@ -94,12 +103,20 @@ def explained(subject: str) -> Iterator[None]:
     except OSError as error:
         raise HpsError(subject, f"the HPS client failed on this machine ({error})") from error
     except Exception as error:  # A client that trusts its server may raise anything.
+        raise HpsError(subject, *_surprise(error)) from error
+
+
+def _surprise(error: Exception) -> tuple[str, str]:
+    """Return the cause of an error that the client does not explain, and a hint."""
+    words = f"{type(error).__name__}: {plain(error)[:_SHOWN]}"
+    if isinstance(error, RuntimeError):
         # The client includes the status and the whole answer in this error.
-        status = re.search(r"status code (\d{3})", str(error)) if isinstance(error, RuntimeError) else None
-        if status and int(status[1]) in BUSY:
-            raise HpsError(subject, *_status(int(status[1]), "")) from error
-        words = f"status {status[1]}" if status else f"{type(error).__name__}: {plain(error)[:_SHOWN]}"
-        raise HpsError(subject, f"does not answer like HPS ({words})", CHECK_URL) from error
+        status = re.search(r"status code (\d{3})", str(error))
+        if status:
+            if int(status[1]) in BUSY:
+                return _status(int(status[1]), "")
+            words = f"status {status[1]}"
+    return f"does not answer like HPS ({words})", CHECK_URL
 
 
 def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
@@ -107,9 +124,8 @@ def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
     if isinstance(error, requests.exceptions.SSLError):
         hint = "give the site's CA certificates with --ca-bundle FILE, or use --insecure"
         return f"its certificate is not trusted ({_innermost(error)})", hint
-    late = isinstance(error, requests.exceptions.Timeout)
     unreachable = isinstance(error, requests.exceptions.ConnectionError)
-    if late or (unreachable and "timed out" in str(error)):
+    if isinstance(error, requests.exceptions.Timeout) or (unreachable and "timed out" in str(error)):
         return f"did not answer within {silence():g} s", "try again, or ask the administrator"
     if unreachable:
         return f"cannot be reached ({_innermost(error)})", "check the URL and the network"
@@ -117,14 +133,18 @@ def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
         return "does not answer like HPS (an answer is not JSON)", CHECK_URL
     if type(error).__name__ == "VersionCompatibilityError":
         return f"is too old ({plain(error)})", f"use {_OLDEST} or newer"
-    status = error.response.status_code if error.response is not None else 0
-    reason = plain(getattr(error, "description", None) or getattr(error, "reason", None) or error)[:_SHOWN]
-    return _status(status, reason) if status else (reason, "")
+    message = getattr(error, "description", None) or getattr(error, "reason", None) or error
+    reason = plain(message)[:_SHOWN]
+    status = 0 if error.response is None else error.response.status_code
+    return _status(status, reason)
 
 
 def _status(status: int, reason: str) -> tuple[str, str]:
-    """Return the meaning of an HTTP status, with the server's message, and a hint."""
+    """Return the meaning of an HTTP status (0 without an answer), with the server's message, and a hint."""
+    if not status:
+        return reason, ""
     why = f" ({reason})" if reason else ""
+    answer = f"{status} {reason}".strip()
     if status == _UNAUTHORIZED:
         return f"rejected the login{why}", "check the user name and password, or log in again: tokens expire"
     if status == _FORBIDDEN:
@@ -132,14 +152,16 @@ def _status(status: int, reason: str) -> tuple[str, str]:
     if status == _NOT_FOUND:
         return f"has no such resource{why}", "check the ID and the URL"
     if status in BUSY:
-        return f"is busy or unavailable ({f'{status} {reason}'.strip()})", "try again later"
-    return f"failed ({f'{status} {reason}'.strip()})", "try again later, or ask the administrator"
+        return f"is busy or unavailable ({answer})", "try again later"
+    return f"failed ({answer})", "try again later, or ask the administrator"
 
 
 def _innermost(error: BaseException) -> str:
     """Return the innermost message of a nested error."""
     messages = re.findall(r"(?:\[Errno -?\d+\] |SSLError\(|SSLCertVerificationError\()([^()\"']+)", str(error))
-    return str(messages[-1]).strip() if messages else type(error).__name__
+    if not messages:
+        return type(error).__name__
+    return str(messages[-1]).strip()
 
 
 def trust(account: Account) -> None:

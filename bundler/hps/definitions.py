@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 from ansys.hps.client.jms import (
@@ -18,7 +19,7 @@ from ansys.hps.client.jms import (
     TaskDefinition,
 )
 
-from bundler.jobs.step import Step
+from bundler.jobs.step import Step, writers_before
 from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
@@ -44,17 +45,26 @@ def parameter_definition(parameter: Parameter, mode: str) -> Any:
         units=parameter.units,
         display_text=parameter.display_text,
     )
-    return _TYPES[parameter.type](name=parameter.name, mode=mode, **options)
+    return _TYPES[parameter.type](
+        name=parameter.name,
+        mode=mode,
+        **options,
+    )
 
 
 def task_definition(
-    submission: Submission, step: Step, inputs: Mapping[str, str], outputs: Mapping[str, str]
+    submission: Submission,
+    step: Step,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
 ) -> TaskDefinition:
     """Return the task definition of `step`; `inputs` and `outputs` are the IDs of files by name."""
-    produced = {name for other in submission.steps if other.level < step.level for name in other.products}
+    available = dict(inputs)
+    for name in writers_before(step, submission.steps):
+        available[name] = outputs[name]
     required = [outputs[name] for name in step.outputs]
-    last = step is submission.steps[-1]
-    applications = [*([submission.application] if submission.application else []), *step.software]
+    optional = [outputs[name] for name in (*step.optional_outputs, ERROR_FILE)]
+    is_last = step is submission.steps[-1]
     options = without_none(
         max_execution_time=step.timeout or None,
         execution_context=dict(step.execution_context) or None,
@@ -71,15 +81,15 @@ def task_definition(
         environment=dict(step.environment),
         num_trials=step.trials,
         store_output=True,
-        input_file_ids=[outputs[name] if name in produced else inputs[name] for name in step.inputs],
-        output_file_ids=[*required, *(outputs[name] for name in (*step.optional_outputs, ERROR_FILE))],
-        software_requirements=[_software(application) for application in applications],
+        input_file_ids=[available[name] for name in step.inputs],
+        output_file_ids=required + optional,
+        software_requirements=list(starmap(_software, submission.software_of(step))),
         resource_requirements=_resources(submission.platform, step),
         success_criteria=SuccessCriteria(
             return_code=0,
             required_output_file_ids=required,
             require_all_output_files=False,
-            require_all_output_parameters=bool(last and submission.output_parameters),
+            require_all_output_parameters=is_last and bool(submission.output_parameters),
             **without_none(expressions=list(step.success_expressions) or None),
         ),
         **options,
@@ -90,13 +100,22 @@ def fitness_definition(fitness: Fitness) -> FitnessDefinition:
     """Return the definition of `fitness` for the client."""
     definition = FitnessDefinition(error_fitness=fitness.error)
     for name, term in fitness.terms.items():
-        definition.add_fitness_term(name=name, type=term.type, expression=term.expression, weighting_factor=term.weight)
+        definition.add_fitness_term(
+            name=name,
+            type=term.type,
+            expression=term.expression,
+            weighting_factor=term.weight,
+        )
     return definition
 
 
-def _software(text: str) -> Software:
-    name, _, version = text.partition("=")
-    return Software(name=name, version=version) if version else Software(name=name)
+def _software(name: str, version: str) -> Software:
+    return Software(
+        **without_none(
+            name=name,
+            version=version or None,
+        )
+    )
 
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:
@@ -114,8 +133,9 @@ def _resources(platform: str | None, step: Step) -> ResourceRequirements:
         memory=step.memory,
         distributed=scheduling.distributed,
         compute_resource_set_id=scheduling.compute_resource_set,
-        hpc_resources=HpcResources(**hpc) if hpc else None,
     )
+    if hpc:
+        options["hpc_resources"] = HpcResources(**hpc)
     return ResourceRequirements(num_cores=step.cores, disk_space=step.disk, **options)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bundler.errors import BundlerError, JobError
 from bundler.hps.redaction import plain
+from bundler.units import counted
 
 # Files that are listed when many failed.
 _ROWS = 10
@@ -14,10 +15,20 @@ _ROWS = 10
 class HpsError(BundlerError):
     """A failed request to HPS: `fact` about `subject`, and a hint."""
 
-    def __init__(self, subject: str, fact: str, hint: str = "", facts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        subject: str,
+        fact: str,
+        hint: str = "",
+        facts: Iterable[str] = (),
+    ) -> None:
         self.subject = plain(subject)
         self.fact = plain(fact).rstrip(".")
-        super().__init__(f"{self.subject}: {self.fact}", hint=plain(hint), facts=map(plain, facts))
+        super().__init__(
+            f"{self.subject}: {self.fact}",
+            hint=plain(hint),
+            facts=map(plain, facts),
+        )
 
 
 def no_account() -> BundlerError:
@@ -28,7 +39,11 @@ def no_account() -> BundlerError:
     )
 
 
-def nowhere_to_run(needs: str, resources: Mapping[str, str], advice: str) -> BundlerError:
+def nowhere_to_run(
+    needs: str,
+    resources: Mapping[str, str],
+    advice: str,
+) -> BundlerError:
     """Return the error for jobs with `needs` that none of `resources` (descriptions by name) satisfies."""
     return BundlerError(
         f"no evaluator or compute resource set has {plain(needs)}, so the jobs would stay pending forever",
@@ -46,9 +61,11 @@ def jobs_failed(counts: Mapping[str, int]) -> JobError:
 def files_failed(count: int, rows: Iterable[tuple[str, str]]) -> BundlerError:
     """Return the error for files that could not be fetched: `rows` are (name, reason) pairs, of `count` files."""
     lines = [f"{plain(name)}: {plain(reason)}" for name, reason in sorted(rows)]
-    more = [f"and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
+    facts = lines[:_ROWS]
+    if len(lines) > _ROWS:
+        facts.append(f"and {len(lines) - _ROWS} more")
     return BundlerError(
-        f"{len(lines)} of {'1 file' if count == 1 else f'{count} files'} could not be fetched",
-        facts=[*lines[:_ROWS], *more],
+        f"{len(lines)} of {counted(count, 'file')} could not be fetched",
+        facts=facts,
         hint="fetch again for these files; all other files and the table are complete",
     )

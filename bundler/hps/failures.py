@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.errors import BundlerError
 from bundler.hps import transfer
+from bundler.hps.batches import batches
 from bundler.hps.connection import explained
-from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, latest
+from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
+from bundler.hps.watch import FailedJob
 from bundler.node.errors import ERROR_FILE
 
 # IDs in one request: their URL stays below the 8 kB that servers accept.
@@ -46,119 +47,179 @@ class Failure:
 
     def __str__(self) -> str:
         """Return one line about the jobs, and what they wrote indented below."""
-        names = ", ".join(self.jobs) if len(self.jobs) <= _NAMES else f"{len(self.jobs)} jobs"
-        where = f" (node {self.nodes[0]})" if len(self.nodes) == 1 else f" ({len(self.nodes)} nodes)" * bool(self.nodes)
-        reason = f": {self.reason}{where}" if self.reason else ""
-        return "\n  ".join([f"{names} {self.state}{reason}", *self.lines])
+        names = ", ".join(self.jobs)
+        if len(self.jobs) > _NAMES:
+            names = f"{len(self.jobs)} jobs"
+        line = f"{names} {self.state}"
+        if self.reason:
+            line += f": {self.reason}{self._where()}"
+        return "\n  ".join([line, *self.lines])
+
+    def _where(self) -> str:
+        if not self.nodes:
+            return ""
+        if len(self.nodes) == 1:
+            return f" (node {self.nodes[0]})"
+        return f" ({len(self.nodes)} nodes)"
 
 
-def read_failures(client: Client, project: str, jobs: Sequence[tuple[str, str, str]]) -> list[Failure]:
-    """Return why `jobs` of `project`, (ID, name, state) of each, failed, the most frequent reason first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """A failed job, and what its error file says."""
+
+    identity: str
+    name: str
+    node: str
+    hints: list[str]
+
+
+def describe_failures(
+    client: Client,
+    project: str,
+    jobs: Sequence[FailedJob],
+) -> list[str]:
+    """Return the texts of `read_failures`, or the names of `jobs` if their files cannot be read."""
+    try:
+        return list(map(str, read_failures(client, project, jobs)))
+    except BundlerError as error:
+        shown = ", ".join(f"{plain(name)} {plain(state)}" for _, name, state in jobs[:_NAMES])
+        if len(jobs) > _NAMES:
+            shown += f" and {len(jobs) - _NAMES} more"
+        return [f"{shown} (the reason cannot be read: {plain(error.message)})"]
+
+
+def read_failures(
+    client: Client,
+    project: str,
+    jobs: Sequence[FailedJob],
+) -> list[Failure]:
+    """Return why `jobs` of `project` failed, the most frequent reason first.
 
     Raises `HpsError`.
     """
-    files = _files_of(client, project, [identity for identity, _, _ in jobs])
-    errors = {identity: paths[ERROR_FILE] for identity, paths in files.items() if ERROR_FILE in paths}
-    texts = read_texts(client, project, errors.values())
-    groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    nodes: dict[tuple[str, str], set[str]] = defaultdict(set)
-    hints: dict[tuple[str, str], list[str]] = {}
+    errors, consoles = _files_of(client, project, [identity for identity, _, _ in jobs])
+    texts = _read_texts(client, project, errors.values())
+    groups: dict[tuple[str, str], list[_Failed]] = defaultdict(list)
     for identity, name, state in jobs:
-        text = texts.get(str(errors[identity]["hash"]), "") if identity in errors else ""
-        node, reason, hint = split_error(text)
-        key = (plain(state), reason)
-        groups[key].append((identity, plain(name)))
-        nodes[key] |= {node} if node else set()
-        hints.setdefault(key, hint)
+        node, reason, hints = split_error(_text_of(errors.get(identity), texts))
+        failed = _Failed(
+            identity=identity,
+            name=plain(name),
+            node=node,
+            hints=hints,
+        )
+        groups[plain(state), reason].append(failed)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    consoles = {members[0][0] for _, members in ordered[:_SHOWN]}
-    outputs = read_texts(client, project, (files[key][CONSOLE] for key in consoles if CONSOLE in files.get(key, {})))
+    shown = []
+    for _, group in ordered[:_SHOWN]:
+        identity = group[0].identity
+        if identity in consoles:
+            shown.append(consoles[identity])
+    outputs = _read_texts(client, project, shown)
     failures = []
-    for key, members in ordered:
-        console = files.get(members[0][0], {}).get(CONSOLE, {})
-        output = outputs.get(str(console.get("hash")), "").splitlines()[-_LINES:]
-        quoted = [f"last lines of the console output of {members[0][1]}:", *(f"  {_shown(line)}" for line in output)]
+    for (state, reason), group in ordered:
+        first = group[0]
+        output = _text_of(consoles.get(first.identity), outputs)
         failures.append(
             Failure(
-                jobs=tuple(name for _, name in members),
-                state=key[0],
-                reason=key[1],
-                nodes=tuple(sorted(nodes[key])),
-                lines=(*hints[key], *(quoted if output else [])),
+                jobs=tuple(job.name for job in group),
+                state=state,
+                reason=reason,
+                nodes=tuple(sorted({job.node for job in group if job.node})),
+                lines=(*first.hints, *_quoted(first.name, output)),
             )
         )
     return failures
 
 
-def _files_of(client: Client, project: str, jobs: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the records of the error and console files that the last task of each job left, by job ID and path."""
+def _files_of(
+    client: Client,
+    project: str,
+    jobs: Sequence[str],
+) -> tuple[dict[str, Record], dict[str, Record]]:
+    """Return the records of the error files and of the console files that the last tasks of `jobs` left, by job ID."""
     api = ProjectApi(client, project)
-    task_fields, file_fields = [*TASK_FIELDS], [*FILE_FIELDS]
-    tasks: list[dict[str, Any]] = []
-    records: list[dict[str, Any]] = []
+    tasks: list[Record] = []
+    records: list[Record] = []
+    owners: dict[str, str] = {}
     with explained(client.url):
-        for batch in _batches(jobs):
-            tasks += api.get_tasks(as_objects=False, job_id=batch, fields=task_fields)
-        owners = {
-            str(identity): str(task.get("job_id"))
-            for task in latest(tasks)
-            for identity in task.get("output_file_ids") or []
-        }
-        for batch in _batches(list(owners)):
-            records += api.get_files(as_objects=False, id=batch, fields=file_fields)
-    files: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        # Without an ID, the client would return everything in the project.
+        for batch in batches(jobs, _BATCH):
+            tasks += api.get_tasks(
+                as_objects=False,
+                job_id=list(batch),
+                fields=[*TASK_FIELDS],
+            )
+        for task in latest(tasks):
+            job = str(task.get("job_id"))
+            identities = map(str, task.get("output_file_ids") or [])
+            owners.update(dict.fromkeys(identities, job))
+        for batch in batches(list(owners), _BATCH):
+            records += api.get_files(
+                as_objects=False,
+                id=batch,
+                fields=[*FILE_FIELDS],
+            )
+    found: dict[str, dict[str, Record]] = {ERROR_FILE: {}, CONSOLE: {}}
     for record in records:
         path = record.get("evaluation_path")
         if path in (ERROR_FILE, CONSOLE) and record.get("hash") and record.get("id") in owners:
-            files[owners[record["id"]]][path] = record
-    return files
+            job = owners[record["id"]]
+            found[path][job] = record
+    return found[ERROR_FILE], found[CONSOLE]
 
 
-def _batches(items: Sequence[str]) -> Iterator[list[str]]:
-    # Without an ID, the client would return everything in the project.
-    for start in range(0, len(items), _BATCH):
-        yield list(items[start : start + _BATCH])
-
-
-def read_texts(client: Client, project: str, records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _read_texts(
+    client: Client,
+    project: str,
+    records: Iterable[Record],
+) -> dict[str, str]:
     """Return the contents of the files of `records` by checksum; equal files are downloaded once.
 
-    Large console output is cut. Raises `HpsError`.
+    Error files that are too large are not downloaded. Raises `HpsError`.
     """
-    sources = {
-        str(record["hash"]): f"{project}/{str(record['storage_id']).rpartition('/')[2]}"
-        for record in records
-        if record.get("evaluation_path") == CONSOLE or int(record.get("size") or 0) <= _LIMIT
-    }
+    sources = {}
+    for record in records:
+        if record.get("evaluation_path") == CONSOLE or int(record.get("size") or 0) <= _LIMIT:
+            sources[str(record["hash"])] = location(project, record["storage_id"])
+    texts = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = {source: Path(folder, str(number)) for number, source in enumerate(sources.values())}
         if paths:
             transfer.download(client, paths)
-        return {
-            checksum: paths[source].read_text(encoding="utf-8", errors="replace")
-            for checksum, source in sources.items()
-            if paths[source].is_file()
-        }
+        for checksum, source in sources.items():
+            path = paths[source]
+            if path.is_file():
+                texts[checksum] = path.read_text(encoding="utf-8", errors="replace")
+    return texts
+
+
+def _text_of(record: Record | None, texts: Mapping[str, str]) -> str:
+    if record is None:
+        return ""
+    return texts.get(str(record["hash"]), "")
 
 
 def split_error(text: str) -> tuple[str, str, list[str]]:
     """Return the node, the reason and the remaining lines of an error file, fit for a terminal."""
-    first, *rest = [_shown(line) for line in text.splitlines()] or [""]
-    match = _NODE.fullmatch(first)
-    node, reason = (match[1], match[2]) if match else ("", first)
-    return node, reason, rest
+    lines = list(map(_shown, text.splitlines()))
+    if not lines:
+        return "", "", []
+    reason = lines.pop(0)
+    match = _NODE.fullmatch(reason)
+    if match:
+        return match[1], match[2], lines
+    return "", reason, lines
+
+
+def _quoted(job: str, output: str) -> list[str]:
+    """Return the last lines of the console `output` of `job`, with a title; nothing if it is empty."""
+    lines = [f"  {_shown(line)}" for line in output.splitlines()[-_LINES:]]
+    if lines:
+        lines.insert(0, f"last lines of the console output of {job}:")
+    return lines
 
 
 def _shown(line: str) -> str:
     """Return `line` without secrets and control characters, since a job must not control the user's terminal."""
     return "".join(character if character.isprintable() else "?" for character in without_secrets(line))
-
-
-def describe_failures(client: Client, project: str, jobs: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Return the texts of `read_failures`, or the names of `jobs` if their files cannot be read."""
-    try:
-        return [str(failure) for failure in read_failures(client, project, jobs)]
-    except BundlerError as error:
-        names = ", ".join(f"{plain(name)} {plain(state)}" for _, name, state in jobs[:_NAMES])
-        more = f" and {len(jobs) - _NAMES} more" if len(jobs) > _NAMES else ""
-        return [f"{names}{more} (the reason cannot be read: {plain(error.message)})"]

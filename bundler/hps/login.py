@@ -21,7 +21,13 @@ _TIMEOUT, _INTERVAL = 15, 5.0
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-def log_in(account: Account, storage: str, say: Callable[[str], None], *, device: bool = False) -> None:
+def log_in(
+    account: Account,
+    storage: str,
+    say: Callable[[str], None],
+    *,
+    device: bool = False,
+) -> None:
     """Log in with a browser and keep the tokens in `storage` (keyring or disk); `say` tells the user what to open.
 
     With `device`, the browser may be on another machine (RFC 8628). Raises `HpsError`.
@@ -32,12 +38,17 @@ def log_in(account: Account, storage: str, say: Callable[[str], None], *, device
     trust(account)
     verify = account.ca_bundle or not account.insecure
     with explained(account.url):
-        tokens = _with_device(account.url, verify, say) if device else _with_browser(account.url, verify, say)
+        login = _with_device if device else _with_browser
+        tokens = login(account.url, verify, say)
     with explained(storage):
         oidc_login.save_tokens(tokens, account.url, storage=storage)
 
 
-def _with_browser(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
+def _with_browser(
+    url: str,
+    verify: bool | str,
+    say: Callable[[str], None],
+) -> Mapping[str, Any]:
     handler = _UrlHandler(say)
     previous = oidc_login.log.level
     oidc_login.log.addHandler(handler)
@@ -73,7 +84,11 @@ def _explained(url: str, text: str) -> HpsError | None:
     return None
 
 
-def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Mapping[str, Any]:
+def _with_device(
+    url: str,
+    verify: bool | str,
+    say: Callable[[str], None],
+) -> Mapping[str, Any]:
     """Return the tokens of a login on any device, by the device authorization grant (RFC 8628)."""
     endpoints = oidc_login.get_discovery_data(f"{url}/auth/realms/{oidc_login.REALM}", verify=verify)
     if "device_authorization_endpoint" not in endpoints:
@@ -81,7 +96,12 @@ def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Ma
 
     def post(endpoint: str, **form: str) -> Any:
         form["client_id"] = oidc_login.CLIENT_ID
-        return oidc_login.requests.post(endpoints[endpoint], data=form, verify=verify, timeout=_TIMEOUT)
+        return oidc_login.requests.post(
+            endpoints[endpoint],
+            data=form,
+            verify=verify,
+            timeout=_TIMEOUT,
+        )
 
     started = post("device_authorization_endpoint", scope="openid")
     started.raise_for_status()
@@ -99,7 +119,8 @@ def _with_device(url: str, verify: bool | str, say: Callable[[str], None]) -> Ma
         reason = str(table.get("error"))
         if reason not in ("authorization_pending", "slow_down"):
             raise HpsError(url, f"rejected the login ({reason})", "ask the administrator of HPS for access")
-        interval += 5 * (reason == "slow_down")
+        if reason == "slow_down":
+            interval += 5
     raise HpsError(url, "nobody logged in before the code expired", "run the command again")
 
 
@@ -109,6 +130,8 @@ def kept_tokens(url: str) -> dict[str, str]:
         tokens: dict[str, Any] | None = None
         with contextlib.suppress(Exception):  # A keyring can raise anything.
             tokens = oidc_login.load_tokens(storage)
-        if tokens and tokens.get("refresh_token") and tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
+        if not tokens or not tokens.get("refresh_token"):
+            continue
+        if tokens.get("hps_url", url).rstrip("/") == url.rstrip("/"):
             return {"refresh_token": str(tokens["refresh_token"]), "storage": storage}
     return {}

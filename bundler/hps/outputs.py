@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from bundler.hps.redaction import plain
 from bundler.node.errors import ERROR_FILE
 from wheelhouse import files
 
+# What the server says about a job, a task or a file.
+Record = dict[str, Any]
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The columns of the table that are not parameters; the reason of a failure comes last.
@@ -43,31 +46,47 @@ class Output:
     checksum: str
 
 
-def latest(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def location(project: str, storage_id: object) -> str:
+    """Return the path in the storage of a file of `project`."""
+    return f"{project}/{str(storage_id).rpartition('/')[2]}"
+
+
+def latest(tasks: Sequence[Record]) -> list[Record]:
     """Return the last task of each step of each job; earlier ones are trials or previous runs."""
-    result: dict[tuple[str, str], dict[str, Any]] = {}
-    for task in sorted(tasks, key=lambda task: (str(task.get("creation_time") or ""), task.get("trial_number") or 0)):
+    result: dict[tuple[str, str], Record] = {}
+    for task in sorted(tasks, key=_age):
         result[str(task.get("job_id")), str(task.get("task_definition_id"))] = task
     return list(result.values())
 
 
-def places_of(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _age(task: Record) -> tuple[str, Any]:
+    return str(task.get("creation_time") or ""), task.get("trial_number") or 0
+
+
+def places_of(jobs: Sequence[Record]) -> dict[str, str]:
     """Return the folder of each job by its ID: its name if that is plain and unique, or a number."""
     names = [str(job.get("name") or "") for job in jobs]
-    folded = [name.casefold() for name in names]
-    return {
-        job["id"]: name
-        if _PLAIN.fullmatch(name) and not _NUMBERED.match(name) and folded.count(name.casefold()) == 1 and name != TABLE
-        else f"job-number-{number}"
-        for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1)
-    }
+    uses = Counter(map(str.casefold, names))
+    places = {}
+    for number, (job, name) in enumerate(zip(jobs, names, strict=True), 1):
+        place = f"job-number-{number}"
+        if uses[name.casefold()] == 1 and _can_be_a_folder(name):
+            place = name
+        places[job["id"]] = place
+    return places
+
+
+def _can_be_a_folder(name: str) -> bool:
+    if name == TABLE or _NUMBERED.match(name):
+        return False
+    return bool(_PLAIN.fullmatch(name))
 
 
 def outputs_of(
     project: str,
     places: dict[str, str],
-    tasks: Sequence[dict[str, Any]],
-    about: dict[str, dict[str, Any]],
+    tasks: Sequence[Record],
+    about: dict[str, Record],
     steps: dict[str, str],
 ) -> tuple[list[Output], list[tuple[str, str]]]:
     """Return the output files of `tasks`, and the name and reason for each whose name cannot be used.
@@ -80,57 +99,86 @@ def outputs_of(
     for task in tasks:
         for identity in task.get("output_file_ids") or []:
             file = about.get(identity)
-            if file is None or not file.get("hash") or task.get("job_id") not in places:
+            if not file or not file.get("hash") or task.get("job_id") not in places:
                 continue  # Declared, but never written.
-            name = str(file.get("evaluation_path") or file.get("name") or "")
-            step = steps.get(task.get("task_definition_id") or "", "")
-            if name in (CONSOLE, ERROR_FILE) and len(steps) > 1 and _PLAIN.fullmatch(step):
-                name = f"{step}/{name}"  # Each step has a folder.
-            reason = _fault_of(name)
-            if reason:
-                refused.append((f"{places[task['job_id']]}: {plain(name)[:_SHOWN]!r}", reason))
+            place = places[task["job_id"]]
+            name = _name_of(file, task, steps)
+            fault = _fault_of(name)
+            if fault:
+                refused.append((f"{place}: {plain(name)[:_SHOWN]!r}", fault))
                 continue
-            path = f"{places[task['job_id']]}/{name}"
+            path = f"{place}/{name}"
             result[path] = Output(
                 path=path,
-                source=f"{project}/{str(file['storage_id']).rpartition('/')[2]}",
+                source=location(project, file["storage_id"]),
                 size=int(file.get("size") or 0),
                 checksum=str(file["hash"]).casefold(),
             )
     return list(result.values()), refused
 
 
+def _name_of(
+    file: Record,
+    task: Record,
+    steps: dict[str, str],
+) -> str:
+    """Return the path of `file` in the folder of the job; what each step writes is in a folder of the step."""
+    name = str(file.get("evaluation_path") or file.get("name") or "")
+    step = steps.get(task.get("task_definition_id") or "", "")
+    if name in (CONSOLE, ERROR_FILE) and len(steps) > 1 and _PLAIN.fullmatch(step):
+        return f"{step}/{name}"
+    return name
+
+
 def _fault_of(name: str) -> str:
     """Return why `name` cannot be the path of a file in a job's folder, or ""."""
     if not files.safe_path(name):
         return "the name is not a plain path inside the job's folder"
-    parts = name.split("/")
-    if len(parts) > _LEVELS:
-        return f"the name has {len(parts)} levels (at most {_LEVELS})"
-    if max(len(part.encode()) for part in parts) > _COMPONENT_BYTES:
+    levels = 1 + name.count("/")
+    if levels > _LEVELS:
+        return f"the name has {levels} levels (at most {_LEVELS})"
+    if max(map(len, name.encode().split(b"/"))) > _COMPONENT_BYTES:
         return f"a component of the name is longer than {_COMPONENT_BYTES} bytes"
-    return f"the name is longer than {_PATH_BYTES} bytes" if len(name.encode()) > _PATH_BYTES else ""
+    if len(name.encode()) > _PATH_BYTES:
+        return f"the name is longer than {_PATH_BYTES} bytes"
+    return ""
 
 
 def table_of(
-    jobs: Sequence[dict[str, Any]], places: dict[str, str], reasons: dict[str, str], hosts: dict[str, str]
+    jobs: Sequence[Record],
+    places: dict[str, str],
+    reasons: dict[str, str],
+    hosts: dict[str, str],
 ) -> bytes:
     """Return a CSV file with a row for each of `jobs`: folder, state, parameter values, seconds, evaluators and reason.
 
     `places` and `reasons` (of failures) are by ID of the job, `hosts` are names of evaluators by ID of the host.
     """
-    names = sorted({str(name) for job in jobs for name in job.get("values") or {}})
+    names: set[str] = set()
+    for job in jobs:
+        names.update(map(str, job.get("values") or {}))
+    columns = sorted(names)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [_cell(f"value of {name}" if name in _COLUMNS else name) for name in names]
-    writer.writerow([*_COLUMNS[:2], *columns, *_COLUMNS[2:]])
+    writer.writerow([*_COLUMNS[:2], *map(_title, columns), *_COLUMNS[2:]])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
-        values = [_cell((job.get("values") or {}).get(name, "")) for name in names]
-        evaluators = " ".join(hosts.get(str(host), str(host)) for host in job.get("host_ids") or [])
-        seconds = job.get("elapsed_time") or ""
-        more = [_cell(seconds), _cell(evaluators), _cell(reasons.get(job["id"], ""))]
-        writer.writerow([places[job["id"]], _cell(job["eval_status"]), *values, *more])
+        values = job.get("values") or {}
+        evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
+        cells = [
+            job["eval_status"],
+            *(values.get(name, "") for name in columns),
+            job.get("elapsed_time") or "",
+            " ".join(evaluators),
+            reasons.get(job["id"], ""),
+        ]
+        writer.writerow([places[job["id"]], *map(_cell, cells)])
     return text.getvalue().encode("utf-8", "replace")
+
+
+def _title(parameter: str) -> object:
+    if parameter in _COLUMNS:
+        return f"value of {parameter}"
+    return _cell(parameter)
 
 
 def _cell(value: object) -> object:
@@ -139,5 +187,7 @@ def _cell(value: object) -> object:
         return value
     # Spreadsheets end a row at a lone carriage return, which csv does not quote before Python 3.13.
     value = value.replace("\r\n", "\n").replace("\r", "\n")
-    first = next((character for character in value if character.isprintable() and not character.isspace()), "")
-    return f"'{value}" if first in _FORMULA or value[:1] in ("\t", "\n") else value
+    visible = (character for character in value if character.isprintable() and not character.isspace())
+    if next(visible, "") in _FORMULA or value.startswith(("\t", "\n")):
+        return f"'{value}"
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,9 +13,11 @@ from ansys.hps.client import Client
 from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, ProjectApi
 
 from bundler.hps import transfer
+from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.definitions import fitness_definition, parameter_definition, task_definition, without_none
 from bundler.hps.errors import HpsError
+from bundler.hps.outputs import location
 from bundler.hps.redaction import plain
 from bundler.jobs.job import Job as Description
 from bundler.jobs.submission import Submission
@@ -28,10 +30,10 @@ from bundler.units import counted
 BATCH = 1000
 # Job definitions per request; each has all fields of its tasks.
 _DEFINED = 100
-# The input files of a job that other jobs do not have: their path in its folder, and where they are on this machine.
-Variant: TypeAlias = "tuple[tuple[str, Path], ...]"
-# The key of the execution script among the input files, of which none has this path.
-_SCRIPT = (EXEC_SCRIPT, Path())
+# A file by its path in the folder of a job, and where it is on this machine.
+_File: TypeAlias = "tuple[str, Path]"
+# The input files of a job that other jobs do not have.
+_Variant: TypeAlias = "tuple[_File, ...]"
 
 
 def page(client: Client, project: str) -> str:
@@ -39,7 +41,14 @@ def page(client: Client, project: str) -> str:
     return f"{client.url.rstrip('/')}/#/projects/{project}/jobs"
 
 
-def submit(client: Client, submission: Submission, name: str, *, replace: bool = False, report: Report) -> str:
+def submit(
+    client: Client,
+    submission: Submission,
+    name: str,
+    *,
+    replace: bool = False,
+    report: Report,
+) -> str:
     """Create the HPS project `name` with the jobs of `submission`; return its ID when it is complete and active.
 
     With `replace`, projects of the same name are deleted once the new one is complete. Raises `HpsError`; a partly
@@ -47,11 +56,12 @@ def submit(client: Client, submission: Submission, name: str, *, replace: bool =
     """
     with explained(client.url):
         jms = JmsApi(client)
-        existing = [old["id"] for old in jms.get_projects(name=name, fields=["id"], as_objects=False)]
+        existing = _ids(jms.get_projects(name=name, fields=["id"], as_objects=False))
     if existing and not replace:
+        known = ", ".join(map(plain, sorted(existing)))
         raise HpsError(
             name,
-            f"an HPS project of this name already exists ({', '.join(map(plain, sorted(existing)))})",
+            f"an HPS project of this name already exists ({known})",
             "choose another --name, or use --replace, which deletes the project and its results",
         )
     # A unique name lets us find the project again even if the server's answer is lost.
@@ -59,8 +69,8 @@ def submit(client: Client, submission: Submission, name: str, *, replace: bool =
     try:
         with explained(client.url):
             settings = without_none(priority=submission.priority)
-            project = jms.create_project(Project(name=working, active=False, **settings))
-            identity = str(project.id)
+            project = Project(name=working, active=False, **settings)
+            identity = str(jms.create_project(project).id)
         _fill(client, identity, submission, report=report)
         if not existing:
             _activate(client, jms, identity, name)
@@ -72,7 +82,14 @@ def submit(client: Client, submission: Submission, name: str, *, replace: bool =
     return identity
 
 
-def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str, name: str, working: str) -> None:
+def _replace(
+    client: Client,
+    jms: JmsApi,
+    existing: Sequence[str],
+    project: str,
+    name: str,
+    working: str,
+) -> None:
     """Delete the projects `existing` and give their `name` to the new `project`, which is complete and stays."""
     remaining = list(existing)
     try:
@@ -83,151 +100,216 @@ def _replace(client: Client, jms: JmsApi, existing: Sequence[str], project: str,
         _activate(client, jms, project, name)
     except HpsError as error:
         fact = f"{error.fact}, so the new HPS project {working!r} is complete but inactive"
-        first = f"delete {', '.join(map(plain, remaining))}, then " if remaining else ""
-        hint = f"in the web interface, {first}rename {plain(project)} to {name!r} and activate it"
-        raise HpsError(client.url, fact, hint) from error
+        steps = f"rename {plain(project)} to {name!r} and activate it"
+        if remaining:
+            steps = f"delete {', '.join(map(plain, remaining))}, then {steps}"
+        raise HpsError(client.url, fact, f"in the web interface, {steps}") from error
 
 
-def _activate(client: Client, jms: JmsApi, project: str, name: str) -> None:
+def _activate(
+    client: Client,
+    jms: JmsApi,
+    project: str,
+    name: str,
+) -> None:
     with explained(client.url):
-        jms.update_project(Project(id=project, name=name, active=True))
+        complete = Project(id=project, name=name, active=True)
+        jms.update_project(complete)
 
 
-def _delete_begun(client: Client, jms: JmsApi, working: str, error: BaseException) -> None:
+def _delete_begun(
+    client: Client,
+    jms: JmsApi,
+    working: str,
+    error: BaseException,
+) -> None:
     """Delete the partly created project. Raises `HpsError` if that fails, too."""
     try:
         with explained(client.url):
             for project in jms.get_projects(name=working, fields=["id"], as_objects=False):
                 jms.delete_project(Project(id=project["id"]))
     except HpsError as second:
-        why = error.fact if isinstance(error, HpsError) else type(error).__name__
+        why = type(error).__name__
+        if isinstance(error, HpsError):
+            why = error.fact
         fact = f"{why}, and the incomplete HPS project {working!r} could not be deleted ({second.fact})"
         raise HpsError(client.url, fact, "delete it in the web interface") from error
 
 
-def _fill(client: Client, project: str, submission: Submission, *, report: Report) -> None:
+def _fill(
+    client: Client,
+    project: str,
+    submission: Submission,
+    *,
+    report: Report,
+) -> None:
     api = ProjectApi(client, project)
     uploads = _uploads(submission)
     report(Progress(text=f"Uploading {counted(1 + len(uploads), 'file')}"))
-    inputs = _upload(client, api, submission.exec_script, uploads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, EXEC_SCRIPT)
+        path.write_bytes(submission.exec_script)
+        script = (EXEC_SCRIPT, path)
+        inputs = _upload(client, api, [script, *uploads])
     with explained(client.url):
         outputs = _declare_outputs(api, submission)
-        described = [parameter_definition(parameter, "input") for parameter in submission.parameters]
-        described += [parameter_definition(parameter, "output") for parameter in submission.output_parameters]
-        # As tables: the models of the client reject the fields of newer servers.
-        parameters = [str(table["id"]) for table in api.create_parameter_definitions(described, as_objects=False)]
+        parameters = _declare_parameters(api, submission)
     # Input files belong to task definitions, so jobs with other input files need a job definition of their own.
-    variants = list(dict.fromkeys(_files_of(job) for job in submission.jobs))
-    definitions: dict[Variant, str] = {}
-    for start in range(0, len(variants), _DEFINED):
-        batch = variants[start : start + _DEFINED]
+    variants = list(dict.fromkeys(map(_files_of, submission.jobs)))
+    definitions: dict[_Variant, str] = {}
+    for batch in batches(variants, _DEFINED):
+        folders = []
+        for variant in batch:
+            files = (script, *submission.files.items(), *variant)
+            folders.append({file[0]: inputs[file] for file in files})
         with explained(client.url):
-            definitions |= _define(api, submission, batch, inputs, outputs, parameters, start)
-        if len(variants) > _DEFINED:
-            report(Progress(text=f"Defining jobs for {len(variants)} sets of input files: {start + len(batch)}"))
-    width = len(str(len(submission.jobs)))
-    for start in range(0, len(submission.jobs), BATCH):
-        jobs = [
-            Job(
-                name=job.name or f"job-{number:0{width}}",
-                values=job.values,
-                eval_status="pending",
-                job_definition_id=definitions[_files_of(job)],
-                **without_none(note=job.note, priority=job.priority),
+            made = _define(
+                api,
+                submission,
+                folders,
+                outputs,
+                parameters,
+                len(definitions),
             )
-            for number, job in enumerate(submission.jobs[start : start + BATCH], start + 1)
-        ]
-        with explained(client.url):
-            api.create_jobs(jobs, as_objects=False)
-        report(Progress(text=f"Creating {counted(len(submission.jobs), 'job')}: {start + len(jobs)}"))
+            definitions.update(zip(batch, made, strict=True))
+        if len(variants) > _DEFINED:
+            report(Progress(text=f"Defining jobs for {len(variants)} sets of input files: {len(definitions)}"))
+    _create_jobs(client, api, submission.jobs, definitions, report=report)
 
 
-def _files_of(job: Description) -> Variant:
+def _uploads(submission: Submission) -> list[_File]:
+    """Return each input file once, with its path in the folder of a job."""
+    uploads = dict.fromkeys(submission.files.items())
+    for job in submission.jobs:
+        uploads.update(dict.fromkeys(job.files.items()))
+    return list(uploads)
+
+
+def _files_of(job: Description) -> _Variant:
     return tuple(sorted(job.files.items()))
 
 
-def _uploads(submission: Submission) -> list[tuple[str, Path]]:
-    """Return each input file once, with its path in the folder of a job."""
-    own = (entry for job in submission.jobs for entry in job.files.items())
-    return list(dict.fromkeys([*submission.files.items(), *own]))
+def _upload(
+    client: Client,
+    api: ProjectApi,
+    uploads: Sequence[_File],
+) -> dict[_File, str]:
+    """Upload files; return their IDs."""
+    records: list[File] = []
+    places: list[str] = []
+    paths: dict[str, Path] = {}
+    with explained(client.url):
+        for batch in batches(uploads, BATCH):
+            # Without contents, since the client would wait forever for their transfer.
+            records += api.create_files([_record(name) for name, _ in batch])
+        for (_, path), record in zip(uploads, records, strict=True):
+            place = location(api.project_id, record.storage_id)
+            places.append(place)
+            paths[place] = path.absolute()
+    received = transfer.upload(client, paths)
+    for (_, path), place, record in zip(uploads, places, records, strict=True):
+        record.hash, record.size = received[place]
+        if record.hash.casefold() != transfer.checksum(path):
+            raise HpsError(client.url, f"{path.name} was damaged while it was uploaded", "try again")
+    with explained(client.url):
+        for described in batches(records, BATCH):
+            api.update_files(described, as_objects=False)
+    return {upload: str(record.id) for upload, record in zip(uploads, records, strict=True)}
+
+
+def _declare_outputs(api: ProjectApi, submission: Submission) -> dict[str, str]:
+    """Declare what steps write; return file IDs by name."""
+    monitored: set[str] = set()
+    names: list[str] = []
+    for step in submission.steps:
+        monitored.update(step.monitor)
+        names += step.products
+    names = list(dict.fromkeys([*names, ERROR_FILE]))
+    records = [_record(name, collect=True, monitor=name in monitored) for name in names]
+    files = api.create_files(records)
+    return {name: str(file.id) for name, file in zip(names, files, strict=True)}
+
+
+def _record(name: str, **options: bool) -> File:
+    """Return a file that is called `name` in the folder of a job."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return File(name=name, evaluation_path=name, type=kind, **options)
+
+
+def _declare_parameters(api: ProjectApi, submission: Submission) -> list[str]:
+    """Declare the parameters of jobs; return their IDs."""
+    definitions = []
+    for mode, parameters in (("input", submission.parameters), ("output", submission.output_parameters)):
+        definitions += [parameter_definition(parameter, mode) for parameter in parameters]
+    return _ids(api.create_parameter_definitions(definitions, as_objects=False))
+
+
+def _ids(tables: Iterable[Mapping[str, object]]) -> list[str]:
+    """Return the IDs of what was created, as tables: the models of the client reject the fields of newer servers."""
+    return [str(table["id"]) for table in tables]
 
 
 def _define(
     api: ProjectApi,
     submission: Submission,
-    variants: Sequence[Variant],
-    inputs: Mapping[tuple[str, Path], str],
+    folders: Sequence[Mapping[str, str]],
     outputs: Mapping[str, str],
     parameters: Sequence[str],
     start: int,
-) -> dict[Variant, str]:
-    """Create the task definitions and job definitions of jobs with the input files `variants`; return IDs by variant.
+) -> list[str]:
+    """Create the task definitions and job definitions of jobs in `folders`: file IDs by name; return their IDs.
 
     `start` is the number of job definitions that exist already.
     """
     tasks = []
-    for variant in variants:
-        files = dict([*submission.files.items(), *variant])
-        identities = {EXEC_SCRIPT: inputs[_SCRIPT], **{name: inputs[name, path] for name, path in files.items()}}
-        tasks += [task_definition(submission, step, identities, outputs) for step in submission.steps]
-    created = [str(task["id"]) for task in api.create_task_definitions(tasks, as_objects=False)]
-    size = len(submission.steps)
-    fitness = {"fitness_definition": fitness_definition(submission.fitness)} if submission.fitness else {}
-    definitions = api.create_job_definitions(
-        [
+    for inputs in folders:
+        tasks += [task_definition(submission, step, inputs, outputs) for step in submission.steps]
+    created = _ids(api.create_task_definitions(tasks, as_objects=False))
+    options = {}
+    if submission.fitness:
+        options["fitness_definition"] = fitness_definition(submission.fitness)
+    definitions = []
+    for number, ids in enumerate(batches(created, len(submission.steps)), start + 1):
+        name = submission.publication
+        if number > 1:
+            name += f" {number}"
+        definitions.append(
             JobDefinition(
-                name=submission.publication + f" {start + number + 1}" * bool(start + number),
+                name=name,
                 active=True,
-                task_definition_ids=created[number * size : (number + 1) * size],
+                task_definition_ids=ids,
                 parameter_definition_ids=list(parameters),
-                **fitness,
+                **options,
             )
-            for number in range(len(variants))
-        ],
-        as_objects=False,
-    )
-    return {variant: str(definition["id"]) for variant, definition in zip(variants, definitions, strict=True)}
+        )
+    return _ids(api.create_job_definitions(definitions, as_objects=False))
 
 
-def _declare_outputs(api: ProjectApi, submission: Submission) -> dict[str, str]:
-    """Declare what steps write; return file IDs by name."""
-    monitored = {name for step in submission.steps for name in step.monitor}
-    names = list(dict.fromkeys([*(name for step in submission.steps for name in step.products), ERROR_FILE]))
-    records = [
-        File(name=name, evaluation_path=name, type=_type(name), collect=True, monitor=name in monitored)
-        for name in names
-    ]
-    return {name: str(file.id) for name, file in zip(names, api.create_files(records), strict=True)}
-
-
-def _upload(
-    client: Client, api: ProjectApi, exec_script: bytes, uploads: Sequence[tuple[str, Path]]
-) -> dict[tuple[str, Path], str]:
-    """Upload the execution script and `uploads`; return file IDs by name and path, that of the script by `_SCRIPT`."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, EXEC_SCRIPT)
-        script.write_bytes(exec_script)
-        paths = {_SCRIPT: script, **{(name, path): path.absolute() for name, path in uploads}}
-        keys, records = list(paths), []
+def _create_jobs(
+    client: Client,
+    api: ProjectApi,
+    descriptions: Sequence[Description],
+    definitions: Mapping[_Variant, str],
+    *,
+    report: Report,
+) -> None:
+    """Create jobs with the `definitions` for their input files, ready to run."""
+    width = len(str(len(descriptions)))
+    number = 0
+    for batch in batches(descriptions, BATCH):
+        jobs = []
+        for job in batch:
+            number += 1
+            options = without_none(note=job.note, priority=job.priority)
+            jobs.append(
+                Job(
+                    name=job.name or f"job-{number:0{width}}",
+                    values=job.values,
+                    eval_status="pending",
+                    job_definition_id=definitions[_files_of(job)],
+                    **options,
+                )
+            )
         with explained(client.url):
-            for start in range(0, len(keys), BATCH):
-                # Without contents, since the client would wait forever for their transfer.
-                names = [name for name, _ in keys[start : start + BATCH]]
-                records += api.create_files([File(name=name, evaluation_path=name, type=_type(name)) for name in names])
-            places = {
-                key: f"{api.project_id}/{str(record.storage_id).rpartition('/')[2]}"
-                for key, record in zip(keys, records, strict=True)
-            }
-        received = transfer.upload(client, {places[key]: path for key, path in paths.items()})
-        for record, (key, path) in zip(records, paths.items(), strict=True):
-            record.hash, record.size = received[places[key]]
-            if record.hash.casefold() != transfer.checksum(path):
-                raise HpsError(client.url, f"{path.name} was damaged while it was uploaded", "try again")
-    with explained(client.url):
-        for start in range(0, len(records), BATCH):
-            api.update_files(records[start : start + BATCH], as_objects=False)
-    return {key: str(record.id) for key, record in zip(keys, records, strict=True)}
-
-
-def _type(name: str) -> str:
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+            api.create_jobs(jobs, as_objects=False)
+        report(Progress(text=f"Creating {counted(len(descriptions), 'job')}: {number}"))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 
+from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.hps.outputs import Record
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
-from bundler.hps.watch import FAILED
+from bundler.hps.watch import FAILED, FailedJob
 
 # The states of jobs that have not ended.
-UNFINISHED = ("inactive", "pending", "prolog", "running")
+_UNFINISHED = ("inactive", "pending", "prolog", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +37,23 @@ def list_projects(client: Client) -> list[ProjectEntry]:
         tables = JmsApi(client).get_projects(
             as_objects=False, fields=["id", "name", "creation_time", "active"], sort="-creation_time"
         )
-        return [
-            ProjectEntry(
-                identity=plain(table["id"]),
-                name=plain(table.get("name") or ""),
-                created=plain(table.get("creation_time") or ""),
-                active=bool(table.get("active")),
-            )
-            for table in tables
-        ]
+        return list(map(_entry, tables))
 
 
-def retry(client: Client, project: str, names: Collection[str] = ()) -> int:
+def _entry(table: Record) -> ProjectEntry:
+    return ProjectEntry(
+        identity=plain(table["id"]),
+        name=plain(table.get("name") or ""),
+        created=plain(table.get("creation_time") or ""),
+        active=bool(table.get("active")),
+    )
+
+
+def retry(
+    client: Client,
+    project: str,
+    names: Collection[str] = (),
+) -> int:
     """Make the failed jobs of `project`, or those with `names`, pending again; return their number.
 
     Raises `HpsError`, also for a name that no job has.
@@ -53,27 +61,56 @@ def retry(client: Client, project: str, names: Collection[str] = ()) -> int:
     return _change(client, project, names, FAILED, "pending")
 
 
-def abort(client: Client, project: str, names: Collection[str] = ()) -> int:
+def abort(
+    client: Client,
+    project: str,
+    names: Collection[str] = (),
+) -> int:
     """Abort the unfinished jobs of `project`, or those with `names`; return their number.
 
     Raises `HpsError`, also for a name that no job has.
     """
-    return _change(client, project, names, UNFINISHED, "aborted")
+    return _change(client, project, names, _UNFINISHED, "aborted")
 
 
-def _change(client: Client, project: str, names: Collection[str], states: Collection[str], state: str) -> int:
+def _change(
+    client: Client,
+    project: str,
+    names: Collection[str],
+    states: Collection[str],
+    state: str,
+) -> int:
+    jobs = select(project, _jobs_of(client, project), names)
     with explained(client.url):
         api = ProjectApi(client, project)
-        jobs = api.get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
-    unknown = sorted(set(names) - {str(job.get("name")) for job in jobs})
-    if unknown:
-        raise HpsError(project, f"has no job {', '.join(unknown)}", "see results.csv for the names of jobs")
-    selection = [job for job in jobs if (not names or job["name"] in names) and job["eval_status"] in states]
-    with explained(client.url):
-        for start in range(0, len(selection), BATCH):
-            batch = [Job(id=job["id"], eval_status=state) for job in selection[start : start + BATCH]]
+        changes = [Job(id=job["id"], eval_status=state) for job in jobs if job["eval_status"] in states]
+        for batch in batches(changes, BATCH):
             api.update_jobs(batch, as_objects=False)
-    return len(selection)
+    return len(changes)
+
+
+def _jobs_of(client: Client, project: str) -> Sequence[Record]:
+    with explained(client.url):
+        jobs: Sequence[Record] = ProjectApi(client, project).get_jobs(
+            as_objects=False,
+            fields=["id", "name", "eval_status"],
+        )
+        return jobs
+
+
+def select(
+    project: str,
+    jobs: Sequence[Record],
+    names: Collection[str],
+) -> Sequence[Record]:
+    """Return those of `jobs` with `names`, or all without any. Raises `HpsError` for a name that no job has."""
+    if not names:
+        return jobs
+    unknown = set(names).difference(str(job.get("name")) for job in jobs)
+    if unknown:
+        fact = f"has no job {', '.join(sorted(unknown))}"
+        raise HpsError(project, fact, "see results.csv for the names of jobs")
+    return [job for job in jobs if job["name"] in names]
 
 
 def delete(client: Client, project: str) -> None:
@@ -82,15 +119,16 @@ def delete(client: Client, project: str) -> None:
         JmsApi(client).delete_project(Project(id=project))
 
 
-def count_states(client: Client, project: str) -> tuple[dict[str, int], list[tuple[str, str, str]]]:
+def count_states(client: Client, project: str) -> tuple[dict[str, int], list[FailedJob]]:
     """Return the number of jobs of `project` in each state, and (ID, name, state) of the failed ones.
 
     Raises `HpsError`.
     """
-    with explained(client.url):
-        jobs = ProjectApi(client, project).get_jobs(as_objects=False, fields=["id", "name", "eval_status"])
-    counts: dict[str, int] = {}
-    for job in jobs:
-        counts[plain(job["eval_status"])] = counts.get(plain(job["eval_status"]), 0) + 1
-    failed = [(job["id"], str(job.get("name")), job["eval_status"]) for job in jobs if job["eval_status"] in FAILED]
-    return counts, failed
+    counts: Counter[str] = Counter()
+    failed = []
+    for job in _jobs_of(client, project):
+        state = job["eval_status"]
+        counts[plain(state)] += 1
+        if state in FAILED:
+            failed.append((job["id"], str(job.get("name")), state))
+    return dict(counts), failed

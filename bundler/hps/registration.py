@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ansys.hps.client import Client
 from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
@@ -12,11 +11,17 @@ from ansys.hps.client.rms.models import ApplicationInfo
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 from bundler.hps.resources import Resource, survey
 
 
-def registration(name: str, version: str, executable: str, cache: str) -> dict[str, Any]:
+def registration(
+    name: str,
+    version: str,
+    executable: str,
+    cache: str,
+) -> Record:
     """Return the application that evaluators need: uv as `name`, with its cache on the node."""
     return {
         "name": name,
@@ -27,27 +32,46 @@ def registration(name: str, version: str, executable: str, cache: str) -> dict[s
     }
 
 
-def evaluators_for(client: Client, application: Mapping[str, Any], names: Sequence[str]) -> list[Resource]:
+def evaluators_for(
+    client: Client,
+    application: Record,
+    names: Sequence[str],
+) -> list[Resource]:
     """Return the running evaluators with the given `names`. Raises `HpsError` if one is not running.
 
     Without names, returns all whose platform uses paths like that of the executable; there may be none.
     """
-    platforms = ("windows",) if re.match(r"[A-Za-z]:|\\\\", application["executable"]) else ("linux", "darwin")
     alive = [resource for resource in survey(client) if resource.kind == "evaluator"]
-    missing = sorted(set(names) - {resource.name for resource in alive})
-    if missing:
-        running = ", ".join(sorted({resource.name for resource in alive})) or "none"
-        raise HpsError(
-            client.url, f"no running evaluator is called {', '.join(missing)}", f"running evaluators: {running}"
-        )
     if names:
-        return [resource for resource in alive if resource.name in names]
-    return [resource for resource in alive if resource.platform in (None, *platforms)]
+        return _named(client, alive, names)
+    platforms = [None, "linux", "darwin"]
+    if re.match(r"[A-Za-z]:|\\\\", application["executable"]):
+        platforms = [None, "windows"]
+    return [resource for resource in alive if resource.platform in platforms]
+
+
+def _named(
+    client: Client,
+    alive: Sequence[Resource],
+    names: Sequence[str],
+) -> list[Resource]:
+    existing = {resource.name for resource in alive}
+    missing = sorted(set(names) - existing)
+    if missing:
+        running = ", ".join(sorted(existing)) or "none"
+        raise HpsError(
+            client.url,
+            f"no running evaluator is called {', '.join(missing)}",
+            f"running evaluators: {running}",
+        )
+    return [resource for resource in alive if resource.name in names]
 
 
 def differences(
-    client: Client, application: Mapping[str, Any], evaluators: Sequence[Resource]
-) -> dict[str, tuple[str, list[str], list[dict[str, Any]]]]:
+    client: Client,
+    application: Record,
+    evaluators: Sequence[Resource],
+) -> dict[str, tuple[str, list[str], list[Record]]]:
     """Return the changes that registering `application` would make, by ID of the evaluator.
 
     Each change is the evaluator's name, lines that describe it, and its complete list of applications. Raises
@@ -57,39 +81,48 @@ def differences(
     for resource in evaluators:
         with explained(client.url):
             configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
-            before = list(configuration.get("applications") or [])
-            old = next((entry for entry in before if entry.get("name") == application["name"]), None)
-            current = old or {}
-            new = {
-                **current,
-                **application,
-                "environment": {**(current.get("environment") or {}), **application["environment"]},
-            }
-        keys = [key for key in new if current.get(key) != new[key]]
-        lines = [
-            plain(line)
-            for key in keys
-            for line in ([f"- {key}: {current[key]}"] if key in current else []) + [f"+ {key}: {new[key]}"]
-        ]
+            others = list(configuration.get("applications") or [])
+            old = _take(others, application["name"])
+            new = {**old, **application}
+            new["environment"] = {**(old.get("environment") or {}), **application["environment"]}
+        lines = _difference(old, new)
         if lines:
             # The whole list is sent, or the other applications would be lost.
-            changes[resource.identity] = (
-                plain(resource.name),
-                lines,
-                [entry for entry in before if entry is not old] + [new],
-            )
+            changes[resource.identity] = (plain(resource.name), lines, [*others, new])
     return changes
 
 
-def register(client: Client, evaluator: str, applications: Sequence[Mapping[str, Any]]) -> None:
+def _take(applications: list[Record], name: str) -> Record:
+    """Remove the first application with `name` and return it; return an empty one if there is none."""
+    for application in applications:
+        if application.get("name") == name:
+            applications.remove(application)
+            return application
+    return {}
+
+
+def _difference(old: Record, new: Record) -> list[str]:
+    lines = []
+    for key, value in new.items():
+        if old.get(key) == value:
+            continue
+        if key in old:
+            lines.append(plain(f"- {key}: {old[key]}"))
+        lines.append(plain(f"+ {key}: {value}"))
+    return lines
+
+
+def register(
+    client: Client,
+    evaluator: str,
+    applications: Sequence[Record],
+) -> None:
     """Replace the registered applications of `evaluator` by `applications`. Raises `HpsError`."""
-    fields = set(ApplicationInfo.model_fields)
-    lost = {key for application in applications for key in application if key not in fields}
+    lost = set[str]().union(*applications).difference(ApplicationInfo.model_fields)
     if lost:
         fact = f"its applications have the fields {', '.join(sorted(lost))}, which the HPS client would drop"
         raise HpsError(evaluator, fact, "register uv in the web interface")
     with explained(client.url):
-        update = EvaluatorConfigurationUpdate(
-            applications=[ApplicationInfo(**application) for application in applications]
-        )
+        models = [ApplicationInfo(**application) for application in applications]
+        update = EvaluatorConfigurationUpdate(applications=models)
         RmsApi(client).update_evaluator_configuration(evaluator, update)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.exceptions import APIError, ClientError
@@ -20,7 +19,9 @@ from ansys.hps.client.rms.models import (
 )
 
 from bundler.hps.connection import explained
+from bundler.hps.definitions import without_none
 from bundler.hps.errors import HpsError, nowhere_to_run
+from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
@@ -55,10 +56,6 @@ class Resource:
     applications: tuple[tuple[str, str], ...] | None
     warnings: tuple[str, ...] = ()
 
-    def has(self, name: str) -> bool:
-        """Return whether an application is registered under exactly this name."""
-        return any(application[0] == name for application in self.applications or ())
-
 
 def survey(client: Client) -> list[Resource]:
     """Return the running evaluators and the compute resource sets. Raises `HpsError`."""
@@ -68,69 +65,92 @@ def survey(client: Client) -> list[Resource]:
 
 def _evaluators(client: Client) -> list[Resource]:
     rms = RmsApi(client)
-    fields = ["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"]
     since = (_server_time(client) - _ALIVE).replace(tzinfo=None).isoformat()
-    records = rms.get_evaluators(as_objects=False, limit=_MANY, fields=fields, **{"last_modified.gt": since})
+    records = rms.get_evaluators(
+        as_objects=False,
+        limit=_MANY,
+        fields=["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"],
+        **{"last_modified.gt": since},
+    )
     alive = [record for record in records if str(record.get("shutdown_status")).casefold() not in _GONE]
     resources = []
     for number, record in enumerate(alive):
-        configuration = _configuration(rms, record["id"]) if number < _ASKED else None
-        platform = ((configuration or {}).get("resources") or {}).get("platform")
+        identity = record["id"]
+        platform = record.get("platform") or None
+        applications = None
+        configuration = None
+        if number < _ASKED:
+            configuration = _configuration(rms, identity)
+        if configuration is not None:
+            platform = platform or (configuration.get("resources") or {}).get("platform")
+            applications = _applications(configuration.get("applications"))
         resources.append(
             Resource(
-                identity=str(record["id"]),
-                name=str(record.get("host_name") or record.get("name") or record["id"]),
+                identity=str(identity),
+                name=str(record.get("host_name") or record.get("name") or identity),
                 kind="evaluator",
-                platform=record.get("platform") or platform,
-                applications=None if configuration is None else _applications(configuration.get("applications")),
+                platform=platform,
+                applications=applications,
             )
         )
     return resources
-
-
-def hosts_of(client: Client) -> dict[str, str]:
-    """Return the names of evaluators by ID of their host; nothing if this user may not see them."""
-    with contextlib.suppress(ClientError, APIError, HpsError, KeyError, TypeError, AttributeError):
-        records = RmsApi(client).get_evaluators(as_objects=False, limit=_MANY, fields=["name", "host_id"])
-        return {str(record["host_id"]): plain(record["name"]) for record in records if record.get("host_id")}
-    return {}
 
 
 def _server_time(client: Client) -> datetime:
     """Return the time of the server, since the clock of this machine may be wrong."""
     now = datetime.now(timezone.utc)
     with contextlib.suppress(KeyError, TypeError, ValueError):
-        time = datetime.fromisoformat(JmsApi(client).get_api_info()["time"].replace("Z", "+00:00"))
-        return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+        text = JmsApi(client).get_api_info()["time"]
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if time.tzinfo:
+            return time
+        return time.replace(tzinfo=timezone.utc)
     return now
 
 
-def _configuration(rms: RmsApi, identity: str) -> dict[str, Any] | None:
+def _configuration(rms: RmsApi, identity: str) -> Record | None:
     """Return the configuration of an evaluator, or None if this user may not see it."""
     try:
-        configuration: dict[str, Any] = rms.get_evaluator_configuration(identity, as_object=False)
+        configuration: Record = rms.get_evaluator_configuration(identity, as_object=False)
     except ClientError as error:
-        if error.response is not None and error.response.status_code in _NOT_FOR_US:
+        if _status_of(error) in _NOT_FOR_US:
             return None
         raise
     return configuration
 
 
+def _status_of(error: ClientError | APIError) -> int:
+    """Return the HTTP status of a refused request; 0 if there is none."""
+    return 0 if error.response is None else int(error.response.status_code)
+
+
 def _resource_sets(rms: RmsApi) -> list[Resource]:
-    return [
-        Resource(
-            identity=str(record.get("id")),
-            name=str(record.get("name") or record.get("id")),
-            kind="compute resource set",
-            platform=(record.get("available_resources") or {}).get("platform"),
-            applications=_applications(record.get("available_applications")),
-            warnings=_warnings(record.get("available_applications")),
+    resources = []
+    for record in rms.get_compute_resource_sets(as_objects=False, limit=_MANY):
+        applications = record.get("available_applications")
+        resources.append(
+            Resource(
+                identity=str(record.get("id")),
+                name=str(record.get("name") or record.get("id")),
+                kind="compute resource set",
+                platform=(record.get("available_resources") or {}).get("platform"),
+                applications=_applications(applications),
+                warnings=_warnings(applications),
+            )
         )
-        for record in rms.get_compute_resource_sets(as_objects=False, limit=_MANY)
-    ]
+    return resources
 
 
-def _warnings(tables: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
+def _applications(tables: Sequence[Record] | None) -> tuple[tuple[str, str], ...]:
+    applications = []
+    for table in tables or ():
+        name = str(table.get("name"))
+        version = str(table.get("version") or "")
+        applications.append((name, version))
+    return tuple(applications)
+
+
+def _warnings(tables: Sequence[Record] | None) -> tuple[str, ...]:
     """Return warnings about the uv of a compute resource set, whose evaluators start on demand with an empty cache."""
     warnings = []
     for table in tables or ():
@@ -147,8 +167,21 @@ def _warnings(tables: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _applications(tables: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((str(table.get("name")), str(table.get("version") or "")) for table in tables or ())
+def hosts_of(client: Client) -> dict[str, str]:
+    """Return the names of evaluators by ID of their host; nothing if this user may not see them."""
+    with contextlib.suppress(ClientError, APIError, HpsError, KeyError, TypeError, AttributeError):
+        records = RmsApi(client).get_evaluators(
+            as_objects=False,
+            limit=_MANY,
+            fields=["name", "host_id"],
+        )
+        hosts = {}
+        for record in records:
+            host = record.get("host_id")
+            if host:
+                hosts[str(host)] = plain(record["name"])
+        return hosts
+    return {}
 
 
 def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
@@ -156,84 +189,134 @@ def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
     platforms = {_PLATFORMS[resource.platform] for resource in resources if resource.platform in _PLATFORMS}
     if not platforms:
         raise HpsError(
-            "HPS", "has no running evaluator and no compute resource set", "give the platform with --platform"
+            "HPS",
+            "has no running evaluator and no compute resource set",
+            "give the platform with --platform",
         )
     return tuple(sorted(platforms))
 
 
-def require_somewhere(client: Client, submission: Submission, resources: Sequence[Resource]) -> None:
+def require_somewhere(
+    client: Client,
+    submission: Submission,
+    resources: Sequence[Resource],
+) -> None:
     """Raise `BundlerError` unless every step of `submission` can run on one of `resources`.
 
     The server decides if it can be asked, since only it knows how it compares names and versions; otherwise names
     must be equal.
     """
     for step in submission.steps:
-        applications = [*([submission.application] if submission.application else []), *step.software]
-        names = [name.partition("=")[0] for name in applications]
-        here = [
-            resource for resource in resources if resource.platform is None or resource.platform in submission.platforms
-        ]
-        fitting = [resource for resource in here if all(resource.has(name) for name in names)]
+        names = [name for name, _ in submission.software_of(step)]
+        fitting, unknown = _candidates(submission, names, resources)
         if any(resource.kind != "evaluator" for resource in fitting):
             continue
-        counts = [_server_matches(client, applications, platform, step, resources) for platform in submission.platforms]
-        unknown = [resource for resource in here if resource.applications is None]
-        if any(counts) or (None in counts and (fitting or unknown)):
+        found = _server_finds_evaluators(client, submission, step, resources)
+        if found or (found is None and (fitting or unknown)):
             continue
-        needs = f"{' and '.join(map(repr, names)) or 'anything'} on {' or '.join(submission.platforms)}"
-        descriptions = {
-            f"{resource.kind} {resource.name} ({resource.platform or 'any platform'})": _names(resource)
-            for resource in resources
-        }
         advice = _advice(submission.application, names, resources)
         if fitting:
             advice = "check cores, memory, disk, permissions and versions: the server finds no match"
-        raise nowhere_to_run(needs, descriptions, advice)
+        applications = " and ".join(map(repr, names)) or "anything"
+        needs = f"{applications} on {' or '.join(submission.platforms)}"
+        raise nowhere_to_run(needs, dict(map(_described, resources)), advice)
 
 
-def _names(resource: Resource) -> str:
-    if resource.applications is None:
-        return "applications unknown"
-    return ", ".join(" ".join(filter(None, app)) for app in resource.applications) or "no applications"
+def _candidates(
+    submission: Submission,
+    names: Sequence[str],
+    resources: Sequence[Resource],
+) -> tuple[list[Resource], list[Resource]]:
+    """Return those of `resources` on the platforms of `submission` with the applications `names`.
+
+    The others are those on these platforms whose applications are unknown.
+    """
+    fitting = []
+    unknown = []
+    for resource in resources:
+        if resource.platform not in (None, *submission.platforms):
+            continue
+        versions = dict(resource.applications or ())
+        if set(names).issubset(versions):
+            fitting.append(resource)
+        elif resource.applications is None:
+            unknown.append(resource)
+    return fitting, unknown
 
 
-def _advice(application: str | None, required: Sequence[str], resources: Sequence[Resource]) -> str:
-    if not resources:
-        return "start an evaluator; none is running"
-    names = {entry[0] for resource in resources for entry in resource.applications or ()}
-    missing = {name.casefold(): name for name in required if name not in names}
-    for name in sorted(names):
-        if name.casefold() in missing:
-            option = "--application" if missing[name.casefold()] == application else "--software"
-            return f"use {option} {plain(name)}, since names must match exactly"
-    return "register the application (see `bundler hps register`), or bundle for the platforms of the evaluators"
-
-
-def _server_matches(
-    client: Client, applications: Sequence[str], platform: str, step: Step, resources: Sequence[Resource]
-) -> int | None:
-    """Return the number of evaluators that the server finds for the jobs, or None if it cannot be asked."""
-    evaluators = [entry.identity for entry in resources if entry.kind == "evaluator"]
+def _server_finds_evaluators(
+    client: Client,
+    submission: Submission,
+    step: Step,
+    resources: Sequence[Resource],
+) -> bool | None:
+    """Return whether the server finds an evaluator for `step`, or None if it cannot be asked."""
+    evaluators = [resource.identity for resource in resources if resource.kind == "evaluator"]
     if not evaluators:
         return None  # Evaluators that have ended would count.
     software = []
-    for entry in applications:
-        name, _, version = entry.partition("=")
-        software.append(AnalyzeRequiredSoftware(name=name, version=version or None))
-    limits = {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk}
-    with explained(client.url):
-        requirements = AnalyzeRequirements(
-            software_requirements=software,
-            resource_requirements=AnalyzeResourceRequirements(
-                platform=platform, **{name: value for name, value in limits.items() if value is not None}
-            ),
-            evaluator_ids=evaluators,
+    for name, version in submission.software_of(step):
+        required = AnalyzeRequiredSoftware(name=name, version=version or None)
+        software.append(required)
+    limits = without_none(
+        num_cores=step.cores,
+        memory=step.memory,
+        disk_space=step.disk,
+    )
+    counts = []
+    for platform in submission.platforms:
+        with explained(client.url):
+            requirements = AnalyzeRequirements(
+                software_requirements=software,
+                resource_requirements=AnalyzeResourceRequirements(platform=platform, **limits),
+                evaluator_ids=evaluators,
+            )
+            counts.append(_matching(client, requirements))
+    if None in counts and not any(counts):
+        return None
+    return any(counts)
+
+
+def _matching(client: Client, requirements: AnalyzeRequirements) -> int | None:
+    """Return the number of evaluators that the server finds for `requirements`, or None if it cannot be asked."""
+    try:
+        answer = RmsApi(client).analyze(
+            requirements,
+            analytics=True,
+            as_object=False,
         )
-        try:
-            answer = RmsApi(client).analyze(requirements, analytics=True, as_object=False)
-        except (ClientError, APIError) as error:
-            if error.response is not None and error.response.status_code in (*_ABSENT, *_NOT_FOR_US):
-                return None
-            raise
-        counts = answer.get("analytics") or {}
-        return int(counts.get("number_accessible_assignable_and_matching", counts.get("number_matching", 0)) or 0)
+    except (ClientError, APIError) as error:
+        if _status_of(error) in (*_ABSENT, *_NOT_FOR_US):
+            return None
+        raise
+    counts = answer.get("analytics") or {}
+    matching = counts.get("number_matching", 0)
+    return int(counts.get("number_accessible_assignable_and_matching", matching) or 0)
+
+
+def _described(resource: Resource) -> tuple[str, str]:
+    """Return the name of `resource` with its kind and platform, and its applications."""
+    subject = f"{resource.kind} {resource.name} ({resource.platform or 'any platform'})"
+    if resource.applications is None:
+        return subject, "applications unknown"
+    names = [" ".join(filter(None, application)) for application in resource.applications]
+    return subject, ", ".join(names) or "no applications"
+
+
+def _advice(
+    application: str | None,
+    required: Sequence[str],
+    resources: Sequence[Resource],
+) -> str:
+    if not resources:
+        return "start an evaluator; none is running"
+    registered: set[str] = set()
+    for resource in resources:
+        registered.update(dict(resource.applications or ()))
+    missing = {name.casefold(): name for name in required if name not in registered}
+    for name in sorted(registered):
+        wanted = missing.get(name.casefold())
+        if wanted is not None:
+            option = "--application" if wanted == application else "--software"
+            return f"use {option} {plain(name)}, since names must match exactly"
+    return "register the application (see `bundler hps register`), or bundle for the platforms of the evaluators"

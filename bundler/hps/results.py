@@ -6,12 +6,12 @@ import contextlib
 import errno
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps import transfer
+from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import split_error
@@ -21,11 +21,13 @@ from bundler.hps.outputs import (
     TABLE,
     TASK_FIELDS,
     Output,
+    Record,
     latest,
     outputs_of,
     places_of,
     table_of,
 )
+from bundler.hps.projects import select
 from bundler.hps.resources import hosts_of
 from bundler.hps.watch import FAILED
 from bundler.node.errors import ERROR_FILE
@@ -38,13 +40,25 @@ from wheelhouse.errors import FileError
 _BATCH = 64
 # Errors of the disk that are due to the name of a file; others concern every file.
 _OF_THE_NAME = (
-    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
-    *(errno.EINVAL, errno.EILSEQ, errno.ELOOP),
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.ELOOP,
 )
 
 
 def fetch(
-    client: Client, project: str, folder: Path, names: Collection[str] = (), *, failed: bool = False, report: Report
+    client: Client,
+    project: str,
+    folder: Path,
+    names: Collection[str] = (),
+    *,
+    failed: bool = False,
+    report: Report,
 ) -> tuple[int, Path]:
     """Download the outputs of the jobs of `project` to `folder`; return the number of files and the table of all jobs.
 
@@ -57,79 +71,113 @@ def fetch(
     with explained(client.url):
         jobs = api.get_jobs(as_objects=False, fields=[*JOB_FIELDS])
         tasks = api.get_tasks(as_objects=False, fields=[*TASK_FIELDS])
-        has_outputs = any(task.get("output_file_ids") for task in tasks)
-        about = api.get_files(as_objects=False, fields=[*FILE_FIELDS]) if has_outputs else []
+        about = _files_of(api, tasks)
         definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
         steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
         places = places_of(jobs)
         table_of(jobs, places, {}, {})  # Fails early for jobs of an odd form.
-        selection = _select(project, jobs, names, failed=failed)
-        wanted = {job["id"]: places[job["id"]] for job in selection}
-        outputs, refused = outputs_of(project, wanted, latest(tasks), {file["id"]: file for file in about}, steps)
-    missing = [output for output in outputs if not _is_here(folder, output)]
-    total, done = sum(output.size for output in missing), 0
-    bad: dict[str, str] = {}
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        bad |= _download(client, folder, batch)
-        done += sum(output.size for output in batch)
-        report(Progress(text=f"Downloading {counted(len(missing), 'file')}", done=done, total=total))
+        wanted = {}
+        for job in select(project, jobs, names):
+            identity = job["id"]
+            if job["eval_status"] in FAILED or not failed:
+                wanted[identity] = places[identity]
+        outputs, refused = outputs_of(project, wanted, latest(tasks), about, steps)
+    count = len(outputs) + len(refused)
+    refused += _download_missing(client, folder, outputs, report=report)
     path = folder / TABLE
-    atomic.write(path, table_of(jobs, places, _reasons(folder, jobs, places), hosts_of(client)))
-    if bad or refused:
-        raise files_failed(len(outputs) + len(refused), [*refused, *bad.items()])
+    reasons = _reasons(folder, jobs, places)
+    table = table_of(jobs, places, reasons, hosts_of(client))
+    atomic.write(path, table)
+    if refused:
+        raise files_failed(count, refused)
     return len(outputs), path
 
 
-def _select(
-    project: str, jobs: Sequence[dict[str, Any]], names: Collection[str], *, failed: bool
-) -> list[dict[str, Any]]:
-    """Return the jobs with `names`, or all; with `failed` only the failed ones. Raises `HpsError`."""
-    unknown = sorted(set(names) - {str(job.get("name")) for job in jobs})
-    if unknown:
-        raise HpsError(project, f"has no job {', '.join(unknown)}", "see results.csv for the names of jobs")
-    return [job for job in jobs if (not names or job["name"] in names) and (not failed or job["eval_status"] in FAILED)]
+def _files_of(api: ProjectApi, tasks: Sequence[Record]) -> dict[str, Record]:
+    """Return the server's records of all files by ID, which are not requested if `tasks` have written none."""
+    if not any(task.get("output_file_ids") for task in tasks):
+        return {}
+    records = api.get_files(as_objects=False, fields=[*FILE_FIELDS])
+    return {record["id"]: record for record in records}
 
 
-def _reasons(folder: Path, jobs: Sequence[dict[str, Any]], places: dict[str, str]) -> dict[str, str]:
+def _download_missing(
+    client: Client,
+    folder: Path,
+    outputs: Sequence[Output],
+    *,
+    report: Report,
+) -> list[tuple[str, str]]:
+    """Download those of `outputs` that are not complete in `folder`; return (path, reason) of each that fails."""
+    missing = [output for output in outputs if not _is_here(folder, output)]
+    total = sum(output.size for output in missing)
+    done = 0
+    bad: dict[str, str] = {}
+    for batch in batches(missing, _BATCH):
+        bad.update(_download(client, folder, batch))
+        done += sum(output.size for output in batch)
+        text = f"Downloading {counted(len(missing), 'file')}"
+        report(Progress(text=text, done=done, total=total))
+    return list(bad.items())
+
+
+def _reasons(
+    folder: Path,
+    jobs: Sequence[Record],
+    places: dict[str, str],
+) -> dict[str, str]:
     """Return why jobs failed, by ID, from the error files that were fetched."""
     reasons = {}
     for job in jobs:
-        if job["eval_status"] in FAILED:
-            for path in sorted((folder / places[job["id"]]).glob(f"**/{ERROR_FILE}")):
-                node, reason, _ = split_error(files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace"))
-                reasons[job["id"]] = f"{reason} (node {node})" if node else reason
+        if job["eval_status"] not in FAILED:
+            continue
+        identity = job["id"]
+        for path in sorted((folder / places[identity]).glob(f"**/{ERROR_FILE}")):
+            text = files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace")
+            node, reason, _ = split_error(text)
+            if node:
+                reason += f" (node {node})"
+            reasons[identity] = reason
     return reasons
 
 
 def _is_here(folder: Path, output: Output) -> bool:
     path = folder / output.path
     try:
-        same_size = path.is_file() and not path.is_symlink() and path.stat().st_size == output.size
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != output.size:
+            return False
     except OSError:
         return False
-    return same_size and transfer.checksum(path) == output.checksum
+    return transfer.checksum(path) == output.checksum
 
 
-def _download(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
+def _download(
+    client: Client,
+    folder: Path,
+    batch: Sequence[Output],
+) -> dict[str, str]:
     """Download the files of `batch`, together or, if that fails, one by one; return the reason for each failure."""
     try:
         return _download_together(client, folder, batch)
     except HpsError as error:
-        if len(batch) == 1:
-            return {batch[0].path: error.fact}
+        reason = error.fact
     except FileError as error:
         if error.error.errno not in _OF_THE_NAME:
             raise
-        if len(batch) == 1:
-            return {batch[0].path: error.error.strerror or str(error.error)}
+        reason = error.error.strerror or str(error.error)
+    if len(batch) == 1:
+        return {batch[0].path: reason}
     bad: dict[str, str] = {}
     for output in batch:
-        bad |= _download(client, folder, [output])
+        bad.update(_download(client, folder, [output]))
     return bad
 
 
-def _download_together(client: Client, folder: Path, batch: Sequence[Output]) -> dict[str, str]:
+def _download_together(
+    client: Client,
+    folder: Path,
+    batch: Sequence[Output],
+) -> dict[str, str]:
     bad = {}
     targets = {output.source: atomic.beside(folder / output.path) for output in batch}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,14 +30,16 @@ _WORKERS = Path(".ansys", "hps", "data-transfer", "binaries", "worker")
 def start(client: Client) -> None:
     """Start the worker, unless it runs, and give it the current token. Raises `HpsError`."""
     home = os.environ.get("HOME", "")
-    if os.name != "nt" and any(character.isspace() for character in home):
+    if os.name != "nt" and re.search(r"\s", home):
         raise HpsError(
             home,
             "contains a space, and the HPS client cannot start its transfer worker from such a path",
             "set HOME to another folder for this command",
         )
-    # A second attempt, since a worker on a busy machine may start too late for the first.
-    error = _attempt(client) and _attempt(client)
+    error = _attempt(client)
+    if error is not None:
+        # A worker on a busy machine may start too late for the first attempt.
+        error = _attempt(client)
     if error is not None:
         cause = error.__cause__ or error
         raise HpsError(
@@ -64,33 +67,49 @@ def _attempt(client: Client) -> Exception | None:
 def download(client: Client, paths: Mapping[str, Path]) -> None:
     """Download files from the storage to local paths. Raises `HpsError`."""
     start(client)
-    operations = [
-        SrcDst(src=StoragePath(path=source), dst=StoragePath(path=str(target), remote="local"))
-        for source, target in paths.items()
-    ]
-    with explained(client.url):
-        identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"download of {counted(len(operations), 'file')}")
+    operations = []
+    for source, target in paths.items():
+        here = StoragePath(path=str(target), remote="local")
+        there = StoragePath(path=source)
+        operations.append(SrcDst(src=there, dst=here))
+    _copy(client, operations, "download")
 
 
 def upload(client: Client, paths: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
     """Upload local files to paths in the storage; return their checksum and size by path. Raises `HpsError`."""
     start(client)
-    operations = [
-        SrcDst(src=StoragePath(path=str(source), remote="local"), dst=StoragePath(path=target))
-        for target, source in paths.items()
-    ]
-    with explained(client.url):
-        identity = client.data_transfer_api.copy(operations).id
-    _wait(client, identity, f"upload of {counted(len(operations), 'file')}")
+    operations = []
+    for target, source in paths.items():
+        here = StoragePath(path=str(source), remote="local")
+        there = StoragePath(path=target)
+        operations.append(SrcDst(src=here, dst=there))
+    _copy(client, operations, "upload")
     with explained(client.url):
         identity = client.data_transfer_api.get_metadata(list(paths)).id
     result = _wait(client, identity, "check of the uploaded files")
+    received = {}
     with explained(client.url):
-        return {path: (str(result[path]["checksum"]), int(result[path]["size"])) for path in paths}
+        for path in paths:
+            about = result[path]
+            received[path] = (str(about["checksum"]), int(about["size"]))
+    return received
 
 
-def _wait(client: Client, identity: str, what: str) -> Any:
+def _copy(
+    client: Client,
+    operations: list[SrcDst],
+    what: str,
+) -> None:
+    with explained(client.url):
+        identity = client.data_transfer_api.copy(operations).id
+    _wait(client, identity, f"{what} of {counted(len(operations), 'file')}")
+
+
+def _wait(
+    client: Client,
+    identity: str,
+    what: str,
+) -> Any:
     """Return the result of an operation. Raises `HpsError` if it fails or makes no progress."""
     seen: object = None
     since = time.monotonic()
@@ -104,14 +123,27 @@ def _wait(client: Client, identity: str, what: str) -> Any:
     while True:
         done: list[Operation] = []
         with explained(client.url), contextlib.suppress(TimeoutError, ClientTimeoutError):
-            done = client.data_transfer_api.wait_for([identity], timeout=1.0, raise_on_error=True, handler=look)
+            done = client.data_transfer_api.wait_for(
+                [identity],
+                timeout=1.0,
+                raise_on_error=True,
+                handler=look,
+            )
         if done:
             break
         if time.monotonic() - since > silence():
-            raise HpsError(client.url, f"the {what} made no progress for {silence():g} s", "try again")
+            raise HpsError(
+                client.url,
+                f"the {what} made no progress for {silence():g} s",
+                "try again",
+            )
     if done[0].state != OperationState.Succeeded:
         messages = "; ".join(done[0].messages or []) or "without a message"
-        raise HpsError(client.url, f"the {what} failed ({messages})", "try again")
+        raise HpsError(
+            client.url,
+            f"the {what} failed ({messages})",
+            "try again",
+        )
     return done[0].result
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from bundler.errors import SweepError
 from bundler.jobs.sweep import Row
 
 # Columns of a table that describe a job and are no parameters.
-NAME, NOTE, PRIORITY = "job", "note", "priority"
-_COLUMNS = (NAME, NOTE, PRIORITY)
+_COLUMNS = ("job", "note", "priority")
 _POSITIVE = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 # Also the names of folders that `fetch` writes.
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RULES = {
+    "priority": (_POSITIVE, "an integer greater than 0"),
+    "job": (_JOB_NAME, "at most 100 letters, digits and ._-, and start with a letter or digit"),
+}
 # Characters of a wrong cell that an error quotes.
 _CUT = 60
 # Wrong cells that an error lists.
@@ -39,7 +41,10 @@ class Job:
 
 
 def split_rows(
-    rows: Sequence[Row], inputs: Collection[str], parameters: Collection[str], folder: Path
+    rows: Sequence[Row],
+    inputs: Collection[str],
+    parameters: Collection[str],
+    folder: Path,
 ) -> tuple[list[Row], list[Job]]:
     """Return the parameters of each of `rows`, and the jobs without them.
 
@@ -47,54 +52,85 @@ def split_rows(
     start at `folder`. The columns `job`, `note` and `priority` describe the job, unless a script declares a parameter
     of this name. Raises `SweepError` with everything that is wrong.
     """
-    columns = _file_columns(rows, inputs, parameters)
-    special = [name for name in _COLUMNS if name not in parameters and name not in columns]
-    values, jobs, problems = [], [], []
+    file_columns = _file_columns(rows, inputs, parameters)
+    taken = {*parameters, *file_columns}
+    special = [name for name in _COLUMNS if name not in taken]
+    described = {*file_columns, *special}
+    values, jobs = [], []
+    problems: list[str] = []
     for number, row in enumerate(rows, 1):
-        files = {path: folder / str(row[name]) for name, path in columns.items() if row.get(name) not in (None, "")}
-        about = {name: str(row[name]) for name in special if row.get(name) not in (None, "")}
-        problems += [f"row {number}: {path} is not a readable file" for path in files.values() if not path.is_file()]
-        problems += [f"row {number}: {problem}" for problem in _problems(about)]
-        priority = about.get(PRIORITY, "0")
-        jobs.append(
-            Job(
-                values={},
-                files=files,
-                name=about.get(NAME),
-                note=about.get(NOTE),
-                priority=int(priority) if _POSITIVE.fullmatch(priority) else None,
-            )
-        )
-        values.append({name: value for name, value in row.items() if name not in columns and name not in special})
-    names: list[str] = [job.name for job in jobs if job.name is not None]
-    problems += [f"two jobs are called {name}" for name, number in sorted(Counter(names).items()) if number > 1]
-    if names and len(names) < len(jobs):
-        problems.append(f"some rows have no value for {NAME}")
+        files = {}
+        for name, text in _filled(row, file_columns).items():
+            files[file_columns[name]] = folder / text
+        about = _filled(row, special)
+        wrong = [f"{path} is not a readable file" for path in files.values() if not path.is_file()]
+        wrong += _problems_of(about)
+        problems += [f"row {number}: {problem}" for problem in wrong]
+        jobs.append(_job(files, about))
+        values.append({name: value for name, value in row.items() if name not in described})
+    problems += _problems_of_names(jobs)
     if problems:
-        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise SweepError("jobs", "; ".join([*problems[:_SHOWN], *more]), "fix the table")
+        shown = problems[:_SHOWN]
+        if len(problems) > _SHOWN:
+            shown.append(f"and {len(problems) - _SHOWN} more")
+        raise SweepError("jobs", "; ".join(shown), "fix the table")
     return values, jobs
 
 
-def _file_columns(rows: Sequence[Row], inputs: Collection[str], parameters: Collection[str]) -> dict[str, str]:
+def _file_columns(
+    rows: Sequence[Row],
+    inputs: Collection[str],
+    parameters: Collection[str],
+) -> dict[str, str]:
     """Return the input file that each column of `rows` is for. Raises `SweepError` if it could be for several."""
-    short = [PurePosixPath(path).name for path in inputs]
-    used = {name for row in rows for name in row} - {*parameters}
-    ambiguous = sorted(name for name in used - {*inputs} if short.count(name) > 1)
-    if ambiguous:
-        paths = ", ".join(path for path in inputs if PurePosixPath(path).name == ambiguous[0])
-        raise SweepError(f"column {ambiguous[0]}", f"may be for {paths}", "use one of these paths as its name")
-    columns = {**dict(zip(short, inputs, strict=True)), **{path: path for path in inputs}}
+    used = set[str]().union(*rows).difference(parameters)
+    for name in sorted(used.difference(inputs)):
+        paths = [path for path in inputs if PurePosixPath(path).name == name]
+        if len(paths) > 1:
+            raise SweepError(
+                f"column {name}",
+                f"may be for {', '.join(paths)}",
+                "use one of these paths as its name",
+            )
+    columns = {PurePosixPath(path).name: path for path in inputs}
+    columns.update(zip(inputs, inputs, strict=True))
     return {name: path for name, path in columns.items() if name in used}
 
 
-def _problems(about: Mapping[str, Any]) -> list[str]:
+def _filled(row: Row, columns: Iterable[str]) -> dict[str, str]:
+    """Return the cells of `columns` that are not empty, as text."""
+    filled = {}
+    for name in columns:
+        cell = row.get(name)
+        if cell not in (None, ""):
+            filled[name] = str(cell)
+    return filled
+
+
+def _job(files: Mapping[str, Path], about: Mapping[str, str]) -> Job:
+    priority = about.get("priority", "")
+    valid = _POSITIVE.fullmatch(priority)
+    return Job(
+        values={},
+        files=files,
+        name=about.get("job"),
+        note=about.get("note"),
+        priority=int(priority) if valid else None,
+    )
+
+
+def _problems_of(about: Mapping[str, str]) -> list[str]:
     problems = []
-    if PRIORITY in about and not _POSITIVE.fullmatch(about[PRIORITY]):
-        problems.append(f"{PRIORITY} must be an integer greater than 0 (got {about[PRIORITY][:_CUT]!r})")
-    if NAME in about and not _JOB_NAME.fullmatch(about[NAME]):
-        problems.append(
-            f"{NAME} must be at most 100 letters, digits and ._-, and start with a letter or digit "
-            f"(got {about[NAME][:_CUT]!r})"
-        )
+    for column, (pattern, rule) in _RULES.items():
+        value = about.get(column)
+        if value is not None and not pattern.fullmatch(value):
+            problems.append(f"{column} must be {rule} (got {value[:_CUT]!r})")
+    return problems
+
+
+def _problems_of_names(jobs: Sequence[Job]) -> list[str]:
+    names = Counter(job.name for job in jobs if job.name is not None)
+    problems = [f"two jobs are called {name}" for name in sorted(names) if names[name] > 1]
+    if 0 < names.total() < len(jobs):
+        problems.append("some rows have no value for job")
     return problems

@@ -13,8 +13,14 @@ from wheelhouse import toml
 
 # Keys that concern bundles or whole jobs, not steps.
 _NOT_PER_STEP = (
-    *("python", "platform", "inputs", "parameters", "output-parameters"),
-    *("application", "priority", "fitness"),
+    "python",
+    "platform",
+    "inputs",
+    "parameters",
+    "output-parameters",
+    "application",
+    "priority",
+    "fitness",
 )
 
 
@@ -50,7 +56,11 @@ class Options:
 _OWN = ("scripts", "inputs", "overrides")
 
 
-def override(names: Sequence[str], settings: Sequence[Settings], options: Options) -> list[Settings]:
+def override(
+    names: Sequence[str],
+    settings: Sequence[Settings],
+    options: Options,
+) -> list[Settings]:
     """Return the `settings` of the scripts `names` with `options`.
 
     Software, outputs and environment variables are added to those of the scripts; everything else replaces the value of
@@ -58,30 +68,17 @@ def override(names: Sequence[str], settings: Sequence[Settings], options: Option
     """
     overrides = _parse_overrides(names, options.overrides)
     common = overrides.get("", {})
-    result = [
-        replace(_with_options(about, options), **{**common, **overrides.get(name, {})})
-        for name, about in zip(names, settings, strict=True)
-    ]
+    result = []
+    for name, about in zip(names, settings, strict=True):
+        own = overrides.get(name, {})
+        changed = _with_options(about, options)
+        result.append(replace(changed, **{**common, **own}))
     for name, about in zip(names, result, strict=True):
-        strange = sorted({*about.monitor} - {*about.outputs, *about.optional_outputs})
+        strange = sorted(set(about.monitor).difference(about.outputs, about.optional_outputs))
         if strange:
             problem = f"{name} does not write {', '.join(strange)}, so it cannot be monitored"
             raise JobError(problem, hint="add it with --output")
     return result
-
-
-def _with_options(about: Settings, options: Options) -> Settings:
-    changes: dict[str, Any] = {}
-    for entry in fields(options):
-        value = getattr(options, entry.name)
-        if entry.name in _OWN or value is None:
-            continue
-        if isinstance(value, tuple):
-            value = tuple(dict.fromkeys((*getattr(about, entry.name), *value)))
-        elif entry.name == "environment":
-            value = {**about.environment, **value}
-        changes[entry.name] = value
-    return replace(about, **changes)
 
 
 def _parse_overrides(names: Sequence[str], texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -89,24 +86,53 @@ def _parse_overrides(names: Sequence[str], texts: Sequence[str]) -> dict[str, di
     result: dict[str, dict[str, Any]] = {}
     problems, hints = [], []
     for text in texts:
-        target, equals, value = text.partition("=")
+        target, _, value = text.partition("=")
         script, _, key = target.rpartition(":")
-        if not equals or not key:
-            problems.append(f"--set {text}: must be [SCRIPT:]KEY=VALUE")
-            continue
-        if script and script not in names:
-            problems.append(f"--set {text}: there is no script {script} (the scripts are {', '.join(names)})")
-            continue
-        if key in _NOT_PER_STEP:
-            problems.append(f"--set {text}: {key} cannot be set for a step")
+        problem = _problem_of(text, script, key, names)
+        if problem:
+            problems.append(f"--set {text}: {problem}")
             continue
         parsed = toml.value(value)
         values, wrong = parse_keys({key: parsed})
-        problems += [f"--set {text}: {problem.replace(f'tool.bundler.{key}: ', '', 1)}" for problem in wrong]
-        if wrong and key in KEYS and not isinstance(parsed, str):
+        for problem in wrong:
+            detail = problem.replace(f"tool.bundler.{key}: ", "", 1)
+            problems.append(f"--set {text}: {detail}")
+        if key not in KEYS:
+            hints.append(near_key(key))
+        elif wrong and not isinstance(parsed, str):
             hints.append(f"to set a string, quote it: --set '{target}=\"{value}\"'")
-        hints += [near_key(key)] if key not in KEYS else []
         result.setdefault(script, {}).update(values)
     if problems:
-        raise JobError("; ".join(problems), hint=hints[0] if hints else "see `bundler guide scripts` for the keys")
+        hints.append("see `bundler guide scripts` for the keys")
+        raise JobError("; ".join(problems), hint=hints[0])
     return result
+
+
+def _problem_of(
+    text: str,
+    script: str,
+    key: str,
+    names: Sequence[str],
+) -> str:
+    """Return why nothing can be overridden by `text`, which names `script` and `key`, or ""."""
+    if "=" not in text or not key:
+        return "must be [SCRIPT:]KEY=VALUE"
+    if script and script not in names:
+        return f"there is no script {script} (the scripts are {', '.join(names)})"
+    if key in _NOT_PER_STEP:
+        return f"{key} cannot be set for a step"
+    return ""
+
+
+def _with_options(about: Settings, options: Options) -> Settings:
+    changes: dict[str, Any] = {}
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        if value is None or entry.name in _OWN:
+            continue
+        if isinstance(value, tuple):
+            value = tuple(dict.fromkeys((*getattr(about, entry.name), *value)))
+        elif entry.name == "environment":
+            value = {**about.environment, **value}
+        changes[entry.name] = value
+    return replace(about, **changes)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from wheelhouse import process, uv
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import LARGEST_INPUT, explained, make_folder, read_plain
 
-_CONTEXT = "context.json"
 # Files that the execution script writes before the script runs.
 _WRITTEN = ("input_parameters.json", "context.json")
 # Enables loopback in a new namespace, since scripts may use it, and then executes the command.
@@ -35,6 +34,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Without a namespace: a proxy that does not exist (port 9 is "discard").
 _DEAD_PROXY = "http://127.0.0.1:9"
+_PROXIES = (
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,7 @@ class Isolation:
 
     sentence: str
     prefix: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def isolation() -> Isolation:
@@ -54,50 +61,68 @@ def isolation() -> Isolation:
             sentence="The job runs without network access, in its own network namespace.",
             prefix=(unshare, "-rn", sys.executable, "-I", "-c", _WITH_LOOPBACK),
         )
-    proxies = tuple((name, _DEAD_PROXY) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
     return Isolation(
         sentence="warning: this system does not support network namespaces. uv runs offline and proxies are disabled, "
         "but the script itself can access the network.",
-        environment=tuple((spelling, value) for name, value in proxies for spelling in (name, name.lower())),
+        environment=dict.fromkeys(_PROXIES, _DEAD_PROXY),
     )
 
 
 def rehearse(
-    publication: Path, submission: Submission, folder: Path, *, how: Isolation, show: Callable[[str], None]
+    publication: Path,
+    submission: Submission,
+    folder: Path,
+    *,
+    how: Isolation,
+    show: Callable[[str], None],
 ) -> list[Path]:
     """Run the job of `submission` in the empty folder `folder` with an empty uv cache, one step after the other.
 
     Calls `show` for each line of the console output; returns the files that the job wrote. Raises `BundlerError`,
     `JobError`.
     """
-    with explained(folder):
-        make_folder(folder)
-        if any(folder.iterdir()):
-            raise BundlerError(
-                f"{folder} is not empty, but a job starts in an empty folder", hint="choose another --output"
-            )
-        inputs = {**submission.files, **submission.jobs[0].files}
-        for name, path in inputs.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, folder / name)
-    parameters = submission.jobs[0].values
-    values: dict[str, object] = dict(parameters)
+    job = submission.jobs[0]
+    inputs = {**submission.files, **job.files}
+    _prepare(folder, inputs)
+    code = 0
+    values: Mapping[str, object] = job.values
     with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
         for step in submission.steps:
-            code = _run(publication, step, values, folder, Path(scratch), how, show)
+            code = _run(
+                publication,
+                step,
+                values,
+                folder,
+                Path(scratch),
+                how,
+                show,
+            )
             values = _values(Path(scratch))
             if code:
                 break
-    outputs = {name: value for name, value in values.items() if name not in parameters or parameters[name] != value}
+    given = job.values.items()
+    outputs = {name: value for name, value in values.items() if (name, value) not in given}
     if outputs:
         show(f"Output parameters: {json.dumps(outputs)}")
     if code:
         raise JobError(f"{publication.name}: the job failed", hint="read its console output above")
     _require_results(publication, submission, folder, values)
     ignored = {*_WRITTEN, *inputs}
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in ignored
-    )
+    return [path for name, path in _files_in(folder).items() if name not in ignored]
+
+
+def _prepare(folder: Path, inputs: Mapping[str, Path]) -> None:
+    """Create the folder of the job with its input files. Raises `BundlerError` if `folder` is not empty."""
+    with explained(folder):
+        make_folder(folder)
+        if any(folder.iterdir()):
+            raise BundlerError(
+                f"{folder} is not empty, but a job starts in an empty folder",
+                hint="choose another --output",
+            )
+        for name, path in inputs.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / name)
 
 
 def _run(
@@ -112,35 +137,46 @@ def _run(
     """Run one step with the parameters `values`; return the exit code of the evaluator."""
     temporary = scratch / "tmp"  # Separate, so that leftovers of the job are deleted.
     temporary.mkdir(exist_ok=True)
+    publication = publication.absolute()
     environment = {
         **step.environment,
         "UV_CACHE_DIR": str(scratch / "uv-cache"),
-        "BUNDLER_PUBLICATION": str(publication.absolute()),
+        "BUNDLER_PUBLICATION": str(publication),
     }
-    context = scratch / _CONTEXT
-    context.write_text(json.dumps(_context(step, environment, values)), encoding="utf-8")
+    context = scratch / "context.json"
+    table = _context(step, environment, values)
+    context.write_text(json.dumps(table), encoding="utf-8")
+    inherited = dict(os.environ)
+    inherited.update(how.environment)
+    inherited["PYTHONDONTWRITEBYTECODE"] = "1"
+    inherited.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)))
     with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
-        exec_script = publication.absolute() / EXEC_SCRIPT
-        command: list[str | Path] = [*how.prefix, sys.executable, evaluator, exec_script, context]
-        inherited = {**os.environ, **dict(how.environment), "PYTHONDONTWRITEBYTECODE": "1"}
-        inherited |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))
+        command: list[str | Path] = [*how.prefix, sys.executable, evaluator, publication / EXEC_SCRIPT, context]
         return process.run_shown(command, cwd=folder, env=inherited, show=show)
 
 
 def _values(scratch: Path) -> dict[str, object]:
     """Return the parameters after a step."""
     path = scratch / "parameter_values.json"
-    return dict(json.loads(read_plain(path, LARGEST_INPUT))) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return dict(json.loads(read_plain(path, LARGEST_INPUT)))
 
 
-def _require_results(publication: Path, submission: Submission, folder: Path, values: Mapping[str, object]) -> None:
+def _require_results(
+    publication: Path,
+    submission: Submission,
+    folder: Path,
+    values: Mapping[str, object],
+) -> None:
     """Raise `JobError` if the job did not write something that its scripts declare; HPS would fail it."""
-    missing = [name for step in submission.steps for name in step.outputs if not _is_there(folder, name)]
-    missing += [
-        f"output parameter {parameter.name}"
-        for parameter in submission.output_parameters
-        if parameter.name not in values
-    ]
+    missing = []
+    for step in submission.steps:
+        missing += [name for name in step.outputs if not _is_there(folder, name)]
+    for parameter in submission.output_parameters:
+        name = parameter.name
+        if name not in values:
+            missing.append(f"output parameter {name}")
     if missing:
         raise JobError(
             f"{publication.name}: the job did not write {', '.join(missing)}, so it would fail on HPS",
@@ -150,10 +186,9 @@ def _require_results(publication: Path, submission: Submission, folder: Path, va
 
 def _is_there(folder: Path, output: str) -> bool:
     """Return whether the file `output` is in `folder`; like HPS, `output` may contain wildcards."""
-    if not set(output) & set("*?["):
+    if not re.search(r"[*?[]", output):
         return (folder / output).is_file()
-    pattern = wildcards(output)
-    return any(pattern.fullmatch(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+    return any(map(wildcards(output).fullmatch, _files_in(folder)))
 
 
 def wildcards(output: str) -> re.Pattern[str]:
@@ -172,18 +207,28 @@ def wildcards(output: str) -> re.Pattern[str]:
     return re.compile(expression, re.DOTALL)
 
 
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Return the files in `folder` and its folders, sorted, by their path below it."""
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def parse_parameter(text: str) -> tuple[str, object]:
     """Return the name and value in `NAME=VALUE`; the value is JSON or text. Raises `ValueError`."""
     name, equals, value = text.partition("=")
-    if not name.strip() or not equals:
+    name = name.strip()
+    if not name or not equals:
         raise ValueError(f"must be NAME=VALUE (got {text!r})")
     try:
-        return name.strip(), json.loads(value)
+        return name, json.loads(value)
     except ValueError:
-        return name.strip(), value
+        return name, value
 
 
-def _context(step: Step, environment: dict[str, str], parameters: Mapping[str, object]) -> dict[str, object]:
+def _context(
+    step: Step,
+    environment: dict[str, str],
+    parameters: Mapping[str, object],
+) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
     software = []
     with contextlib.suppress(WheelhouseError):  # Without uv here, the job uses that of the publication.

@@ -55,18 +55,31 @@ class Step:
         return (*self.outputs, *self.optional_outputs)
 
 
-def step_of(name: str, about: Settings, inputs: Sequence[str], disk: int, level: int, *, several: bool) -> Step:
+def step_of(
+    name: str,
+    about: Settings,
+    inputs: Sequence[str],
+    disk: int,
+    level: int,
+    *,
+    several: bool,
+) -> Step:
     """Return the step that runs the script `name`, with `disk` bytes and `level` unless `about` sets them.
 
     `inputs` are the input files of every job; `several` says whether the publication has more than one script.
     """
+    if about.execution_level is not None:
+        level = about.execution_level
+    environment = {}
+    if about.arguments:
+        environment["BUNDLER_ARGUMENTS"] = json.dumps(about.arguments)
+    environment.update(about.environment)
+    if several:
+        environment["BUNDLER_SCRIPT"] = name
+    scheduling = {entry.name: getattr(about, entry.name) for entry in fields(Scheduling)}
     return Step(
         script=name,
-        environment={
-            **({"BUNDLER_ARGUMENTS": json.dumps(about.arguments)} if about.arguments else {}),
-            **about.environment,
-            **({"BUNDLER_SCRIPT": name} if several else {}),
-        },
+        environment=environment,
         software=about.software,
         inputs=tuple(dict.fromkeys((*about.inputs, *inputs))),
         outputs=about.outputs,
@@ -76,11 +89,20 @@ def step_of(name: str, about: Settings, inputs: Sequence[str], disk: int, level:
         disk=about.disk or disk,
         timeout=about.timeout,
         trials=about.trials or 1,
-        level=level if about.execution_level is None else about.execution_level,
+        level=level,
         monitor=about.monitor,
         success_expressions=about.success_expressions,
         execution_context=about.execution_context,
         debug=about.debug,
         working_directory=about.working_directory,
-        scheduling=Scheduling(**{entry.name: getattr(about, entry.name) for entry in fields(Scheduling)}),
+        scheduling=Scheduling(**scheduling),
     )
+
+
+def writers_before(step: Step, steps: Sequence[Step]) -> dict[str, Step]:
+    """Return those of `steps` that write a file before `step` starts, by the name of the file."""
+    writers = {}
+    for other in steps:
+        if other.level < step.level:
+            writers.update(dict.fromkeys(other.products, other))
+    return writers

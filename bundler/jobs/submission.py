@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any
 
 from bundler.bundle_folder import Bundle
 from bundler.bundles.job_settings import read_job_settings
@@ -15,7 +15,7 @@ from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
 from bundler.jobs.job import Job, split_rows
 from bundler.jobs.options import Options, override
-from bundler.jobs.step import Step, step_of
+from bundler.jobs.step import Step, step_of, writers_before
 from bundler.jobs.sweep import Row
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest import Manifest
@@ -34,7 +34,6 @@ from bundler.units import counted
 from wheelhouse import files
 from wheelhouse.store import Store
 
-_Value = TypeVar("_Value")
 _NO_OPTIONS = Options()
 APPLICATION = "uv"
 PLATFORMS = {"Linux": "linux", "Windows": "windows", "Darwin": "darwin"}
@@ -72,11 +71,16 @@ class Submission:
         """The platform that jobs require, by its name in HPS; None if the targets have several."""
         return self.platforms[0] if len(self.platforms) == 1 else None
 
-
-def needed_application(publication: Path, manifest: Manifest) -> str | None:
-    """Return the application that nodes must have: uv, or None if the publication includes everything."""
-    carried = read_strategy(publication).self_contained or all(target.uv for target in manifest.targets)
-    return None if carried else APPLICATION
+    def software_of(self, step: Step) -> list[tuple[str, str]]:
+        """Return the name of each application that `step` needs, and its version, "" if any will do."""
+        texts = list(step.software)
+        if self.application:
+            texts.insert(0, self.application)
+        software = []
+        for text in texts:
+            name, _, version = text.partition("=")
+            software.append((name, version))
+        return software
 
 
 def compose(
@@ -100,66 +104,171 @@ def compose(
         raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
     approved = require_approved(publication, Policy(trust=trust))
     warnings = tuple(_newer(publication, manifest, approved, trust))
-    names = options.scripts or tuple(script.name for script in manifest.scripts)
-    existing = {script.name for script in manifest.scripts}
-    if set(names) - existing:
-        raise JobError(
-            f"{publication.name} has no script {', '.join(sorted(set(names) - existing))}",
-            hint=f"its scripts are {', '.join(sorted(existing))}",
-        )
+    names = _script_names(publication, manifest, options.scripts)
     bundle = Bundle(folder=publication, manifest=manifest)
     settings = override(names, read_job_settings(bundle, names), options)
-    application = _first(entry.application for entry in settings) or needed_application(publication, manifest)
-    several = len(manifest.scripts) > 1
+    application = _application(publication, manifest, settings)
     inputs = _input_names(settings, options.inputs)
-    steps = [
-        step_of(name, about, tuple(inputs), _disk(manifest, name), level, several=several)
-        for level, (name, about) in enumerate(zip(names, settings, strict=True))
-    ]
-    steps.sort(key=lambda step: step.level)
-    declared = _merged([parameter for about in settings for parameter in about.parameters])
-    needed = dict.fromkeys(name for step in steps for name in step.inputs)
-    rows, jobs = split_rows(rows, needed, {parameter.name for parameter in declared}, folder)
-    parameters = sweep.parameters(rows, declared) if values else []
-    complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
-    jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
+    steps = _steps(manifest, names, settings, tuple(inputs))
+    declared = _merged(about.parameters for about in settings)
+    needed: dict[str, None] = {}
+    for step in steps:
+        needed.update(dict.fromkeys(step.inputs))
+    rows, jobs = split_rows(rows, needed, declared, folder)
+    parameters: list[Parameter] = []
+    if values:
+        parameters = sweep.parameters(rows, declared.values())
+        complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
+        jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
+    exec_script = _exec_script(publication, approved)
+    if values:
+        _require_files(steps, inputs, jobs)
+    output_parameters = _merged(about.output_parameters for about in settings)
+    platforms = {PLATFORMS[target.system] for target in manifest.targets}
     return Submission(
         publication=publication.name,
         folder=publication,
-        exec_script=stating(genuine_script(publication, approved[0]), approved)
-        if approved
-        else _exec_script(publication),
+        exec_script=exec_script,
         approved=tuple(approved),
         warnings=warnings,
-        platforms=tuple(sorted({PLATFORMS[target.system] for target in manifest.targets})),
-        application=None if application == "none" else application,
+        platforms=tuple(sorted(platforms)),
+        application=application,
         steps=tuple(steps),
-        files=_files(steps, inputs, jobs) if values else {},
+        files=inputs if values else {},
         parameters=tuple(parameters),
-        output_parameters=_merged([parameter for about in settings for parameter in about.output_parameters]),
+        output_parameters=tuple(output_parameters.values()),
         jobs=jobs,
-        priority=_first(entry.priority for entry in settings),
-        fitness=_first(entry.fitness for entry in settings),
+        priority=_first(settings, "priority"),
+        fitness=_first(settings, "fitness"),
     )
 
 
-def _first(values: Iterable[_Value | None]) -> _Value | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _newer(publication: Path, manifest: Manifest, approved: Sequence[Approval], trust: Trust | None) -> Iterator[str]:
+def _newer(
+    publication: Path,
+    manifest: Manifest,
+    approved: Sequence[Approval],
+    trust: Trust | None,
+) -> Iterator[str]:
     """Yield a warning if a newer bundle is published: somebody may have moved the alias back."""
     store = Store(publication.absolute().parent.parent)
     for approval, each in zip(approved, trusts(store, Policy(trust=trust)), strict=True):
-        if later := signed_later(manifest, approval, store, each):
+        later = signed_later(manifest, approval, store, each)
+        if later:
             yield (
                 f"{publication.name} was signed at {approval.signed}, before {later}\n"
                 "hint: submit the newer one, unless you want this one; `bundler store log` says who moved an alias"
             )
 
 
-def _exec_script(publication: Path) -> bytes:
-    """Return the execution script. Raises `DamagedError` unless its digest is in SHA256SUMS."""
+def _script_names(
+    publication: Path,
+    manifest: Manifest,
+    chosen: Sequence[str],
+) -> Sequence[str]:
+    """Return the `chosen` scripts, or all of the publication. Raises `JobError` if it has no such script."""
+    existing = [script.name for script in manifest.scripts]
+    missing = sorted(set(chosen).difference(existing))
+    if missing:
+        raise JobError(
+            f"{publication.name} has no script {', '.join(missing)}",
+            hint=f"its scripts are {', '.join(sorted(existing))}",
+        )
+    return chosen or existing
+
+
+def _application(
+    publication: Path,
+    manifest: Manifest,
+    settings: Sequence[Settings],
+) -> str | None:
+    """Return the application that nodes must have, or None if they need none: the setting "none" says so, too.
+
+    By default that is uv, unless the publication includes everything.
+    """
+    chosen: str | None = _first(settings, "application")
+    if chosen == "none":
+        return None
+    if chosen:
+        return chosen
+    if read_strategy(publication).self_contained or all(target.uv for target in manifest.targets):
+        return None
+    return APPLICATION
+
+
+def _first(settings: Sequence[Settings], key: str) -> Any:
+    """Return the value of `key` of the first script that sets it, or None."""
+    for about in settings:
+        value = getattr(about, key)
+        if value is not None:
+            return value
+    return None
+
+
+def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
+    """Return input files by the path in the folder of a job: the path that a script declares, or the file name.
+
+    Raises `JobError` if two files would have the same path.
+    """
+    declared: dict[str, str] = {}
+    for about in settings:
+        declared.update((PurePosixPath(name).name, name) for name in about.inputs)
+    result: dict[str, Path] = {}
+    for path in inputs:
+        name = declared.get(path.name, path.name)
+        if name in result:
+            raise JobError(
+                f"{result[name]} and {path} would both become {name} in the job",
+                hint="rename one of them",
+            )
+        result[name] = path
+    return result
+
+
+def _steps(
+    manifest: Manifest,
+    names: Sequence[str],
+    settings: Sequence[Settings],
+    inputs: Sequence[str],
+) -> list[Step]:
+    """Return the steps that run the scripts `names`, in the order in which they run."""
+    several = len(manifest.scripts) > 1
+    steps = []
+    for level, (name, about) in enumerate(zip(names, settings, strict=True)):
+        disk = _disk(manifest, name)
+        step = step_of(name, about, inputs, disk, level, several=several)
+        steps.append(step)
+    steps.sort(key=lambda step: step.level)
+    return steps
+
+
+def _disk(manifest: Manifest, script: str) -> int:
+    """Return the bytes of disk space that `script` needs on a cold node."""
+    sizes = {file.path: file.size for file in manifest.files}
+    largest = 0
+    for target in manifest.targets:
+        wheels = sum(sizes[f"wheels/{name}"] for name in target.wheels[script])
+        largest = max(largest, wheels)
+    return largest * _UNPACKED + _ROOM
+
+
+def _merged(declarations: Iterable[Sequence[Parameter]]) -> dict[str, Parameter]:
+    """Return the parameters of all scripts by name. Raises `JobError` if two scripts declare one differently."""
+    result: dict[str, Parameter] = {}
+    for parameters in declarations:
+        for parameter in parameters:
+            name = parameter.name
+            if result.setdefault(name, parameter) != parameter:
+                raise JobError(f"two scripts declare the parameter {name} differently", hint="declare it once")
+    return result
+
+
+def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:
+    """Return the execution script, which states who `approved` it.
+
+    Without signatures, raises `DamagedError` unless its digest is in SHA256SUMS.
+    """
+    if approved:
+        return stating(genuine_script(publication, approved[0]), approved)
     path = publication / EXEC_SCRIPT
     if not path.is_file():
         raise BundlerError(
@@ -169,56 +278,40 @@ def _exec_script(publication: Path) -> bytes:
     with files.explained(path):
         data = files.read_plain(path, _LARGEST_SCRIPT)
         sums = files.read_plain(publication / SUMS, _LARGEST_SUMS).decode(errors="replace")
-    if f"{hashlib.sha256(data).hexdigest()}  {EXEC_SCRIPT}" not in sums.splitlines():
+    digest = hashlib.sha256(data).hexdigest()
+    if f"{digest}  {EXEC_SCRIPT}" not in sums.splitlines():
         raise DamagedError(publication, [], [EXEC_SCRIPT], [])
     return data
 
 
-def _disk(manifest: Manifest, script: str) -> int:
-    """Return the bytes of disk space that `script` needs on a cold node."""
-    sizes = {file.path: file.size for file in manifest.files}
-    wheels = [sum(sizes[f"wheels/{name}"] for name in target.wheels[script]) for target in manifest.targets]
-    return max(wheels) * _UNPACKED + _ROOM
-
-
-def _merged(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Return each parameter once. Raises `JobError` if two scripts declare it differently."""
-    result: dict[str, Parameter] = {}
-    for parameter in parameters:
-        if result.setdefault(parameter.name, parameter) != parameter:
-            raise JobError(f"two scripts declare the parameter {parameter.name} differently", hint="declare it once")
-    return tuple(result.values())
-
-
-def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[str, Path]:
-    """Return input files by the path in the folder of a job: the path that a script declares, or the file name.
-
-    Raises `JobError` if two files would have the same path.
-    """
-    declared = {PurePosixPath(name).name: name for about in settings for name in about.inputs}
-    result: dict[str, Path] = {}
-    for path in inputs:
-        name = declared.get(path.name, path.name)
-        if name in result:
-            raise JobError(f"{result[name]} and {path} would both become {name} in the job", hint="rename one of them")
-        result[name] = path
-    return result
-
-
-def _files(steps: Sequence[Step], inputs: Mapping[str, Path], jobs: Sequence[Job]) -> dict[str, Path]:
-    """Return the input files of all jobs. Raises `JobError` for files that nobody gives and no earlier step writes."""
-    errors = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
-    own = Counter(name for job in jobs for name in job.files)
+def _require_files(
+    steps: Sequence[Step],
+    inputs: Mapping[str, Path],
+    jobs: Sequence[Job],
+) -> None:
+    """Raise `JobError` for files that nobody gives and no earlier step writes."""
+    problems = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
+    jobs_with: Counter[str] = Counter()
+    for job in jobs:
+        jobs_with.update(list(job.files))
     for step in steps:
-        produced = {name: other for other in steps if other.level < step.level for name in other.products}
+        writers = writers_before(step, steps)
         for name in step.inputs:
-            if name in produced and name in own:
-                errors.append(f"{name} is written by {produced[name].script}, so it cannot be an input file of a job")
-            elif name not in {*produced, *inputs} and own[name] < len(jobs):
-                rest = len(jobs) - own[name]
-                some = f"{name} has no file in {counted(rest, 'job')}"
-                errors.append(some if own[name] else f"{step.script} needs {name}")
-    if errors:
-        hint = "give them with --input or a column of --params, or let an earlier step write them"
-        raise JobError("input files are missing or contradictory", facts=errors, hint=hint)
-    return dict(inputs)
+            given = jobs_with[name]
+            if name in writers:
+                if given:
+                    writer = writers[name].script
+                    problems.append(f"{name} is written by {writer}, so it cannot be an input file of a job")
+                continue
+            if name in inputs or given == len(jobs):
+                continue
+            if given:
+                problems.append(f"{name} has no file in {counted(len(jobs) - given, 'job')}")
+            else:
+                problems.append(f"{step.script} needs {name}")
+    if problems:
+        raise JobError(
+            "input files are missing or contradictory",
+            facts=problems,
+            hint="give them with --input or a column of --params, or let an earlier step write them",
+        )

@@ -16,42 +16,83 @@ _SHOWN = 3
 
 def summary(submission: Submission) -> dict[str, Any]:
     """Return `submission` as a document for JSON; sizes are in bytes, times in seconds."""
+    signatures = []
+    for approval in submission.approved:
+        signer = {"name": approval.signer.name, **asdict(approval.signer)}
+        signatures.append({**signer, "signed": approval.signed})
+    fitness = None
+    if submission.fitness:
+        fitness = asdict(submission.fitness)
     return {
         "publication": submission.publication,
         "platform": submission.platform,
         "application": submission.application,
-        "signatures": [
-            {"name": entry.signer.name, **asdict(entry.signer), "signed": entry.signed} for entry in submission.approved
-        ],
-        "steps": [asdict(step) for step in submission.steps],
-        "files": {name: str(path) for name, path in submission.files.items()},
-        "parameters": [asdict(parameter) for parameter in submission.parameters],
-        "output_parameters": [asdict(parameter) for parameter in submission.output_parameters],
-        "fitness": asdict(submission.fitness) if submission.fitness else None,
-        "jobs": [_job(job) for job in submission.jobs],
+        "signatures": signatures,
+        "steps": list(map(asdict, submission.steps)),
+        "files": _as_texts(submission.files),
+        "parameters": list(map(asdict, submission.parameters)),
+        "output_parameters": list(map(asdict, submission.output_parameters)),
+        "fitness": fitness,
+        "jobs": list(map(_job, submission.jobs)),
     }
 
 
 def _job(job: Job) -> dict[str, Any]:
-    about = {"name": job.name, "note": job.note, "priority": job.priority}
-    own = {"files": {name: str(path) for name, path in job.files.items()}} if job.files else {}
-    return {**{key: value for key, value in about.items() if value is not None}, "values": job.values, **own}
+    document: dict[str, Any] = {}
+    for key in ("name", "note", "priority"):
+        value = getattr(job, key)
+        if value is not None:
+            document[key] = value
+    document["values"] = job.values
+    if job.files:
+        document["files"] = _as_texts(job.files)
+    return document
+
+
+def _as_texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
 
 
 def table(document: Mapping[str, Any]) -> str:
     """Return the document of `summary` as text."""
     jobs = document["jobs"]
-    lines = [f"{counted(len(jobs), 'job')} of {document['publication']} on {document['platform'] or 'any platform'}"]
-    lines += [f"  signed by {entry['name']} on {entry['signed'][:10]}" for entry in document["signatures"]]
+    platform = document["platform"] or "any platform"
+    lines = [f"{counted(len(jobs), 'job')} of {document['publication']} on {platform}"]
+    for signature in document["signatures"]:
+        day = signature["signed"][:10]
+        lines.append(f"  signed by {signature['name']} on {day}")
     for step in document["steps"]:
-        software = [*([document["application"]] if document["application"] else []), *step["software"]]
-        needs = [counted(step["cores"], "core"), f"{size_text(step['disk'])} disk"]
-        needs += [f"{size_text(step['memory'])} memory"] if step["memory"] else []
-        needs += [f"at most {step['timeout']:g} s"] if step["timeout"] else []
-        lines.append(f"  {step['script']}: {', '.join([*needs, *software])}")
-        lines += [f"    {key}: {', '.join(step[key])}" for key in ("inputs", "outputs") if step[key]]
-    for job in jobs[:_SHOWN]:
-        cells = [f"{name}={value}" for name, value in (*job["values"].items(), *job.get("files", {}).items())]
-        name = f"{job['name']}: " if "name" in job else ""
-        lines.append(f"  {name}{', '.join(cells) or 'no parameters'}")
-    return "\n".join([*lines, f"  and {len(jobs) - _SHOWN} more"] if len(jobs) > _SHOWN else lines)
+        needs = ", ".join(_needs_of(step, document["application"]))
+        lines.append(f"  {step['script']}: {needs}")
+        for key in ("inputs", "outputs"):
+            names = ", ".join(step[key])
+            if names:
+                lines.append(f"    {key}: {names}")
+    lines += map(_line_of, jobs[:_SHOWN])
+    if len(jobs) > _SHOWN:
+        lines.append(f"  and {len(jobs) - _SHOWN} more")
+    return "\n".join(lines)
+
+
+def _needs_of(step: Mapping[str, Any], application: str | None) -> list[str]:
+    """Return what `step` needs from a node, with the `application` of all steps."""
+    needs = [
+        counted(step["cores"], "core"),
+        f"{size_text(step['disk'])} disk",
+    ]
+    if step["memory"]:
+        needs.append(f"{size_text(step['memory'])} memory")
+    if step["timeout"]:
+        needs.append(f"at most {step['timeout']:g} s")
+    if application:
+        needs.append(application)
+    return [*needs, *step["software"]]
+
+
+def _line_of(job: Mapping[str, Any]) -> str:
+    values = [*job["values"].items(), *job.get("files", {}).items()]
+    cells = [f"{name}={value}" for name, value in values]
+    description = ", ".join(cells) or "no parameters"
+    if "name" in job:
+        description = f"{job['name']}: {description}"
+    return f"  {description}"

@@ -21,8 +21,15 @@ from wheelhouse import files
 
 Row = dict[str, Any]
 # More jobs than any site runs; a larger number is most likely a mistake in STEP.
-LIMIT = 1_000_000
+_LIMIT = 1_000_000
+_INTEGERS = re.compile(r"\s*[+-]?\d+\s*(:\s*[+-]?\d+\s*)*")
 _HUGE = Decimal(10) ** 300
+
+
+class _Cell(str):
+    """A value as text, whose type depends on that of its parameter."""
+
+    __slots__ = ()
 
 
 def sweep(texts: Sequence[str]) -> list[Row]:
@@ -32,69 +39,60 @@ def sweep(texts: Sequence[str]) -> list[Row]:
     """
     axes: dict[str, list[Any]] = {}
     for text in texts:
-        name, equals, values = text.partition("=")
-        if not name.strip() or not equals or not values or name.strip() in axes:
+        name, _, values = text.partition("=")
+        name = name.strip()
+        if not name or not values or name in axes:
             raise SweepError(f"--sweep {text}", "is malformed, or repeats a parameter", "write x=0:10:0.5 or x=1,2,5")
-        axes[name.strip()] = _values(text, values)
-    if math.prod(len(values) for values in axes.values()) > LIMIT:
-        raise SweepError(f"--sweep {' '.join(texts)}", f"makes more than {LIMIT} jobs", "use a larger STEP")
+        axes[name] = _values(text, values)
+    if math.prod(map(len, axes.values())) > _LIMIT:
+        raise SweepError(
+            f"--sweep {' '.join(texts)}",
+            f"makes more than {_LIMIT} jobs",
+            "use a larger STEP",
+        )
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def _values(text: str, values: str) -> list[Any]:
     parts = values.split(":")
     if len(parts) == 1:
-        return [_scalar(part) for part in values.split(",")]
+        return [_Cell(part.strip()) for part in values.split(",")]
+    subject = f"--sweep {text}"
     try:
-        start, stop, step = (Decimal(part) for part in parts)
-        steps = (stop - start) / step
+        start, step, steps = _parse_range(parts)
     except (ArithmeticError, ValueError):
-        start = stop = step = steps = Decimal("nan")
-    if not all(value.is_finite() and abs(value) < _HUGE for value in (start, stop, step, steps)):
-        raise SweepError(
-            f"--sweep {text}", "is not a range of numbers", "write x=START:STOP:STEP with a STEP other than 0"
-        )
+        hint = "write x=START:STOP:STEP with a STEP other than 0"
+        raise SweepError(subject, "is not a range of numbers", hint) from None
     if steps < 0:
-        raise SweepError(
-            f"--sweep {text}", "never reaches STOP", f"use a {'positive' if step < 0 else 'negative'} STEP"
-        )
-    if steps >= LIMIT:
-        raise SweepError(f"--sweep {text}", f"has more than {LIMIT} values", "use a larger STEP")
+        sign = "positive" if step < 0 else "negative"
+        raise SweepError(subject, "never reaches STOP", f"use a {sign} STEP")
+    if steps >= _LIMIT:
+        raise SweepError(subject, f"has more than {_LIMIT} values", "use a larger STEP")
+    kind: type[int | float] = float
+    if _INTEGERS.fullmatch(values):
+        kind = int
     # Decimals, so that 0:1:0.1 ends with 1 and does not contain 0.30000000000000004.
-    numbers = [start + number * step for number in range(int(steps) + 1)]
-    whole = all(re.fullmatch(r"\s*[+-]?\d+\s*", part) for part in parts)
-    return [int(value) if whole else float(value) for value in numbers]
+    return [kind(start + number * step) for number in range(int(steps) + 1)]
 
 
-class Cell(str):
-    """A value as text, whose type depends on that of its parameter."""
-
-    __slots__ = ()
-
-
-def _scalar(text: str) -> Cell:
-    return Cell(text.strip())
-
-
-def _guess(cell: Cell) -> Any:
-    """Return `cell` as the number or boolean that it looks like, or as it is."""
-    if cell.casefold() in ("true", "false"):
-        return cell.casefold() == "true"
-    for kind in (int, float):
-        try:
-            value = kind(cell)
-        except ValueError:
-            continue
-        if math.isfinite(value) and "_" not in cell:
-            return value
-    return str(cell)
+def _parse_range(parts: Sequence[str]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return START, STEP and the number of steps to STOP. Raises `ArithmeticError`, `ValueError`."""
+    start, stop, step = map(Decimal, parts)
+    steps = (stop - start) / step
+    for value in (start, stop, step, steps):
+        if not value.is_finite() or abs(value) >= _HUGE:
+            raise ValueError(value)
+    return start, step, steps
 
 
 def read_table(path: Path) -> list[Row]:
     """Return the rows of a CSV file with a header, or of a JSON list of objects. Raises `SweepError`."""
     with files.explained(path):
         text = files.read_input(path).decode("utf-8-sig", "replace")
-    rows = _json_rows(path, text) if path.suffix.casefold() == ".json" else _csv_rows(path, text)
+    parse = _csv_rows
+    if path.suffix.casefold() == ".json":
+        parse = _json_rows
+    rows = parse(path, text)
     if not rows:
         raise SweepError(str(path), "has no rows", "write one row for each job")
     return rows
@@ -103,9 +101,15 @@ def read_table(path: Path) -> list[Row]:
 def _json_rows(path: Path, text: str) -> list[Row]:
     try:
         rows = json.loads(text)
-        return [dict(row) for row in rows] if isinstance(rows, list) else []
+        if isinstance(rows, list):
+            return list(map(dict, rows))
     except (ValueError, TypeError, RecursionError) as error:
-        raise SweepError(str(path), f"is not a list of objects ({error})", "fix the file") from error
+        raise SweepError(
+            str(path),
+            f"is not a list of objects ({error})",
+            "fix the file",
+        ) from error
+    return []
 
 
 def _csv_rows(path: Path, text: str) -> list[Row]:
@@ -113,15 +117,36 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
     try:
         lines = [(reader.line_num, line) for line in reader if line]
     except csv.Error as error:
-        raise SweepError(str(path), f"line {reader.line_num}: {error}", "fix the file") from error
-    names = [name.strip() for name in lines[0][1]] if lines else []
-    bad = next((number for number, line in lines[1:] if len(line) != len(names)), None)
-    if bad is not None:
-        raise SweepError(str(path), f"line {bad} does not have one value for each name", "fix the file")
-    if len(set(names)) != len(names) or "" in names or (len(names) == 1 and re.search(r"[;\t]", names[0])):
+        raise SweepError(
+            str(path),
+            f"line {reader.line_num}: {error}",
+            "fix the file",
+        ) from error
+    if not lines:
+        return []
+    names = list(map(str.strip, lines.pop(0)[1]))
+    for number, line in lines:
+        if len(line) != len(names):
+            raise SweepError(
+                str(path),
+                f"line {number} does not have one value for each name",
+                "fix the file",
+            )
+    if not _are_names(names):
         fact = "its first line has no parameter names, repeats one, or has no commas"
         raise SweepError(str(path), fact, "fix the file")
-    return [dict(zip(names, map(_scalar, line), strict=True)) for _, line in lines[1:]]
+    rows = []
+    for _, line in lines:
+        cells = [_Cell(text.strip()) for text in line]
+        rows.append(dict(zip(names, cells, strict=True)))
+    return rows
+
+
+def _are_names(header: Sequence[str]) -> bool:
+    """Return whether `header` has a different name for each column, and was split at the right character."""
+    if "" in header or len(set(header)) < len(header):
+        return False
+    return len(header) > 1 or not re.search(r"[;\t]", header[0])
 
 
 def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Parameter]:
@@ -131,38 +156,49 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
     anything is text if another row has text. Raises `SweepError` for invalid values.
     """
     declared = {parameter.name: parameter for parameter in known}
-    names = list(dict.fromkeys([*declared, *(name for row in rows for name in row)]))
-    result, errors = [], []
-    for name in names:
+    result, problems = [], []
+    for name in dict.fromkeys(itertools.chain(declared, *rows)):
         if declared and name not in declared:
-            errors.append(f"no script declares {name} (declared: {', '.join(sorted(declared))})")
+            problems.append(f"no script declares {name} (declared: {', '.join(sorted(declared))})")
             continue
         values = [row[name] for row in rows if name in row]
-        parameter = declared.get(name)
         try:
-            if parameter is None:
-                parameter = Parameter(name=name, type=_common({type_of(_of(value)) for value in values}))
-            for value in values:
-                check_value(replace(parameter, default=_typed(parameter, value)))
+            parameter = _parameter(name, declared.get(name), values)
         except (ValueError, OverflowError) as error:
-            errors.append(str(error) if str(error).startswith(name) else f"{name}: {error}")
+            problem = str(error)
+            if not problem.startswith(name):
+                problem = f"{name}: {problem}"
+            problems.append(problem)
             continue
-        if parameter.default is None and len(values) < len(rows):
-            errors.append(f"{name} has no value in {counted(len(rows) - len(values), 'job')}")
+        without = len(rows) - len(values)
+        if without and parameter.default is None:
+            problems.append(f"{name} has no value in {counted(without, 'job')}")
         result.append(parameter)
-    if errors:
-        raise SweepError("parameters", "; ".join(errors), "fix the values")
+    if problems:
+        raise SweepError("parameters", "; ".join(problems), "fix the values")
     return result
 
 
-def _of(value: Any) -> Any:
-    return _guess(value) if isinstance(value, Cell) else value
+def _parameter(
+    name: str,
+    declared: Parameter | None,
+    values: Sequence[Any],
+) -> Parameter:
+    """Return the parameter `name` as `declared`, or with the type of its `values`.
 
-
-def _common(types: set[str]) -> str:
-    if len(types) == 1:
-        return next(iter(types))
-    return "float" if types <= {"int", "float"} else "string"
+    Raises `ValueError`, `OverflowError` for a value that it cannot have.
+    """
+    if declared is None:
+        types = {type_of(_guess(value)) for value in values}
+        kind = "string"
+        if len(types) == 1:
+            kind = types.pop()
+        elif types == {"int", "float"}:
+            kind = "float"
+        declared = Parameter(name=name, type=kind)
+    for value in values:
+        check_value(replace(declared, default=_typed(declared, value)))
+    return declared
 
 
 def _typed(parameter: Parameter, value: Any) -> Any:
@@ -170,21 +206,41 @@ def _typed(parameter: Parameter, value: Any) -> Any:
     if parameter.type == "string":
         type_of(value)
         return str(value)
-    plain = _of(value)
-    if parameter.type == "float" and type_of(plain) == "int":
+    plain = _guess(value)
+    kind = type_of(plain)
+    if kind == "int" and parameter.type == "float":
         return float(plain)
-    if type_of(plain) != parameter.type:
+    if kind != parameter.type:
         raise ValueError(f"{parameter.name} must be of type {parameter.type} (got {plain!r})")
     return plain
 
 
+def _guess(value: Any) -> Any:
+    """Return a cell as the number or boolean that it looks like, or as text; and any other value as it is."""
+    if not isinstance(value, _Cell):
+        return value
+    folded = value.casefold()
+    if folded in ("true", "false"):
+        return folded == "true"
+    for kind in (int, float):
+        try:
+            number = kind(value)
+        except ValueError:
+            continue
+        if math.isfinite(number) and "_" not in value:
+            return number
+    return str(value)
+
+
 def complete(rows: Sequence[Row], known: Mapping[str, Parameter]) -> list[Row]:
     """Return `rows` with defaults, and each value with the type of its parameter."""
-    return [
-        {
-            name: _typed(parameter, row.get(name, parameter.default))
-            for name, parameter in known.items()
-            if name in row or parameter.default is not None
-        }
-        for row in rows
-    ]
+    result = []
+    for row in rows:
+        values = {}
+        for name, parameter in known.items():
+            if name in row:
+                values[name] = _typed(parameter, row[name])
+            elif parameter.default is not None:
+                values[name] = _typed(parameter, parameter.default)
+        result.append(values)
+    return result
