@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from packaging.markers import Environment, Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import (
+    Environment,
+    UndefinedComparison,
+    UndefinedEnvironmentName,
+)
 from packaging.pylock import Package
 
 from wheelhouse.errors import not_as_locked
@@ -45,11 +48,11 @@ def representatives(packages: Iterable[Package], environments: Sequence[Environm
         for text in _PATCH.findall(marker):
             patch = int(text)
             named.update((patch - 1, patch, patch + 1))
-    last = len(environments) - 1
+    ends = (environments[0], environments[-1])
     results = []
-    for position, environment in enumerate(environments):
+    for environment in environments:
         patch = int(environment["python_full_version"].rpartition(".")[2])
-        if position in (0, last) or patch in named:
+        if patch in named or environment in ends:
             results.append(environment)
     return results
 
@@ -65,7 +68,7 @@ def needed_packages(
     `LockError` for a marker that cannot be evaluated.
     """
     chosen = frozenset(groups)
-    known: dict[str, list[Environment]] = {}
+    known = {}
     needed = []
     for package in packages:
         text = str(package.marker)
@@ -85,22 +88,31 @@ def _holding(
     marker = package.marker
     if marker is None:
         return list(environments)
-    try:
-        return [environment for environment in environments if _holds(marker, environment, groups)]
-    except (UndefinedComparison, UndefinedEnvironmentName) as error:
-        raise not_as_locked(str(package.name), [f"its marker is invalid: {marker}"]) from error
-
-
-def _holds(marker: Marker, environment: Environment, groups: frozenset[str]) -> bool:
-    variables = {**environment, "extras": frozenset(), "dependency_groups": groups}
-    return marker.evaluate(cast("dict[str, str]", variables), context="lock_file")
+    holding = []
+    for environment in environments:
+        variables = {
+            **environment,
+            "extras": frozenset(),
+            "dependency_groups": groups,
+        }
+        try:
+            is_true = marker.evaluate(cast("dict[str, str]", variables), context="lock_file")
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise not_as_locked(str(package.name), [f"its marker is invalid: {marker}"]) from error
+        if is_true:
+            holding.append(environment)
+    return holding
 
 
 def ambiguous(needed: Iterable[Needed]) -> list[str]:
     """Return the projects that the lock contains twice for the same environment, in alphabetical order."""
-    counts: Counter[tuple[str, str]] = Counter()
+    seen = set()
+    names = set()
     for entry in needed:
         name = str(entry.package.name)
-        counts.update((name, environment["python_full_version"]) for environment in entry.environments)
-    names = {name for (name, _), count in counts.items() if count > 1}
+        for environment in entry.environments:
+            key = (name, environment["python_full_version"])
+            if key in seen:
+                names.add(name)
+            seen.add(key)
     return [f"{name}: is locked at several versions for one environment" for name in sorted(names)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,14 +21,14 @@ _CPYTHON = re.compile(r"cp3(\d+)")
 def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:
     """Return, by their position in `packages`, those without a wheel for `target`."""
     compatible = create_compatible_tags_selector(target.tags)
-    results: dict[int, Misfit] = {}
+    results = {}
     for position, package in enumerate(packages):
         if package.vcs or package.directory:
             continue
-        parsed = _parsed(_filenames(package))
-        if next(iter(compatible(parsed)), None) is not None:
+        wheels = _wheels(package)
+        if next(iter(compatible(wheels)), None) is not None:
             continue
-        tags = [tag for _, some in parsed for tag in some]
+        tags = [tag for _, some in wheels for tag in some]
         reason, glibc = _reason(tags, target)
         results[position] = Misfit(
             project=str(package.name),
@@ -41,22 +42,16 @@ def misfits(packages: Iterable[Package], target: Target) -> dict[int, Misfit]:
     return results
 
 
-def _filenames(package: Package) -> list[str]:
+def _wheels(package: Package) -> list[tuple[str, frozenset[Tag]]]:
+    """Return the names and tags of the wheels of `package`."""
+    names = [wheel.filename for wheel in package.wheels or ()]
     if package.archive:
-        return [archive_filename(package.archive)]
-    return [wheel.filename for wheel in package.wheels or ()]
-
-
-def _parsed(names: Iterable[str]) -> list[tuple[str, frozenset[Tag]]]:
-    """Return the tags of those of `names` that are file names of wheels."""
-    results = []
+        names = [archive_filename(package.archive)]
+    wheels = []
     for name in names:
-        try:
-            tags = parse_wheel_filename(name)[-1]
-        except InvalidWheelFilename:
-            continue
-        results.append((name, tags))
-    return results
+        with contextlib.suppress(InvalidWheelFilename):
+            wheels.append((name, parse_wheel_filename(name)[-1]))
+    return wheels
 
 
 def _pythons(tags: Iterable[Tag], target: Target) -> frozenset[str]:
@@ -76,16 +71,25 @@ def _reason(tags: Sequence[Tag], target: Target) -> tuple[str, int | None]:
         return "only a source distribution is published", None
     is_several_pypys = len(target.request.pypys()) > 1
     if is_several_pypys and any(tag.abi.startswith("pypy") for tag in tags):
-        return "its wheels fit some releases of this Python only; choose one, such as pypy3.11.15", None
+        return (
+            "its wheels fit some releases of this Python only; choose one, such as pypy3.11.15",
+            None,
+        )
     pythons = {(tag.interpreter, tag.abi) for tag in target.tags}
     platforms = {tag.platform for tag in tags if (tag.interpreter, tag.abi) in pythons}
     if not platforms:
         interpreters = ", ".join(sorted({tag.interpreter for tag in tags}))
-        return f"no wheel for Python {target.python}, only for {interpreters}", None
+        return (
+            f"no wheel for Python {target.python}, only for {interpreters}",
+            None,
+        )
     glibc = _oldest_glibc(platforms, target.platform)
     if glibc is not None:
         return f"its wheels need glibc 2.{glibc}", glibc
-    return f"no wheel for this platform, only for {', '.join(sorted(platforms))}", None
+    return (
+        f"no wheel for this platform, only for {', '.join(sorted(platforms))}",
+        None,
+    )
 
 
 def _oldest_glibc(platforms: Iterable[str], platform: Platform) -> int | None:
@@ -93,8 +97,12 @@ def _oldest_glibc(platforms: Iterable[str], platform: Platform) -> int | None:
     if platform.libc is None or platform.libc[0] != "glibc":
         return None
     pattern = re.compile(rf"manylinux_2_(\d+)_{re.escape(platform.machine)}")
-    matches = map(pattern.fullmatch, platforms)
-    return min((int(match[1]) for match in matches if match), default=None)
+    minors = []
+    for name in platforms:
+        match = pattern.fullmatch(name)
+        if match:
+            minors.append(int(match[1]))
+    return min(minors, default=None)
 
 
 def archive_filename(archive: PackageArchive) -> str:

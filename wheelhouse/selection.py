@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from packaging.markers import Environment
-from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageWheel,
+    Pylock,
+    PylockSelectError,
+)
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -22,7 +28,6 @@ from wheelhouse.errors import (
     BuildError,
     DownloadError,
     FileError,
-    Misfit,
     NoWheelsError,
     not_as_locked,
     python_refused,
@@ -62,17 +67,19 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     Raises `WheelhouseError` for a Python that is not allowed, `LockError`, and `NoWheelsError` with all packages that
     have no wheel and are not built.
     """
-    packages = resolution.pylock.packages
-    environments = marker.representatives(packages, _supported_environments(resolution, target))
+    pylock = resolution.pylock
+    supported = _supported_environments(resolution, target)
+    environments = marker.representatives(pylock.packages, supported)
     # Packages whose marker is false are skipped; two packages of one project are ambiguous.
-    needed = marker.needed_packages(packages, environments, resolution.pylock.default_groups or ())
-    errors = marker.undecidable(packages, target)
+    needed = marker.needed_packages(pylock.packages, environments, pylock.default_groups or ())
+    errors = marker.undecidable(pylock.packages, target)
     errors += marker.ambiguous(needed)
     # For each package, a source is selected: a compatible wheel, or one to build.
-    to_build: list[Needed] = []
-    with_wheel: list[Needed] = []
-    missing: list[Misfit] = []
-    without_wheel = misfits([entry.package for entry in needed], target)
+    packages = [entry.package for entry in needed]
+    to_build = []
+    with_wheel = []
+    missing = []
+    without_wheel = misfits(packages, target)
     for position, entry in enumerate(needed):
         misfit = without_wheel.get(position)
         if builder.wants(entry.package, resolution.settings, has_wheel=misfit is None):
@@ -81,26 +88,22 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
             missing.append(misfit)
         else:
             with_wheel.append(entry)
-    versions = _versions(needed)
+    versions = {str(package.name): str(package.version) for package in packages if package.version is not None}
     chosen = _built(to_build, target, builder, resolution, versions, errors)
     for environment in environments:
-        # Each package once, in the first environment that needs it.
-        here = [entry for entry in with_wheel if entry.environments[0] is environment]
-        chosen += _wheels(here, environment, target.tags, resolution, builder, errors)
+        chosen += _wheels(with_wheel, environment, target.tags, resolution, builder, errors)
     if errors:
         raise not_as_locked(resolution.subject, errors)
     if missing:
-        raise NoWheelsError(resolution.subject, str(target), missing, versions, can_build=_is_here(target))
+        raise NoWheelsError(
+            resolution.subject,
+            str(target),
+            missing,
+            versions,
+            can_build=_is_here(target),
+        )
     pins = [_pin(entry, wheel, environments) for entry, wheel in chosen]
     return Selection(pins=sorted(pins, key=lambda pin: pin.wheel.filename), versions=versions)
-
-
-def _versions(needed: Iterable[Needed]) -> dict[str, str]:
-    versions = {}
-    for entry in needed:
-        if entry.package.version is not None:
-            versions[str(entry.package.name)] = str(entry.package.version)
-    return versions
 
 
 def _pin(needed: Needed, wheel: Wheel, environments: Sequence[Environment]) -> Pin:
@@ -113,7 +116,11 @@ def _supported_environments(resolution: Resolution, target: Target) -> list[Envi
     """Return the environments of `target` that the lock allows in "requires-python" and "environments"."""
     environments = target.environments(resolution.requires_python)
     if not environments:
-        raise python_refused(resolution.subject, str(resolution.requires_python), [target.request.version])
+        raise python_refused(
+            resolution.subject,
+            str(resolution.requires_python),
+            [target.request.version],
+        )
     markers = resolution.pylock.environments
     if not markers:
         return environments
@@ -124,7 +131,10 @@ def _supported_environments(resolution: Resolution, target: Target) -> list[Envi
             supported.append(environment)
     if not supported:
         allowed = " or ".join(map(str, markers))
-        raise not_as_locked(resolution.subject, [f"its environments do not include {target} ({allowed})"])
+        raise not_as_locked(
+            resolution.subject,
+            [f"its environments do not include {target} ({allowed})"],
+        )
     return supported
 
 
@@ -146,7 +156,10 @@ def prereleases(versions: Mapping[str, str]) -> set[str]:
 
 def _is_here(target: Target) -> bool:
     here = this_platform()
-    return (target.platform.system, target.platform.machine) == (here.system, here.machine)
+    return (target.platform.system, target.platform.machine) == (
+        here.system,
+        here.machine,
+    )
 
 
 def _wheels(
@@ -157,8 +170,12 @@ def _wheels(
     builder: Builder,
     errors: list[str],
 ) -> list[_Chosen]:
-    """Return the best wheels of `needed` in `environment`; add the problems of the other packages to `errors`."""
-    chosen: list[_Chosen] = []
+    """Return the best wheels of those of `needed` for which `environment` is the first one that needs them.
+
+    Adds the problems of other packages to `errors`.
+    """
+    chosen = []
+    needed = [entry for entry in needed if entry.environments[0] is environment]
     plain = [_plain(entry.package) for entry in needed]
     pylock = Pylock(lock_version=Version("1.0"), created_by="wheelhouse", packages=plain)
     sources = pylock.select(environment=environment, tags=tags)
@@ -214,7 +231,13 @@ def _wheel(source: object, package: Package, resolution: Resolution, builder: Bu
             raise ValueError("its index provides no SHA-256 digest, so the file cannot be verified")
         # Only the file itself tells whether a digest of another algorithm is right.
         sha256 = learn_sha256(filename, url, stated, allowed, builder.cache, builder.credentials)
-    return Wheel(filename=filename, url=url, sha256=sha256, size=source.size, index=package.index)
+    return Wheel(
+        filename=filename,
+        url=url,
+        sha256=sha256,
+        size=source.size,
+        index=package.index,
+    )
 
 
 def _built(
@@ -226,7 +249,7 @@ def _built(
     errors: list[str],
 ) -> list[_Chosen]:
     """Return the wheels that `builder` builds from `needed`; add to `errors` why it could not build the others."""
-    chosen: list[_Chosen] = []
+    chosen = []
     for entry in needed:
         try:
             wheel = builder.build(entry.package, target, resolution, versions)
