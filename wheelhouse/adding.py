@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from wheelhouse import atomic, files, wheel
-from wheelhouse.errors import ConflictError, InvalidWheelsError, StoreError, WheelError
+from wheelhouse.errors import (
+    ConflictError,
+    InvalidWheelsError,
+    StoreError,
+    WheelError,
+)
 from wheelhouse.pages import write_pages
 from wheelhouse.record import Record, read_record
-from wheelhouse.store import METADATA, Store
+from wheelhouse.store import Store
 
 
 def add(
@@ -29,51 +33,52 @@ def add(
     the bundle or folder that the wheels come from. Calls `report` with the errors of malformed records of other files.
     Raises `StoreError`, `WheelError` and `InvalidWheelsError` before anything is written.
     """
-    records = _describe_all(wheels, _now(store), origin)
+    records = _describe_all(wheels, upload_time(store), origin)
     _refuse_conflicts(store, records.values())
-    shared: list[Record] = []
+    shared = []
     for path, record in records.items():
         is_new = put(store, path, record)
         is_ours = _claim(store, record)
-        shared += [] if is_ours else [record]
+        if not is_ours:
+            shared.append(record)
         yield store.file(record.filename, record.sha256), is_new or is_ours
     _refuse_conflicts(store, shared)  # Again, since another publisher may have added a record.
     for malformed in write_pages(store, {record.project for record in records.values()}):
         report(malformed)
 
 
-def describe(store: Store, path: Path, sha256: str, origin: str | None) -> Record:
-    """Return the record of the wheel at `path`, uploaded now. Raises `WheelError`, `FileError`."""
-    return _describe(path, sha256, _now(store), origin)
-
-
 def is_complete(store: Store, filename: str, sha256: str) -> bool:
     """Return whether the store has the file, its metadata and its record, without reading them."""
     path = store.file(filename, sha256)
+    metadata = store.metadata(filename, sha256)
     record = store.record(wheel.parse_filename(filename)[0], filename)
-    return path.exists() and path.with_name(f"{filename}{METADATA}").exists() and record.exists()
+    return path.exists() and metadata.exists() and record.exists()
 
 
 def _describe_all(wheels: Iterable[tuple[Path, str]], uploaded: str, origin: str | None) -> dict[Path, Record]:
     """Return the records of `wheels` by their paths. Raises `InvalidWheelsError` for several invalid ones."""
-    records: dict[Path, Record] = {}
-    errors: list[WheelError] = []
+    records = {}
+    errors = []
     for path, sha256 in wheels:
         try:
-            records[path] = _describe(path, sha256, uploaded, origin)
+            records[path] = describe(path, sha256, uploaded, origin)
         except WheelError as error:
             errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
     if errors:
-        raise errors[0] if len(errors) == 1 else InvalidWheelsError(errors)
+        raise InvalidWheelsError(errors)
     return records
 
 
-def _now(store: Store) -> str:
-    """Return the time of the file server as PEP 700 has it."""
-    return f"{datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
+def upload_time(store: Store) -> str:
+    """Return the time of the file server as PEP 700 has it. Raises `FileError`."""
+    time = datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc)
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _describe(path: Path, sha256: str, uploaded: str, origin: str | None) -> Record:
+def describe(path: Path, sha256: str, uploaded: str, origin: str | None) -> Record:
+    """Return the record of the wheel at `path`. Raises `WheelError`, `FileError`."""
     # Not kept: the METADATA of many wheels would need much memory.
     metadata, raw = wheel.parse_metadata(path)
     with files.explained(path):
@@ -83,7 +88,7 @@ def _describe(path: Path, sha256: str, uploaded: str, origin: str | None) -> Rec
         filename=path.name,
         sha256=sha256,
         requires_python=raw.get("requires_python"),
-        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        metadata_sha256=files.bytes_sha256(metadata),
         size=size,
         uploaded=uploaded,
         origin=origin,
@@ -97,9 +102,9 @@ def put(store: Store, source: Path, record: Record) -> bool:
     """
     path = store.file(record.filename, record.sha256)
     metadata = wheel.read_metadata(source)
-    if hashlib.sha256(metadata).hexdigest() != record.metadata_sha256:
+    if files.bytes_sha256(metadata) != record.metadata_sha256:
         raise WheelError(source, "changed while it was copied")
-    is_new = atomic.write(path.with_name(f"{path.name}{METADATA}"), metadata, store.scratch)
+    is_new = atomic.write(store.metadata(record.filename, record.sha256), metadata, store.scratch)
     if files.is_sound(path, record.size or 0, record.sha256):
         return is_new
     partial = atomic.beside(path, store.scratch)
@@ -127,7 +132,11 @@ def _claim(store: Store, record: Record) -> bool:
         return atomic.write(path, record.to_json(), store.scratch)
     if there.sha256 != record.sha256 or record.describes(there):
         return False
-    kept = replace(record, uploaded=there.uploaded or record.uploaded, origin=there.origin or record.origin)
+    kept = replace(
+        record,
+        uploaded=there.uploaded or record.uploaded,
+        origin=there.origin or record.origin,
+    )
     return atomic.write(path, kept.to_json(), store.scratch)
 
 
@@ -140,25 +149,26 @@ def _sound_record(path: Path) -> Record | None:
 
 def _refuse_conflicts(store: Store, records: Iterable[Record]) -> None:
     """Raise `StoreError` if the store has other bytes under the name of one of `records`."""
-    conflicts = []
-    for record in records:
+    facts = []
+    for record in sorted(records, key=lambda record: record.filename):
         there = _sound_record(store.record(record.project, record.filename))
         if there is not None and there.sha256 != record.sha256:
-            conflicts.append((record, there))
-    if conflicts:
+            facts.append(record.filename)
+            facts.append(f"  in the store: {_origin(there)}")
+            facts.append(f"  new:          {_origin(record)}")
+    if facts:
         raise ConflictError(
             f"{store.path} contains different files with the same name",
-            facts=[
-                line
-                for new, there in sorted(conflicts, key=lambda pair: pair[0].filename)
-                for line in (new.filename, f"  in the store: {_origin(there)}", f"  new:          {_origin(new)}")
-            ],
+            facts=facts,
             hint="nothing was published; find out which file is genuine, or publish to another store",
         )
 
 
 def _origin(record: Record) -> str:
     """Return the digest of `record`, and where and when it came from if that is known."""
-    source = f" from {record.origin}" if record.origin else ""
-    day = f" on {record.uploaded[:10]}" if record.uploaded else ""
-    return f"sha256 {record.sha256[:16]}...{source}{day}"
+    text = f"sha256 {record.sha256[:16]}..."
+    if record.origin:
+        text += f" from {record.origin}"
+    if record.uploaded:
+        text += f" on {record.uploaded[:10]}"
+    return text

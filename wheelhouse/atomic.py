@@ -21,7 +21,7 @@ from wheelhouse.files import explained, make_folder
 _PARTIAL = ".partial"
 _OLD = ".old"
 # The pattern of the names that `beside` and `building` use.
-_LEFT = rf"\..+\.[0-9a-f]{{12}}({_PARTIAL}|{_OLD})"
+_LEFT = re.compile(rf"\..+\.[0-9a-f]{{12}}({_PARTIAL}|{_OLD})")
 _ABANDONED_AFTER = 24 * 3600.0
 # Leaves room in the 255 bytes of a file name for prefix and suffix.
 _STEM_BYTES = 100
@@ -39,21 +39,40 @@ def _prefix(path: Path) -> str:
 def write(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     """Write `data` to `path` atomically; return False if it is a regular file that already has these bytes."""
     with explained(path):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data:
-                return False
-        make_folder(scratch or path.parent)
-        partial = beside(path, scratch)
-        try:
-            partial.write_bytes(data)
-            placed(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        if _has_bytes(path, data):
+            return False
+        _write_and_place(path, data, scratch, os.replace)
     return True
 
 
-def placed(partial: Path, path: Path, place: Callable[[Path, Path], object] = os.replace) -> None:
+def _has_bytes(path: Path, data: bytes) -> bool:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_size == len(data):
+            return path.read_bytes() == data
+    return False
+
+
+def _write_and_place(
+    path: Path,
+    data: bytes,
+    scratch: Path | None,
+    place: Callable[[Path, Path], object],
+) -> None:
+    make_folder(scratch or path.parent)
+    partial = beside(path, scratch)
+    try:
+        partial.write_bytes(data)
+        placed(partial, path, place)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def placed(
+    partial: Path,
+    path: Path,
+    place: Callable[[Path, Path], object] = os.replace,
+) -> None:
     """Rename `partial` to `path`, or put it there with `place`; create its folder again if somebody removes it.
 
     Empty folders of a store may be removed at any time. Raises `OSError`.
@@ -100,15 +119,10 @@ def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     with explained(path):
         if os.path.lexists(path):
             return False
-        make_folder(scratch or path.parent)
-        partial = beside(path, scratch)
         try:
-            partial.write_bytes(data)
-            placed(partial, path, _link_new)
+            _write_and_place(path, data, scratch, _link_new)
         except FileExistsError:
             return False
-        finally:
-            partial.unlink(missing_ok=True)
     return True
 
 
@@ -141,7 +155,9 @@ def building(path: Path, *, replace: bool = True, scratch: Path | None = None) -
     try:
         yield partial
         with explained(path):
-            while not _renamed(partial, path) and replace and not _exchanged(partial, path):
+            while not _renamed(partial, path):
+                if not replace or _exchanged(partial, path):
+                    break
                 old = beside(path, scratch).with_suffix(_OLD)
                 with contextlib.suppress(FileNotFoundError):  # A concurrent run has just moved it.
                     path.rename(old)
@@ -160,9 +176,10 @@ def _exchanged(folder: Path, path: Path) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
-        return bool(libc.renameat2(here, os.fsencode(folder), here, os.fsencode(path), exchange) == 0)
+        code = libc.renameat2(here, os.fsencode(folder), here, os.fsencode(path), exchange)
     except AttributeError:  # The C library does not have it.
         return False
+    return bool(code == 0)
 
 
 def _renamed(folder: Path, path: Path) -> bool:
@@ -170,8 +187,10 @@ def _renamed(folder: Path, path: Path) -> bool:
     try:
         folder.rename(path)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
         # Windows reports that access is denied if the name exists.
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) or (error.errno == errno.EACCES and path.exists()):
+        if error.errno == errno.EACCES and path.exists():
             return False
         raise
     return True
@@ -180,14 +199,18 @@ def _renamed(folder: Path, path: Path) -> bool:
 def tidy(path: Path, scratch: Path | None = None) -> None:
     """Repair what killed runs for `path` left next to it, or in `scratch`, and delete what was abandoned long ago."""
     with os.scandir(scratch or path.parent) as entries:
-        leftovers = [Path(entry.path) for entry in entries if re.fullmatch(_LEFT, entry.name)]
-    for old in (
-        entry for entry in leftovers if re.fullmatch(rf"{re.escape(_prefix(path))}[0-9a-f]{{12}}{_OLD}", entry.name)
-    ):
-        with contextlib.suppress(OSError):  # A concurrent run was faster.
-            if not _renamed(old, path):
-                shutil.rmtree(old)
-    _remove_abandoned(entry for entry in leftovers if entry.name.endswith(_PARTIAL))
+        leftovers = [Path(entry.path) for entry in entries if _LEFT.fullmatch(entry.name)]
+    prefix = _prefix(path)
+    partials = []
+    for left in leftovers:
+        start = left.stem.rpartition(".")[0]
+        if left.suffix == _PARTIAL:
+            partials.append(left)
+        elif f"{start}." == prefix:
+            with contextlib.suppress(OSError):  # A concurrent run was faster.
+                if not _renamed(left, path):
+                    shutil.rmtree(left)
+    _remove_abandoned(partials)
 
 
 def clear_abandoned(folder: Path) -> None:
@@ -210,9 +233,11 @@ def now(folder: Path) -> float:
 
 def _remove_abandoned(paths: Iterable[Path]) -> None:
     """Delete those of `paths`, all in one folder, that were not written to for a day, by the clock of their server."""
+    remaining = list(paths)
+    if not remaining:
+        return
     with contextlib.suppress(FileError):  # A folder that cannot be written to.
-        remaining = list(paths)
-        current = now(remaining[0].parent) if remaining else 0.0
+        current = now(remaining[0].parent)
         for path in remaining:
             with contextlib.suppress(OSError):
                 if current - _last_written(path) > _ABANDONED_AFTER:
@@ -220,5 +245,7 @@ def _remove_abandoned(paths: Iterable[Path]) -> None:
 
 
 def _last_written(path: Path) -> float:
-    paths = [path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())]
-    return float(max(entry.lstat().st_mtime for entry in paths))
+    times = [path.lstat().st_mtime]
+    if path.is_dir() and not path.is_symlink():
+        times += [entry.lstat().st_mtime for entry in path.rglob("*")]
+    return max(times)

@@ -18,20 +18,21 @@ def create_store(path: Path) -> Store:
     with files.explained(path):
         files.make_folder(path)
     store = Store(path)
+    format_path = path / "store.json"
     with sharing(path), files.explained(path):
-        foreign = any(not entry.name.startswith(".") for entry in path.iterdir())
+        is_empty = all(entry.name.startswith(".") for entry in path.iterdir())
         # Checked after the listing, since a concurrent publisher writes store.json first.
-        is_new = not (path / "store.json").exists()
-        if is_new and foreign:
+        is_new = not format_path.exists()
+        if is_new and not is_empty:
             raise no_store(path, "is not empty and has no store.json")
         files.make_folder(store.scratch)
         if is_new:
-            atomic.claim(path / "store.json", format_json(), store.scratch)
+            atomic.claim(format_path, format_json(), store.scratch)
         version = read_format(path)
-        for name in ("records", "publications"):
-            files.make_folder(path / name)
+        files.make_folder(path / "records")
+        files.make_folder(store.publications)
         if version < FORMAT:
             write_pages(store, store.projects())  # Format 1 has no JSON.
-            atomic.write(path / "store.json", format_json(), store.scratch)
+            atomic.write(format_path, format_json(), store.scratch)
         atomic.clear_abandoned(store.scratch)
     return store

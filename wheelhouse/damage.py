@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from wheelhouse import files, wheel
 from wheelhouse.errors import FileError, WheelError
-from wheelhouse.files import is_sound
-from wheelhouse.index import Link, root_json, root_page
+from wheelhouse.index import root_json, root_page
 from wheelhouse.pages import links_of, pages_of
 from wheelhouse.record import RECORD, YANKED
 from wheelhouse.store import METADATA, Store
@@ -41,48 +41,54 @@ class StoredFile:
 
 def stored_files(store: Store) -> tuple[list[StoredFile], list[Damage]]:
     """Return the wheels in `store` in the order of their digests, and what does not belong to its files."""
-    found: list[StoredFile] = []
-    damage: list[Damage] = []
+    found = []
+    damage = []
     root = store.path / "files"
     for base, folders, names in os.walk(root):
         folders.sort()
-        present = set(names)
+        folder = Path(base)
+        digest = folder.name
+        is_of_a_digest = folder.relative_to(root).parts == (digest[:2], digest)
         for name in sorted(names):
-            path = Path(base, name)
+            path = folder / name
             try:
                 status = path.lstat()
             except OSError:
                 continue  # It was removed just now.
-            digest = path.parent.name
-            relative = path.relative_to(root).parts
-            if name.endswith(METADATA):
-                if name.removesuffix(METADATA) not in present:
-                    damage.append(Damage(path=_name(store, path).removesuffix(METADATA), problem="missing"))
-                continue
-            if len(relative) != 3 or relative[0] != digest[:2] or not name.endswith(".whl"):  # noqa: PLR2004 - files/ab/abcd/name
-                damage.append(Damage(path=_name(store, path), problem="foreign"))
+            wheel_name = name.removesuffix(METADATA)
+            if wheel_name != name:
+                if wheel_name not in names:
+                    damage.append(_damage(store, folder / wheel_name, "missing"))
+            elif is_of_a_digest and name.endswith(".whl"):
+                found.append(
+                    StoredFile(
+                        path=path,
+                        sha256=digest,
+                        size=status.st_size,
+                        time=status.st_mtime,
+                    )
+                )
             else:
-                found.append(StoredFile(path=path, sha256=digest, size=status.st_size, time=status.st_mtime))
+                damage.append(_damage(store, path, "foreign"))
     return found, damage
 
 
 def damaged_files(store: Store, chosen: Sequence[StoredFile]) -> Generator[tuple[StoredFile, list[Damage]], None, None]:
     """Yield each wheel of `chosen`, in order, with what is wrong with it and its metadata. Raises `FileError`."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        yield from zip(chosen, pool.map(lambda file: list(_damage_of(store, file)), chosen), strict=True)
+        damage = pool.map(_damage_of, itertools.repeat(store), chosen)
+        yield from zip(chosen, damage, strict=True)
 
 
-def _damage_of(store: Store, file: StoredFile) -> Iterator[Damage]:
-    name = _name(store, file.path)
+def _damage_of(store: Store, file: StoredFile) -> list[Damage]:
+    path = file.path
     try:
-        if not is_sound(file.path, file.size, file.sha256):
-            yield Damage(path=name, problem="changed" if file.path.exists() else "missing")
-            return
-        metadata, _ = wheel.parse_metadata(file.path)
+        if not files.is_sound(path, file.size, file.sha256):
+            return [_damage(store, path, "changed" if path.exists() else "missing")]
+        metadata, _ = wheel.parse_metadata(path)
     except (FileError, WheelError) as error:
-        yield Damage(path=name, problem=error.message)
-        return
-    yield from _compare(store, file.path.with_name(f"{file.path.name}{METADATA}"), metadata)
+        return [_damage(store, path, error.message)]
+    return list(_compare(store, store.metadata(path.name, file.sha256), metadata))
 
 
 def damaged_index(store: Store, present: Sequence[StoredFile]) -> Iterator[Damage]:
@@ -91,63 +97,65 @@ def damaged_index(store: Store, present: Sequence[StoredFile]) -> Iterator[Damag
     for file in present:
         record = store.record(wheel.parse_filename(file.path.name)[0], file.path.name)
         if not record.exists():
-            yield Damage(path=_name(store, record), problem="missing")
+            yield _damage(store, record, "missing")
     for project in projects:
         yield from _damage_of_project(store, project)
-    root = store.path / "simple"
-    pages = {"index.html": root_page(projects), "index.json": root_json(projects)}
+    simple = store.path / "simple"
+    pages = {
+        "index.html": root_page(projects),
+        "index.json": root_json(projects),
+    }
     for name, data in pages.items():
-        yield from _compare(store, root / name, data)
-    expected = {*projects, *pages}
-    with files.explained(root):
-        extra = (
-            [path for path in root.iterdir() if path.name not in expected and path.name[0] != "."]
-            if root.is_dir()
-            else []
-        )
-    records = store.path / "records"
-    with files.explained(records):
-        extra += [path for path in records.iterdir() if path.name not in projects and path.name[0] != "."]
+        yield from _compare(store, simple / name, data)
+    extra = []
+    if simple.is_dir():
+        extra += _others(simple, {*projects, *pages})
+    extra += _others(store.path / "records", set(projects))
     for path in sorted(extra):
-        yield Damage(path=_name(store, path), problem="foreign")
+        yield _damage(store, path, "foreign")
+
+
+def _others(folder: Path, expected: Collection[str]) -> list[Path]:
+    """Return what `folder` has besides the `expected` names and hidden ones. Raises `FileError`."""
+    with files.explained(folder):
+        visible = [path for path in folder.iterdir() if path.name[0] != "."]
+    return [path for path in visible if path.name not in expected]
 
 
 def _damage_of_project(store: Store, project: str) -> Iterator[Damage]:
     folder = store.path / "records" / project
-    with files.explained(folder):
-        names = {path.name for path in folder.iterdir() if path.name[0] != "."}
-    links, errors = links_of(store, project, sorted(names))
+    names = sorted(path.name for path in _others(folder, ()))
+    links, errors = links_of(store, project, names)
+    known = {link.filename for link in links}
     for error in errors:
-        path, _, problem = error.message.partition(": ")
-        yield Damage(path=_name(store, Path(path)), problem=problem)
-    known = {link.filename for link in links} | {
-        Path(error.message.partition(": ")[0]).name.removesuffix(RECORD) for error in errors
-    }
-    for name in sorted(names):
+        text, _, problem = error.message.partition(": ")
+        path = Path(text)
+        known.add(path.name.removesuffix(RECORD))
+        yield _damage(store, path, problem)
+    for name in names:
         if name.removesuffix(RECORD).removesuffix(YANKED) not in known:
-            yield Damage(path=_name(store, folder / name), problem="foreign")
+            yield _damage(store, folder / name, "foreign")
     for link in links:
-        yield from _unlinked(store, link)
+        # The file is not read.
+        path = store.file(link.filename, link.sha256)
+        if not path.is_file():
+            yield _damage(store, path, "missing")
     for name, data in pages_of(project, links).items():
         yield from _compare(store, store.path / "simple" / project / name, data)
 
 
-def _unlinked(store: Store, link: Link) -> Iterator[Damage]:
-    """Yield what is wrong with the file of `link` without reading it."""
-    path = store.file(link.filename, link.sha256)
-    if not path.is_file():
-        yield Damage(path=_name(store, path), problem="missing")
-
-
 def _compare(store: Store, path: Path, data: bytes) -> Iterator[Damage]:
+    """Yield what is wrong with the file `path`, which should have the bytes `data`."""
+    problem = "changed"
     try:
         if files.read_plain(path, _PAGE_LIMIT) == data:
             return
-        problem = "changed"
     except FileError as error:
-        problem = "missing" if isinstance(error.error, FileNotFoundError) else error.message.partition(": ")[2]
-    yield Damage(path=_name(store, path), problem=problem)
+        problem = error.message.partition(": ")[2]
+        if isinstance(error.error, FileNotFoundError):
+            problem = "missing"
+    yield _damage(store, path, problem)
 
 
-def _name(store: Store, path: Path) -> str:
-    return path.relative_to(store.path).as_posix()
+def _damage(store: Store, path: Path, problem: str) -> Damage:
+    return Damage(path=path.relative_to(store.path).as_posix(), problem=problem)

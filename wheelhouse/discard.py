@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
-from wheelhouse.record import YANKED, Record, read_record, yank_json, yank_reason
-from wheelhouse.store import METADATA, Store
+from wheelhouse.record import Record, read_record, yank_json, yank_reason
+from wheelhouse.store import Store
 from wheelhouse.wheel import parse_filename
 
 
-def discard(store: Store, wheels: Mapping[str, Collection[str]], in_use: Callable[[], Collection[str]]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MovedFile:
+    """A file of `wheel` that was moved from `path` to `partial`."""
+
+    wheel: str
+    path: Path
+    partial: Path
+
+
+def discard(
+    store: Store,
+    wheels: Mapping[str, Collection[str]],
+    in_use: Callable[[], Collection[str]],
+) -> None:
     """Remove wheels, digests by file name, from the index and from `store`.
 
     Records go first, then their links on the pages, then the files, so that no page ever links to nothing. A publisher
@@ -23,33 +36,42 @@ def discard(store: Store, wheels: Mapping[str, Collection[str]], in_use: Callabl
     announcements (`in_use`) after it has moved the files away, so at least one of the two notices and puts them back.
     Raises `FileError`. After an interruption, the same call does the rest.
     """
-    records = {name: record for name in wheels if (record := _take_record(store, name)) is not None}
-    projects = {parse_filename(name)[0] for name in wheels}
-    write_pages(store, projects)
-    moved = [
-        (name, path, partial)
-        for name, digests in wheels.items()
-        for digest in {*digests, *({records[name].sha256} if name in records else ())}
-        for path in (store.file(name, digest), store.file(f"{name}{METADATA}", digest))
-        if (partial := _moved(store, path)) is not None
-    ]
-    needed = {name for name, _, _ in moved} & set(in_use()) if moved else set()
-    for name, path, partial in moved:
-        if name in needed:
-            _put_back(store, path, partial, records.get(name))
+    records = {name: _take_record(store, name) for name in wheels}
+    write_pages(store, _projects(wheels))
+    moved = []
+    for name, stated in wheels.items():
+        digests = set(stated)
+        record = records[name]
+        if record is not None:
+            digests.add(record.sha256)
+        for digest in digests:
+            moved += _move_away(store, name, digest)
+    if not moved:
+        return
+    used = set(in_use())
+    needed = set()
+    for file in moved:
+        if file.wheel in used:
+            needed.add(file.wheel)
+            _put_back(store, file, records[file.wheel])
         else:
-            _delete(path, partial)
+            _delete(file)
     if needed:
-        write_pages(store, {parse_filename(name)[0] for name in needed})
+        write_pages(store, _projects(needed))
+
+
+def _projects(names: Iterable[str]) -> set[str]:
+    return {parse_filename(name)[0] for name in names}
 
 
 def _take_record(store: Store, name: str) -> Record | None:
     """Delete the record of the file `name`; return it if it was valid."""
-    path = store.record(parse_filename(name)[0], name)
+    project, _ = parse_filename(name)
+    path = store.record(project, name)
+    yanked = store.yanked(project, name)
     record = None
     with contextlib.suppress(StoreError):  # A malformed record is no reason to keep it.
         record = read_record(path)
-    yanked = path.with_name(f"{name}{YANKED}")
     with files.explained(path):
         if record is not None and yanked.exists():
             record = replace(record, yanked=yank_reason(yanked))  # In case the file is put back.
@@ -58,28 +80,32 @@ def _take_record(store: Store, name: str) -> Record | None:
     return record
 
 
-def _moved(store: Store, path: Path) -> Path | None:
-    """Move `path` to the scratch folder of `store`; return its path there, or None if it does not exist."""
-    partial = atomic.beside(path, store.scratch)
-    with files.explained(path), contextlib.suppress(FileNotFoundError):
-        path.replace(partial)
-        return partial
-    return None
+def _move_away(store: Store, wheel: str, digest: str) -> list[_MovedFile]:
+    """Move the files of a wheel that exist to the scratch folder of `store`."""
+    moved = []
+    for path in (store.file(wheel, digest), store.metadata(wheel, digest)):
+        partial = atomic.beside(path, store.scratch)
+        with files.explained(path), contextlib.suppress(FileNotFoundError):
+            path.replace(partial)
+            moved.append(_MovedFile(wheel=wheel, path=path, partial=partial))
+    return moved
 
 
-def _put_back(store: Store, path: Path, partial: Path, record: Record | None) -> None:
-    with files.explained(path):
-        atomic.placed(partial, path)
-    if record is not None:
-        place = store.record(record.project, record.filename)
-        atomic.claim(place, record.to_json(), store.scratch)
-        if record.yanked is not None:
-            atomic.write(place.with_name(f"{record.filename}{YANKED}"), yank_json(record.yanked), store.scratch)
+def _put_back(store: Store, file: _MovedFile, record: Record | None) -> None:
+    with files.explained(file.path):
+        atomic.placed(file.partial, file.path)
+    if record is None:
+        return
+    path = store.record(record.project, record.filename)
+    atomic.claim(path, record.to_json(), store.scratch)
+    if record.yanked is not None:
+        path = store.yanked(record.project, record.filename)
+        atomic.write(path, yank_json(record.yanked), store.scratch)
 
 
-def _delete(path: Path, partial: Path) -> None:
-    with files.explained(path):
-        partial.unlink(missing_ok=True)
+def _delete(file: _MovedFile) -> None:
+    with files.explained(file.path):
+        file.partial.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # Not empty, or somebody is adding to it.
-        path.parent.rmdir()
-        path.parent.parent.rmdir()
+        file.path.parent.rmdir()
+        file.path.parent.parent.rmdir()

@@ -38,15 +38,25 @@ exec "$here/python3" "$here/.{name}.py" "$@"
 """
 # The launchers of distlib in installer replace this placeholder by their own folder.
 _WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"
-_LAUNCHERS: dict[str, Literal["win-amd64", "win-arm64", "win-ia32"]] = {
+_Kind = Literal["posix", "win-amd64", "win-arm64", "win-ia32"]
+_LAUNCHERS: dict[str, _Kind] = {
     "AMD64": "win-amd64",
     "ARM64": "win-arm64",
     "x86": "win-ia32",
 }
 _INTERPRETER = re.compile(r"(bin/|Scripts/|)\.?pythonw?[\d.]*t?(\.exe|\.py)?", re.IGNORECASE)
+_OF_PYTHON = re.compile(rb"#!pythonw?\b")
 _DEFECTS = (
-    *(InstallerError, InvalidRecordEntry, zipfile.BadZipFile, ConfigError),
-    *(ValueError, LookupError, AssertionError, NotImplementedError, EOFError, RuntimeError),
+    InstallerError,
+    InvalidRecordEntry,
+    zipfile.BadZipFile,
+    ConfigError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
 )
 
 
@@ -55,26 +65,44 @@ def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Plat
 
     Follows the binary distribution format. Raises `WheelError` and `FileError`.
     """
-    scripts, include = ("Scripts", "Include") if platform.system == "Windows" else ("bin", "include")
     for wheel in wheels:
-        destination = _Relocatable(
-            {
-                "purelib": str(packages),
-                "platlib": str(packages),
-                "headers": str(prefix / include / "site" / wheel.name.partition("-")[0]),
-                "scripts": str(prefix / scripts),
-                "data": str(prefix),
-            },
-            interpreter=_WINDOWS_PYTHON if platform.system == "Windows" else "python3",
-            script_kind=_LAUNCHERS[platform.machine] if platform.system == "Windows" else "posix",
-            overwrite_existing=True,
-        )
+        destination = _destination(prefix, packages, wheel, platform)
         try:
-            with files.explained(wheel), WheelFile.open(wheel) as source, warnings.catch_warnings():
+            with (
+                files.explained(wheel),
+                WheelFile.open(wheel) as source,
+                warnings.catch_warnings(),
+            ):
                 warnings.simplefilter("ignore")  # installer warns about compiled files, which it skips.
                 install_wheel(source, destination, {"INSTALLER": b"hps-bundler\n"})
         except _DEFECTS as error:
             raise WheelError(wheel, f"cannot be installed ({error or type(error).__name__})") from error
+
+
+def _destination(prefix: Path, packages: Path, wheel: Path, platform: Platform) -> _Relocatable:
+    scripts = "bin"
+    include = "include"
+    interpreter = "python3"
+    kind: _Kind = "posix"
+    if platform.system == "Windows":
+        scripts = "Scripts"
+        include = "Include"
+        interpreter = _WINDOWS_PYTHON
+        kind = _LAUNCHERS[platform.machine]
+    project = wheel.name.partition("-")[0]
+    folders = {
+        "purelib": packages,
+        "platlib": packages,
+        "headers": prefix / include / "site" / project,
+        "scripts": prefix / scripts,
+        "data": prefix,
+    }
+    return _Relocatable(
+        {scheme: str(folder) for scheme, folder in folders.items()},
+        interpreter=interpreter,
+        script_kind=kind,
+        overwrite_existing=True,
+    )
 
 
 @dataclass
@@ -84,43 +112,60 @@ class _Relocatable(SchemeDictionaryDestination):
     # Files in addition to the one that installer expects for a command.
     started: list[tuple[Scheme, RecordEntry]] = field(default_factory=list)
 
-    def write_script(self, name: str, module: str, attr: str, section: Literal["console", "gui"]) -> RecordEntry:
+    def write_script(
+        self,
+        name: str,
+        module: str,
+        attr: str,
+        section: Literal["console", "gui"],
+    ) -> RecordEntry:
         """Write the command of an entry point."""
-        name, data = Script(name, module, attr, section).generate(self.interpreter, self.script_kind)
+        script = Script(name, module, attr, section)
+        name, data = script.generate(self.interpreter, self.script_kind)
         if self.script_kind == "posix":
             return self._write_started(name, data)
-        return self.write_to_fs(_SCRIPTS, name, io.BytesIO(_undated(data)), is_executable=True)
+        return self._write_command(name, _undated(data))
 
     def write_file(
-        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
+        self,
+        scheme: Scheme,
+        path: str | os.PathLike[str],
+        stream: BinaryIO,
+        is_executable: bool,
     ) -> RecordEntry:
         """Write a file of the wheel; a Python script gets the interpreter of its tree."""
         path = os.fspath(path)
-        if scheme == _SCRIPTS and self.script_kind == "posix":
-            data = stream.read()
-            if re.match(rb"#!pythonw?\b", data) and "/" not in path:
-                return self._write_started(path, data)
-            return self.write_to_fs(scheme, path, io.BytesIO(data), is_executable=True)
-        return super().write_file(scheme, path, stream, is_executable)
+        if scheme != _SCRIPTS or self.script_kind != "posix":
+            return super().write_file(scheme, path, stream, is_executable)
+        data = stream.read()
+        if _OF_PYTHON.match(data) and "/" not in path:
+            return self._write_started(path, data)
+        return self._write_command(path, data)
 
     def write_to_fs(self, scheme: Scheme, path: str, stream: BinaryIO, is_executable: bool) -> RecordEntry:
         """Write below the folder of `scheme`. Raises `ValueError` for a file that would replace the interpreter."""
         place = self._path_with_destdir(scheme, path)
-        if _INTERPRETER.fullmatch(place.relative_to(os.path.abspath(self.scheme_dict["data"])).as_posix()):  # noqa: PTH100 - as installer
+        prefix = os.path.abspath(self.scheme_dict["data"])  # noqa: PTH100 - as installer
+        if _INTERPRETER.fullmatch(place.relative_to(prefix).as_posix()):
             raise ValueError(f"{path} would replace the interpreter")
         if place.is_symlink() or place.is_file():
             place.unlink()  # Writing would follow a link.
         return super().write_to_fs(scheme, path, stream, is_executable)
 
     def finalize_installation(
-        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+        self,
+        scheme: Scheme,
+        record_file_path: str,
+        records: Iterable[tuple[Scheme, RecordEntry]],
     ) -> None:
         """Write RECORD, with relative paths on any system."""
+        own = self.scheme_dict[scheme]
 
         def prefix(other: Scheme) -> str | None:
-            if self.scheme_dict[other] == self.scheme_dict[scheme]:
+            folder = self.scheme_dict[other]
+            if folder == own:
                 return None
-            return Path(os.path.relpath(self.scheme_dict[other], self.scheme_dict[scheme])).as_posix() + "/"
+            return Path(os.path.relpath(folder, own)).as_posix() + "/"
 
         with construct_record_file([*records, *self.started], prefix) as stream:
             self.write_to_fs(scheme, record_file_path, stream, is_executable=False)
@@ -128,8 +173,11 @@ class _Relocatable(SchemeDictionaryDestination):
     def _write_started(self, name: str, source: bytes) -> RecordEntry:
         hidden = self.write_to_fs(_SCRIPTS, f".{name}.py", io.BytesIO(source), is_executable=False)
         self.started.append((_SCRIPTS, hidden))
-        starter = _STARTER.replace("{name}", name).encode()
-        return self.write_to_fs(_SCRIPTS, name, io.BytesIO(starter), is_executable=True)
+        starter = _STARTER.replace("{name}", name)
+        return self._write_command(name, starter.encode())
+
+    def _write_command(self, name: str, data: bytes) -> RecordEntry:
+        return self.write_to_fs(_SCRIPTS, name, io.BytesIO(data), is_executable=True)
 
 
 def _undated(launcher: bytes) -> bytes:

@@ -24,17 +24,26 @@ _FIRST, _LAST, _LONGEST = 20, 40, 2000
 def redacted(text: str) -> str:
     """Return `text` without logins, and without the user, password and query of every URL in it."""
     # User and password first, since a password may contain quotes.
-    plain = _URL.sub(lambda url: _QUERY.sub("", url[0]), _USERINFO.sub("", text))
-    return _LOGIN.sub(lambda match: f"{match[1]}{match[2]}***" if _is_login(match[1], match[3]) else match[0], plain)
+    text = _USERINFO.sub("", text)
+    text = _URL.sub(_without_query, text)
+    return _LOGIN.sub(_without_login, text)
 
 
-def _is_login(scheme: str, word: str) -> bool:
-    """Return whether `word` after `scheme` is a secret, and not one of a sentence."""
+def _without_query(url: re.Match[str]) -> str:
+    return _QUERY.sub("", url[0])
+
+
+def _without_login(login: re.Match[str]) -> str:
+    """Return the words of `login`, with asterisks for a secret after its scheme; one of a sentence stays."""
+    scheme, space, word = login.groups()
+    is_secret = False
     if scheme.lower() == "basic":
+        bare = word.rstrip("=")
         with contextlib.suppress(ValueError):
-            return b":" in base64.b64decode(word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4))
-        return False
-    return any(not char.isalpha() for char in word.rstrip(".="))
+            is_secret = b":" in base64.b64decode(bare + "=" * (-len(bare) % 4))
+    else:
+        is_secret = any(not char.isalpha() for char in word.rstrip(".="))
+    return f"{scheme}{space}***" if is_secret else login[0]
 
 
 def quoted(words: str) -> list[str]:
@@ -42,8 +51,12 @@ def quoted(words: str) -> list[str]:
     lines = words.strip().splitlines()
     omitted = len(lines) - _FIRST - _LAST
     if omitted > 0:
-        lines = [*lines[:_FIRST], f"... ({omitted} lines left out)", *lines[-_LAST:]]
-    return [redacted(line[:_LONGEST]).removeprefix("error: ").rstrip() for line in lines]
+        lines[_FIRST:-_LAST] = [f"... ({omitted} lines left out)"]
+    facts = []
+    for line in lines:
+        fact = redacted(line[:_LONGEST])
+        facts.append(fact.removeprefix("error: ").rstrip())
+    return facts
 
 
 class WheelhouseError(Exception):
@@ -58,9 +71,15 @@ class WheelhouseError(Exception):
         self.facts = list(facts)
         self.hint = hint
 
+    def lines(self) -> list[str]:
+        """Return the message and the facts."""
+        return [self.message, *(f"  {fact}".rstrip() for fact in self.facts)]
+
     def __str__(self) -> str:
-        hints = [f"hint: {self.hint}"] if self.hint else []
-        return "\n".join([self.message, *(f"  {fact}".rstrip() for fact in self.facts), *hints])
+        lines = self.lines()
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
 
 
 class FileError(WheelhouseError):
@@ -84,10 +103,11 @@ def disk_full(path: Path, needed: int | None = None) -> WheelhouseError:
                 f"{path}: the disk at {mount} cannot hold more files (no inodes left)",
                 hint="delete some files there, or use another disk",
             )
-    free = shutil.disk_usage(mount).free
-    need = "" if needed is None else f"{needed / 1e6:.1f} MB needed, "
+    room = f"{shutil.disk_usage(mount).free / 1e6:.1f} MB free"
+    if needed is not None:
+        room = f"{needed / 1e6:.1f} MB needed, {room}"
     return WheelhouseError(
-        f"{path}: no space left on the disk at {mount} ({need}{free / 1e6:.1f} MB free)",
+        f"{path}: no space left on the disk at {mount} ({room})",
         hint="free some space there, or use another disk",
     )
 
@@ -96,7 +116,10 @@ class PythonRequestError(WheelhouseError):
     """An invalid Python version for a target."""
 
     def __init__(self, version: str, reason: str) -> None:
-        super().__init__(f"{version} {reason}", hint="use a Python version such as 3.12, 3.12.4, 3.13t or pypy3.10")
+        super().__init__(
+            f"{version} {reason}",
+            hint="use a Python version such as 3.12, 3.12.4, 3.13t or pypy3.10",
+        )
 
 
 class UvError(WheelhouseError):
@@ -112,8 +135,6 @@ class BuildError(WheelhouseError):
 
     def __init__(self, name: str, reason: str, words: str = "") -> None:
         super().__init__(f"{name}: {reason}", facts=quoted(words))
-        self.name = name
-        self.reason = reason
 
 
 class LockError(WheelhouseError):
@@ -122,7 +143,10 @@ class LockError(WheelhouseError):
 
 def not_as_locked(subject: str, reasons: Iterable[str]) -> LockError:
     """Return the error for the locked packages of `subject`, with all `reasons`."""
-    return LockError(f"{subject}: the locked packages cannot be bundled", facts=sorted(reasons))
+    return LockError(
+        f"{subject}: the locked packages cannot be bundled",
+        facts=sorted(reasons),
+    )
 
 
 def python_refused(subject: str, requires_python: str, pythons: Iterable[str]) -> WheelhouseError:
@@ -165,24 +189,24 @@ class NoWheelsError(WheelhouseError):
         can_build: bool = False,
     ) -> None:
         count = "1 package" if len(misfits) == 1 else f"{len(misfits)} packages"
+        self.misfits = sorted(misfits, key=lambda misfit: (misfit.project, misfit.version))
+        names = [f"{misfit.project} {misfit.version}" for misfit in self.misfits]
+        width = max(map(len, names))
         super().__init__(
             f"{subject}: no wheel of {count} fits {target}",
+            facts=[f"{name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)],
             hint="constrain the versions to those that have wheels, or build from source",
         )
-        self.misfits = sorted(misfits, key=lambda misfit: (misfit.project, misfit.version))
         self.versions = versions
         self.words = ""
         self.can_build = can_build
 
     def lines(self) -> list[str]:
         """Return the message, with one line for each package, and the output of the resolver."""
-        names = [f"{misfit.project} {misfit.version}" for misfit in self.misfits]
-        width = max(map(len, names))
-        facts = [f"{name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)]
-        return [self.message, *(f"  {fact}".rstrip() for fact in [*facts, *quoted(self.words)])]
-
-    def __str__(self) -> str:
-        return "\n".join([*self.lines(), f"hint: {self.hint}"])
+        return [
+            *super().lines(),
+            *(f"  {line}".rstrip() for line in quoted(self.words)),
+        ]
 
 
 class DownloadError(WheelhouseError):
@@ -190,8 +214,9 @@ class DownloadError(WheelhouseError):
 
     def __init__(self, errors: Iterable[tuple[str, str, str]]) -> None:
         self.errors = sorted(errors)
+        count = "1 file" if len(self.errors) == 1 else f"{len(self.errors)} files"
         super().__init__(
-            f"{len(self.errors)} {'file' if len(self.errors) == 1 else 'files'} could not be downloaded",
+            f"{count} could not be downloaded",
             facts=[f"{name}: {redacted(reason)} ({redacted(url)})" for name, url, reason in self.errors],
             hint="run the command again; completed files are kept",
         )
@@ -201,9 +226,10 @@ class WheelError(WheelhouseError):
     """A file that is not a valid wheel."""
 
     def __init__(self, path: Path, fact: str) -> None:
-        super().__init__(f"{path}: {fact}", hint="find out where it comes from, and remove it from the index")
-        self.path = path
-        self.fact = fact
+        super().__init__(
+            f"{path}: {fact}",
+            hint="find out where it comes from, and remove it from the index",
+        )
 
 
 class InvalidWheelsError(WheelhouseError):
@@ -218,18 +244,22 @@ class InvalidWheelsError(WheelhouseError):
 
 
 class ArchiveError(WheelhouseError):
-    """An invalid or unsafe archive."""
+    """An invalid or unsafe archive: `fact` says what is wrong with it."""
 
     def __init__(self, path: Path, fact: str, hint: str = "find out where it comes from") -> None:
         super().__init__(f"{path}: {fact}", hint=hint)
-        self.path = path
         self.fact = fact
 
 
 class MirrorError(WheelhouseError):
     """A Python mirror that is invalid, or has no suitable Python."""
 
-    def __init__(self, place: str, fact: str, hint: str = "fix the mirror, or use another one") -> None:
+    def __init__(
+        self,
+        place: str,
+        fact: str,
+        hint: str = "fix the mirror, or use another one",
+    ) -> None:
         super().__init__(f"{redacted(place)}: {fact}", hint=hint)
 
 
@@ -245,7 +275,10 @@ class PermissionsError(StoreError):
     """A store in which this user may not write, though its group may: `owner` can let `group` write in `folder`."""
 
     def __init__(self, message: str, owner: str, group: str, folder: Path) -> None:
-        super().__init__(message, hint=f"ask {owner} to let the group {group} write everything in {folder}")
+        super().__init__(
+            message,
+            hint=f"ask {owner} to let the group {group} write everything in {folder}",
+        )
         self.owner = owner
         self.group = group
         self.folder = folder

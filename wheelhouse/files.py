@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -38,6 +39,10 @@ LARGEST_INPUT = 64 << 20
 _CONTROL = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 CONTROL = re.compile(f"[{_CONTROL}]")
 _UNSAFE = re.compile(rf"[\\{_CONTROL}]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+# How to open a file: without waiting for the writer of a pipe.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_READ_NO_LINK = _READ | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextlib.contextmanager
@@ -48,21 +53,17 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise disk_full(path) from error
-        raise FileError(Path(error.filename) if isinstance(error.filename, str) else path, error) from error
+        if isinstance(error.filename, str):
+            path = Path(error.filename)
+        raise FileError(path, error) from error
 
 
 def safe_path(text: str) -> bool:
     """Return whether `text` is a relative path with forward slashes that stays inside its folder on every system."""
+    if _UNSAFE.search(text) or _DRIVE.match(text) or text in ("", "."):
+        return False
     path = PurePosixPath(text)
-    return (
-        bool(text)
-        and not _UNSAFE.search(text)
-        and not path.is_absolute()
-        and not re.match(r"[A-Za-z]:", text)
-        and text == str(path)
-        and text != "."
-        and ".." not in path.parts
-    )
+    return text == str(path) and not path.is_absolute() and ".." not in path.parts
 
 
 def real(path: Path) -> Path:
@@ -79,11 +80,17 @@ def read_input(path: Path) -> bytes:
     return data
 
 
+def read_text(path: Path) -> str:
+    """Return the text (UTF-8) of a file that a user named. Raises `FileError`, also if it is not a regular file."""
+    with explained(path):
+        return read_input(path).decode(errors="replace")
+
+
 def decoded(data: bytes) -> str:
     """Return a text file as a string: in the encoding of its byte order mark, or in UTF-8."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, errors="replace")
+            return data.removeprefix(mark).decode(encoding, "replace")
     return data.decode(errors="replace")
 
 
@@ -92,22 +99,23 @@ def open_input(path: Path) -> IO[bytes]:
 
     These could be endless. Does not wait, as opening a pipe without a writer would.
     """
-    return os.fdopen(_regular(path), "rb")
+    return os.fdopen(_regular(path, _READ), "rb")
 
 
 def open_plain(path: Path) -> IO[bytes]:
     """Open a file inside a bundle or store, like `open_input`. Raises `OSError` for a link, too."""
     try:
-        return os.fdopen(_regular(path, getattr(os, "O_NOFOLLOW", 0)), "rb", buffering=0)
+        descriptor = _regular(path, _READ_NO_LINK)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.EINVAL, "is not a regular file", str(path)) from error
         raise
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def _regular(path: Path, more: int = 0) -> int:
-    """Return a descriptor of the regular file `path`, opened with the flags `more`."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | more)
+def _regular(path: Path, flags: int) -> int:
+    """Return a descriptor of the regular file `path`, opened with `flags`."""
+    descriptor = os.open(path, flags)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor
@@ -117,15 +125,23 @@ def _regular(path: Path, more: int = 0) -> int:
     raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
+def _chunks(source: IO[bytes], size: int = sys.maxsize) -> Iterator[bytes]:
+    """Yield the first `size` bytes of `source`, or all of a shorter one."""
+    while size > 0:
+        chunk = source.read(min(CHUNK, size))
+        if not chunk:
+            return
+        yield chunk
+        size -= len(chunk)
+
+
 def read_plain(path: Path, limit: int) -> bytes:
     """Return the bytes of the regular file `path`. Raises `FileError`, also above `limit` bytes."""
     with explained(path), open_plain(path) as source:
-        data = bytearray()
-        while len(data) <= limit and (chunk := source.read(limit + 1 - len(data))):
-            data += chunk
+        data = b"".join(_chunks(source, limit + 1))
         if len(data) > limit:
             raise OSError(errno.EFBIG, f"is larger than {limit} bytes", str(path))
-    return bytes(data)
+    return data
 
 
 def plain_sha256(path: Path, size: int) -> str:
@@ -134,12 +150,12 @@ def plain_sha256(path: Path, size: int) -> str:
     Raises `FileError`.
     """
     digest = hashlib.sha256()
-    remaining = size
+    total = 0
     with explained(path), open_plain(path) as source:
-        while remaining >= 0 and (chunk := source.read(min(CHUNK, remaining + 1))):
+        for chunk in _chunks(source, size + 1):
             digest.update(chunk)
-            remaining -= len(chunk)
-    return digest.hexdigest() if remaining == 0 else ""
+            total += len(chunk)
+    return digest.hexdigest() if total == size else ""
 
 
 def is_sound(path: Path, size: int, sha256: str) -> bool:
@@ -150,6 +166,11 @@ def is_sound(path: Path, size: int, sha256: str) -> bool:
         if isinstance(error.error, FileNotFoundError) or error.error.errno == errno.EINVAL:
             return False
         raise
+
+
+def bytes_sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hex."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -201,13 +222,8 @@ def copy(source: Path, path: Path) -> None:
 
 def copy_hashed(source: Path, path: Path) -> str:
     """Copy a file and return the SHA-256 of the written bytes, in hex; the file is read once."""
-    digest = hashlib.sha256()
-    # Buffered, because an unbuffered write may write fewer bytes than it was given.
-    with explained(path), open_input(source) as read, path.open("xb") as out:
-        while chunk := read.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-    return digest.hexdigest()
+    with explained(path), open_input(source) as read:
+        return _written(_chunks(read), path)
 
 
 def copy_plain(source: Path, path: Path, size: int) -> str:
@@ -215,12 +231,18 @@ def copy_plain(source: Path, path: Path, size: int) -> str:
 
     Raises `FileError`, also if `source` is a link, a pipe or a device.
     """
+    with explained(path), open_plain(source) as read:
+        return _written(_chunks(read, size), path)
+
+
+def _written(chunks: Iterable[bytes], path: Path) -> str:
+    """Write `chunks` to the new file `path`, and return their SHA-256 in hex."""
     digest = hashlib.sha256()
-    with explained(path), open_plain(source) as read, path.open("xb") as out:
-        while size and (chunk := read.read(min(CHUNK, size))):
+    # Buffered, because an unbuffered write may write fewer bytes than it was given.
+    with path.open("xb") as out:
+        for chunk in chunks:
             digest.update(chunk)
             out.write(chunk)
-            size -= len(chunk)
     return digest.hexdigest()
 
 
@@ -233,8 +255,10 @@ def pack(folder: Path, path: Path, top: str) -> None:
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for member in sorted(folder.rglob("*")):
-            if member.is_symlink() or not member.is_dir():
-                tar.add(member, f"{top}/{member.relative_to(folder).as_posix()}", recursive=False, filter=plain_member)
+            if member.is_dir() and not member.is_symlink():
+                continue
+            name = f"{top}/{member.relative_to(folder).as_posix()}"
+            tar.add(member, name, recursive=False, filter=plain_member)
 
 
 def plain_member(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -44,24 +44,26 @@ class Link:
 
 def project_page(project: str, links: Iterable[Link]) -> bytes:
     """Return the page of `project`, with its files sorted by name."""
-    return _page(f"Links for {project}", (_anchor(link) for link in sorted(links, key=lambda link: link.filename)))
+    ordered = sorted(links, key=lambda link: link.filename)
+    return _page(f"Links for {project}", map(_anchor, ordered))
 
 
 def root_page(projects: Iterable[str]) -> bytes:
     """Return the page that lists `projects`."""
-    return _page("Simple index", (f'<a href="{quote(name)}/">{escape(name)}</a>' for name in sorted(projects)))
+    anchors = [f'<a href="{quote(name)}/">{escape(name)}</a>' for name in sorted(projects)]
+    return _page("Simple index", anchors)
 
 
 def project_json(project: str, links: Iterable[Link]) -> bytes:
     """Return the page of `project` as JSON, with its files sorted by name."""
     ordered = sorted(links, key=lambda link: link.filename)
-    versions = sorted({parse_filename(link.filename)[1] for link in ordered})
+    versions = {parse_filename(link.filename)[1] for link in ordered}
     return _json(
         {
             "meta": _META,
             "name": project,
             "project-status": {"status": "active"},
-            "versions": [str(version) for version in versions],
+            "versions": [str(version) for version in sorted(versions)],
             "files": [_file(link) for link in ordered],
         }
     )
@@ -69,27 +71,34 @@ def project_json(project: str, links: Iterable[Link]) -> bytes:
 
 def root_json(projects: Iterable[str]) -> bytes:
     """Return the page that lists `projects` as JSON."""
-    return _json({"meta": _META, "projects": [{"name": name} for name in sorted(projects)]})
+    return _json(
+        {
+            "meta": _META,
+            "projects": [{"name": name} for name in sorted(projects)],
+        }
+    )
 
 
 def _file(link: Link) -> dict[str, Any]:
     metadata = {"sha256": link.metadata_sha256} if link.metadata_sha256 else False
-    return {
+    values = {
         "filename": link.filename,
         "url": quote(link.path),
         "hashes": {"sha256": link.sha256},
-        **({"requires-python": link.requires_python} if link.requires_python else {}),
+        "requires-python": link.requires_python or None,
         "core-metadata": metadata,
         "dist-info-metadata": metadata,
         "size": link.size,
-        **({"upload-time": link.uploaded} if link.uploaded else {}),
+        "upload-time": link.uploaded or None,
         # PEP 592: a reason may be empty, but the file is yanked.
         "yanked": False if link.yanked is None else link.yanked or True,
     }
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _json(page: dict[str, Any]) -> bytes:
-    return (json.dumps(page, separators=(",", ":")) + "\n").encode()
+    text = json.dumps(page, separators=(",", ":"))
+    return f"{text}\n".encode()
 
 
 def _page(title: str, anchors: Iterable[str]) -> bytes:

@@ -23,8 +23,11 @@ def lock_path(script: Path) -> Path:
 
 
 def _out_of_date(lock: Path, command: str, changes: str = "") -> LockError:
-    hint = f"run `{command}`, or delete the lock file"
-    return LockError(f"{lock} is out of date", facts=quoted(changes), hint=hint)
+    return LockError(
+        f"{lock} is out of date",
+        facts=quoted(changes),
+        hint=f"run `{command}`, or delete the lock file",
+    )
 
 
 def read_script_lock(script: Path, dependencies: Sequence[str], requires_python: SpecifierSet) -> Resolution:
@@ -32,8 +35,9 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
 
     Raises `LockError` if it does not match the script, `UvError`.
     """
+    folder = script.absolute().parent
     try:
-        return _locked(script.name, uv.export_script(script, locked=True), script.absolute().parent)
+        return _locked(script.name, uv.export_script(script, locked=True), folder)
     except UvError as error:
         if "needs to be updated" not in error.words:
             raise
@@ -41,8 +45,8 @@ def read_script_lock(script: Path, dependencies: Sequence[str], requires_python:
         # uv assumes that such a script is for the Python that runs uv and newer, whatever the lock was made with.
         answer = uv.export_script(script, frozen=True)
         if _satisfies(answer.pylock, dependencies):
-            return _locked(script.name, answer, script.absolute().parent)
-    changes = uv.lock_changes(["--script", script.absolute()], script.absolute().parent)
+            return _locked(script.name, answer, folder)
+    changes = uv.lock_changes(["--script", script.absolute()], folder)
     raise _out_of_date(lock_path(script), f"uv lock --script {script.name}", changes)
 
 
@@ -64,15 +68,23 @@ def read_project_lock(folder: Path, subject: str, dependencies: Sequence[str]) -
 
 def read_pylock(path: Path) -> Resolution:
     """Return the contents of a pylock.toml. Raises `LockError`, `FileError`."""
-    with files.explained(path):
-        text = files.read_input(path).decode(errors="replace")
-    return Resolution(subject=path.name, pylock=parse(text, path.name), locked=True, base=path.absolute().parent)
+    pylock = parse(files.read_text(path), path.name)
+    return Resolution(
+        subject=path.name,
+        pylock=pylock,
+        locked=True,
+        base=path.absolute().parent,
+    )
 
 
 def _locked(subject: str, answer: uv.Answer, base: Path) -> Resolution:
-    settings = uv_settings.effective({}, base)
     return Resolution(
-        subject=subject, pylock=answer.pylock, locked=True, base=base, settings=settings, warnings=answer.warnings
+        subject=subject,
+        pylock=answer.pylock,
+        locked=True,
+        base=base,
+        settings=uv_settings.effective({}, base),
+        warnings=answer.warnings,
     )
 
 
@@ -80,11 +92,13 @@ def _satisfies(pylock: Pylock, dependencies: Sequence[str]) -> bool:
     """Return whether a lock that uv did not compare with its input has a matching version of each dependency."""
     versions: dict[str, list[Version]] = {}
     for package in pylock.packages:
-        versions.setdefault(package.name, []).extend([package.version] if package.version else [])
+        found = versions.setdefault(package.name, [])
+        if package.version:
+            found.append(package.version)
     for requirement in map(Requirement, dependencies):
         locked = versions.get(canonicalize_name(requirement.name))
         if locked is None and requirement.marker is None:
             return False
-        if locked and not any(requirement.specifier.contains(version, prereleases=True) for version in locked):
+        if locked and not any(requirement.specifier.filter(locked, prereleases=True)):
             return False
     return True

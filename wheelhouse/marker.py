@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
-from packaging.markers import Environment, UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import (
+    Environment,
+    UndefinedComparison,
+    UndefinedEnvironmentName,
+)
 from packaging.pylock import Package
 
 from wheelhouse.errors import not_as_locked
 from wheelhouse.target import Target
 
 _OF_THE_KERNEL = re.compile(r"\bplatform_(release|version)\b")
+_PATCH = re.compile(r"\d+\.\d+\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """A package that a target installs in `environments`, in which its marker is true."""
+
+    package: Package
+    environments: Sequence[Environment]
 
 
 def undecidable(packages: Iterable[Package], target: Target) -> list[str]:
@@ -30,53 +43,76 @@ def undecidable(packages: Iterable[Package], target: Target) -> list[str]:
 
 def representatives(packages: Iterable[Package], environments: Sequence[Environment]) -> list[Environment]:
     """Return those of `environments`, patch releases of one Python, between which a marker can change."""
-    named = {"0", "1"}
-    for marker in {str(package.marker) for package in packages if package.marker}:
-        for patch in re.findall(r"\d+\.\d+\.(\d+)", marker):
-            named |= {str(int(patch) + step) for step in (-1, 0, 1)}
+    named = {0, 1}
+    for marker in {str(package.marker) for package in packages}:
+        for text in _PATCH.findall(marker):
+            patch = int(text)
+            named.update((patch - 1, patch, patch + 1))
     ends = (environments[0], environments[-1])
-    return [
-        environment
-        for environment in environments
-        if environment in ends or environment["python_full_version"].rpartition(".")[2] in named
-    ]
+    results = []
+    for environment in environments:
+        patch = int(environment["python_full_version"].rpartition(".")[2])
+        if patch in named or environment in ends:
+            results.append(environment)
+    return results
 
 
-def holding_environments(
-    packages: Iterable[Package], environments: Sequence[Environment], groups: Iterable[str] = ()
-) -> dict[int, list[Environment]]:
-    """Return, by identity of the package, the environments in which its marker is true.
+def needed_packages(
+    packages: Iterable[Package],
+    environments: Sequence[Environment],
+    groups: Iterable[str],
+) -> list[Needed]:
+    """Return the packages whose marker is true in some of `environments`, in their order.
 
-    `groups` are the dependency groups that are installed, those that the lock declares as default ones.
+    `groups` are the dependency groups that are installed, those that the lock declares as default ones. Raises
+    `LockError` for a marker that cannot be evaluated.
     """
     chosen = frozenset(groups)
-    results: dict[str, list[Environment]] = {"None": list(environments)}
+    known = {}
+    needed = []
     for package in packages:
         text = str(package.marker)
-        if text not in results:
-            results[text] = [environment for environment in environments if _holds(package, environment, chosen)]
-    return {id(package): results[str(package.marker)] for package in packages}
+        if text not in known:
+            known[text] = _holding(package, environments, chosen)
+        if known[text]:
+            needed.append(Needed(package=package, environments=known[text]))
+    return needed
 
 
-def _holds(package: Package, environment: Environment, groups: frozenset[str]) -> bool:
-    variables = cast("dict[str, str]", {**environment, "extras": frozenset(), "dependency_groups": groups})
-    try:
-        return package.marker is None or package.marker.evaluate(variables, context="lock_file")
-    except (UndefinedComparison, UndefinedEnvironmentName) as error:
-        raise not_as_locked(str(package.name), [f"its marker is invalid: {package.marker}"]) from error
-
-
-def ambiguous(packages: Iterable[Package], holding: Mapping[int, Sequence[Environment]]) -> list[str]:
-    """Return the projects that the lock contains twice for the same environment."""
-    counts = Counter(
-        (str(package.name), environment["python_full_version"])
-        for package in packages
-        for environment in holding[id(package)]
-    )
-    return sorted(
-        {
-            f"{name}: is locked at several versions for one environment"
-            for (name, _), count in counts.items()
-            if count > 1
+def _holding(
+    package: Package,
+    environments: Sequence[Environment],
+    groups: frozenset[str],
+) -> list[Environment]:
+    """Return those of `environments` in which the marker of `package` is true."""
+    marker = package.marker
+    if marker is None:
+        return list(environments)
+    holding = []
+    for environment in environments:
+        variables = {
+            **environment,
+            "extras": frozenset(),
+            "dependency_groups": groups,
         }
-    )
+        try:
+            is_true = marker.evaluate(cast("dict[str, str]", variables), context="lock_file")
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise not_as_locked(str(package.name), [f"its marker is invalid: {marker}"]) from error
+        if is_true:
+            holding.append(environment)
+    return holding
+
+
+def ambiguous(needed: Iterable[Needed]) -> list[str]:
+    """Return the projects that the lock contains twice for the same environment, in alphabetical order."""
+    seen = set()
+    names = set()
+    for entry in needed:
+        name = str(entry.package.name)
+        for environment in entry.environments:
+            key = (name, environment["python_full_version"])
+            if key in seen:
+                names.add(name)
+            seen.add(key)
+    return [f"{name}: is locked at several versions for one environment" for name in sorted(names)]

@@ -9,8 +9,15 @@ import zlib
 
 # What zipfile raises for damaged and unusual files; `ValueError` covers names that cannot be decoded.
 DAMAGED = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
 )
 # The others are decompressed as a whole, whatever size is stated.
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -23,8 +23,14 @@ from wheelhouse.errors import redacted
 _logger = logging.getLogger(__name__)
 # A git hook passes its repository on to child processes, and git would use that one everywhere.
 _OF_A_REPOSITORY = (
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 )
 CalledProcessError = subprocess.CalledProcessError
 _CHUNK = 1 << 16
@@ -66,13 +72,15 @@ def run(
     killed. The middle of a long output is dropped.
     """
     own = os.environ if inherited is None else inherited
+    variables = {name: text for name, text in own.items() if name not in _OF_A_REPOSITORY}
+    variables.update(env or {})
     _logger.debug("%s", _shown(command))
     with (
         open(stdin or os.devnull, "rb") as source,  # noqa: PTH123 - the null device has another path on Windows
         subprocess.Popen(
             [os.fspath(part) for part in command],
             cwd=cwd,
-            env={**{name: text for name, text in own.items() if name not in _OF_A_REPOSITORY}, **(env or {})},
+            env=variables,
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,7 +89,8 @@ def run(
         ) as process,
     ):
         _running.add(process)
-        out, err = _Output(process.stdout), _Output(process.stderr)
+        out = _Output(process.stdout)
+        err = _Output(process.stderr)
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout)
@@ -95,13 +104,15 @@ def run(
 def attended(command: Sequence[str | Path]) -> int:
     """Run `command`, which may ask on the terminal, and return its exit code; its output goes to standard error."""
     _logger.debug("%s", _shown(command))
-    return subprocess.run([os.fspath(part) for part in command], stdout=sys.stderr, check=False).returncode
+    words = [os.fspath(part) for part in command]
+    return subprocess.run(words, stdout=sys.stderr, check=False).returncode
 
 
 def _shown(command: Sequence[str | Path]) -> str:
     """Return `command` for a log: the program without its folder, and no secrets in URLs."""
-    program, *rest = (os.fspath(part) for part in command)
-    return redacted(shlex.join([os.path.basename(program), *rest]))  # noqa: PTH119 - of any system
+    program, *rest = [os.fspath(part) for part in command]
+    words = [os.path.basename(program), *rest]  # noqa: PTH119 - of any system
+    return redacted(shlex.join(words))
 
 
 class _Output:
@@ -118,7 +129,7 @@ class _Output:
             while self._pipe and (chunk := self._pipe.read(_CHUNK)):
                 room = _KEPT - len(self._first)
                 self._first += chunk[:room]
-                self._last += chunk[room:] if room > 0 else chunk
+                self._last += chunk[room:]
                 del self._last[:-_KEPT]
 
     def text(self) -> str:
@@ -128,7 +139,11 @@ class _Output:
 
 
 def checked(
-    command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, inherited: Mapping[str, str]
+    command: Sequence[str],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    inherited: Mapping[str, str],
 ) -> None:
     """Like `run`, but raise `CalledProcessError` with both outputs if the program fails."""
     code, out, err = run(command, cwd=cwd, env=env, inherited=inherited)
@@ -145,7 +160,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run_shown(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], show: Callable[[str], None]) -> int:
+def run_shown(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    show: Callable[[str], None],
+) -> int:
     """Run `command` with exactly the environment variables `env`; `show` each line of its output, return its exit code.
 
     When it has ended, the processes that it left are killed, and nobody waits for those that are out of reach. If
@@ -175,19 +196,25 @@ def run_shown(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str
 
 def _read_lines(pipe: IO[bytes] | None, printed: SimpleQueue[str | None]) -> None:
     """Put each line from `pipe` into `printed`, and None at the end."""
-    text = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)
     rest = ""
     with contextlib.suppress(OSError, ValueError):  # The main thread closed it.
         while pipe and (chunk := pipe.read(_CHUNK)):
-            *whole, rest = (rest + text.decode(chunk)).split("\n")
-            for line in whole:
+            text = rest + decoder.decode(chunk)
+            *lines, rest = text.split("\n")
+            for line in lines:
                 printed.put(line)
     if rest:
         printed.put(rest)
     printed.put(None)
 
 
-def _end_reading(process: subprocess.Popen[bytes], reader: threading.Thread, printed: SimpleQueue[str | None]) -> None:
+def _end_reading(
+    process: subprocess.Popen[bytes],
+    reader: threading.Thread,
+    printed: SimpleQueue[str | None],
+) -> None:
     """Wait for `process`, kill what it left, and end the reading even if a daemon keeps its output open."""
     process.wait()
     _end(process)

@@ -25,9 +25,12 @@ def reassign(place: Store, path: Path) -> tuple[Record, Record]:
     old = read_record(record_path)
     digest = files.sha256(path)
     if old is None or old.sha256 == digest:
-        fact = "has no file of this name" if old is None else "has this file already"
-        raise StoreError(f"{path.name}: {place.path} {fact}", hint="publish the bundle or folder of the wheel")
-    new = adding.describe(place, path, digest, str(path.absolute().parent.name))
+        fact = "has this file already" if old else "has no file of this name"
+        raise StoreError(
+            f"{path.name}: {place.path} {fact}",
+            hint="publish the bundle or folder of the wheel",
+        )
+    new = adding.describe(path, digest, adding.upload_time(place), path.absolute().parent.name)
     adding.put(place, path, new)
     atomic.write(record_path, new.to_json(), place.scratch)
     pages.write_pages(place, [project])

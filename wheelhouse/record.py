@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wheelhouse import files
@@ -42,34 +42,45 @@ class Record:
 
     def to_json(self) -> bytes:
         """Return the bytes of the record."""
-        values = {key: value for key, value in asdict(self).items() if key != "yanked"}
+        values = {key: getattr(self, key) for key in _KEYS}
         return json.dumps(values, indent=1).encode() + b"\n"
 
     def describes(self, other: Record) -> bool:
         """Return whether `other` describes the same file, wherever and whenever it was uploaded from."""
-        return other == replace(self, uploaded=other.uploaded, origin=other.origin, yanked=other.yanked)
+        return other == replace(
+            self,
+            uploaded=other.uploaded,
+            origin=other.origin,
+            yanked=other.yanked,
+        )
+
+
+_KEYS = [name for name in Record.__slots__ if name != "yanked"]
 
 
 def read_record(path: Path) -> Record | None:
     """Return the record at `path`, or None if there is none. Raises `StoreError` if it is not a valid one."""
     try:
-        text = files.read_plain(path, _LIMIT)
-        values = json.loads(text)
-        record = Record(**{key: value for key, value in values.items() if key in Record.__slots__ and key != "yanked"})
-        if f"{record.filename}{RECORD}" == path.name and record.project == path.parent.name and _is_sound(record):
-            return record
+        values = json.loads(files.read_plain(path, _LIMIT))
+        record = Record(**{key: value for key, value in values.items() if key in _KEYS})
     except FileError as error:
         if isinstance(error.error, FileNotFoundError):
             return None
         raise damaged(path, error.error.strerror or str(error.error)) from error
     except (ValueError, TypeError, AttributeError, RecursionError):
-        pass
-    raise damaged(path, "is not a valid record")
+        raise damaged(path, "is not a valid record") from None
+    is_in_place = f"{record.filename}{RECORD}" == path.name and record.project == path.parent.name
+    if not is_in_place or not _is_sound(record):
+        raise damaged(path, "is not a valid record")
+    return record
 
 
 def damaged(path: Path, fact: str) -> StoreError:
     """Return the error for the record at `path`, whose file is missing on the pages."""
-    return StoreError(f"{path}: {fact}", hint="publish a bundle with this wheel again, or delete the record")
+    return StoreError(
+        f"{path}: {fact}",
+        hint="publish a bundle with this wheel again, or delete the record",
+    )
 
 
 def yank_json(reason: str) -> bytes:
@@ -82,16 +93,23 @@ def yank_reason(path: Path) -> str:
     reason = ""  # A yanked file stays yanked, whatever happened to the reason.
     with contextlib.suppress(FileError, ValueError, TypeError, KeyError, RecursionError):
         reason = json.loads(files.read_plain(path, _LIMIT))["reason"]
-    return reason if isinstance(reason, str) and reason.isprintable() else ""
+    return reason if _is_line(reason) else ""
 
 
 def _is_sound(record: Record) -> bool:
     """Return whether the values of `record`, which may have been edited by hand, are valid."""
-    digests = all(isinstance(text, str) and _SHA256.fullmatch(text) for text in (record.sha256, record.metadata_sha256))
-    texts = all(
-        text is None or (isinstance(text, str) and text.isprintable())
-        for text in (record.requires_python, record.origin)
-    )
-    uploaded = record.uploaded is None or (isinstance(record.uploaded, str) and bool(_TIME.fullmatch(record.uploaded)))
-    size = record.size is None or (isinstance(record.size, int) and record.size >= 0)
-    return digests and texts and uploaded and size
+    for digest in (record.sha256, record.metadata_sha256):
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            return False
+    for text in (record.requires_python, record.origin, record.uploaded):
+        if text is not None and not _is_line(text):
+            return False
+    if record.uploaded is not None and not _TIME.fullmatch(record.uploaded):
+        return False
+    if record.size is None:
+        return True
+    return isinstance(record.size, int) and record.size >= 0
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()

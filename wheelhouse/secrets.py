@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-_SECRET = re.compile(r"PASSW|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET = re.compile(
+    r"PASSW|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL",
+    re.IGNORECASE,
+)
 _WITH_PASSWORD = re.compile(r"[a-z+]{1,20}://[^\s/@]{1,2000}@[^\s,'\"]{1,2000}")
 # Shorter values occur in many texts by chance.
 _SHORTEST = 4
@@ -30,21 +33,27 @@ def without_secrets(environ: Mapping[str, str], *, keeps: str = "UV_") -> dict[s
 
 def build_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:
     """Return the environment variables for a build: those that it may need, no secrets, and the HOME `home`."""
-    variables = {
-        name: text
-        for name, text in environ.items()
-        if _BUILD.fullmatch(name) and not _SECRET.search(name) and not _WITH_PASSWORD.search(text)
-    }
+    variables = {}
+    for name, text in environ.items():
+        if _SECRET.search(name) or _WITH_PASSWORD.search(text):
+            continue
+        if _BUILD.fullmatch(name):
+            variables[name] = text
     rust = os.path.expanduser("~/.rustup")  # noqa: PTH111 - Path.expanduser() fails for a user without a home
     if os.path.isdir(rust):  # noqa: PTH112 - as above
         variables.setdefault("RUSTUP_HOME", rust)
-    return {**variables, "HOME": home, "USERPROFILE": home}
+    variables["HOME"] = home
+    variables["USERPROFILE"] = home
+    return variables
 
 
 def secret_values(environ: Mapping[str, str], more: Iterable[str] = ()) -> set[str]:
     """Return the secrets in `environ`, recognized by name or as passwords in URLs, and those in `more`."""
-    values = {*more, *(text for name, text in environ.items() if _SECRET.search(name))}
-    values |= {password for text in environ.values() for password in _passwords(text)}
+    values = set(more)
+    for name, text in environ.items():
+        if _SECRET.search(name):
+            values.add(text)
+        values.update(_passwords(text))
     return {value for value in values if len(value) >= _SHORTEST}
 
 
@@ -55,12 +64,14 @@ def _passwords(text: str) -> Iterator[str]:
         except ValueError:
             continue
         if password:
-            yield from {password, unquote(password)}
+            yield password
+            yield unquote(password)
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with all `secrets` replaced by asterisks, including their URL-encoded forms."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    forms = set(secrets)
+    forms |= {quote(secret, safe="") for secret in forms}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     return text

@@ -11,24 +11,38 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from packaging.markers import Environment
-from packaging.pylock import Package, PackageArchive, PackageWheel, Pylock, PylockSelectError
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageWheel,
+    Pylock,
+    PylockSelectError,
+)
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelhouse import marker
 from wheelhouse.build import Builder
-from wheelhouse.errors import BuildError, DownloadError, FileError, NoWheelsError, not_as_locked, python_refused
+from wheelhouse.errors import (
+    BuildError,
+    DownloadError,
+    FileError,
+    NoWheelsError,
+    not_as_locked,
+    python_refused,
+)
 from wheelhouse.files import real
 from wheelhouse.hashes import all_normalized, sha256_in
 from wheelhouse.learned import learn_sha256
+from wheelhouse.marker import Needed
 from wheelhouse.misfit import archive_filename, misfits
 from wheelhouse.resolution import Resolution
 from wheelhouse.target import Target, this_platform
 from wheelhouse.wheel import Wheel
 
 _NO_VERSION = "none"
-_Chosen = tuple["Package", Wheel]
+_Chosen = tuple[Needed, Wheel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,70 +67,86 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
     Raises `WheelhouseError` for a Python that is not allowed, `LockError`, and `NoWheelsError` with all packages that
     have no wheel and are not built.
     """
-    packages = resolution.pylock.packages
-    environments = _supported_environments(resolution, target)
-    tried = marker.representatives(packages, environments)
+    pylock = resolution.pylock
+    supported = _supported_environments(resolution, target)
+    environments = marker.representatives(pylock.packages, supported)
     # Packages whose marker is false are skipped; two packages of one project are ambiguous.
-    holding = marker.holding_environments(packages, tried, resolution.pylock.default_groups or ())
-    needed = [package for package in packages if holding[id(package)]]
-    errors = marker.undecidable(packages, target) + marker.ambiguous(needed, holding)
+    needed = marker.needed_packages(pylock.packages, environments, pylock.default_groups or ())
+    errors = marker.undecidable(pylock.packages, target)
+    errors += marker.ambiguous(needed)
     # For each package, a source is selected: a compatible wheel, or one to build.
-    bad = misfits(needed, target)
-    to_build = [
-        package for package in needed if builder.wants(package, resolution.settings, has_wheel=id(package) not in bad)
-    ]
-    versions = {str(package.name): str(package.version) for package in needed if package.version is not None}
-    built, more = _built(to_build, target, builder, resolution, versions)
-    others = bad.keys() | {id(package) for package in to_build}
-    groups = [
-        (
-            environment,
-            [
-                candidate
-                for candidate in needed
-                if holding[id(candidate)][0] is environment and id(candidate) not in others
-            ],
-        )
-        for environment in tried
-    ]
-    wheels, most = _wheels(groups, target.tags, resolution, builder)
-    errors += more + most
+    packages = [entry.package for entry in needed]
+    to_build = []
+    with_wheel = []
+    missing = []
+    without_wheel = misfits(packages, target)
+    for position, entry in enumerate(needed):
+        misfit = without_wheel.get(position)
+        if builder.wants(entry.package, resolution.settings, has_wheel=misfit is None):
+            to_build.append(entry)
+        elif misfit is not None:
+            missing.append(misfit)
+        else:
+            with_wheel.append(entry)
+    versions = {str(package.name): str(package.version) for package in packages if package.version is not None}
+    chosen = _built(to_build, target, builder, resolution, versions, errors)
+    for environment in environments:
+        chosen += _wheels(with_wheel, environment, target.tags, resolution, builder, errors)
     if errors:
         raise not_as_locked(resolution.subject, errors)
-    missing = [misfit for package, misfit in bad.items() if package not in {id(candidate) for candidate in to_build}]
     if missing:
-        raise NoWheelsError(resolution.subject, str(target), missing, versions, can_build=_is_here(target))
-    pins = [
-        Pin(wheel=wheel, marker=None if len(holding[id(package)]) == len(tried) else str(package.marker))
-        for package, wheel in built + wheels
-    ]
+        raise NoWheelsError(
+            resolution.subject,
+            str(target),
+            missing,
+            versions,
+            can_build=_is_here(target),
+        )
+    pins = [_pin(entry, wheel, environments) for entry, wheel in chosen]
     return Selection(pins=sorted(pins, key=lambda pin: pin.wheel.filename), versions=versions)
+
+
+def _pin(needed: Needed, wheel: Wheel, environments: Sequence[Environment]) -> Pin:
+    if len(needed.environments) == len(environments):
+        return Pin(wheel=wheel)
+    return Pin(wheel=wheel, marker=str(needed.package.marker))
 
 
 def _supported_environments(resolution: Resolution, target: Target) -> list[Environment]:
     """Return the environments of `target` that the lock allows in "requires-python" and "environments"."""
     environments = target.environments(resolution.requires_python)
     if not environments:
-        raise python_refused(resolution.subject, str(resolution.requires_python), [target.request.version])
+        raise python_refused(
+            resolution.subject,
+            str(resolution.requires_python),
+            [target.request.version],
+        )
     markers = resolution.pylock.environments
     if not markers:
         return environments
-    supported = [
-        environment
-        for environment in environments
-        if any(condition.evaluate(cast("dict[str, str]", environment), context="requirement") for condition in markers)
-    ]
+    supported = []
+    for environment in environments:
+        variables = cast("dict[str, str]", environment)
+        if any(condition.evaluate(variables, context="requirement") for condition in markers):
+            supported.append(environment)
     if not supported:
         allowed = " or ".join(map(str, markers))
-        raise not_as_locked(resolution.subject, [f"its environments do not include {target} ({allowed})"])
+        raise not_as_locked(
+            resolution.subject,
+            [f"its environments do not include {target} ({allowed})"],
+        )
     return supported
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return (project, old version, new version) for each difference; "none" stands for an absent project."""
-    names = sorted(before.keys() | after.keys())
-    rows = [(name, before.get(name, _NO_VERSION), after.get(name, _NO_VERSION)) for name in names]
-    return [row for row in rows if row[1] != row[2]]
+    rows = []
+    for name in sorted({*before, *after}):
+        old = before.get(name, _NO_VERSION)
+        new = after.get(name, _NO_VERSION)
+        if old != new:
+            rows.append((name, old, new))
+    return rows
 
 
 def prereleases(versions: Mapping[str, str]) -> set[str]:
@@ -126,76 +156,107 @@ def prereleases(versions: Mapping[str, str]) -> set[str]:
 
 def _is_here(target: Target) -> bool:
     here = this_platform()
-    return (target.platform.system, target.platform.machine) == (here.system, here.machine)
+    return (target.platform.system, target.platform.machine) == (
+        here.system,
+        here.machine,
+    )
 
 
 def _wheels(
-    groups: Iterable[tuple[Environment, Sequence[Package]]],
+    needed: Sequence[Needed],
+    environment: Environment,
     tags: Sequence[Tag],
     resolution: Resolution,
     builder: Builder,
-) -> tuple[list[_Chosen], list[str]]:
-    """Return the best wheels of packages by an environment in which they apply, and the problems of other packages."""
-    wheels, errors = [], []
-    for environment, packages in groups:
-        # Markers were evaluated before, which takes most of the time.
-        plain = [_by_build_number(replace(package, marker=None)) for package in packages]
-        pylock = Pylock(lock_version=Version("1.0"), created_by="wheelhouse", packages=plain)
-        try:
-            for package, (_, source) in zip(packages, pylock.select(environment=environment, tags=tags), strict=True):
-                try:
-                    wheel = _wheel(source, resolution, resolution.hashes.get(package.name, frozenset()), builder)
-                    wheels.append((package, replace(wheel, index=package.index)))
-                except ValueError as error:
-                    errors.append(f"{package.name}: {error}")
-                except DownloadError as error:
-                    errors.append(str(error))
-        except PylockSelectError as error:
-            errors.append(str(error))
-    return wheels, errors
+    errors: list[str],
+) -> list[_Chosen]:
+    """Return the best wheels of those of `needed` for which `environment` is the first one that needs them.
+
+    Adds the problems of other packages to `errors`.
+    """
+    chosen = []
+    needed = [entry for entry in needed if entry.environments[0] is environment]
+    plain = [_plain(entry.package) for entry in needed]
+    pylock = Pylock(lock_version=Version("1.0"), created_by="wheelhouse", packages=plain)
+    sources = pylock.select(environment=environment, tags=tags)
+    try:
+        for entry, (_, source) in zip(needed, sources, strict=True):
+            try:
+                wheel = _wheel(source, entry.package, resolution, builder)
+            except ValueError as error:
+                errors.append(f"{entry.package.name}: {error}")
+            except DownloadError as error:
+                errors.append(str(error))
+            else:
+                chosen.append((entry, wheel))
+    except PylockSelectError as error:
+        errors.append(str(error))
+    return chosen
 
 
-def _by_build_number(package: Package) -> Package:
-    """Return `package` with the wheels of the highest build numbers first (PEP 427): the first of equal ones wins."""
+def _plain(package: Package) -> Package:
+    """Return `package` without its marker, which was evaluated before, since that takes most of the time.
 
-    def build(wheel: PackageWheel) -> BuildTag:
-        try:
-            return parse_wheel_filename(wheel.filename)[2]
-        except InvalidWheelFilename:
-            return ()
+    The wheels with the highest build numbers are first (PEP 427), because the first of equal ones wins.
+    """
+    if not package.wheels:
+        return replace(package, marker=None)
+    wheels = sorted(package.wheels, key=_build_number, reverse=True)
+    return replace(package, marker=None, wheels=wheels)
 
-    return replace(package, wheels=sorted(package.wheels or [], key=build, reverse=True)) if package.wheels else package
+
+def _build_number(wheel: PackageWheel) -> BuildTag:
+    try:
+        return parse_wheel_filename(wheel.filename)[2]
+    except InvalidWheelFilename:
+        return ()
 
 
-def _wheel(source: object, resolution: Resolution, allowed: frozenset[str], builder: Builder) -> Wheel:
-    """Return the lock's entry for a wheel, whose digest must be one of `allowed`, if there are any.
+def _wheel(source: object, package: Package, resolution: Resolution, builder: Builder) -> Wheel:
+    """Return the lock's entry for the wheel `source` of `package`, whose digest must be an allowed one, if any are.
 
     Raises `ValueError` for a package that cannot be bundled, `DownloadError`.
     """
     if not isinstance(source, PackageWheel | PackageArchive):
         raise ValueError("comes from source code")  # noqa: TRY004 - the lock is wrong, not the caller
-    url = source.url or (real(resolution.base / source.path).as_uri() if source.path else "")
+    url = source.url or ""
+    if not url and source.path:
+        url = real(resolution.base / source.path).as_uri()
     filename = source.filename if isinstance(source, PackageWheel) else archive_filename(source)
     stated = all_normalized(source.hashes)
+    allowed = resolution.hashes.get(package.name, frozenset())
     sha256 = source.hashes.get("sha256")
     if sha256 is None or (allowed and sha256 not in sha256_in(allowed)):
         if not stated and not allowed:
             raise ValueError("its index provides no SHA-256 digest, so the file cannot be verified")
         # Only the file itself tells whether a digest of another algorithm is right.
         sha256 = learn_sha256(filename, url, stated, allowed, builder.cache, builder.credentials)
-    return Wheel(filename=filename, url=url, sha256=sha256, size=source.size)
+    return Wheel(
+        filename=filename,
+        url=url,
+        sha256=sha256,
+        size=source.size,
+        index=package.index,
+    )
 
 
 def _built(
-    packages: Iterable[Package], target: Target, builder: Builder, resolution: Resolution, versions: Mapping[str, str]
-) -> tuple[list[_Chosen], list[str]]:
-    """Return the wheels that `builder` builds from `packages`, and why it could not build the others."""
-    wheels, errors = [], []
-    for package in packages:
+    needed: Iterable[Needed],
+    target: Target,
+    builder: Builder,
+    resolution: Resolution,
+    versions: Mapping[str, str],
+    errors: list[str],
+) -> list[_Chosen]:
+    """Return the wheels that `builder` builds from `needed`; add to `errors` why it could not build the others."""
+    chosen = []
+    for entry in needed:
         try:
-            wheels.append((package, builder.build(package, target, resolution, versions)))
+            wheel = builder.build(entry.package, target, resolution, versions)
         except (BuildError, DownloadError, FileError) as error:
             errors.append(str(error))
         except ValueError as error:  # A hash that cannot be compared.
-            errors.append(f"{package.name}: {error}")
-    return wheels, errors
+            errors.append(f"{entry.package.name}: {error}")
+        else:
+            chosen.append((entry, wheel))
+    return chosen

@@ -40,9 +40,10 @@ def sharing(folder: Path) -> Iterator[None]:
             _require_group(folder, status)
             yield
     except FileError as error:
-        if error.error.errno not in _DENIED or not _HAS_MODES or not error.path.is_relative_to(folder):
-            raise
-        raise _locked_out(folder, error.path) from error
+        is_denied = _HAS_MODES and error.error.errno in _DENIED
+        if is_denied and error.path.is_relative_to(folder):
+            raise _locked_out(folder, error.path) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -66,38 +67,43 @@ def share(folder: Path, group: str | None) -> list[str]:
     Returns the paths that belong to other users and need a change. Raises `StoreError` for an unknown group,
     `FileError`.
     """
+    foreign = []
     with files.explained(folder):
         if group is not None:
             os.chown(folder, -1, _group_id(group))
-            folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IRWXG | stat.S_ISGID)
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            folder.chmod(mode | stat.S_IRWXG | stat.S_ISGID)
         status = folder.stat()
-        return [str(path) for path in _below(folder) if not _shared(path, status)]
+        for base, folders, names in os.walk(folder):
+            for name in (*folders, *names):
+                path = Path(base, name)
+                if not _shared(path, status):
+                    foreign.append(str(path))
+    return foreign
 
 
 def names_of(status: os.stat_result) -> tuple[str, str]:
     """Return the names of the user and of the group that own a file; numbers if they have no name."""
     if not _HAS_MODES:
         return "unknown", "unknown"
-    user, group = str(status.st_uid), str(status.st_gid)
-    with contextlib.suppress(KeyError):
-        user = pwd.getpwuid(status.st_uid).pw_name
+    group = str(status.st_gid)
     with contextlib.suppress(KeyError):
         group = grp.getgrgid(status.st_gid).gr_name
-    return user, group
+    return _user(status.st_uid), group
 
 
 def user_name() -> str:
     """Return the name of the user of this process."""
     if _HAS_MODES:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwuid(os.geteuid()).pw_name
-        return str(os.geteuid())
+        return _user(os.geteuid())
     return os.environ.get("USERNAME", "unknown")
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        yield from (Path(base, name) for name in (*folders, *names))
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _shared(path: Path, root: os.stat_result) -> bool:
@@ -107,14 +113,17 @@ def _shared(path: Path, root: os.stat_result) -> bool:
         return True
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISDIR(status.st_mode):
-        wanted = mode | (root.st_mode & 0o2777)
+        shared = 0o2777
+    elif mode & stat.S_IWUSR:
+        shared = 0o666
     else:
-        # Sealed files stay read-only.
-        wanted = mode | (root.st_mode & (0o666 if mode & stat.S_IWUSR else 0o444))
-    if wanted == mode and status.st_gid == root.st_gid:
+        shared = 0o444  # Sealed files stay read-only.
+    wanted = mode | (root.st_mode & shared)
+    is_of_group = status.st_gid == root.st_gid
+    if is_of_group and wanted == mode:
         return True
     try:
-        if status.st_gid != root.st_gid:
+        if not is_of_group:
             os.chown(path, -1, root.st_gid)
         path.chmod(wanted)
     except PermissionError:
@@ -128,18 +137,24 @@ def _group_id(group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise StoreError(
-            f"there is no group {group}", hint="run `getent group` for the groups of this machine"
-        ) from None
+        hint = "run `getent group` for the groups of this machine"
+        raise StoreError(f"there is no group {group}", hint=hint) from None
 
 
 def _require_group(folder: Path, status: os.stat_result) -> None:
     """Raise `StoreError` if the members of the group could not change what this user creates in `folder`."""
-    inherited = os.name != "posix" or status.st_mode & stat.S_ISGID or not status.st_mode & stat.S_IWGRP
-    if inherited or status.st_gid == os.getegid() or status.st_mode & stat.S_IWOTH:
+    mode = status.st_mode
+    if not _HAS_MODES or mode & stat.S_ISGID or mode & stat.S_IWOTH:
+        return
+    if not mode & stat.S_IWGRP or status.st_gid == os.getegid():
         return
     owner, group = names_of(status)
-    raise PermissionsError(f"{folder}: new files would not belong to its group, {group}", owner, group, folder)
+    raise PermissionsError(
+        f"{folder}: new files would not belong to its group, {group}",
+        owner,
+        group,
+        folder,
+    )
 
 
 def _locked_out(folder: Path, path: Path) -> StoreError:
@@ -149,10 +164,11 @@ def _locked_out(folder: Path, path: Path) -> StoreError:
     status = path.stat()
     owner, group = names_of(status)
     user = user_name()
-    mode = f"owner {owner}, group {group}, mode {stat.S_IMODE(status.st_mode):o}"
-    message = f"{path}: {user} may not write there ({mode})"
-    if status.st_gid in {os.getegid(), *os.getgroups()}:
+    mode = stat.S_IMODE(status.st_mode)
+    message = f"{path}: {user} may not write there (owner {owner}, group {group}, mode {mode:o})"
+    if status.st_gid in (os.getegid(), *os.getgroups()):
         return PermissionsError(message, owner, group, folder)
     return StoreError(
-        message, hint=f"ask the administrator to add {user} to the group {group}, or publish to another store"
+        message,
+        hint=f"ask the administrator to add {user} to the group {group}, or publish to another store",
     )

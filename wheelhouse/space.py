@@ -15,18 +15,18 @@ def require_space(sizes: dict[Path, int]) -> None:
     """
     disks: dict[int, tuple[Path, int]] = {}
     for path, size in sizes.items():
-        here = existing(path)
-        device = here.stat().st_dev
-        first, others = disks.get(device, (here, 0))
+        place = _existing(path)
+        device = place.stat().st_dev
+        first, others = disks.get(device, (place, 0))
         disks[device] = (first, others + size)
-    for path, size in disks.values():
-        disk = shutil.disk_usage(path)
+    for place, size in disks.values():
+        disk = shutil.disk_usage(place)
         # A file system such as /proc has no size, and fails with its own error.
         if disk.total and size > disk.free:
-            raise disk_full(path, size)
+            raise disk_full(place, size)
 
 
-def existing(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     """Return `path`, or its nearest existing parent."""
     path = path.absolute()
     while not path.exists() and path != path.parent:
@@ -36,4 +36,4 @@ def existing(path: Path) -> Path:
 
 def same_disk(one: Path, other: Path) -> bool:
     """Return whether both paths are, or would be, on the same disk."""
-    return existing(one).stat().st_dev == existing(other).stat().st_dev
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev

@@ -36,7 +36,7 @@ from pathlib import Path
 
 from wheelhouse import files
 from wheelhouse.errors import StoreError
-from wheelhouse.record import PROJECT, RECORD
+from wheelhouse.record import PROJECT, RECORD, YANKED
 
 FORMAT = 2
 # Bytes; store.json has a few dozen.
@@ -71,24 +71,41 @@ class Store:
         """Return the path of a file in the store."""
         return self.path / "files" / sha256[:2] / sha256 / filename
 
+    def metadata(self, filename: str, sha256: str) -> Path:
+        """Return the path of the copy of METADATA next to a wheel (PEP 658)."""
+        return self.file(f"{filename}{METADATA}", sha256)
+
     def record(self, project: str, filename: str) -> Path:
         """Return the path of the record of a file."""
         return self.path / "records" / project / f"{filename}{RECORD}"
 
+    def yanked(self, project: str, filename: str) -> Path:
+        """Return the path of the file that says that another one is yanked."""
+        return self.path / "records" / project / f"{filename}{YANKED}"
+
     def projects(self) -> list[str]:
-        """Return the names of the projects in the store."""
-        return _projects(self)
+        """Return the names of the projects in the store, in alphabetical order. Raises `FileError`."""
+        folder = self.path / "records"
+        with files.explained(folder), os.scandir(folder) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return sorted(filter(PROJECT.fullmatch, folders))
 
 
 def no_store(path: Path, fact: str) -> StoreError:
     """Return the error for a folder that is not, and cannot become, a store."""
-    return StoreError(f"{path}: {fact}", hint="use a store, an empty folder, or a path that does not exist")
+    return StoreError(
+        f"{path}: {fact}",
+        hint="use a store, an empty folder, or a path that does not exist",
+    )
 
 
 def open_store(path: Path) -> Store:
     """Return the store at `path`, which is not changed. Raises `StoreError`, `FileError`."""
     if not (path / "store.json").exists():
-        raise StoreError(f"{path}: is not a store", hint="name the folder that was given to publish-index")
+        raise StoreError(
+            f"{path}: is not a store",
+            hint="name the folder that was given to publish-index",
+        )
     read_format(path)
     return Store(path)
 
@@ -105,13 +122,8 @@ def read_format(path: Path) -> int:
     except (ValueError, TypeError, KeyError, RecursionError):
         raise no_store(path, "its store.json is invalid") from None
     if version not in range(1, FORMAT + 1):
-        raise no_store(path, f"has store format {version}, but this version supports up to {FORMAT}")
-    return int(version)
-
-
-def _projects(store: Store) -> list[str]:
-    folder = store.path / "records"
-    with files.explained(folder), os.scandir(folder) as entries:
-        return sorted(
-            entry.name for entry in entries if PROJECT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        raise no_store(
+            path,
+            f"has store format {version}, but this version supports up to {FORMAT}",
         )
+    return int(version)

@@ -23,11 +23,10 @@ _ALIASES = {
     "windows": "x86_64-pc-windows-msvc",
     "macos": "aarch64-apple-darwin",
     "linux": "x86_64-manylinux_2_28",
-    **{
-        f"{machine}-{alias}": f"{machine}-{name}"
-        for machine in ("x86_64", "aarch64")
-        for alias, name in (("unknown-linux-gnu", "manylinux_2_28"), ("manylinux2014", "manylinux_2_17"))
-    },
+    "x86_64-unknown-linux-gnu": "x86_64-manylinux_2_28",
+    "x86_64-manylinux2014": "x86_64-manylinux_2_17",
+    "aarch64-unknown-linux-gnu": "aarch64-manylinux_2_28",
+    "aarch64-manylinux2014": "aarch64-manylinux_2_17",
 }
 # uv's default deployment target for macOS, and the musl version of its musl platforms.
 _MACOS = (13, 0)
@@ -37,9 +36,20 @@ _OLDEST_GLIBC_MINOR = {"x86_64": 5, "aarch64": 17}
 _LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 # Distinguishes targets of one Python.
 _MARKER_NAMES = (
-    *("implementation_name", "os_name", "platform_machine", "platform_python_implementation", "platform_system"),
+    "implementation_name",
+    "os_name",
+    "platform_machine",
+    "platform_python_implementation",
+    "platform_system",
     "sys_platform",
 )
+# `platform_python_implementation` by `implementation_name`; `os_name` and `sys_platform` by `platform_system`.
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
+_NAMES_IN_PYTHON = {
+    "Windows": ("nt", "win32"),
+    "Darwin": ("posix", "darwin"),
+    "Linux": ("posix", "linux"),
+}
 _EXACT_MINOR = re.compile(r"==(\d+\.\d+)(?=,|$)")
 # No minor version of CPython has had more patch releases.
 _PATCHES = range(40)
@@ -64,23 +74,41 @@ class Platform:
         elif self.system == "Windows":
             yield {"AMD64": "win_amd64", "ARM64": "win_arm64", "x86": "win32"}[self.machine]
         elif self.libc is not None:
-            kind, major, minor = self.libc
-            oldest = 0 if kind == "musl" else _OLDEST_GLIBC_MINOR[self.machine]
-            for number in range(minor, oldest - 1, -1):
-                yield f"{'musl' if kind == 'musl' else 'many'}linux_{major}_{number}_{self.machine}"
-                if kind == "glibc" and number in _LEGACY_MANYLINUX and number >= oldest:
-                    yield f"{_LEGACY_MANYLINUX[number]}_{self.machine}"
-            yield f"linux_{self.machine}"
+            yield from _linux_platforms(self.machine, *self.libc)
+
+
+def _linux_platforms(machine: str, libc: str, major: int, minor: int) -> Iterator[str]:
+    if libc == "musl":
+        for number in range(minor, -1, -1):
+            yield f"musllinux_{major}_{number}_{machine}"
+    else:
+        for number in range(minor, _OLDEST_GLIBC_MINOR[machine] - 1, -1):
+            yield f"manylinux_{major}_{number}_{machine}"
+            if number in _LEGACY_MANYLINUX:
+                yield f"{_LEGACY_MANYLINUX[number]}_{machine}"
+    yield f"linux_{machine}"
 
 
 def _platforms() -> Iterator[Platform]:
     for machine in ("x86_64", "aarch64"):
         for minor in _GLIBC_MINORS:
             yield Platform(
-                name=f"{machine}-manylinux_2_{minor}", system="Linux", machine=machine, libc=("glibc", 2, minor)
+                name=f"{machine}-manylinux_2_{minor}",
+                system="Linux",
+                machine=machine,
+                libc=("glibc", 2, minor),
             )
-        yield Platform(name=f"{machine}-unknown-linux-musl", system="Linux", machine=machine, libc=("musl", *_MUSL))
-    for machine, marker in (("x86_64", "AMD64"), ("aarch64", "ARM64"), ("i686", "x86")):
+        yield Platform(
+            name=f"{machine}-unknown-linux-musl",
+            system="Linux",
+            machine=machine,
+            libc=("musl", *_MUSL),
+        )
+    for machine, marker in (
+        ("x86_64", "AMD64"),
+        ("aarch64", "ARM64"),
+        ("i686", "x86"),
+    ):
         yield Platform(name=f"{machine}-pc-windows-msvc", system="Windows", machine=marker)
     for machine, marker in (("x86_64", "x86_64"), ("aarch64", "arm64")):
         yield Platform(name=f"{machine}-apple-darwin", system="Darwin", machine=marker)
@@ -122,36 +150,39 @@ class Target:
         """
         requires_python = lenient(requires_python)
         version = self.request.version
-        patches = [f"{version}.{patch}" for patch in _PATCHES] if version.count(".") == 1 else [version]
-        allowed = [version for version in patches if requires_python.contains(version, prereleases=True)]
-        return [self._environment(version) for version in allowed]
+        patches = [version]
+        if version == self.request.minor:
+            patches = [f"{version}.{patch}" for patch in _PATCHES]
+        allowed = requires_python.filter(patches, prereleases=True)
+        return [self._environment(patch) for patch in allowed]
 
     def marker(self, requires_python: SpecifierSet) -> str:
         """Return the marker (PEP 508) that is true in the environments of the target that `requires_python` allows."""
-        requires_python = lenient(requires_python)
         version = self.request.version
-        pattern = f"{version}.*" if version.count(".") == 1 else version
-        bounds = [("==", pattern), *((specifier.operator, specifier.version) for specifier in requires_python)]
+        pattern = f"{version}.*" if version == self.request.minor else version
+        bounds = lenient(requires_python)
         environment = {**self._environment(version)}
-        named = [(name, "==", environment[name]) for name in _MARKER_NAMES]
-        rows = [*(("python_full_version", operator, text) for operator, text in bounds), *named]
-        return " and ".join(f"{name} {operator} '{text}'" for name, operator, text in rows)
+        parts = [f"python_full_version == '{pattern}'"]
+        parts += [f"python_full_version {bound.operator} '{bound.version}'" for bound in bounds]
+        parts += [f"{name} == '{environment[name]}'" for name in _MARKER_NAMES]
+        return " and ".join(parts)
 
     def _environment(self, full_version: str) -> Environment:
         system = self.platform.system
+        os_name, sys_platform = _NAMES_IN_PYTHON[system]
         return {
             "implementation_name": self.request.implementation,
             "implementation_version": self.request.implementation_version(full_version),
-            "os_name": "nt" if system == "Windows" else "posix",
+            "os_name": os_name,
             "platform_machine": self.platform.machine,
             # Like uv for a foreign platform, since the kernel of the node is unknown.
             "platform_release": "",
-            "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}[self.request.implementation],
+            "platform_python_implementation": _IMPLEMENTATIONS[self.request.implementation],
             "platform_system": system,
             "platform_version": "",
             "python_full_version": full_version,
             "python_version": self.request.minor,
-            "sys_platform": {"Windows": "win32", "Darwin": "darwin", "Linux": "linux"}[system],
+            "sys_platform": sys_platform,
         }
 
 
@@ -160,8 +191,8 @@ def lenient(requires_python: SpecifierSet) -> SpecifierSet:
 
     uv runs such a script with any 3.12, with the dependencies of the Python that runs.
     """
-    text = str(requires_python)
-    return SpecifierSet(_EXACT_MINOR.sub(r"==\1.*", text)) if _EXACT_MINOR.search(text) else requires_python
+    text, count = _EXACT_MINOR.subn(r"==\1.*", str(requires_python))
+    return SpecifierSet(text) if count else requires_python
 
 
 def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet) -> list[str]:
@@ -171,23 +202,28 @@ def environment_markers(targets: Iterable[Target], requires_python: SpecifierSet
     its patch releases.
     """
     targets = list(targets)
-    minors = {
-        (target.platform.system, target.platform.machine, str(target.request.series))
-        for target in targets
-        if target.request == target.request.series
-    }
-    wide = (
-        replace(target, python=str(target.request.series))
-        if (target.platform.system, target.platform.machine, str(target.request.series)) in minors
-        else target
-        for target in targets
+    minors = {_series(target) for target in targets if target.request == target.request.series}
+    markers = []
+    for target in targets:
+        series = replace(target, python=str(target.request.series))
+        covering = series if _series(target) in minors else target
+        markers.append(covering.marker(requires_python))
+    return list(dict.fromkeys(markers))
+
+
+def _series(target: Target) -> tuple[str, str, PythonRequest]:
+    return (
+        target.platform.system,
+        target.platform.machine,
+        target.request.series,
     )
-    return list(dict.fromkeys(target.marker(requires_python) for target in wide))
 
 
 def _unknown_platform(name: str, names: Sequence[str]) -> WheelhouseError:
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "use one of uv's names of platforms"
+    hint = "use one of uv's names of platforms"
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
     return WheelhouseError(f"{name} is not a supported platform", hint=hint)
 
 
@@ -208,20 +244,24 @@ def aliases_of(name: str) -> list[str]:
 def this_platform() -> Platform:
     """Return the platform of this machine, with its glibc rounded down to one in uv's names."""
     system, machine = platform.system(), platform.machine()
-    fitting = [
-        candidate for candidate in PLATFORMS.values() if (candidate.system, candidate.machine) == (system, machine)
-    ]
+    libc, newest = "", 0
     if system == "Linux":
-        try:
-            kind, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
-        except (ValueError, OSError):  # musl has no such name.
-            kind, version = "musl", "{}.{}".format(*_MUSL)
-        minor = int(version.split(".")[1])
-        fitting = [
-            candidate
-            for candidate in fitting
-            if candidate.libc and candidate.libc[0] == kind and candidate.libc[2] <= minor
-        ]
-    if not fitting:
+        libc, newest = _libc()
+    fitting = None
+    for candidate in PLATFORMS.values():
+        if (candidate.system, candidate.machine) != (system, machine):
+            continue
+        if candidate.libc is None or (candidate.libc[0] == libc and candidate.libc[2] <= newest):
+            fitting = candidate
+    if fitting is None:
         raise _unknown_platform(f"{system} on {machine}", [*PLATFORMS])
-    return fitting[-1]
+    return fitting
+
+
+def _libc() -> tuple[str, int]:
+    """Return the C library of this Linux, "glibc" or "musl", and its minor version."""
+    try:
+        kind, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+    except (ValueError, OSError):  # musl has no such name.
+        return "musl", _MUSL[1]
+    return kind, int(version.split(".")[1])

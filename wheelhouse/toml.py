@@ -29,7 +29,9 @@ def value(text: str) -> Any:
         tables = loads(f"value = {text}")
     except TOMLDecodeError:
         return text
-    return tables["value"] if set(tables) == {"value"} else text
+    if set(tables) != {"value"}:
+        return text
+    return tables["value"]
 
 
 def dumps(tables: Mapping[str, Any]) -> str:

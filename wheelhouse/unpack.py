@@ -16,7 +16,13 @@ from wheelhouse.errors import ArchiveError
 LARGEST_INTERPRETER = 4 << 30
 _CHUNK = 1 << 20
 _DAMAGED = (
-    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, ValueError),
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    ValueError,
     # Headers that follow each other make tarfile call itself.
     RecursionError,
 )
@@ -49,28 +55,35 @@ def members(path: Path, *, limit: int) -> Iterator[tarfile.TarInfo]:
 def require_interpreter(path: Path, *, windows: bool) -> None:
     """Raise `ArchiveError` unless the tar file `path` is complete and has an interpreter at the expected path."""
     interpreter = "python/python.exe" if windows else "python/bin/python3"
-    names: set[str] = set()
+    names = set()
     for member in members(path, limit=LARGEST_INTERPRETER):
         name = member.name.removeprefix("./").rstrip("/")
         if name in names and not member.isdir():
             raise ArchiveError(path, f"contains {name} twice")
         names.add(name)
     if interpreter not in names:
-        raise ArchiveError(path, f"does not contain {interpreter}", "use an archive of the kind install_only, like uv")
+        raise ArchiveError(
+            path,
+            f"does not contain {interpreter}",
+            "use an archive of the kind install_only, like uv",
+        )
 
 
 def _within(path: Path, tar: tarfile.TarFile, limit: int) -> Iterator[tarfile.TarInfo]:
     total = 0
     for member in tar:
         total += member.size
-        if total > limit:  # Checked before reading, since a small file can expand to many bytes.
-            raise ArchiveError(path, f"contains more than {limit / 1e9:.1f} GB")
+        _require_within(path, total, limit)  # Before reading, since a small file can expand to many bytes.
         yield member
     # To the very end, where a compressed file has its checksum.
     while tar.fileobj and (rest := tar.fileobj.read(_CHUNK)):
         total += len(rest)
-        if total > limit:
-            raise ArchiveError(path, f"contains more than {limit / 1e9:.1f} GB")
+        _require_within(path, total, limit)
+
+
+def _require_within(path: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise ArchiveError(path, f"contains more than {limit / 1e9:.1f} GB")
 
 
 def _unpack_tar(path: Path, folder: Path, limit: int) -> None:
@@ -79,22 +92,30 @@ def _unpack_tar(path: Path, folder: Path, limit: int) -> None:
         if hasattr(tarfile, "data_filter"):
             tar.extractall(folder, members, filter="data")
             return
-        # Python 3.11.2 in Debian 12 has no filter; only links to a file in the same folder certainly stay inside.
+        # Python 3.11.2 in Debian 12 has no filter.
         for member in members:
-            neighbour = member.issym() and "/" not in member.linkname and member.linkname.strip(".")
-            plain = files.safe_path(member.name.removeprefix("./").rstrip("/") or "x")
-            if not plain or not (member.isfile() or member.isdir() or neighbour):
+            if not _stays_inside(member):
                 raise ArchiveError(
-                    path, f"contains {member.name!r}, which may point outside", "use Python 3.11.4 or newer"
+                    path,
+                    f"contains {member.name!r}, which may point outside",
+                    "use Python 3.11.4 or newer",
                 )
         tar.extractall(folder, members)  # noqa: S202 - checked above
+
+
+def _stays_inside(member: tarfile.TarInfo) -> bool:
+    """Return whether `member` certainly stays inside its archive; of links, only those to a file in the same folder."""
+    if not files.safe_path(member.name.removeprefix("./").rstrip("/") or "x"):
+        return False
+    if member.issym():
+        return "/" not in member.linkname and member.linkname.strip(".") != ""
+    return member.isfile() or member.isdir()
 
 
 def _unpack_zip(path: Path, folder: Path, limit: int) -> None:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
-        if sum(info.file_size for info in infos) > limit:
-            raise ArchiveError(path, f"contains more than {limit / 1e9:.1f} GB")
+        _require_within(path, sum(info.file_size for info in infos), limit)
         for info in infos:
             if not files.safe_path(info.filename.rstrip("/")):
                 raise ArchiveError(path, f"contains {info.filename!r}, which points outside")

@@ -9,8 +9,13 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from packaging.metadata import RawMetadata, parse_email
-from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import (
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_wheel_filename,
+)
+from packaging.version import Version
 
 from wheelhouse import files
 from wheelhouse.errors import WheelError
@@ -20,6 +25,7 @@ from wheelhouse.members import DAMAGED, read_member
 # a path and a link, so nothing else is accepted.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 # The prefix of the origin of a wheel that was built from source.
 BUILT_FROM = "built from"
 # Of one that was built from a folder of this machine.
@@ -81,28 +87,30 @@ def parse_metadata(path: Path) -> tuple[bytes, RawMetadata]:
     """
     data = read_metadata(path)
     try:
-        project, version = parse_filename(path.name)
+        expected = parse_filename(path.name)
         raw, _ = parse_email(data)
-        identity = canonicalize_name(raw.get("name", "")), Version(raw.get("version", ""))
-    except (ValueError, InvalidVersion) as error:
+        project = canonicalize_name(raw.get("name", ""))
+        version = Version(raw.get("version", ""))
+    except ValueError as error:
         raise WheelError(path, str(error)) from error
-    if identity != (project, version):
-        raise WheelError(path, f"contains the METADATA of {identity[0]} {identity[1]}")
+    if (project, version) != expected:
+        raise WheelError(path, f"contains the METADATA of {project} {version}")
     return data, raw
 
 
 def read_metadata(path: Path) -> bytes:
     """Return the METADATA of the wheel at `path`. Raises `WheelError` if there is not exactly one, `FileError`."""
     try:
-        return _member(path)
+        with (
+            files.explained(path),
+            files.open_input(path) as source,
+            zipfile.ZipFile(source) as archive,
+        ):
+            names = [name for name in archive.namelist() if _METADATA.fullmatch(name)]
+            if len(names) == 1:
+                return read_member(archive, archive.getinfo(names[0]), _METADATA_LIMIT)
+    except ValueError as error:
+        raise WheelError(path, str(error)) from error
     except DAMAGED as error:
-        reason = str(error) if isinstance(error, ValueError) else f"cannot be read ({error})"
-        raise WheelError(path, reason) from error
-
-
-def _member(path: Path) -> bytes:
-    with files.explained(path), files.open_input(path) as source, zipfile.ZipFile(source) as archive:
-        names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-        if len(names) != 1:
-            raise ValueError(f"has {len(names)} METADATA files, not one")
-        return read_member(archive, archive.getinfo(names[0]), _METADATA_LIMIT)
+        raise WheelError(path, f"cannot be read ({error})") from error
+    raise WheelError(path, f"has {len(names)} METADATA files, not one")

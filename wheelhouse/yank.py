@@ -5,7 +5,7 @@ from __future__ import annotations
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
 from wheelhouse.pages import write_pages
-from wheelhouse.record import YANKED, Record, read_record, yank_json
+from wheelhouse.record import Record, read_record, yank_json
 from wheelhouse.sharing import sharing
 from wheelhouse.store import Store
 from wheelhouse.wheel import parse_filename
@@ -16,9 +16,12 @@ def yank(store: Store, filename: str, reason: str) -> Record:
     record = _existing(store, filename)
     if not reason.isprintable():
         raise StoreError("the reason must be one line of text")
-    path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
     with sharing(store.path):
-        atomic.write(path, yank_json(reason), store.scratch)
+        atomic.write(
+            store.yanked(record.project, filename),
+            yank_json(reason),
+            store.scratch,
+        )
         write_pages(store, [record.project])
     return record
 
@@ -26,7 +29,7 @@ def yank(store: Store, filename: str, reason: str) -> Record:
 def unyank(store: Store, filename: str) -> Record:
     """Undo `yank`; return the record of the file. Raises `StoreError`, `FileError`."""
     record = _existing(store, filename)
-    path = store.record(record.project, filename).with_name(f"{filename}{YANKED}")
+    path = store.yanked(record.project, filename)
     with sharing(store.path):
         with files.explained(path):
             path.unlink(missing_ok=True)
@@ -40,5 +43,8 @@ def _existing(store: Store, filename: str) -> Record:
     except ValueError as error:
         raise StoreError(str(error), hint="name a file as STORE/simple lists it") from None
     if record is None:
-        raise StoreError(f"{store.path} has no file {filename}", hint="name a file as STORE/simple lists it")
+        raise StoreError(
+            f"{store.path} has no file {filename}",
+            hint="name a file as STORE/simple lists it",
+        )
     return record

@@ -13,6 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from bundler.errors import ScriptError
 from wheelhouse import files
 
+_COMMENT = re.compile(r"(^|\s+)#.*")
+
 
 class Resolver(Enum):
     """The tool that resolves, by its name in `--resolver`."""
@@ -43,16 +45,18 @@ class Additions:
 
     def as_options(self) -> tuple[str, ...]:
         """Return the options as text for the manifest."""
-        pairs = (("--with", self.requirements), ("--constraint", self.constraints), ("--override", self.overrides))
-        words = tuple(f"{option} {text}" for option, texts in pairs for text in texts)
-        return (*words, *((f"--resolver {self.resolver.value}",) if self.pip_tools else ()))
+        words = [f"--with {text}" for text in self.requirements]
+        words += [f"--constraint {text}" for text in self.constraints]
+        words += [f"--override {text}" for text in self.overrides]
+        if self.pip_tools:
+            words.append(f"--resolver {self.resolver.value}")
+        return tuple(words)
 
 
 def requirement_lines(path: Path) -> tuple[str, ...]:
     """Return the requirements in a file with one per line. Raises `ScriptError` for anything else."""
-    with files.explained(path):
-        lines = files.read_input(path).decode(errors="replace").splitlines()
-    texts = tuple(line for text in lines if (line := re.sub(r"(^|\s+)#.*", "", text).strip()))
+    lines = [_COMMENT.sub("", line).strip() for line in files.read_text(path).splitlines()]
+    texts = tuple(filter(None, lines))
     require_requirements(path, texts)
     return texts
 
@@ -63,19 +67,26 @@ def require_requirements(path: Path, texts: Sequence[str]) -> None:
         try:
             Requirement(text)
         except InvalidRequirement as error:
-            raise ScriptError(
-                path, f"{text!r} is not a requirement ({str(error).splitlines()[0]})", "fix it"
-            ) from error
+            reason = str(error).splitlines()[0]
+            raise ScriptError(path, f"{text!r} is not a requirement ({reason})", "fix it") from error
 
 
 def require_no_overrides(path: Path, additions: Additions) -> None:
     """Raise `ScriptError` if pip-tools would have to apply overrides to the input `path`."""
     if additions.pip_tools and additions.overrides:
-        raise ScriptError(path, "pip-tools does not support overrides", "resolve with uv instead")
+        raise ScriptError(
+            path,
+            "pip-tools does not support overrides",
+            "resolve with uv instead",
+        )
 
 
 def require_nothing_added(path: Path, lock: Path, additions: Additions) -> None:
     """Raise `ScriptError` if options would change the input `path`, whose versions `lock` determines."""
     if additions.dependencies or additions.pip_tools:
         advice = f"remove --with, --constraint, --override and --resolver, or delete {lock.name}"
-        raise ScriptError(path, f"all versions come from {lock.name}, so no option can change them", advice)
+        raise ScriptError(
+            path,
+            f"all versions come from {lock.name}, so no option can change them",
+            advice,
+        )

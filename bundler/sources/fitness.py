@@ -39,14 +39,20 @@ def parse_fitness(value: object) -> Fitness:
 
 
 def _term(name: str, about: object) -> Term:
-    if not isinstance(about, dict) or not {"type", "expression"} <= set(about) <= {"type", "expression", "weight"}:
+    if not isinstance(about, dict) or not {"type", "expression"} <= set(about) <= {
+        "type",
+        "expression",
+        "weight",
+    }:
         raise TypeError(f"{name} must be a table with the keys type, expression and, if needed, weight")
-    if about["type"] not in TYPES:
-        raise ValueError(f"{name} has the unknown type {about['type']!r}; the types are {', '.join(TYPES)}")
-    if not isinstance(about["expression"], str) or not about["expression"]:
+    kind = about["type"]
+    if kind not in TYPES:
+        raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
+    expression = about["expression"]
+    if not isinstance(expression, str) or not expression:
         raise ValueError(f"{name}: expression must be a string")
     weight = _finite(f"{name}: weight", about.get("weight", 1.0))
-    return Term(type=about["type"], expression=about["expression"], weight=weight)
+    return Term(type=kind, expression=expression, weight=weight)
 
 
 def _finite(name: str, value: Any) -> float:

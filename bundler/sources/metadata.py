@@ -17,6 +17,8 @@ from wheelhouse import toml, uv_settings
 from wheelhouse.files import read_input
 
 _OPENING = b"# /// script"
+# Without the comment sign.
+_CLOSING = "///"
 _HINT = 'add a "# /// script" block (PEP 723) with the dependencies'
 _FIX = "fix the metadata block"
 # A line that somebody meant as the opening one.
@@ -30,7 +32,8 @@ def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[st
     Raises `ScriptError`.
     """
     try:
-        data = read_input(path) if data is None else data
+        if data is None:
+            data = read_input(path)
         data.decode()
     except OSError as error:
         raise ScriptError(path, str(error.strerror), "give the path of a Python script") from error
@@ -45,26 +48,28 @@ def parse_block(path: Path, data: bytes) -> dict[str, Any]:
     uv looks only at the first occurrence of the opening line, which must be the whole line. The block ends at the last
     closing line before the first line that is no comment (PEP 723).
     """
-    start = data.find(_OPENING)
-    lines = _lines(data[max(start, 0) :].decode())
-    if start == -1 or (start and data[start - 1 : start] not in (b"\n", b"\r")) or lines[0] != _OPENING.decode():
+    before, opening, rest = data.partition(_OPENING)
+    after, *lines = _lines(rest.decode())
+    is_line = after == "" and (not before or before.endswith((b"\n", b"\r")))
+    if not opening or not is_line:
         raise _missing(path, data.decode())
-    content: list[str] = []
-    for line in lines[1:]:
-        if line != "#" and not line.startswith("# "):
-            break
-        content.append(line[2:])
-    if "///" not in content:
+    content = [line[2:] for line in itertools.takewhile(_is_comment, lines)]
+    if _CLOSING not in content:
         raise _unclosed(path, content)
-    end = len(content) - 1 - content[::-1].index("///")
-    if _has_block(lines[end + 2 :]):
+    end = len(content)
+    while content[end - 1] != _CLOSING:
+        end -= 1
+    if _has_block(lines[end:]):
         raise ScriptError(path, "has 2 script metadata blocks", "keep only one")
-    first = data[:start].count(b"\n") + 1
     try:
-        return toml.loads("\n".join([*content[:end], ""]))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or numbers or nesting beyond Python's limits.
+        return toml.loads("".join(f"{line}\n" for line in content[: end - 1]))
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError, or numbers or nesting beyond Python's limits.
+        where = ""
         number = re.search(r"line (\d+)", str(error))
-        where = f" (line {first + int(number[1])} of the script)" if number else ""
+        if number:
+            first_line = before.count(b"\n") + 1
+            where = f" (line {first_line + int(number[1])} of the script)"
         raise ScriptError(path, f"its script metadata is not valid TOML: {error}{where}", _FIX) from error
 
 
@@ -80,65 +85,77 @@ def _has_block(lines: Sequence[str]) -> bool:
         opened = re.fullmatch(r"# /// ([a-zA-Z0-9-]+)", line)
         if not opened:
             continue
-        comments = list(itertools.takewhile(lambda comment: comment == "#" or comment.startswith("# "), rest))
+        comments = list(itertools.takewhile(_is_comment, rest))
         if opened[1] == "script" and "# ///" in comments:
             return True
     return False
 
 
+def _is_comment(line: str) -> bool:
+    return line == "#" or line.startswith("# ")
+
+
 def _missing(path: Path, text: str) -> ScriptError:
     """Return the error for a script without a block that uv would read, with the reason if somebody meant one."""
+    fact, hint = "no inline script metadata", _HINT
     similar = _SIMILAR.search(text)
+    if similar is None:
+        return ScriptError(path, fact, hint)
+    number = text.count("\n", 0, similar.start()) + 1
     early = text.find(_OPENING.decode())
-    if early != -1 and not (similar and similar.start() <= early <= similar.end()):
+    if early != -1 and not similar.start() <= early <= similar.end():
         number = text.count("\n", 0, early) + 1
         fact = f'line {number} contains "# /// script", so uv does not look for the block below it'
-        return ScriptError(
-            path, fact if similar else "no inline script metadata", "change that line" if similar else _HINT
-        )
-    if not similar:
-        return ScriptError(path, "no inline script metadata", _HINT)
-    number = text.count("\n", 0, similar.start()) + 1
-    if similar["before"].startswith("\ufeff"):
-        return ScriptError(
-            path, "starts with a byte order mark, which hides the block from uv", "save it as UTF-8 without one"
-        )
-    fact = f'line {number} is not exactly "# /// script", so uv does not see the block'
-    extra = similar["after"] and not similar["after"].strip()
-    return ScriptError(
-        path, fact, "remove the spaces at its end" if extra else "write it like that, without spaces around"
-    )
+        hint = "change that line"
+    elif similar["before"].startswith("\ufeff"):
+        fact = "starts with a byte order mark, which hides the block from uv"
+        hint = "save it as UTF-8 without one"
+    else:
+        fact = f'line {number} is not exactly "# /// script", so uv does not see the block'
+        hint = "write it like that, without spaces around"
+        if similar["after"] and not similar["after"].strip():
+            hint = "remove the spaces at its end"
+    return ScriptError(path, fact, hint)
 
 
 def _unclosed(path: Path, content: Sequence[str]) -> ScriptError:
-    trailing = [line for line in content if line.startswith("///")]
-    if trailing:
-        fact = f'its script metadata block is not closed: {f"# {trailing[-1]}"!r} is not exactly "# ///"'
-        return ScriptError(path, fact, "remove what follows in that line")
+    fact = "its script metadata block is not closed"
     hint = 'start every line of it with "#" and end it with "# ///"'
-    return ScriptError(path, "its script metadata block is not closed", hint)
+    trailing = [line for line in content if line.startswith(_CLOSING)]
+    if trailing:
+        fact += f': {f"# {trailing[-1]}"!r} is not exactly "# ///"'
+        hint = "remove what follows in that line"
+    return ScriptError(path, fact, hint)
 
 
 def unknown_keys(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each top-level key of a block that uv ignores, with a hint."""
     settings = (*uv_settings.OF_SCRIPTS, *uv_settings.COMMON)
     hints = []
-    for key in sorted(metadata.keys() - set(_OF_BLOCKS)):
+    for key in sorted(metadata):
+        if key in _OF_BLOCKS:
+            continue
         near = difflib.get_close_matches(key.replace("_", "-"), _OF_BLOCKS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(_OF_BLOCKS)}"
-        hints.append((key, f"move it into [tool.uv]: {key}" if key in settings else hint))
+        if key in settings:
+            hint = f"move it into [tool.uv]: {key}"
+        elif near:
+            hint = f"did you mean {near[0]}?"
+        else:
+            hint = f"the keys are {', '.join(_OF_BLOCKS)}"
+        hints.append((key, hint))
     return hints
 
 
 def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str, ...]]:
     """Return requires-python and the dependencies in `metadata`. Raises `ScriptError` with everything that is wrong."""
     errors = []
-    requires_python, dependencies = metadata.get("requires-python", ""), metadata.get("dependencies", [])
+    requires_python = metadata.get("requires-python", "")
     specifiers = SpecifierSet()
     try:
         specifiers = SpecifierSet(requires_python)
     except (InvalidSpecifier, TypeError, AttributeError):
         errors.append(f"requires-python {requires_python!r} is not a version specifier")
+    dependencies = metadata.get("dependencies", [])
     if not isinstance(dependencies, list):
         errors.append(f"dependencies must be a list (got {dependencies!r})")
         dependencies = []
@@ -147,10 +164,11 @@ def check(path: Path, metadata: dict[str, Any]) -> tuple[SpecifierSet, tuple[str
             Requirement(dependency)
         except (InvalidRequirement, TypeError) as error:
             errors.append(f"dependency {dependency!r} is invalid ({str(error).splitlines()[0]})")
-    if not isinstance(metadata.get("tool", {}), dict) or not isinstance(metadata.get("tool", {}).get("uv", {}), dict):
-        errors.append("tool and tool.uv must be tables")
+    tool = metadata.get("tool", {})
+    if isinstance(tool, dict) and isinstance(tool.get("uv", {}), dict):
+        errors += uv_settings.faults_of(tool.get("uv", {}))
     else:
-        errors += uv_settings.faults_of(metadata.get("tool", {}).get("uv", {}))
+        errors.append("tool and tool.uv must be tables")
     if errors:
         raise ScriptError(path, "; ".join(errors), _FIX)
     return specifiers, tuple(dependencies)

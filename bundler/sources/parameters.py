@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 # The types of parameters in HPS, and the Python types of their values.
-TYPES: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "bool": (bool,), "string": (str,)}
-_NUMBERS = ("int", "float")
-# The keys of a parameter in TOML, and the fields of `Parameter`.
-_KEYS = {
-    "type": "type",
-    "default": "default",
-    "lower": "lower",
-    "upper": "upper",
-    "step": "step",
-    "values": "values",
-    "units": "units",
-    "display-text": "display_text",
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "float": (float, int),
+    "int": (int,),
+    "bool": (bool,),
+    "string": (str,),
 }
+_NUMBERS = ("int", "float")
+# The keys of a parameter in TOML; the fields of `Parameter` have underscores.
+_KEYS = (
+    "type",
+    "default",
+    "lower",
+    "upper",
+    "step",
+    "values",
+    "units",
+    "display-text",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,12 @@ class Parameter:
 
 def type_of(value: object) -> str:
     """Return the type of a parameter with the value `value`. Raises `ValueError` if there is none."""
-    for name, types in (("bool", (bool,)), ("int", (int,)), ("float", (float,)), ("string", (str,))):
+    for name, types in (
+        ("bool", (bool,)),
+        ("int", (int,)),
+        ("float", (float,)),
+        ("string", (str,)),
+    ):
         if isinstance(value, types):
             return name
     raise ValueError(f"must be a number, a boolean or a string (got {value!r})")
@@ -59,20 +69,37 @@ def parse_parameters(value: object) -> tuple[Parameter, ...]:
 def _parameter(name: str, about: object) -> Parameter:
     if not isinstance(about, dict):
         return check_value(Parameter(name=name, type=type_of(about), default=about))
-    if set(about) - set(_KEYS):
+    if not set(about) <= set(_KEYS):
         raise ValueError(f"{name} has unknown keys; the keys are {', '.join(_KEYS)}")
-    fields: dict[str, Any] = {field: about[key] for key, field in _KEYS.items() if key in about}
-    if not isinstance(fields.get("values", []), list):
+    values = about.get("values", [])
+    if not isinstance(values, list):
         raise TypeError(f"{name}: values must be a list")
-    fields["values"] = tuple(fields.get("values", ()))
-    samples = [fields["default"]] if "default" in fields else list(fields["values"])
-    fields.setdefault("type", type_of(samples[0]) if samples else "float")
-    if fields["type"] not in TYPES:
-        raise ValueError(f"{name} has the unknown type {fields['type']!r}; the types are {', '.join(TYPES)}")
-    for key in ("units", "display_text"):
-        if not isinstance(fields.get(key, ""), str):
-            raise TypeError(f"{name}: {key.replace('_', '-')} must be a string")
-    return check_value(Parameter(name=name, **fields))
+    samples = values
+    if "default" in about:
+        samples = [about["default"]]
+    likely = type_of(samples[0]) if samples else "float"
+    kind = about.get("type", likely)
+    _require_type(name, kind)
+    for key in ("units", "display-text"):
+        if not isinstance(about.get(key, ""), str):
+            raise TypeError(f"{name}: {key} must be a string")
+    parameter = Parameter(
+        name=name,
+        type=kind,
+        default=about.get("default"),
+        lower=about.get("lower"),
+        upper=about.get("upper"),
+        step=about.get("step"),
+        values=tuple(values),
+        units=about.get("units"),
+        display_text=about.get("display-text"),
+    )
+    return check_value(parameter)
+
+
+def _require_type(name: str, kind: object) -> None:
+    if kind not in TYPES:
+        raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
 
 
 def parse_output_parameters(value: object) -> tuple[Parameter, ...]:
@@ -81,41 +108,56 @@ def parse_output_parameters(value: object) -> tuple[Parameter, ...]:
     Raises `ValueError`.
     """
     if isinstance(value, dict):
-        pairs = list(cast("dict[str, Any]", value).items())
-    else:
-        names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"must be names, or a table of names and types (got {str(value)[:60]!r})")
-        pairs = [(name, "float") for name in names]
-    for name, kind in pairs:
-        if kind not in TYPES:
-            raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")
-    return tuple(Parameter(name=name, type=kind) for name, kind in pairs)
+        for name, kind in value.items():
+            _require_type(name, kind)
+        return tuple(Parameter(name=name, type=kind) for name, kind in value.items())
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        start = str(value)[:60]
+        raise ValueError(f"must be names, or a table of names and types (got {start!r})")
+    return tuple(Parameter(name=name, type="float") for name in names)
 
 
 def check_value(parameter: Parameter) -> Parameter:
     """Return `parameter`. Raises `ValueError` if its default, bounds or values do not fit its type or each other."""
-    name, kind = parameter.name, parameter.type
-    numbers = {"lower": parameter.lower, "upper": parameter.upper, "step": parameter.step}
-    for value in (parameter.default, *numbers.values(), *parameter.values):
-        if value is None:
-            continue
-        fits = isinstance(value, TYPES[kind]) and (kind == "bool") == isinstance(value, bool)
-        if not fits or (isinstance(value, float) and not math.isfinite(value)):
+    name = parameter.name
+    kind = parameter.type
+    low = parameter.lower
+    high = parameter.upper
+    default = parameter.default
+    values = parameter.values
+    bounds = (low, high, parameter.step)
+    for value in (default, *bounds, *values):
+        if value is not None and not _fits(value, kind):
             raise ValueError(f"{name} must be of type {kind} (got {value!r})")
-    if kind not in _NUMBERS and any(value is not None for value in numbers.values()):
+    if kind in _NUMBERS:
+        _require_between(name, default, low, high)
+    elif bounds != (None, None, None):
         raise ValueError(f"{name} is of type {kind}, which has no bounds")
-    low, high, value = parameter.lower, parameter.upper, parameter.default
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
-        if not lowest <= value <= highest:
-            raise ValueError(f"{name} = {value!r} is outside its bounds {_bound(low)}..{_bound(high)}")
-    if parameter.values and kind not in ("float", "string"):
+    if not values:
+        return parameter
+    if kind not in ("float", "string"):
         raise ValueError(f"{name} is of type {kind}, which has no list of values")
-    if parameter.values and value is not None and value not in parameter.values:
-        raise ValueError(f"{name} = {value!r} is not one of its values {', '.join(map(str, parameter.values))}")
+    if default is not None and default not in values:
+        raise ValueError(f"{name} = {default!r} is not one of its values {', '.join(map(str, values))}")
     return parameter
 
 
+def _fits(value: object, kind: str) -> bool:
+    """Return whether `value` is of the type `kind`; Python counts booleans as integers."""
+    if isinstance(value, bool):
+        return kind == "bool"
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, TYPES[kind])
+
+
+def _require_between(name: str, value: Any, low: float | None, high: float | None) -> None:
+    if value is None:
+        return
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f"{name} = {value!r} is outside its bounds {_bound(low)}..{_bound(high)}")
+
+
 def _bound(value: float | None) -> str:
-    return "" if value is None else f"{value}"
+    return "" if value is None else str(value)

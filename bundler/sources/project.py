@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from bundler.errors import ScriptError
 from bundler.sources.additions import Additions, require_nothing_added
@@ -34,30 +34,32 @@ class Project(Source):
 
 def read_project(folder: Path, additions: Additions) -> Project:
     """Return the project in `folder`. Raises `ScriptError` or `FileError`."""
-    path, lock = folder / "pyproject.toml", folder / "uv.lock"
+    path = folder / "pyproject.toml"
+    lock = folder / "uv.lock"
     with files.explained(path):
-        try:
-            tables = toml.loads(files.read_input(path).decode())
-            project = tables["project"]
-            name, requires = str(project["name"]), SpecifierSet(project.get("requires-python", ""))
-            dependencies = tuple(map(str, project.get("dependencies", [])))
-            tool = tables.get("tool", {})
-            errors = uv_settings.faults_of(tool.get("uv", {}))
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidSpecifier) as error:
-            raise ScriptError(path, f"is not a project with a name ({error})", "fix it") from error
+        data = files.read_input(path)
+    try:
+        tables = toml.loads(data.decode())
+        project = tables["project"]
+        title = str(project["name"])
+        requires_python = SpecifierSet(project.get("requires-python", ""))
+        dependencies = tuple(map(str, project.get("dependencies", [])))
+        tool = tables.get("tool", {})
+        errors = uv_settings.faults_of(tool.get("uv", {}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ScriptError(path, f"is not a project with a name ({error})", "fix it") from error
     if errors:
         raise ScriptError(path, "; ".join(errors), "fix it")
     if not lock.is_file():
         raise ScriptError(path, "has no uv.lock next to it", "create it with `uv lock`")
-    with files.explained(folder):
-        files.read_input(lock)
+    files.read_text(lock)
     require_nothing_added(folder, lock, additions)
-    script, data = runner(folder, name)
+    name, data = runner(folder, title)
     return Project(
         path=folder,
-        name=script,
+        name=name,
         data=data,
-        requires_python=requires,
+        requires_python=requires_python,
         dependencies=dependencies,
         tool=tool,
         lock=lock,

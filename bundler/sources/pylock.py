@@ -17,7 +17,7 @@ from wheelhouse.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PylockFile(Source):
+class _PylockFile(Source):
     """A pylock.toml, with the versions in it."""
 
     locked: ClassVar[bool] = True
@@ -31,10 +31,16 @@ class PylockFile(Source):
         return "lock again with the tool that wrote it"
 
 
-def read_pylock(path: Path, additions: Additions) -> PylockFile:
+def read_pylock(path: Path, additions: Additions) -> _PylockFile:
     """Return the pylock.toml at `path`. Raises `ScriptError` or `FileError`."""
-    with files.explained(path):
-        files.read_input(path)
+    files.read_text(path)
     require_nothing_added(path, path, additions)
     name, data = runner(path, path.stem.replace(".", "-"))
-    return PylockFile(path=path, name=name, data=data, requires_python=SpecifierSet(), lock=path, additions=additions)
+    return _PylockFile(
+        path=path,
+        name=name,
+        data=data,
+        requires_python=SpecifierSet(),
+        lock=path,
+        additions=additions,
+    )

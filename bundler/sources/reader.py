@@ -31,32 +31,45 @@ def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
     if additions.pip_tools:
         require_pip_tools()
     require_requirements(Path("--with"), additions.requirements)
-    # Path.resolve() would fail for a link to itself; reading the file gives a better message.
-    distinct = list({path if path == _STDIN else os.path.realpath(path): path for path in paths}.values())
-    sources, errors = attempt_all(lambda path: _checked(_read(path, additions)), distinct)
+
+    def read(path: Path) -> Source:
+        source = _read(path, additions)
+        settings_of(source.path, source.tool)  # Raises an error for an invalid `[tool.bundler]`.
+        return source
+
+    distinct = {}
+    for path in paths:
+        # Path.resolve() would fail for a link to itself; reading the file gives a better message.
+        key = path if path == _STDIN else os.path.realpath(path)
+        distinct[key] = path
+    sources, errors = attempt_all(read, distinct.values())
     errors += _same_names(sources)
     if errors:
         raise CombinedError(errors)
     return sources
 
 
-def _checked(source: Source) -> Source:
-    """Return `source`. Raises `ScriptError` if its `[tool.bundler]` is invalid."""
-    settings_of(source.path, source.tool)
-    return source
-
-
 def _read(path: Path, additions: Additions) -> Source:
     if path == _STDIN:
         return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
-    if path.name == "pyproject.toml" or (path.is_dir() and (path / "pyproject.toml").is_file()):
-        return read_project(path.parent if path.name == "pyproject.toml" else path, additions)
+    if path.name == "pyproject.toml":
+        return read_project(path.parent, additions)
+    if path.is_dir() and (path / "pyproject.toml").is_file():
+        return read_project(path, additions)
     if _PYLOCK.fullmatch(path.name):
         return read_pylock(path, additions)
     if path.is_dir():
-        raise ScriptError(path, "has no pyproject.toml", "give a script, or the folder of a project")
+        raise ScriptError(
+            path,
+            "has no pyproject.toml",
+            "give a script, or the folder of a project",
+        )
     if path.name == "uv.lock":
-        raise ScriptError(path, "is the lock file of a project", "give the folder of the project")
+        raise ScriptError(
+            path,
+            "is the lock file of a project",
+            "give the folder of the project",
+        )
     if path.suffix in (".txt", ".in"):
         return read_requirements(path, additions)
     return locked_script(read_script(path), additions)
@@ -68,22 +81,32 @@ def _same_names(sources: Sequence[Source]) -> list[Exception]:
     for source in sources:
         name = unicodedata.normalize("NFC", script_folder(source.name)).casefold()
         makers.setdefault(name, []).append(source.path)
-    return [
-        BundlerError(
-            f"{', '.join(map(str, sorted(paths)))}: file names clash on case-insensitive file systems",
-            hint="rename one of them, or bundle them separately",
+    errors: list[Exception] = []
+    for paths in makers.values():
+        if len(paths) == 1:
+            continue
+        names = ", ".join(map(str, sorted(paths)))
+        errors.append(
+            BundlerError(
+                f"{names}: file names clash on case-insensitive file systems",
+                hint="rename one of them, or bundle them separately",
+            )
         )
-        for paths in makers.values()
-        if len(paths) > 1
-    ]
+    return errors
 
 
 def require_own(sources: Sequence[Source], targets: Sequence[Target]) -> None:
     """Raise `ScriptError` if pip-tools would have to resolve for another platform or Python than its own."""
-    here, own = this_platform(), pip_tools.PYTHON
+    here = this_platform()
+    own = (here.system, here.machine, pip_tools.PYTHON)
     for source in sources:
-        for target in targets if source.additions.pip_tools else ():
-            foreign = (target.platform.system, target.platform.machine) != (here.system, here.machine)
-            if foreign or str(target.request.series) != own:
-                fact = f"pip-tools can only resolve for Python {own} on this machine, not for {target}"
-                raise ScriptError(source.path, fact, "resolve with uv, or run bundle with that Python on that platform")
+        if not source.additions.pip_tools:
+            continue
+        for target in targets:
+            wanted = (target.platform.system, target.platform.machine, str(target.request.series))
+            if wanted != own:
+                raise ScriptError(
+                    source.path,
+                    f"pip-tools can only resolve for Python {pip_tools.PYTHON} on this machine, not for {target}",
+                    "resolve with uv, or run bundle with that Python on that platform",
+                )

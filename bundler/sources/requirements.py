@@ -17,7 +17,7 @@ from wheelhouse.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequirementsFile(Source):
+class _RequirementsFile(Source):
     """A requirements file, with its options, constraints and hashes."""
 
     def resolve(self, targets: Sequence[Target], folder: Path) -> Resolution:
@@ -39,25 +39,35 @@ class RequirementsFile(Source):
 
     def texts(self) -> list[str]:
         """Return the text of the file and of all files that it includes."""
-        own = list(requirements.read(self.path).texts.values())
-        return [*own, pip_tools.settings()] if self.additions.pip_tools else own
+        texts = list(requirements.read(self.path).texts.values())
+        if self.additions.pip_tools:
+            texts.append(pip_tools.settings())
+        return texts
 
     def includes_others(self) -> bool:
         """Return whether it includes other files with -r or -c."""
         return len(requirements.read(self.path).texts) > 1
 
 
-def read_requirements(path: Path, additions: Additions) -> RequirementsFile:
+def read_requirements(path: Path, additions: Additions) -> _RequirementsFile:
     """Return the requirements file at `path`. Raises `ScriptError` or `FileError`."""
-    with files.explained(path):
-        files.read_input(path)
+    files.read_text(path)
     if additions.locked:
-        raise ScriptError(path, "is not a lock file, but --locked requires one", "export a pylock.toml and bundle that")
+        raise ScriptError(
+            path,
+            "is not a lock file, but --locked requires one",
+            "export a pylock.toml and bundle that",
+        )
     require_no_overrides(path, additions)
     if additions.dependencies:
         fact = "a requirements file cannot be combined with --with, --constraint or --override"
         raise ScriptError(path, fact, "write the requirements and constraints into the file")
     name, data = runner(path, path.stem)
-    return RequirementsFile(
-        path=path, name=name, data=data, requires_python=SpecifierSet(), lock=path, additions=additions
+    return _RequirementsFile(
+        path=path,
+        name=name,
+        data=data,
+        requires_python=SpecifierSet(),
+        lock=path,
+        additions=additions,
     )

@@ -14,7 +14,11 @@ from typing import Any, ClassVar
 from packaging.requirements import Requirement
 
 from bundler.errors import ScriptError
-from bundler.sources.additions import Additions, require_no_overrides, require_nothing_added
+from bundler.sources.additions import (
+    Additions,
+    require_no_overrides,
+    require_nothing_added,
+)
 from bundler.sources.metadata import check, read_metadata, unknown_keys
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
@@ -25,8 +29,6 @@ from wheelhouse.locks import lock_path
 from wheelhouse.resolution import Resolution
 from wheelhouse.target import Target
 
-# The module search path of a script begins with its folder.
-_SUFFIXES = (".py", "")
 _EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")
 # Leaves room for the suffixes of the files of a target.
 _NAME_BYTES = 200
@@ -49,11 +51,23 @@ class Script(Source):
         return resolution.resolve(self.wanted(), targets, folder, self.keep)
 
     def resolve_for(
-        self, target: Target, folder: Path, *, prereleases: bool, buildable: Collection[str] | None
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        prereleases: bool,
+        buildable: Collection[str] | None,
     ) -> Resolution:
         """Resolve for `target` alone, with wheels only for all that is not `buildable`."""
         wanted = self.wanted()
-        return resolution.resolve_for(wanted, target, folder, self.keep, prereleases=prereleases, buildable=buildable)
+        return resolution.resolve_for(
+            wanted,
+            target,
+            folder,
+            self.keep,
+            prereleases=prereleases,
+            buildable=buildable,
+        )
 
     def wanted(self) -> resolution.Wanted:
         """Return the request for uv, with absolute paths."""
@@ -67,46 +81,55 @@ class Script(Source):
 
     def texts(self) -> list[str]:
         """Return its dependencies, and pip's settings if pip-tools resolves."""
-        return [*self.dependencies, *([pip_tools.settings()] if self.additions.pip_tools else [])]
+        texts = list(self.dependencies)
+        if self.additions.pip_tools:
+            texts.append(pip_tools.settings())
+        return texts
 
     def warnings(self) -> list[str]:
         """Return warnings about settings that are valid but unlikely to be intended."""
-        exact = [match[1] for part in str(self.requires_python).split(",") if (match := _EXACT_MINOR.match(part))]
-        sentences = [
-            f'{self.path}: requires-python "=={minor}" means only {minor}.0, so uv recreates the environment on every '
-            f'run with another {minor} version\nhint: use "=={minor}.*"'
-            for minor in exact
-        ]
+        facts = []
+        for bound in str(self.requires_python).split(","):
+            match = _EXACT_MINOR.match(bound)
+            if match:
+                minor = match[1]
+                facts.append(
+                    f'requires-python "=={minor}" means only {minor}.0, so uv recreates the environment on every '
+                    f'run with another {minor} version\nhint: use "=={minor}.*"'
+                )
         text = str((self.dependencies, self.tool))
         if redacted(text) != text:
-            sentences.append(
-                f"{self.path}: a URL in its metadata contains a password or query, which the bundle includes"
-            )
+            facts.append("a URL in its metadata contains a password or query, which the bundle includes")
         behind = Path(os.path.realpath(self.path))
         if self.lock is None and behind != self.path.absolute() and lock_path(behind).is_file():
-            sentences.append(
-                f"{self.path}: is a link to {behind}, whose lock file uv does not use\n"
-                f"hint: bundle {behind}, or use --locked"
+            facts.append(
+                f"is a link to {behind}, whose lock file uv does not use\nhint: bundle {behind}, or use --locked"
             )
-        sentences += [
-            f"{self.path}: the key {key} in its metadata has no effect\nhint: {hint}" for key, hint in self.ignored
-        ]
-        return [*sentences, *self._about_neighbours()]
+        for key, hint in self.ignored:
+            facts.append(f"the key {key} in its metadata has no effect\nhint: {hint}")
+        for name, file in self._missing_modules():
+            facts.append(
+                f"imports {name} from {file}, which lies next to it and is not in the bundle\n"
+                f'hint: add it to inputs in [tool.bundler], such as inputs = ["{name}.py"], '
+                "or use --input when you rehearse or submit it"
+            )
+        return [f"{self.path}: {fact}" for fact in facts]
 
-    def _about_neighbours(self) -> list[str]:
-        """Return a warning for each module that it imports from its own folder, which jobs do not have."""
+    def _missing_modules(self) -> list[tuple[str, str]]:
+        """Return the modules that it imports from its own folder, which jobs do not have, each with its file."""
         inputs = settings_of(self.path, self.tool).inputs
-        sentences = []
-        for name in sorted(imported_modules(self.data) - {self.path.stem}):
-            files = [place for suffix in _SUFFIXES if (place := self.folder() / f"{name}{suffix}").exists()]
-            if not files or any(path.split("/")[0] in (name, f"{name}.py") for path in inputs):
+        present = {path.split("/")[0] for path in inputs}
+        missing = []
+        for module in sorted(_imported_modules(self.data)):
+            file = f"{module}.py"
+            if module == self.path.stem or not present.isdisjoint((module, file)):
                 continue
-            hint = f'add it to inputs in [tool.bundler], such as inputs = ["{name}.py"]'
-            sentences.append(
-                f"{self.path}: imports {name} from {files[0].name}, which lies next to it and is not in the bundle"
-                f"\nhint: {hint}, or use --input when you rehearse or submit it"
-            )
-        return sentences
+            # The module search path of a script begins with its folder.
+            for name in (file, module):
+                if (self.folder() / name).exists():
+                    missing.append((module, name))
+                    break
+        return missing
 
     def upgrade_command(self) -> str:
         """Return how to upgrade the package NAME in the lock file."""
@@ -114,7 +137,7 @@ class Script(Source):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockedScript(Script):
+class _LockedScript(Script):
     """A script with a lock file, which determines its versions."""
 
     locked: ClassVar[bool] = True
@@ -143,7 +166,7 @@ def read_script(path: Path, data: bytes | None = None) -> Script:
     )
 
 
-def imported_modules(data: bytes) -> set[str]:
+def _imported_modules(data: bytes) -> set[str]:
     """Return the top-level modules that the script `data` imports; none if it is not Python of this version."""
     try:
         with warnings.catch_warnings():
@@ -151,25 +174,26 @@ def imported_modules(data: bytes) -> set[str]:
             tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-    modules: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules |= {alias.name.partition(".")[0] for alias in node.names}
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            modules.add(node.module.partition(".")[0])
-    return modules
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
 
 
 def locked_script(script: Script, additions: Additions) -> Script:
     """Return `script` with its lock file, if there is one, or with `additions`. Raises `ScriptError`."""
-    path, lock = script.path, lock_path(script.path)
-    behind = Path(os.path.realpath(path))  # uv does not follow a link to a script, and would not use the lock there.
-    if additions.locked and not lock.is_file() and lock_path(behind).is_file():
-        path, lock = behind, lock_path(behind)
+    path = script.path
+    if additions.locked and not lock_path(path).is_file():
+        # uv does not follow a link to a script, and would not use the lock there.
+        path = Path(os.path.realpath(path))
+    lock = lock_path(path)
     if not lock.is_file():
         return script_with(script, additions)
     require_nothing_added(script.path, lock, additions)
-    return LockedScript(
+    return _LockedScript(
         path=path,
         name=script.name,
         data=script.data,
@@ -185,18 +209,29 @@ def locked_script(script: Script, additions: Additions) -> Script:
 def script_with(script: Script, additions: Additions) -> Script:
     """Return `script`, which has no lock file, with `additions`. Raises `ScriptError`."""
     if additions.locked:
-        raise ScriptError(script.path, "has no lock file", f"create it with `uv lock --script {script.name}`")
+        raise ScriptError(
+            script.path,
+            "has no lock file",
+            f"create it with `uv lock --script {script.name}`",
+        )
     require_no_overrides(script.path, additions)
     settings: dict[str, Any] = dict(script.tool.get("uv", {}))
     if additions.pip_tools and settings:
         fact = f"has [tool.uv] with {', '.join(sorted(settings))}, which pip-tools would ignore"
         raise ScriptError(script.path, fact, "resolve with uv, or remove the table")
-    added = (("constraint-dependencies", additions.constraints), ("override-dependencies", additions.overrides))
-    settings |= {key: [*settings.get(key, []), *texts] for key, texts in added if texts}
+    for key, texts in (
+        ("constraint-dependencies", additions.constraints),
+        ("override-dependencies", additions.overrides),
+    ):
+        if texts:
+            settings[key] = [*settings.get(key, []), *texts]
+    tool = dict(script.tool)
+    if settings:
+        tool["uv"] = settings
     return replace(
         script,
         dependencies=(*script.dependencies, *additions.requirements),
-        tool={**script.tool, **({"uv": settings} if settings else {})},
+        tool=tool,
         additions=additions,
     )
 
@@ -207,7 +242,10 @@ def _with_absolute_path(dependency: str, folder: Path) -> str:
     if requirement.url is None:
         return dependency
     # uv replaces this variable by the current folder, which is another one while it resolves.
-    url = requirement.url.replace("${PROJECT_ROOT}", os.environ.get("PROJECT_ROOT") or Path.cwd().as_posix())
+    url = requirement.url.replace(
+        "${PROJECT_ROOT}",
+        os.environ.get("PROJECT_ROOT") or Path.cwd().as_posix(),
+    )
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|\$\{", url):
         url = real(folder / url).as_uri()
     requirement.url = url

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -57,7 +56,12 @@ class Source(ABC):
         """
 
     def resolve_for(
-        self, target: Target, folder: Path, *, prereleases: bool, buildable: Collection[str] | None
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        prereleases: bool,
+        buildable: Collection[str] | None,
     ) -> Resolution:
         """Resolve for `target` alone in the empty `folder`; a lock returns the same for each target.
 
@@ -70,7 +74,7 @@ class Source(ABC):
     @property
     def sha256(self) -> str:
         """The SHA-256 digest of the script, in hex."""
-        return hashlib.sha256(self.data).hexdigest()
+        return files.bytes_sha256(self.data)
 
     @property
     def resolved_with(self) -> tuple[str, ...]:
@@ -103,13 +107,12 @@ class Source(ABC):
     def direct_projects(self) -> frozenset[str]:
         """Return the projects that it takes from a folder, a repository or an archive, as far as it says so itself."""
         sources = self.tool.get("uv", {}).get("sources", {})
-        tables = [(name, table) for name, source in sources.items() for table in _tables(source)]
-        named = {name for name, table in tables if _is_direct(str(table.get("path") or table.get("url") or ""), table)}
+        names = {name for name, source in sources.items() if _is_direct(source)}
         for dependency in self.dependencies:
             requirement = Requirement(dependency)
-            if requirement.url and _is_direct(requirement.url, {"url": requirement.url}):
-                named.add(requirement.name)
-        return frozenset(map(canonicalize_name, named))
+            if requirement.url and not _is_wheel(requirement.url):
+                names.add(requirement.name)
+        return frozenset(map(canonicalize_name, names))
 
     def texts(self) -> list[str]:
         """Return the texts that may contain URLs of indexes and repositories, including secrets."""
@@ -128,19 +131,25 @@ class Source(ABC):
         return "run `uv lock --upgrade-package NAME`"
 
 
-def _tables(source: object) -> list[Mapping[str, Any]]:
-    return [table for table in (source if isinstance(source, list) else [source]) if isinstance(table, dict)]
+def _is_direct(source: object) -> bool:
+    """Return whether one of the tables of a project in `[tool.uv.sources]` names a source to build."""
+    for table in source if isinstance(source, list) else [source]:
+        if not isinstance(table, dict):
+            continue
+        location = str(table.get("path") or table.get("url") or "")
+        if table.keys() & {"git", "path", "url"} and not _is_wheel(location):
+            return True
+    return False
 
 
-def _is_direct(location: str, table: Mapping[str, Any]) -> bool:
-    """Return whether `table` of `[tool.uv.sources]`, with the path or URL `location`, names a source to build."""
-    is_wheel = location.partition("?")[0].partition("#")[0].endswith(".whl")
-    return not is_wheel and bool({"git", "path", "url"} & table.keys())
+def _is_wheel(location: str) -> bool:
+    return location.partition("?")[0].partition("#")[0].endswith(".whl")
 
 
 def runner(path: Path, stem: str) -> tuple[str, bytes]:
     """Return the name and bytes of the script that stands for `path` and runs what a job names."""
-    text = resources("bundler").joinpath("templates/runner.py").read_text(encoding="utf-8")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "inputs"
     block = "# /// script\n# dependencies = []\n# ///\n"
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "inputs"
-    return f"{plain}.py", (block + text.replace("{origin}", ascii(path.absolute().name)[1:-1])).encode()
+    text = resources("bundler").joinpath("templates/runner.py").read_text(encoding="utf-8")
+    origin = ascii(path.absolute().name)[1:-1]
+    return f"{name}.py", (block + text.replace("{origin}", origin)).encode()

@@ -7,11 +7,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bundler.errors import ScriptError
 from bundler.sources.fitness import Fitness, parse_fitness
-from bundler.sources.parameters import Parameter, parse_output_parameters, parse_parameters
+from bundler.sources.parameters import (
+    Parameter,
+    parse_output_parameters,
+    parse_parameters,
+)
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
 
@@ -67,50 +71,72 @@ def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
     table = tool.get("bundler", {})
     if not isinstance(table, dict):
         raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
-    unknown = sorted(set(table) - set(KEYS))
     values, problems = parse_keys(table)
-    strange = sorted(set(values.get("monitor", ())) - {*values.get("outputs", ()), *values.get("optional_outputs", ())})
-    problems += [f"tool.bundler.monitor: {name} is not an output" for name in strange]
+    outputs = {*values.get("outputs", ()), *values.get("optional_outputs", ())}
+    for name in sorted(set(values.get("monitor", ()))):
+        if name not in outputs:
+            problems.append(f"tool.bundler.monitor: {name} is not an output")
     if problems:
-        raise ScriptError(path, "; ".join(problems), ", ".join(map(near_key, unknown)) or "fix the metadata block")
+        hints = [near_key(key) for key in _unknown(table)]
+        raise ScriptError(
+            path,
+            "; ".join(problems),
+            ", ".join(hints) or "fix the metadata block",
+        )
     return Settings(**values)
 
 
 def parse_keys(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the fields of `Settings` that the keys of `table` set, and what is wrong in it."""
-    problems = [f"unknown key tool.bundler.{key}" for key in sorted(set(table) - set(KEYS))]
-    values: dict[str, Any] = {}
-    for key, (attribute, parse) in KEYS.items():
-        if key in table:
-            try:
-                values[attribute] = parse(table[key])
-            except (ValueError, TypeError, OverflowError) as error:
-                problems.append(f"tool.bundler.{key}: {error}")
+    problems = [f"unknown key tool.bundler.{key}" for key in _unknown(table)]
+    values = {}
+    for key, parse in KEYS.items():
+        if key not in table:
+            continue
+        name = _FIELDS.get(key, key.replace("-", "_"))
+        try:
+            values[name] = parse(table[key])
+        except (ValueError, TypeError, OverflowError) as error:
+            problems.append(f"tool.bundler.{key}: {error}")
     return values, problems
+
+
+def _unknown(table: Mapping[str, Any]) -> list[str]:
+    return sorted(table.keys() - KEYS.keys())
 
 
 def near_key(key: str) -> str:
     """Return a hint about the unknown `key`."""
     near = difflib.get_close_matches(key, KEYS, n=1)
-    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(sorted(KEYS))}"
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"the keys are {', '.join(sorted(KEYS))}"
 
 
 def _texts(value: object) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(item, str) and item for item in values):
-        raise ValueError(f"must be a string or a list of strings (got {str(value)[:60]!r})")
-    return tuple(values)
+    if _are_texts(values) and values and "" not in values:
+        return tuple(values)
+    raise ValueError(f"must be a string or a list of strings (got {_start(value)})")
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _start(value: object) -> str:
+    return repr(str(value)[:60])
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"must be a string (got {str(value)[:60]!r})")
+        raise ValueError(f"must be a string (got {_start(value)})")
     return value
 
 
 def _arguments(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"must be a list of strings (got {str(value)[:60]!r})")
+    if not _are_texts(value):
+        raise ValueError(f"must be a list of strings (got {_start(value)})")
     return tuple(value)
 
 
@@ -129,15 +155,19 @@ def _number(value: object) -> float:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not _is_integer(value) or value < 1:
         raise ValueError(f"must be an integer greater than 0 (got {value!r})")
     return value
 
 
 def _level(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if not _is_integer(value) or value < 0:
         raise ValueError(f"must be an integer of at least 0 (got {value!r})")
     return value
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _flag(value: object) -> bool:
@@ -147,7 +177,7 @@ def _flag(value: object) -> bool:
 
 
 def _scalars(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(item, str | int | float | bool) for item in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(item, str | int | float) for item in value.values()):
         raise TypeError("must be a table of strings, numbers and booleans")
     return value
 
@@ -156,37 +186,40 @@ def _environment(value: object) -> dict[str, str]:
     return {name: str(item) for name, item in _scalars(value).items()}
 
 
-KEYS: dict[str, tuple[str, Callable[[object], Any]]] = {
-    "python": ("pythons", _texts),
-    "platform": ("platforms", _texts),
-    "inputs": ("inputs", _paths),
-    "outputs": ("outputs", _paths),
-    "optional-outputs": ("optional_outputs", _paths),
-    "monitor": ("monitor", _paths),
-    "software": ("software", _texts),
-    "arguments": ("arguments", _arguments),
-    "environment": ("environment", _environment),
-    "execution-context": ("execution_context", _scalars),
-    "parameters": ("parameters", parse_parameters),
-    "output-parameters": ("output_parameters", parse_output_parameters),
-    "success-expressions": ("success_expressions", _texts),
-    "fitness": ("fitness", parse_fitness),
-    "execution-level": ("execution_level", _level),
-    "application": ("application", _text),
-    "cores": ("cores", _number),
-    "memory": ("memory", parse_size),
-    "disk": ("disk", parse_size),
-    "timeout": ("timeout", parse_duration),
-    "trials": ("trials", _count),
-    "priority": ("priority", _count),
-    "debug": ("debug", _flag),
-    "working-directory": ("working_directory", _text),
-    "distributed": ("distributed", _flag),
-    "compute-resource-set": ("compute_resource_set", _text),
-    "queue": ("queue", _text),
-    "exclusive": ("exclusive", _flag),
-    "cores-per-node": ("cores_per_node", _count),
-    "gpus-per-node": ("gpus_per_node", _count),
-    "use-local-scratch": ("use_local_scratch", _flag),
-    "native-submit-options": ("native_submit_options", _text),
+# The keys, each with what reads its value.
+KEYS: dict[str, Callable[[object], Any]] = {
+    "python": _texts,
+    "platform": _texts,
+    "inputs": _paths,
+    "outputs": _paths,
+    "optional-outputs": _paths,
+    "monitor": _paths,
+    "software": _texts,
+    "arguments": _arguments,
+    "environment": _environment,
+    "execution-context": _scalars,
+    "parameters": parse_parameters,
+    "output-parameters": parse_output_parameters,
+    "success-expressions": _texts,
+    "fitness": parse_fitness,
+    "execution-level": _level,
+    "application": _text,
+    "cores": _number,
+    "memory": parse_size,
+    "disk": parse_size,
+    "timeout": parse_duration,
+    "trials": _count,
+    "priority": _count,
+    "debug": _flag,
+    "working-directory": _text,
+    "distributed": _flag,
+    "compute-resource-set": _text,
+    "queue": _text,
+    "exclusive": _flag,
+    "cores-per-node": _count,
+    "gpus-per-node": _count,
+    "use-local-scratch": _flag,
+    "native-submit-options": _text,
 }
+# The fields of `Settings` with another name than their key.
+_FIELDS = {"python": "pythons", "platform": "platforms"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from bundler.errors import BundlerError
@@ -23,10 +23,13 @@ def attached(folder: Path) -> dict[str, bytes]:
 
     Raises `BundlerError` if there are too many of them, `FileError`.
     """
-    names = [PROVENANCE] if (folder / PROVENANCE).is_file() else []
-    if (folder / SIGNATURES).is_dir():
+    names = []
+    if (folder / PROVENANCE).is_file():
+        names.append(PROVENANCE)
+    place = folder / SIGNATURES
+    if place.is_dir():
         with files.explained(folder):
-            names += sorted(f"{SIGNATURES}{path.name}" for path in (folder / SIGNATURES).iterdir())
+            names += sorted(f"{SIGNATURES}{path.name}" for path in place.iterdir())
     if len(names) > 2 * MOST_SIGNATURES + 1:
         raise too_many(folder)
     return {name: files.read_plain(folder / name, LIMIT) for name in names if is_attached(name)}
@@ -48,20 +51,36 @@ def attach(source: Path, folder: Path, scratch: Path) -> bool:
     A signed publication keeps its provenance and its signatures; signatures that do not cover this provenance are not
     copied. Raises `BundlerError`, `FileError`.
     """
-    offered, present = attached(source), attached(folder)
-    if PROVENANCE in offered and not _is_about(offered[PROVENANCE], folder):
-        offered = {name: data for name, data in offered.items() if name != PROVENANCE}
+    offered = attached(source)
+    present = attached(folder)
+    provenance = present.get(PROVENANCE)
+    is_about_it = PROVENANCE in offered and _is_about(offered[PROVENANCE], folder)
     is_signed = any(name.endswith(STATEMENT) for name in present)
-    provenance = present.get(PROVENANCE) if is_signed else offered.get(PROVENANCE, present.get(PROVENANCE))
-    wanted = {PROVENANCE: provenance} if provenance is not None else {}
+    if is_about_it and not is_signed:
+        provenance = offered[PROVENANCE]
+    wanted = _signatures_for(provenance, offered)
+    if provenance is not None:
+        wanted = {PROVENANCE: provenance, **wanted}
+    is_any_new = False
+    for name, data in wanted.items():
+        if present.get(name) != data:
+            _put(folder / name, data, scratch)
+            is_any_new = True
+    return is_any_new
+
+
+def _signatures_for(provenance: bytes | None, offered: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return those of the `offered` files that are statements about this provenance, and their signatures."""
+    signatures = {}
     for name, data in offered.items():
+        if not name.endswith(STATEMENT):
+            continue
         signature = name.removesuffix(STATEMENT) + SIGNATURE
-        if name.endswith(STATEMENT) and offered.get(signature, b"").startswith(_BEGIN) and _covers(data, provenance):
-            wanted |= {name: data, signature: offered[signature]}
-    new = {name: data for name, data in wanted.items() if data is not None and present.get(name) != data}
-    for name, data in new.items():
-        _put(folder / name, data, scratch)
-    return bool(new)
+        text = offered.get(signature, b"")
+        if text.startswith(_BEGIN) and _covers(data, provenance):
+            signatures[name] = data
+            signatures[signature] = text
+    return signatures
 
 
 def _put(path: Path, data: bytes, scratch: Path) -> None:
@@ -92,4 +111,6 @@ def _covers(data: bytes, provenance: bytes | None) -> bool:
         stated = statement.parse(data).digests.get(PROVENANCE)
     except ValueError:
         return False
-    return stated == (hashlib.sha256(provenance).hexdigest() if provenance is not None else None)
+    if provenance is None:
+        return stated is None
+    return stated == files.bytes_sha256(provenance)

@@ -5,20 +5,20 @@ The build times are only in `runDetails.metadata`; annotations repeat what the i
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bundler.layout import MANIFEST
 from bundler.manifest import Manifest
 from bundler.version import __version__
 from wheelhouse.errors import redacted
+from wheelhouse.files import bytes_sha256
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
+_PREDICATE = "https://slsa.dev/provenance/v1"
 # How this tool makes bundles, and itself.
-BUILD_TYPE, BUILDER = "urn:hps-bundler:bundle:1", "urn:hps-bundler:tool"
+_BUILD_TYPE, _BUILDER = "urn:hps-bundler:bundle:1", "urn:hps-bundler:tool"
 
 
 def provenance(
@@ -36,18 +36,23 @@ def provenance(
     inputs = [_input(script.name, script.sha256) for script in manifest.scripts]
     inputs += [_input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")]
     for file in manifest.files:
-        if facts := releases.get(file.path.removeprefix("wheels/")):
+        facts = releases.get(file.path.removeprefix("wheels/"))
+        if facts:
             inputs.append({**_input(file.path, file.sha256), "annotations": dict(facts)})
     statement = {
         "_type": STATEMENT,
-        "subject": [_input(MANIFEST, hashlib.sha256(manifest.to_json()).hexdigest())],
-        "predicateType": PREDICATE,
+        "subject": [_input(MANIFEST, bytes_sha256(manifest.to_json()))],
+        "predicateType": _PREDICATE,
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
+                "buildType": _BUILD_TYPE,
                 "externalParameters": {
                     "scripts": [
-                        {"name": script.name, "options": list(script.resolved_with)} for script in manifest.scripts
+                        {
+                            "name": script.name,
+                            "options": list(script.resolved_with),
+                        }
+                        for script in manifest.scripts
                     ],
                     "targets": [target.name for target in manifest.targets],
                     "indexes": [redacted(url).partition("?")[0] for url in indexes],
@@ -55,7 +60,10 @@ def provenance(
                 "resolvedDependencies": inputs,
             },
             "runDetails": {
-                "builder": {"id": BUILDER, "version": {"hps-bundler": __version__, "uv": uv}},
+                "builder": {
+                    "id": _BUILDER,
+                    "version": {"hps-bundler": __version__, "uv": uv},
+                },
                 "metadata": {"startedOn": times[0], "finishedOn": times[1]},
             },
         },
@@ -72,27 +80,35 @@ def read_provenance(data: bytes, manifest: bytes) -> dict[str, Any]:
         statement = json.loads(data)
         stated = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
         predicate = statement["predicate"]
-        is_ours = (statement["_type"], statement["predicateType"]) == (STATEMENT, PREDICATE)
-        texts = [*_texts(predicate)]
+        is_ours = (statement["_type"], statement["predicateType"]) == (
+            STATEMENT,
+            _PREDICATE,
+        )
+        texts = _texts(predicate)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("is not a provenance statement") from None
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         raise ValueError("is not a provenance statement")
-    if not is_ours or stated != {MANIFEST: hashlib.sha256(manifest).hexdigest()}:
+    if not is_ours or stated != {MANIFEST: bytes_sha256(manifest)}:
         raise ValueError("is about another bundle")
     return dict(predicate)
 
 
-def _texts(predicate: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the values of a predicate that must be text. Raises `KeyError`, `TypeError` or `AttributeError`."""
-    definition, details = predicate["buildDefinition"], predicate["runDetails"]
-    yield from definition["externalParameters"]["indexes"]
-    yield from details["builder"]["version"].keys()
-    yield from details["builder"]["version"].values()
-    yield from details["metadata"].values()
+def _texts(predicate: Mapping[str, Any]) -> list[Any]:
+    """Return the values of a predicate that must be text. Raises `KeyError`, `TypeError` or `AttributeError`."""
+    definition = predicate["buildDefinition"]
+    details = predicate["runDetails"]
+    texts = list(definition["externalParameters"]["indexes"])
+    versions = details["builder"]["version"]
+    texts += versions.keys()
+    texts += versions.values()
+    texts += details["metadata"].values()
     for entry in definition["resolvedDependencies"]:
-        yield from (entry["name"], entry["digest"]["sha256"])
-        yield from (value for value in (entry.get("annotations") or {}).values() if value is not None)
+        texts.append(entry["name"])
+        texts.append(entry["digest"]["sha256"])
+        annotations = entry.get("annotations") or {}
+        texts += [value for value in annotations.values() if value is not None]
+    return texts
 
 
 def _input(name: str, sha256: str) -> dict[str, Any]:

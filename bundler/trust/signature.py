@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from bundler.errors import SignatureError
-from bundler.layout import MANIFEST, PROVENANCE, SIGNATURES, SUMS, is_attached, sums
+from bundler.layout import (
+    MANIFEST,
+    PROVENANCE,
+    SIGNATURES,
+    SUMS,
+    is_attached,
+    sums,
+)
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.trust import ssh_keygen, statement
-from bundler.trust.attached import LIMIT, MOST_SIGNATURES, SIGNATURE, STATEMENT, too_many
+from bundler.trust.attached import (
+    LIMIT,
+    MOST_SIGNATURES,
+    SIGNATURE,
+    STATEMENT,
+    too_many,
+)
 from bundler.trust.ssh_keygen import Signer, Trust
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
@@ -30,7 +42,11 @@ class Approval:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the signature as JSON output has it."""
-        return {"name": self.signer.name, **asdict(self.signer), "signed": self.signed}
+        return {
+            "name": self.signer.name,
+            **asdict(self.signer),
+            "signed": self.signed,
+        }
 
 
 def sign(folder: Path, key: Path) -> Path:
@@ -38,14 +54,15 @@ def sign(folder: Path, key: Path) -> Path:
 
     It replaces an earlier signature with the same key. Raises `SignatureError`, `FileError`.
     """
-    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     data = statement.Statement(now, _digests(folder)).to_bytes()
     signature = ssh_keygen.sign(data, key)
-    place = folder / SIGNATURES / hashlib.sha256(ssh_keygen.public_key(signature)).hexdigest()[:_ID_LENGTH]
+    name = files.bytes_sha256(ssh_keygen.public_key(signature))[:_ID_LENGTH]
+    path = folder / SIGNATURES / f"{name}{SIGNATURE}"
     # An interruption in between leaves a signature that does not match, never one that says something else.
-    atomic.write(place.with_suffix(STATEMENT), data)
-    atomic.write(place.with_suffix(SIGNATURE), signature)
-    return place.with_suffix(SIGNATURE)
+    atomic.write(path.with_name(f"{name}{STATEMENT}"), data)
+    atomic.write(path, signature)
+    return path
 
 
 def is_signed(folder: Path) -> bool:
@@ -60,15 +77,15 @@ def approvals(folder: Path, trust: Trust) -> list[Approval]:
     """
     ssh_keygen.require_trust(trust)
     digests = _digests(folder)
-    good: list[Approval] = []
-    errors: list[SignatureError] = []
+    good = []
+    errors = {}
     for path in _statements(folder):
         try:
             good.append(_approval(path, digests, trust))
         except SignatureError as error:
             if error.problem == "program":
                 raise
-            errors.append(error)
+            errors[path.name] = error
     if good:
         return sorted(good, key=lambda approval: approval.signed, reverse=True)
     if not errors:
@@ -78,11 +95,11 @@ def approvals(folder: Path, trust: Trust) -> list[Approval]:
             hint="have it signed with `bundler sign`",
         )
     # That of an unknown key says least.
-    first = min(errors, key=lambda error: error.problem == "unknown")
+    first = min(errors.values(), key=lambda error: error.problem == "unknown")
     raise SignatureError(
         f"{folder} has no signature of a signer in {trust.allowed}",
         problem=first.problem,
-        facts=[f"{path.name}: {error.message}" for path, error in zip(_statements(folder), errors, strict=True)],
+        facts=[f"{name}: {error.message}" for name, error in errors.items()],
         hint=first.hint or "",
     )
 
@@ -98,7 +115,9 @@ def _approval(path: Path, digests: dict[str, str], trust: Trust) -> Approval:
     except FileError as error:
         raise SignatureError(str(error), problem="damaged", hint="copy the bundle again") from error
     signer = ssh_keygen.check(data, signature, trust)
-    if wrong := sorted(name for name in {*digests, *signed.digests} if digests.get(name) != signed.digests.get(name)):
+    names = sorted({*digests, *signed.digests})
+    wrong = [name for name in names if digests.get(name) != signed.digests.get(name)]
+    if wrong:
         raise SignatureError(
             f"signed by {signer.name} for another {' and '.join(wrong)}",
             problem="other",
@@ -112,12 +131,18 @@ def _digests(folder: Path) -> dict[str, str]:
 
     SHA256SUMS is that of the bundle, also for its publication, which has more files.
     """
-    data = files.read_plain(folder / MANIFEST, MANIFEST_LIMIT)
-    manifest = hashlib.sha256(data).hexdigest()
-    listed = {file.path: file.sha256 for file in parse(data, folder / MANIFEST).files}
-    digests = {MANIFEST: manifest, SUMS: hashlib.sha256(sums({**listed, MANIFEST: manifest})).hexdigest()}
-    if (folder / PROVENANCE).exists():
-        digests[PROVENANCE] = hashlib.sha256(files.read_plain(folder / PROVENANCE, LIMIT)).hexdigest()
+    path = folder / MANIFEST
+    data = files.read_plain(path, MANIFEST_LIMIT)
+    digest = files.bytes_sha256(data)
+    listed = {file.path: file.sha256 for file in parse(data, path).files}
+    listed[MANIFEST] = digest
+    digests = {
+        MANIFEST: digest,
+        SUMS: files.bytes_sha256(sums(listed)),
+    }
+    provenance = folder / PROVENANCE
+    if provenance.exists():
+        digests[PROVENANCE] = files.bytes_sha256(files.read_plain(provenance, LIMIT))
     return digests
 
 
@@ -126,8 +151,8 @@ def _statements(folder: Path) -> list[Path]:
     if not place.is_dir():
         return []
     with files.explained(place):
-        paths = sorted(place.iterdir())
-    statements = [path for path in paths if is_attached(f"{SIGNATURES}{path.name}") and path.name.endswith(STATEMENT)]
+        paths = [path for path in sorted(place.iterdir()) if path.name.endswith(STATEMENT)]
+    statements = [path for path in paths if is_attached(f"{SIGNATURES}{path.name}")]
     if len(statements) > MOST_SIGNATURES:
         raise too_many(folder)
     return statements

@@ -33,10 +33,16 @@ class Statement:
 
 def parse(data: bytes) -> Statement:
     """Return the statement in `data`. Raises `ValueError` unless these are the bytes that `to_bytes` returns."""
-    match = _TEXT.fullmatch(data.decode("ascii")) if len(data) <= LIMIT else None
+    match = None
+    if len(data) <= LIMIT:
+        match = _TEXT.fullmatch(data.decode("ascii"))
     if match is None:
         raise ValueError("is not a statement")
-    statement = Statement(match["signed"], {line[66:]: line[:64] for line in match["lines"].splitlines()})
+    digests = {}
+    for line in match["lines"].splitlines():
+        sha256, name = line.split("  ")
+        digests[name] = sha256
+    statement = Statement(match["signed"], digests)
     if statement.to_bytes() != data:
         raise ValueError("lists a file twice, or in the wrong order")
     return statement
