@@ -55,11 +55,15 @@ def read_acceptances(path: Path) -> list[Acceptance]:
         try:
             stated += _acceptances(statement, str(document.get("timestamp", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            fact = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            fact = str(error)
+            if isinstance(error, KeyError):
+                fact = f"lacks {error}"
             hint = "see `bundler guide approval` for an example"
             errors.append(BundlerError(f"{path}: statement {number} {fact}", hint=hint))
+    if len(errors) == 1:
+        raise errors[0]
     if errors:
-        raise errors[0] if len(errors) == 1 else CombinedError(errors)
+        raise CombinedError(errors)
     stated.reverse()  # Of one day, the last one counts.
     return sorted(stated, key=lambda entry: entry.day, reverse=True)
 
@@ -74,45 +78,65 @@ def acceptance_of(
     """
     accepted: Acceptance | None = None
     for aliases in names:
-        newest = next(
-            (
-                entry
-                for entry in stated
-                if entry.vulnerability in aliases and entry.project == project and entry.version in (None, version)
-            ),
-            None,
-        )
+        newest = _newest(stated, aliases, project, version)
         if newest is None or newest.reason is None:
             return None
-        accepted = accepted or newest
+        if accepted is None:
+            accepted = newest
     return accepted
 
 
-def _acceptances(statement: Mapping[str, Any], day: str) -> Iterator[Acceptance]:
+def _newest(stated: Sequence[Acceptance], aliases: Sequence[str], project: str, version: str) -> Acceptance | None:
+    for entry in stated:
+        is_about_version = entry.project == project and entry.version in (None, version)
+        if is_about_version and entry.vulnerability in aliases:
+            return entry
+    return None
+
+
+def _acceptances(statement: Mapping[str, Any], document_time: str) -> Iterator[Acceptance]:
     status = statement["status"]
     if status not in _STATUSES:
         raise ValueError(f"has the unknown status {status!r}")
     vulnerability = statement["vulnerability"]
-    name = vulnerability["name"] if isinstance(vulnerability, dict) else vulnerability
-    reason = statement.get("impact_statement") or statement.get("justification")
-    time = str(statement.get("timestamp") or day)[:10]
-    try:
-        date.fromisoformat(time)
-    except ValueError:
-        time = ""
-    if not isinstance(name, str) or not time or (status in _ACCEPTING and not isinstance(reason, str)):
+    if isinstance(vulnerability, dict):
+        vulnerability = vulnerability["name"]
+    day = _day(statement.get("timestamp") or document_time)
+    is_complete = isinstance(vulnerability, str) and day != ""
+    reason = None
+    if status in _ACCEPTING:
+        reason = statement.get("impact_statement") or statement.get("justification")
+        is_complete = is_complete and isinstance(reason, str)
+    if not is_complete:
         raise ValueError("needs a vulnerability, a reason (impact_statement or justification) and a timestamp")
+    if reason is not None:
+        reason = "".join(filter(str.isprintable, reason))
     for product in statement["products"]:
-        about = product if isinstance(product, dict) else {"@id": product}
-        match = _PURL.fullmatch(str(about["@id"]))
-        if match is None:
-            raise ValueError(f"has the product {about['@id']!r}, which is not like pkg:pypi/NAME@VERSION")
-        if about.get("subcomponents"):
-            raise ValueError("is limited to subcomponents, which an audit does not know")
-        yield Acceptance(
-            vulnerability=name,
-            project=canonicalize_name(unquote(match["name"])),
-            version=unquote(match["version"]) if match["version"] else None,
-            reason="".join(filter(str.isprintable, str(reason))) if status in _ACCEPTING else None,
-            day=time,
-        )
+        project, version = _package(product)
+        yield Acceptance(vulnerability=vulnerability, project=project, version=version, reason=reason, day=day)
+
+
+def _day(time: Any) -> str:
+    """Return the day of a time in ISO 8601; nothing if it has none."""
+    day = str(time)[:10]
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return ""
+    return day
+
+
+def _package(product: Any) -> tuple[str, str | None]:
+    """Return the project and the version of a product, None for all versions."""
+    if not isinstance(product, dict):
+        product = {"@id": product}
+    identity = product["@id"]
+    match = _PURL.fullmatch(str(identity))
+    if match is None:
+        raise ValueError(f"has the product {identity!r}, which is not like pkg:pypi/NAME@VERSION")
+    if product.get("subcomponents"):
+        raise ValueError("is limited to subcomponents, which an audit does not know")
+    project = canonicalize_name(unquote(match["name"]))
+    if match["version"]:
+        return project, unquote(match["version"])
+    return project, None
