@@ -24,7 +24,6 @@ def complete_python(_context: click.Context, _parameter: click.Parameter, incomp
 
 
 def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:
-
     return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
 
 

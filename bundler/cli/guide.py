@@ -60,7 +60,6 @@ def guide(topic: str | None) -> None:
 
 
 def _page(text: str) -> None:
-
     screen = console.Console(width=min(100, console.Console().width))
     with screen.capture() as capture:
         screen.print(markdown.Markdown(text))

@@ -8,17 +8,14 @@ from pathlib import Path
 import click
 
 from bundler.cli import store_changes, store_damage, store_index
-from bundler.cli.command import Group, json_option
+from bundler.cli.command import Group, json_option, store_argument
 from bundler.cli.terminal import result, say, warn
 from bundler.units import counted, size_text
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.publications import history as publication_history
-    from bundler.publications import overview, usage
-    from wheelhouse import store as wheelhouse_store
-
-_PATH = click.Path(path_type=Path)
+    from bundler.publications import history, overview, usage
+    from wheelhouse import store as stores
 
 
 @click.group(cls=Group)
@@ -33,14 +30,20 @@ def store() -> None:
 
 
 for _command in (
-    *(store_changes.init, store_changes.remove, store_changes.prune, store_changes.alias),
-    *(store_index.yank, store_index.unyank, store_index.resolve, store_damage.verify),
+    store_changes.init,
+    store_changes.remove,
+    store_changes.prune,
+    store_changes.alias,
+    store_index.yank,
+    store_index.unyank,
+    store_index.resolve,
+    store_damage.verify,
 ):
     store.add_command(_command)
 
 
 @store.command("list", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store_argument
 @click.option("--digests", is_flag=True, help="Print the digests of all files, for `bundler pack --since`.")
 @json_option
 def list_publications(path: Path, digests: bool, as_json: bool) -> None:
@@ -54,7 +57,7 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
         bundler store list /shared/store
         bundler store list /shared/store --digests > store.txt
     """
-    place = wheelhouse_store.open_store(path)
+    place = stores.open_store(path)
     if digests:
         lines = overview.digests(place)
         result({"digests": lines}, lines, as_json=as_json)
@@ -66,7 +69,7 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
 
 
 @store.command("show", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store_argument
 @click.argument("publication", metavar="PUBLICATION")
 @json_option
 def show(path: Path, publication: str, as_json: bool) -> None:
@@ -80,14 +83,14 @@ def show(path: Path, publication: str, as_json: bool) -> None:
         bundler store show /shared/store eval-0123456789ab
         bundler store show /shared/store eval-0123456789ab --json
     """
-    place = wheelhouse_store.open_store(path)
+    place = stores.open_store(path)
     (entry,) = usage.find(place, [publication])
     details = overview.details(place, entry)
     result(details, overview.detail_lines(details), as_json=as_json)
 
 
 @store.command("stats", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store_argument
 @json_option
 def stats(path: Path, as_json: bool) -> None:
     """Show the totals of a store.
@@ -100,7 +103,7 @@ def stats(path: Path, as_json: bool) -> None:
         bundler store stats /shared/store
         bundler store stats /shared/store --json
     """
-    totals = overview.statistics(wheelhouse_store.open_store(path))
+    totals = overview.statistics(stores.open_store(path))
     lines = [
         counted(totals["publications"], "publication"),
         counted(totals["projects"], "project"),
@@ -111,7 +114,7 @@ def stats(path: Path, as_json: bool) -> None:
 
 
 @store.command("log", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store_argument
 @json_option
 def log(path: Path, as_json: bool) -> None:
     """Show who changed a store, and when.
@@ -123,15 +126,11 @@ def log(path: Path, as_json: bool) -> None:
         bundler store log /shared/store
         bundler store log /shared/store --json
     """
-    history, errors = publication_history.events(wheelhouse_store.open_store(path))
+    events, errors = history.events(stores.open_store(path))
     for error in errors:
         warn(str(error))
-    lines = [
-        "  ".join(
-            filter(
-                None, (event.time, f"{event.user}@{event.host}", event.action, event.subject, event.detail, event.note)
-            )
-        )
-        for event in history
-    ]
-    result({"events": [asdict(event) for event in history]}, lines, as_json=as_json)
+    lines = []
+    for event in events:
+        cells = (event.time, f"{event.user}@{event.host}", event.action, event.subject, event.detail, event.note)
+        lines.append("  ".join(filter(None, cells)))
+    result({"events": list(map(asdict, events))}, lines, as_json=as_json)
