@@ -76,22 +76,14 @@ def acceptance_of(
     `names` are the names of each vulnerability in a finding, and all of them must be accepted. `stated` has the newest
     statement first, which is the one that counts.
     """
+    about = [entry for entry in stated if entry.project == project and entry.version in (None, version)]
     accepted: Acceptance | None = None
     for aliases in names:
-        newest = _newest(stated, aliases, project, version)
+        newest = next((entry for entry in about if entry.vulnerability in aliases), None)
         if newest is None or newest.reason is None:
             return None
-        if accepted is None:
-            accepted = newest
+        accepted = accepted or newest
     return accepted
-
-
-def _newest(stated: Sequence[Acceptance], aliases: Sequence[str], project: str, version: str) -> Acceptance | None:
-    for entry in stated:
-        is_about_version = entry.project == project and entry.version in (None, version)
-        if is_about_version and entry.vulnerability in aliases:
-            return entry
-    return None
 
 
 def _acceptances(statement: Mapping[str, Any], document_time: str) -> Iterator[Acceptance]:
@@ -101,29 +93,27 @@ def _acceptances(statement: Mapping[str, Any], document_time: str) -> Iterator[A
     vulnerability = statement["vulnerability"]
     if isinstance(vulnerability, dict):
         vulnerability = vulnerability["name"]
-    day = _day(statement.get("timestamp") or document_time)
-    is_complete = isinstance(vulnerability, str) and day != ""
+    day = str(statement.get("timestamp") or document_time)[:10]
     reason = None
-    if status in _ACCEPTING:
+    is_accepted = status in _ACCEPTING
+    if is_accepted:
         reason = statement.get("impact_statement") or statement.get("justification")
-        is_complete = is_complete and isinstance(reason, str)
-    if not is_complete:
+    lacks_reason = is_accepted and not isinstance(reason, str)
+    if lacks_reason or not _is_day(day) or not isinstance(vulnerability, str):
         raise ValueError("needs a vulnerability, a reason (impact_statement or justification) and a timestamp")
-    if reason is not None:
-        reason = "".join(filter(str.isprintable, reason))
+    if is_accepted:
+        reason = "".join(filter(str.isprintable, str(reason)))
     for product in statement["products"]:
         project, version = _package(product)
         yield Acceptance(vulnerability=vulnerability, project=project, version=version, reason=reason, day=day)
 
 
-def _day(time: Any) -> str:
-    """Return the day of a time in ISO 8601; nothing if it has none."""
-    day = str(time)[:10]
+def _is_day(text: str) -> bool:
     try:
-        date.fromisoformat(day)
+        date.fromisoformat(text)
     except ValueError:
-        return ""
-    return day
+        return False
+    return True
 
 
 def _package(product: Any) -> tuple[str, str | None]:

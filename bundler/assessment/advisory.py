@@ -24,7 +24,7 @@ _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class _Event:
     """Where versions become vulnerable ("introduced"; None is the first version) or stop being so.
 
     "fixed" is the first version that is not vulnerable, "last_affected" the last one that is. Only versions before any
@@ -46,13 +46,13 @@ class Advisory:
     severity: Severity
     published: str
     versions: frozenset[Version]
-    ranges: tuple[tuple[Event, ...], ...]
+    ranges: tuple[tuple[_Event, ...], ...]
 
     def affects(self, version: Version) -> bool:
         """Return whether `version` is vulnerable; its local part only matters if it is listed with it."""
         public = version
         if version.local is not None:
-            public = parse_version(version.public)
+            public = _parse(version.public)
         if version in self.versions or public in self.versions:
             return True
         return any(_in_range(public, events) for events in self.ranges)
@@ -60,18 +60,12 @@ class Advisory:
     def fixes(self, version: Version) -> list[Version]:
         """Return the versions after `version` that are not vulnerable any more, one for each range that has it."""
         ranges = [events for events in self.ranges if _in_range(version, events)]
-        fixes = set()
-        for events in ranges or self.ranges:
-            fix = _next_fix(version, events)
-            if fix is not None:
-                fixes.add(fix)
-        return sorted(fixes)
+        fixes = {_next_fix(version, events) for events in ranges or self.ranges}
+        return sorted(fix for fix in fixes if fix is not None)
 
 
-@lru_cache(maxsize=1 << 16)
-def parse_version(text: str) -> Version:
-    """Return the version `text`. Raises `InvalidVersion`."""
-    return Version(text)
+# Records repeat versions.
+_parse = lru_cache(maxsize=1 << 16)(Version)
 
 
 def advisories_of(record: _Record) -> Iterator[Advisory]:
@@ -83,9 +77,14 @@ def advisories_of(record: _Record) -> Iterator[Advisory]:
     if _is_withdrawn(record.get("withdrawn")):
         return
     identity = _text(record["id"])
-    for project, entries in _affected(record).items():
+    projects: dict[str, list[_Record]] = {}
+    for entry in _list(record.get("affected")):
+        name = _project(entry.get("package") or {})
+        if name:
+            projects.setdefault(name, []).append(entry)
+    for project, entries in projects.items():
         versions: set[Version] = set()
-        ranges: list[tuple[Event, ...]] = []
+        ranges: list[tuple[_Event, ...]] = []
         for entry in entries:
             versions.update(_versions(entry))
             ranges += _ranges(entry)
@@ -106,16 +105,6 @@ def _is_withdrawn(value: Any) -> bool:
     if value is None or value in ("", "~", "null", "Null", "NULL"):
         return False
     return date.fromisoformat(_text(value)[:10]) <= datetime.now(timezone.utc).date()
-
-
-def _affected(record: _Record) -> dict[str, list[_Record]]:
-    """Return the entries of a record about each project on PyPI."""
-    entries: dict[str, list[_Record]] = {}
-    for entry in _list(record.get("affected")):
-        project = _project(entry.get("package") or {})
-        if project:
-            entries.setdefault(project, []).append(entry)
-    return entries
 
 
 def _project(package: _Record) -> NormalizedName | None:
@@ -148,12 +137,12 @@ def _versions(entry: _Record) -> Iterator[Version]:
 
 def _version(text: Any) -> Version | None:
     try:
-        return parse_version(_text(text))
+        return _parse(_text(text))
     except InvalidVersion:
         return None
 
 
-def _ranges(entry: _Record) -> Iterator[tuple[Event, ...]]:
+def _ranges(entry: _Record) -> Iterator[tuple[_Event, ...]]:
     """Yield the events of each range, in the order of versions."""
     for stated in _list(entry.get("ranges")):
         if stated.get("type") == "GIT":
@@ -168,23 +157,23 @@ def _ranges(entry: _Record) -> Iterator[tuple[Event, ...]]:
             yield tuple(sorted(events, key=_order))
 
 
-def _event(kind: str, text: Any) -> Event | None:
+def _event(kind: str, text: Any) -> _Event | None:
     if kind not in _KINDS:
         return None
     if (kind, text) in (("introduced", "0"), ("limit", "*")):
-        return Event(kind, None)
+        return _Event(kind, None)
     version = _version(text)
     # With an introduction that cannot be compared, all versions before the end count.
     if version is None and kind != "introduced":
         return None
-    return Event(kind, version)
+    return _Event(kind, version)
 
 
-def _order(event: Event) -> tuple[bool, Version]:
+def _order(event: _Event) -> tuple[bool, Version]:
     return event.version is not None, event.version or Version("0")
 
 
-def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
+def _in_range(version: Version, events: tuple[_Event, ...]) -> bool:
     if not _is_below_limit(version, events):
         return False
     is_vulnerable = False
@@ -196,7 +185,7 @@ def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
     return is_vulnerable
 
 
-def _is_below_limit(version: Version, events: tuple[Event, ...]) -> bool:
+def _is_below_limit(version: Version, events: tuple[_Event, ...]) -> bool:
     limits = [event.version for event in events if event.kind == "limit"]
     for limit in limits:
         if limit is None or version < limit:
@@ -204,7 +193,7 @@ def _is_below_limit(version: Version, events: tuple[Event, ...]) -> bool:
     return not limits
 
 
-def _next_fix(version: Version, events: tuple[Event, ...]) -> Version | None:
+def _next_fix(version: Version, events: tuple[_Event, ...]) -> Version | None:
     for event in events:
         if event.kind == "fixed" and event.version is not None and event.version > version:
             return event.version

@@ -25,6 +25,7 @@ from bundler.manifest import Manifest
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
+_Keys = Mapping[str, Any]
 # Of the keys in a trusted root, those that are valid for a time.
 _KINDS = ("certificateAuthorities", "tlogs", "ctlogs")
 
@@ -77,7 +78,7 @@ def verify_bundle(folder: Path, manifest: Manifest, trusted_root: Path | None = 
     return publishers_by_name
 
 
-def _root(path: Path | None) -> dict[str, Any]:
+def _root(path: Path | None) -> _Keys:
     """Return the keys of Sigstore in the file `path`, or in the package. Raises `ValueError`, `FileError`."""
     data = files.read_plain(path, LIMIT) if path else read_embedded("trusted_root.json", tuf.DEFAULT_TUF_URL)
     root = json.loads(data)
@@ -86,7 +87,7 @@ def _root(path: Path | None) -> dict[str, Any]:
     return root
 
 
-def _valid_then(root: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _valid_then(root: _Keys, entries: Sequence[_Keys]) -> _Keys:
     """Return the keys in `root` that were valid when the transparency log recorded `entries`; sigstore accepts others.
 
     Raises `ValueError`.
@@ -102,7 +103,7 @@ def _valid_then(root: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> d
     return valid
 
 
-def _covers(key: Mapping[str, Any], kind: str, time: datetime) -> bool:
+def _covers(key: _Keys, kind: str, time: datetime) -> bool:
     if kind != "certificateAuthorities":
         key = key["publicKey"]
     start = _time(key["validFor"].get("start"))
@@ -118,7 +119,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 @contextlib.contextmanager
-def _private_cache(root: Mapping[str, Any]) -> Iterator[None]:
+def _private_cache(root: _Keys) -> Iterator[None]:
     """Let sigstore use the keys `root` in a cache that nobody else can write to; no home folder is needed."""
     before = dict(os.environ)
     logger = logging.getLogger("sigstore")

@@ -92,7 +92,11 @@ def audit(packages: Packages, snapshot: Snapshot, accepted: Sequence[Acceptance]
         version = Version(text)
         matching = [entry for entry in snapshot.by_project.get(project, ()) if entry.affects(version)]
         found += [_finding(group, version, text, uses, accepted) for group in _groups(matching)]
-    return sorted(found, key=lambda finding: (-finding.severity, finding.project, finding.version, finding.identity))
+    return sorted(found, key=_urgency)
+
+
+def _urgency(finding: Finding) -> tuple[object, ...]:
+    return -finding.severity, finding.project, finding.version, finding.identity
 
 
 def _groups(advisories: Sequence[Advisory]) -> list[list[Advisory]]:

@@ -14,6 +14,10 @@ from bundler.assessment.spdx import satisfies
 from bundler.manifest import File, Manifest
 from wheelhouse.wheel import BUILT_FROM
 
+# A package or a licence, for programs and for the page.
+_Row = dict[str, Any]
+# What a row, or a provenance, says.
+_Facts = Mapping[str, Any]
 # Licences that need no thought: permissive, and common among packages for Python; and what older packages call them.
 _USUAL = {
     "0BSD",
@@ -45,9 +49,7 @@ _USUAL_NAMES = {
 }
 
 
-def package_rows(
-    folder: Path, manifest: Manifest, built: Mapping[str, Any] | None, today: date
-) -> list[dict[str, Any]]:
+def package_rows(folder: Path, manifest: Manifest, built: _Facts | None, today: date) -> list[_Row]:
     """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
     facts = _facts(manifest, built)
     publishers = stated_publishers(folder, manifest)
@@ -61,10 +63,10 @@ def package_rows(
     return sorted(rows, key=lambda row: (row["project"], row["filename"]))
 
 
-def _facts(manifest: Manifest, built: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+def _facts(manifest: Manifest, built: _Facts | None) -> dict[str, _Facts]:
     """Return what indexes said about the files in `manifest` by path, according to the provenance `built`."""
     digests = {(file.path, file.sha256) for file in manifest.files}
-    facts: dict[str, Mapping[str, Any]] = {}
+    facts: dict[str, _Facts] = {}
     for entry in (built or {}).get("buildDefinition", {}).get("resolvedDependencies", []):
         annotations = entry.get("annotations")
         if (entry["name"], entry["digest"]["sha256"]) in digests and isinstance(annotations, dict):
@@ -72,9 +74,7 @@ def _facts(manifest: Manifest, built: Mapping[str, Any] | None) -> dict[str, Map
     return facts
 
 
-def _package(
-    file: File, contents: Contents, manifest: Manifest, facts: Mapping[str, Any], today: date
-) -> dict[str, Any]:
+def _package(file: File, contents: Contents, manifest: Manifest, facts: _Facts, today: date) -> _Row:
     licence = contents.licence
     uploaded = facts.get("uploaded")
     age = _age(uploaded, today)
@@ -127,9 +127,9 @@ def _age(uploaded: Any, today: date) -> int | None:
         return None
 
 
-def licence_rows(packages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def licence_rows(packages: Sequence[_Facts]) -> list[_Row]:
     """Return the licences with their packages: unknown ones, then unusual ones, each the rarest first."""
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, _Row] = {}
     for package in packages:
         licence = package["licence"]
         text = licence["text"]
@@ -146,7 +146,7 @@ def licence_rows(packages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(groups.values(), key=_rank)
 
 
-def _is_usual(licence: Mapping[str, Any]) -> bool:
+def _is_usual(licence: _Facts) -> bool:
     if licence["expression"] is None:
         return bool(licence["texts"]) and _USUAL_NAMES.issuperset(licence["texts"])
     try:
@@ -155,7 +155,7 @@ def _is_usual(licence: Mapping[str, Any]) -> bool:
         return False
 
 
-def _rank(group: Mapping[str, Any]) -> tuple[object, ...]:
+def _rank(group: _Facts) -> tuple[object, ...]:
     return (
         group["licence"] != str(Licence()),
         not group["unusual"],

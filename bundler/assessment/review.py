@@ -17,6 +17,8 @@ from bundler.trust.provenance import read_provenance
 from bundler.trust.signature import Approval
 from wheelhouse import files
 
+_Facts = dict[str, Any]
+
 
 def review(
     folder: Path,
@@ -27,7 +29,7 @@ def review(
     problem: str = "",
     since: tuple[str, Manifest] | None = None,
     audit: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> _Facts:
     """Return what is known about the verified bundle or publication in `folder`, as `bundler report --json` prints it.
 
     `approvals` are its signatures, None if nobody checked them, and `problem` is why there is none. `since` is an
@@ -63,14 +65,14 @@ def review(
     }
 
 
-def _provenance(folder: Path, manifest: bytes) -> dict[str, Any] | None:
+def _provenance(folder: Path, manifest: bytes) -> _Facts | None:
     if not (folder / PROVENANCE).is_file():
         return None
     # `verify` has checked that it is about this manifest.
     return read_provenance(files.read_plain(folder / PROVENANCE, LIMIT), manifest)
 
 
-def _script(script: ScriptEntry) -> dict[str, Any]:
+def _script(script: ScriptEntry) -> _Facts:
     return {
         "name": script.name,
         "sha256": script.sha256,
@@ -80,7 +82,7 @@ def _script(script: ScriptEntry) -> dict[str, Any]:
     }
 
 
-def _target(target: TargetEntry) -> dict[str, Any]:
+def _target(target: TargetEntry) -> _Facts:
     included = filter(None, (target.uv, target.interpreter))
     return {
         "name": target.name,
@@ -90,7 +92,7 @@ def _target(target: TargetEntry) -> dict[str, Any]:
     }
 
 
-def _built(predicate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _built(predicate: Mapping[str, Any] | None) -> _Facts | None:
     if predicate is None:
         return None
     details = predicate["runDetails"]
@@ -102,7 +104,7 @@ def _built(predicate: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> dict[str, Any] | None:
+def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> _Facts | None:
     if since is None:
         return None
     name, earlier = since

@@ -23,14 +23,14 @@ from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 from bundler.version import __version__
 from wheelhouse.wheel import BUILT_FROM
 
-SUFFIX = ".cdx.json"
+_SUFFIX = ".cdx.json"
 # Of the identifiers of documents (RFC 9562), which are the same for the same inputs.
 _NAMESPACE = uuid.UUID("6a8f5c9e-54e5-5d2f-9b4c-0f5f3c1d7e21")
 
 
 def sbom_path(script: str, target: str) -> str:
     """Return the path of the bill of materials in a bundle."""
-    return f"{SBOMS}{script}.{target}{SUFFIX}"
+    return f"{SBOMS}{script}.{target}{_SUFFIX}"
 
 
 def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
@@ -72,7 +72,7 @@ def _document(
     tools = [_component(read[name], listed) for name in _tool_wheels(target)]
     if target.interpreter:
         tools.append(_interpreter(target, listed[target.interpreter]))
-    digests = sorted(listed[f"wheels/{name}"].sha256 for name in components)
+    digests = sorted(listed[f"wheels/{name}"].sha256 for name in target.wheels[script.name])
     bom = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, "\n".join([script.sha256, target.name, *digests])),
         components=[*components.values(), *tools],

@@ -41,7 +41,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
         return size
 
 
-@click.command("pack", cls=Command, no_args_is_help=True)
+@click.command("pack", cls=Command)
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--output", metavar="FILE", type=PATH, help='Write to this file, or to standard output for "-".')
 @click.option(
@@ -124,7 +124,7 @@ def _tools(output: Path, tool: Path | None, *, with_pyz: bool) -> list[Path]:
     return written
 
 
-@click.command("unpack", cls=Command, no_args_is_help=True)
+@click.command("unpack", cls=Command)
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--output", metavar="DIR", type=PATH, default=Path(), help="Unpack to this folder.")
 @base_option

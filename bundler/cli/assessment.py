@@ -26,7 +26,7 @@ with lazily():
     from wheelhouse import atomic, files
 
 
-@click.command("sbom", cls=Command, no_args_is_help=True)
+@click.command("sbom", cls=Command)
 @path_argument
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Write the documents to files in this folder.")
 @click.option("--script", metavar="NAME", help="Write only the documents for this script.")
@@ -79,7 +79,7 @@ def _document_names(folder: Path, script: str | None, target: str | None) -> set
     return {sboms.sbom_path(*names) for names in itertools.product(scripts, targets)}
 
 
-@click.command("rebuild", cls=Command, no_args_is_help=True)
+@click.command("rebuild", cls=Command)
 @click.option("--compare", "bundle", metavar="BUNDLE", type=PATH, required=True, help="Build this bundle again.")
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder.")
 @click.option("--build", is_flag=True, help="Build from source what was built; this runs code that the bundle names.")
@@ -113,7 +113,7 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
     say(f"{bundle} and its rebuild are identical")
 
 
-@click.command("report", cls=Command, no_args_is_help=True)
+@click.command("report", cls=Command)
 @path_argument
 @click.option("-o", "--output", metavar="FILE", type=PATH, help="Write to this file.  [default: NAME.report.html]")
 @click.option(

@@ -23,7 +23,7 @@ with lazily():
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
-@click.command("audit", cls=Command, no_args_is_help=True)
+@click.command("audit", cls=Command)
 @path_argument
 @click.option(
     "--advisories",

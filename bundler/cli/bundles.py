@@ -20,7 +20,7 @@ with lazily():
     from bundler.trust import ssh_keygen
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
@@ -231,7 +231,7 @@ def _platforms_of_hps() -> tuple[str, ...]:
     return platforms
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @path_argument
 @base_option
 @json_option

@@ -171,7 +171,14 @@ class _Shared(click.Command):
 
 
 class Command(_Shared):
-    """A command with the shared options, of which no option and no argument may be empty."""
+    """A command with the shared options, of which no option and no argument may be empty.
+
+    Shows its help if it needs arguments and there are none.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.no_args_is_help = any(parameter.required for parameter in self.params)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args`. Raises `click.BadParameter` for an empty value, such as that of an unset variable.

@@ -27,7 +27,7 @@ def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionIt
     return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell.

@@ -31,12 +31,12 @@ def hps() -> None:
     """
 
 
-@hps.command("watch", no_args_is_help=True)
+@hps.command("watch")
 @click.argument("project", metavar="PROJECT")
 @click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
 @with_account
 @json_option
-def watch_jobs(project: str, interval: float, account: ReadAccount, as_json: bool) -> None:
+def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -> None:
     """Watch the jobs of an HPS project until they end.
 
     PROJECT is the ID that `submit-jobs` prints. Shows the number of jobs in each state and the last console lines of
@@ -52,14 +52,14 @@ def watch_jobs(project: str, interval: float, account: ReadAccount, as_json: boo
     result({"project": project, "jobs": counts}, [], as_json=as_json)
 
 
-@hps.command("fetch", no_args_is_help=True)
+@hps.command("fetch")
 @click.argument("project", metavar="PROJECT")
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Write to this folder.  [default: named PROJECT]")
 @click.option("--job", "jobs", metavar="NAME", multiple=True, help="Download only the outputs of this job. Repeatable.")
 @click.option("--failed", is_flag=True, help="Download only the outputs of jobs that failed.")
 @with_account
 @json_option
-def fetch_results(
+def _fetch(
     project: str,
     output: Path | None,
     jobs: tuple[str, ...],
@@ -87,7 +87,7 @@ def fetch_results(
 @hps.command("list")
 @with_account
 @json_option
-def list_all(account: ReadAccount, as_json: bool) -> None:
+def _list(account: ReadAccount, as_json: bool) -> None:
     """List your HPS projects, the newest first.
 
     Prints the ID, the time of creation and the name of each project.
@@ -103,11 +103,11 @@ def list_all(account: ReadAccount, as_json: bool) -> None:
     result({"projects": list(map(asdict, listed))}, lines, as_json=as_json)
 
 
-@hps.command("show", no_args_is_help=True)
+@hps.command("show")
 @click.argument("project", metavar="PROJECT")
 @with_account
 @json_option
-def show(project: str, account: ReadAccount, as_json: bool) -> None:
+def _show(project: str, account: ReadAccount, as_json: bool) -> None:
     """Show the states of the jobs and why some failed.
 
     Prints the number of jobs of PROJECT in each state, and for each reason the jobs that failed.
@@ -125,12 +125,12 @@ def show(project: str, account: ReadAccount, as_json: bool) -> None:
     result(document, [", ".join(states), *found], as_json=as_json)
 
 
-@hps.command("abort", no_args_is_help=True)
+@hps.command("abort")
 @click.argument("project", metavar="PROJECT")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @with_account
 @json_option
-def abort_jobs(project: str, jobs: tuple[str, ...], account: ReadAccount, as_json: bool) -> None:
+def _abort(project: str, jobs: tuple[str, ...], account: ReadAccount, as_json: bool) -> None:
     """Abort jobs that have not ended.
 
     Aborts the jobs of PROJECT with the given names, or all of them. Prints the number of aborted jobs.
@@ -145,11 +145,11 @@ def abort_jobs(project: str, jobs: tuple[str, ...], account: ReadAccount, as_jso
     result({"project": project, "aborted": count}, [count], as_json=as_json)
 
 
-@hps.command("delete", no_args_is_help=True)
+@hps.command("delete")
 @click.argument("project", metavar="PROJECT")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_account
-def delete_project(project: str, yes: bool, account: ReadAccount) -> None:
+def _delete(project: str, yes: bool, account: ReadAccount) -> None:
     """Delete an HPS project with its jobs and results.
 
     \b
@@ -163,13 +163,13 @@ def delete_project(project: str, yes: bool, account: ReadAccount) -> None:
             say(f"Deleted the HPS project {project}")
 
 
-@hps.command("retry", no_args_is_help=True)
+@hps.command("retry")
 @click.argument("project", metavar="PROJECT")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
-def retry_jobs(project: str, jobs: tuple[str, ...], wait: bool, account: ReadAccount, as_json: bool) -> None:
+def _retry(project: str, jobs: tuple[str, ...], wait: bool, account: ReadAccount, as_json: bool) -> None:
     """Run failed, timed-out and aborted jobs again.
 
     Retries the jobs of PROJECT with the given names, or all of them. Prints the number of jobs that will run again.

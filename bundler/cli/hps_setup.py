@@ -23,7 +23,7 @@ with lazily():
     from bundler.trust import ssh_keygen
 
 
-@click.command("check", cls=Command, no_args_is_help=True)
+@click.command("check", cls=Command)
 @publication_argument
 @with_submission_options
 @with_account
@@ -59,7 +59,7 @@ def _line(resource: resources.Resource) -> str:
     return "\t".join(map(redaction.plain, cells))
 
 
-@click.command("register", cls=Command, no_args_is_help=True)
+@click.command("register", cls=Command)
 @click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
 @click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
 @click.option("--name", default="uv", help="Name of the application.")
@@ -129,7 +129,7 @@ def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, tupl
         say(f"Already registered on {', '.join(names)}")
 
 
-@click.command("template", cls=Command, no_args_is_help=True)
+@click.command("template", cls=Command)
 @publication_argument
 @with_submission_options
 @with_trust

@@ -103,7 +103,7 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
     return environment
 
 
-@click.command("submit", cls=Command, no_args_is_help=True)
+@click.command("submit", cls=Command)
 @publication_argument
 @click.option("-j", "--num-jobs", type=click.IntRange(1, 1_000_000), help="Number of identical jobs.  [default: 1]")
 @click.option(

@@ -41,7 +41,7 @@ def probe(script: bool) -> None:
         click.echo(json.dumps(probing.probe(), indent=1))
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @publication_argument
 @click.option(
     "--probe",
@@ -86,7 +86,7 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
         raise checks.would_not_run(publication, failing)
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--limit", metavar="SIZE", help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]")
 @json_option
@@ -136,7 +136,7 @@ def targets(as_json: bool) -> None:
     result(values, [supported.table(values)], as_json=as_json)
 
 
-@click.command("pack-python", cls=Command, no_args_is_help=True)
+@click.command("pack-python", cls=Command)
 @click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=PATH)
 @click.argument("mirror", metavar="MIRROR", type=PATH)
 @json_option

@@ -26,7 +26,7 @@ with lazily():
     from wheelhouse import store as stores
 
 
-@click.command("publish-index", cls=Command, no_args_is_help=True)
+@click.command("publish-index", cls=Command)
 @click.argument("store", metavar="STORE", type=PATH)
 @click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=PATH)
 @click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")

@@ -22,7 +22,7 @@ with lazily():
     from bundler.publications import aliases
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @path_argument
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Run in this folder.  [default: a new temporary folder]")
 @click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")

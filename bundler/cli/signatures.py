@@ -21,7 +21,7 @@ with lazily():
     from bundler.trust import signature, ssh_keygen
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @path_argument
 @click.option(
     "--key",
@@ -48,7 +48,7 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
     result({"signature": signed}, [signed], as_json=as_json)
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@click.command(cls=Command)
 @path_argument
 @with_trust
 @click.option("--attestations", is_flag=True, help="Also verify the attestations of wheels (PEP 740), offline.")

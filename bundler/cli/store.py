@@ -42,11 +42,11 @@ for _command in (
     store.add_command(_command)
 
 
-@store.command("list", no_args_is_help=True)
+@store.command("list")
 @store_argument
 @click.option("--digests", is_flag=True, help="Print the digests of all files, for `bundler pack --since`.")
 @json_option
-def list_publications(path: Path, digests: bool, as_json: bool) -> None:
+def _list(path: Path, digests: bool, as_json: bool) -> None:
     """List the publications of a store.
 
     Prints for each publication its time, user, number of targets, own size (what no other publication uses), shared
@@ -68,11 +68,11 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
         say(f"{path} has no publications")
 
 
-@store.command("show", no_args_is_help=True)
+@store.command("show")
 @store_argument
 @click.argument("publication", metavar="PUBLICATION")
 @json_option
-def show(path: Path, publication: str, as_json: bool) -> None:
+def _show(path: Path, publication: str, as_json: bool) -> None:
     """Show one publication of a store.
 
     Prints who published it and when, its sizes, aliases and submissions, and how its packages differ from those of the
@@ -89,10 +89,10 @@ def show(path: Path, publication: str, as_json: bool) -> None:
     result(details, overview.detail_lines(details), as_json=as_json)
 
 
-@store.command("stats", no_args_is_help=True)
+@store.command("stats")
 @store_argument
 @json_option
-def stats(path: Path, as_json: bool) -> None:
+def _stats(path: Path, as_json: bool) -> None:
     """Show the totals of a store.
 
     Prints the numbers of publications, projects and wheels, and the size of the wheels. Unused wheels belong to no
@@ -113,10 +113,10 @@ def stats(path: Path, as_json: bool) -> None:
     result(totals, lines, as_json=as_json)
 
 
-@store.command("log", no_args_is_help=True)
+@store.command("log")
 @store_argument
 @json_option
-def log(path: Path, as_json: bool) -> None:
+def _log(path: Path, as_json: bool) -> None:
     """Show who changed a store, and when.
 
     Prints a line for each publish, remove, alias, yank, resolve and repair: time, user, host, action, subject and note.

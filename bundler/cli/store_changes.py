@@ -23,7 +23,7 @@ note_option = click.option(
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
 
 
-@click.command("init", cls=Command, no_args_is_help=True)
+@click.command("init", cls=Command)
 @store_argument
 @click.option("--group", metavar="GROUP", help="Let the members of this group publish.")
 @click.option(
@@ -57,7 +57,7 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
     result(None, [path.absolute()])
 
 
-@click.command("remove", cls=Command, no_args_is_help=True)
+@click.command("remove", cls=Command)
 @store_argument
 @click.argument("publications", metavar="PUBLICATION...", nargs=-1, required=True)
 @_dry_run
@@ -83,7 +83,7 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
-@click.command("prune", cls=Command, no_args_is_help=True)
+@click.command("prune", cls=Command)
 @store_argument
 @click.option(
     "--keep-last", metavar="N", type=click.IntRange(min=1), help="Keep the newest N publications of each bundle."
@@ -130,7 +130,7 @@ def _remove(place: store.Store, removal: removals.Removal, note: str, *, dry_run
     say(f"{done} {counts} ({size_text(removal.size)})")
 
 
-@click.command("alias", cls=Command, no_args_is_help=True)
+@click.command("alias", cls=Command)
 @store_argument
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("publication", metavar="[PUBLICATION]", required=False)

@@ -32,7 +32,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
         return float(match[1]) / 100
 
 
-@click.command("verify", cls=Command, no_args_is_help=True)
+@click.command("verify", cls=Command)
 @store_argument
 @click.option("--sample", metavar="PERCENT", type=_Share(), default="100%", help="Verify a random sample of the files.")
 @click.option("--since", metavar="AGE", help="Verify only files that were written in this time, such as 7d.")

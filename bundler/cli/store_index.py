@@ -17,7 +17,7 @@ with lazily():
     from wheelhouse import yank as yanking
 
 
-@click.command("yank", cls=Command, no_args_is_help=True)
+@click.command("yank", cls=Command)
 @store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--reason", metavar="TEXT", required=True, help="Show this reason to users.")
@@ -40,7 +40,7 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
     say(f"Yanked {', '.join(files)}")
 
 
-@click.command("resolve", cls=Command, no_args_is_help=True)
+@click.command("resolve", cls=Command)
 @store_argument
 @click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=PATH)
 @note_option
@@ -64,7 +64,7 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
             say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 
-@click.command("unyank", cls=Command, no_args_is_help=True)
+@click.command("unyank", cls=Command)
 @store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @note_option
