@@ -117,7 +117,11 @@ def _groups(advisories: Sequence[Advisory]) -> list[list[Advisory]]:
 
 
 def _finding(
-    group: Sequence[Advisory], version: Version, text: str, uses: Sequence[Use], accepted: Sequence[Acceptance]
+    group: Sequence[Advisory],
+    version: Version,
+    text: str,
+    uses: Sequence[Use],
+    accepted: Sequence[Acceptance],
 ) -> Finding:
     names: set[str] = set()
     fixes: set[Version] = set()

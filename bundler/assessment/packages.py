@@ -74,7 +74,13 @@ def _facts(manifest: Manifest, built: _Facts | None) -> dict[str, _Facts]:
     return facts
 
 
-def _package(file: File, contents: Contents, manifest: Manifest, facts: _Facts, today: date) -> _Row:
+def _package(
+    file: File,
+    contents: Contents,
+    manifest: Manifest,
+    facts: _Facts,
+    today: date,
+) -> _Row:
     licence = contents.licence
     uploaded = facts.get("uploaded")
     age = _age(uploaded, today)

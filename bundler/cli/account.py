@@ -29,7 +29,13 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options for the URL and login of HPS to `command`; pass on a function that returns the `account`."""
 
     @click.option("--url", metavar="URL", envvar="HPS_URL", show_envvar=True, help="URL of HPS.")
-    @click.option("--username", metavar="NAME", envvar="HPS_USERNAME", show_envvar=True, help="HPS user name.")
+    @click.option(
+        "--username",
+        metavar="NAME",
+        envvar="HPS_USERNAME",
+        show_envvar=True,
+        help="HPS user name.",
+    )
     @click.option(
         "--password-stdin", is_flag=True, help="Read the password from standard input instead of HPS_PASSWORD."
     )

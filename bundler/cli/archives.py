@@ -43,7 +43,13 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 
 @click.command("pack", cls=Command)
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--output", metavar="FILE", type=PATH, help='Write to this file, or to standard output for "-".')
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    help='Write to this file, or to standard output for "-".',
+)
 @click.option(
     "--since",
     metavar="OLD",
@@ -53,7 +59,13 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 @click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; useful with several Pythons.")
 @click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
 @click.option("--with-pyz", is_flag=True, help="Also write bundler.pyz next to the archive.")
-@click.option("--with-tool", "tool", metavar="FILE", type=PATH, help="Also copy this file, made by `bundler carry`.")
+@click.option(
+    "--with-tool",
+    "tool",
+    metavar="FILE",
+    type=PATH,
+    help="Also copy this file, made by `bundler carry`.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the size of the archive without writing it.")
 @json_option
 def pack(
@@ -160,7 +172,10 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     help="Platform of the far side, such as x86_64-manylinux_2_28 or windows.  [default: this machine's platform]",
 )
 @click.option(
-    "--python", metavar="VERSION", shell_complete=complete_python, help="Python to include.  [default: uv's choice]"
+    "--python",
+    metavar="VERSION",
+    shell_complete=complete_python,
+    help="Python to include.  [default: uv's choice]",
 )
 @click.option("--with-hps", is_flag=True, help="Include submit-jobs and the other commands for HPS.")
 @click.option(
@@ -205,7 +220,14 @@ def _default_tool(platform: str | None) -> Path:
 
 
 @click.command("pyz", cls=Command)
-@click.option("-o", "--output", metavar="FILE", type=PATH, default=Path("bundler.pyz"), help="Write to this file.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    default=Path("bundler.pyz"),
+    help="Write to this file.",
+)
 @json_option
 def pyz(output: Path, as_json: bool) -> None:
     """Write the far-side tool as one file.

@@ -28,13 +28,24 @@ with lazily():
 
 @click.command("sbom", cls=Command)
 @path_argument
-@click.option("-o", "--output", metavar="DIR", type=PATH, help="Write the documents to files in this folder.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Write the documents to files in this folder.",
+)
 @click.option("--script", metavar="NAME", help="Write only the documents for this script.")
 @click.option("--target", metavar="NAME", help="Write only the documents for this target.")
 @base_option
 @json_option
 def sbom(
-    path: Path, output: Path | None, script: str | None, target: str | None, base: Path | None, as_json: bool
+    path: Path,
+    output: Path | None,
+    script: str | None,
+    target: str | None,
+    base: Path | None,
+    as_json: bool,
 ) -> None:
     """Write bills of materials of a bundle.
 
@@ -80,7 +91,14 @@ def _document_names(folder: Path, script: str | None, target: str | None) -> set
 
 
 @click.command("rebuild", cls=Command)
-@click.option("--compare", "bundle", metavar="BUNDLE", type=PATH, required=True, help="Build this bundle again.")
+@click.option(
+    "--compare",
+    "bundle",
+    metavar="BUNDLE",
+    type=PATH,
+    required=True,
+    help="Build this bundle again.",
+)
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder.")
 @click.option("--build", is_flag=True, help="Build from source what was built; this runs code that the bundle names.")
 @json_option
@@ -115,16 +133,37 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
 
 @click.command("report", cls=Command)
 @path_argument
-@click.option("-o", "--output", metavar="FILE", type=PATH, help="Write to this file.  [default: NAME.report.html]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    help="Write to this file.  [default: NAME.report.html]",
+)
 @click.option(
     "--since",
     metavar="OLD",
     type=PATH,
     help="Show changes since this earlier bundle or publication.",
 )
-@click.option("--advisories", metavar="FILE", type=PATH, help="OSV records for PyPI, as for `bundler audit`.")
-@click.option("--accept", metavar="FILE", type=PATH, help="OpenVEX document with findings that do not matter.")
-@click.option("--policy", metavar="FILE", type=PATH, help="Rules of your site (TOML); fail if one is violated.")
+@click.option(
+    "--advisories",
+    metavar="FILE",
+    type=PATH,
+    help="OSV records for PyPI, as for `bundler audit`.",
+)
+@click.option(
+    "--accept",
+    metavar="FILE",
+    type=PATH,
+    help="OpenVEX document with findings that do not matter.",
+)
+@click.option(
+    "--policy",
+    metavar="FILE",
+    type=PATH,
+    help="Rules of your site (TOML); fail if one is violated.",
+)
 @functools.partial(with_trust, purpose="Show who signed the bundle, according to this file")
 @base_option
 @json_option

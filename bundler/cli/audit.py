@@ -32,7 +32,12 @@ SEVERITIES = ("low", "medium", "high", "critical")
     required=True,
     help="OSV records for PyPI: the zip file that OSV publishes, or a folder of records in JSON or YAML.",
 )
-@click.option("--accept", metavar="FILE", type=PATH, help="OpenVEX document with findings that do not matter.")
+@click.option(
+    "--accept",
+    metavar="FILE",
+    type=PATH,
+    help="OpenVEX document with findings that do not matter.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
@@ -41,7 +46,12 @@ SEVERITIES = ("low", "medium", "high", "critical")
 @base_option
 @json_option
 def audit(
-    path: Path, advisories: Path, accept: Path | None, fail_on: str | None, base: Path | None, as_json: bool
+    path: Path,
+    advisories: Path,
+    accept: Path | None,
+    fail_on: str | None,
+    base: Path | None,
+    as_json: bool,
 ) -> None:
     """Find known vulnerabilities, without network access.
 

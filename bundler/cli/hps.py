@@ -33,7 +33,12 @@ def hps() -> None:
 
 @hps.command("watch")
 @click.argument("project", metavar="PROJECT")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    help="Seconds between requests.",
+)
 @with_account
 @json_option
 def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -> None:
@@ -54,8 +59,20 @@ def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -
 
 @hps.command("fetch")
 @click.argument("project", metavar="PROJECT")
-@click.option("-o", "--output", metavar="DIR", type=PATH, help="Write to this folder.  [default: named PROJECT]")
-@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Download only the outputs of this job. Repeatable.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Write to this folder.  [default: named PROJECT]",
+)
+@click.option(
+    "--job",
+    "jobs",
+    metavar="NAME",
+    multiple=True,
+    help="Download only the outputs of this job. Repeatable.",
+)
 @click.option("--failed", is_flag=True, help="Download only the outputs of jobs that failed.")
 @with_account
 @json_option
@@ -169,7 +186,13 @@ def _delete(project: str, yes: bool, account: ReadAccount) -> None:
 @click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
-def _retry(project: str, jobs: tuple[str, ...], wait: bool, account: ReadAccount, as_json: bool) -> None:
+def _retry(
+    project: str,
+    jobs: tuple[str, ...],
+    wait: bool,
+    account: ReadAccount,
+    as_json: bool,
+) -> None:
     """Run failed, timed-out and aborted jobs again.
 
     Retries the jobs of PROJECT with the given names, or all of them. Prints the number of jobs that will run again.

@@ -61,7 +61,12 @@ def _line(resource: resources.Resource) -> str:
 
 @click.command("register", cls=Command)
 @click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
-@click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
+@click.option(
+    "--cache",
+    metavar="DIR",
+    required=True,
+    help="UV_CACHE_DIR: a folder on a local disk of the nodes.",
+)
 @click.option("--name", default="uv", help="Name of the application.")
 @click.option("--uv-version", metavar="VERSION", required=True, help="Version of uv at that path.")
 @click.option(

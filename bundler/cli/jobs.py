@@ -49,14 +49,31 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         "includes what nodes need]",
     )
     @click.option(
-        "--software", metavar="NAME[=VERSION]", multiple=True, help="Require this other software, too. Repeatable."
+        "--software",
+        metavar="NAME[=VERSION]",
+        multiple=True,
+        help="Require this other software, too. Repeatable.",
     )
     @click.option(
-        "--input", "inputs", metavar="FILE", multiple=True, type=PATH, help="Input file of every job. Repeatable."
+        "--input",
+        "inputs",
+        metavar="FILE",
+        multiple=True,
+        type=PATH,
+        help="Input file of every job. Repeatable.",
     )
-    @click.option("--output", "outputs", metavar="NAME", multiple=True, help="File that a job must write. Repeatable.")
     @click.option(
-        "--environment", metavar="NAME=VALUE", multiple=True, help="Set an environment variable for jobs. Repeatable."
+        "--output",
+        "outputs",
+        metavar="NAME",
+        multiple=True,
+        help="File that a job must write. Repeatable.",
+    )
+    @click.option(
+        "--environment",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Set an environment variable for jobs. Repeatable.",
     )
     @click.option("--cores", type=click.FloatRange(min=0, min_open=True), help="Cores of a job.  [default: 1]")
     @click.option("--memory", metavar="SIZE", help="Memory of a job, such as 512 MB.")
@@ -105,7 +122,12 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
 
 @click.command("submit", cls=Command)
 @publication_argument
-@click.option("-j", "--num-jobs", type=click.IntRange(1, 1_000_000), help="Number of identical jobs.  [default: 1]")
+@click.option(
+    "-j",
+    "--num-jobs",
+    type=click.IntRange(1, 1_000_000),
+    help="Number of identical jobs.  [default: 1]",
+)
 @click.option(
     "--params",
     "table",

@@ -52,8 +52,19 @@ with lazily():
 @click.option(
     "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"
 )
-@click.option("--as", "alias", metavar="NAME", help="Let the alias STORE/aliases/NAME point to the publication.")
-@click.option("--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store.")
+@click.option(
+    "--as",
+    "alias",
+    metavar="NAME",
+    help="Let the alias STORE/aliases/NAME point to the publication.",
+)
+@click.option(
+    "--note",
+    metavar="TEXT",
+    default="",
+    show_default=False,
+    help="Add this text to the log of the store.",
+)
 @with_trust
 @click.option("--allow-older", is_flag=True, help="Accept a bundle that was signed before the one in STORE.")
 @json_option
@@ -126,7 +137,12 @@ def publish_index(
 
 
 def _upload(
-    bundles: Sequence[Path], url: str, check_url: str | None, trust: ssh_keygen.Trust | None, *, as_json: bool
+    bundles: Sequence[Path],
+    url: str,
+    check_url: str | None,
+    trust: ssh_keygen.Trust | None,
+    *,
+    as_json: bool,
 ) -> None:
     if trust:
         raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")

@@ -24,7 +24,13 @@ with lazily():
 
 @click.command(cls=Command)
 @path_argument
-@click.option("-o", "--output", metavar="DIR", type=PATH, help="Run in this folder.  [default: a new temporary folder]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Run in this folder.  [default: a new temporary folder]",
+)
 @click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")
 @click.option(
     "--parameter",
@@ -33,7 +39,14 @@ with lazily():
     multiple=True,
     help="Set an input parameter; VALUE is JSON, or text if it is not valid JSON. Repeatable.",
 )
-@click.option("--input", "inputs", metavar="FILE", multiple=True, type=PATH, help="Input file of the job. Repeatable.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="FILE",
+    multiple=True,
+    type=PATH,
+    help="Input file of the job. Repeatable.",
+)
 @base_option
 @json_option
 def rehearse(

@@ -53,7 +53,10 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
 @with_trust
 @click.option("--attestations", is_flag=True, help="Also verify the attestations of wheels (PEP 740), offline.")
 @click.option(
-    "--trusted-root", metavar="FILE", type=PATH, help="Keys of Sigstore, instead of those in the package sigstore."
+    "--trusted-root",
+    metavar="FILE",
+    type=PATH,
+    help="Keys of Sigstore, instead of those in the package sigstore.",
 )
 @base_option
 @json_option

@@ -64,7 +64,14 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
 @click.option("--force", is_flag=True, help="Remove publications that jobs or aliases may still use.")
 @note_option
 @json_option
-def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool, note: str, as_json: bool) -> None:
+def remove(
+    path: Path,
+    publications: tuple[str, ...],
+    dry_run: bool,
+    force: bool,
+    note: str,
+    as_json: bool,
+) -> None:
     """Remove publications from a store.
 
     Also removes the wheels that no other publication uses, from the index too. Others may read and publish meanwhile.
@@ -86,13 +93,23 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
 @click.command("prune", cls=Command)
 @store_argument
 @click.option(
-    "--keep-last", metavar="N", type=click.IntRange(min=1), help="Keep the newest N publications of each bundle."
+    "--keep-last",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Keep the newest N publications of each bundle.",
 )
 @click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
 @_dry_run
 @note_option
 @json_option
-def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bool, note: str, as_json: bool) -> None:
+def prune(
+    path: Path,
+    keep_last: int | None,
+    older_than: str | None,
+    dry_run: bool,
+    note: str,
+    as_json: bool,
+) -> None:
     """Remove old publications from a store.
 
     Removes the publications that fulfil all conditions, and the wheels that no other publication uses. Keeps
@@ -114,7 +131,14 @@ def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bo
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
-def _remove(place: store.Store, removal: removals.Removal, note: str, *, dry_run: bool, as_json: bool) -> None:
+def _remove(
+    place: store.Store,
+    removal: removals.Removal,
+    note: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     names = [entry.name for entry in removal.publications]
     done = "Would remove"
     if not dry_run:
@@ -136,7 +160,13 @@ def _remove(place: store.Store, removal: removals.Removal, note: str, *, dry_run
 @click.argument("publication", metavar="[PUBLICATION]", required=False)
 @note_option
 @json_option
-def alias(path: Path, name: str | None, publication: str | None, note: str, as_json: bool) -> None:
+def alias(
+    path: Path,
+    name: str | None,
+    publication: str | None,
+    note: str,
+    as_json: bool,
+) -> None:
     """Show or move the aliases of a store.
 
     STORE/aliases/NAME is a link to a publication that can be used in its place. Without NAME, prints all aliases; with

@@ -34,12 +34,25 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
 
 @click.command("verify", cls=Command)
 @store_argument
-@click.option("--sample", metavar="PERCENT", type=_Share(), default="100%", help="Verify a random sample of the files.")
+@click.option(
+    "--sample",
+    metavar="PERCENT",
+    type=_Share(),
+    default="100%",
+    help="Verify a random sample of the files.",
+)
 @click.option("--since", metavar="AGE", help="Verify only files that were written in this time, such as 7d.")
 @click.option("--resume", is_flag=True, help="Skip files that an interrupted run has verified.")
 @click.option("--repair", is_flag=True, help="Restore what can be restored from the rest of the store.")
 @json_option
-def verify(path: Path, sample: float, since: str | None, resume: bool, repair: bool, as_json: bool) -> None:
+def verify(
+    path: Path,
+    sample: float,
+    since: str | None,
+    resume: bool,
+    repair: bool,
+    as_json: bool,
+) -> None:
     """Verify a store: files, records, pages and publications.
 
     Lists the files that are missing, changed or foreign, and fails if there are any. --repair restores wheels from
