@@ -57,11 +57,8 @@ def dependencies(
 def _first_and_last(target: TargetEntry) -> list[dict[str, str]]:
     """Return the environments of the first and the last patch release of the target's Python."""
     environments = Target(python=target.python, platform=parse_platform(target.platform)).environments(SpecifierSet())
-    ends = []
-    for environment in (environments[0], environments[-1]):
-        texts = {name: str(value) for name, value in environment.items()}
-        ends.append(texts)
-    return ends
+    ends = (environments[0], environments[-1])
+    return [{name: str(value) for name, value in environment.items()} for environment in ends]
 
 
 def _meant(requirement: Requirement, versions: Sequence[Contents]) -> Sequence[Contents]:

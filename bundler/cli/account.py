@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from bundler.cli.command import flag
 from bundler.cli.terminal import warn
 from wheelhouse.lazily import lazily
 
@@ -36,11 +37,9 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
         show_envvar=True,
         help="HPS user name.",
     )
-    @click.option(
-        "--password-stdin", is_flag=True, help="Read the password from standard input instead of HPS_PASSWORD."
-    )
+    @flag("--password-stdin", help="Read the password from standard input instead of HPS_PASSWORD.")
     @click.option("--ca-bundle", metavar="FILE", help="Trust these CA certificates for HPS instead of the system's.")
-    @click.option("--insecure", is_flag=True, help="Disable TLS certificate verification (insecure).")
+    @flag("--insecure", help="Disable TLS certificate verification (insecure).")
     @functools.wraps(command)
     def with_account(
         *args: Any,

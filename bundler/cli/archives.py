@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bundler.cli import streams
-from bundler.cli.command import PATH, Command, base_option, json_option
+from bundler.cli.command import PATH, base_option, command, flag, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted, parse_size, size_text
@@ -41,7 +41,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
         return size
 
 
-@click.command("pack", cls=Command)
+@command("pack")
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
@@ -58,7 +58,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 )
 @click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; useful with several Pythons.")
 @click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
-@click.option("--with-pyz", is_flag=True, help="Also write bundler.pyz next to the archive.")
+@flag("--with-pyz", help="Also write bundler.pyz next to the archive.")
 @click.option(
     "--with-tool",
     "tool",
@@ -66,7 +66,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
     type=PATH,
     help="Also copy this file, made by `bundler carry`.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the size of the archive without writing it.")
+@flag("--dry-run", help="Show the size of the archive without writing it.")
 @json_option
 def pack(
     bundles: tuple[Path, ...],
@@ -136,7 +136,7 @@ def _tools(output: Path, tool: Path | None, *, with_pyz: bool) -> list[Path]:
     return written
 
 
-@click.command("unpack", cls=Command)
+@command("unpack")
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--output", metavar="DIR", type=PATH, default=Path(), help="Unpack to this folder.")
 @base_option
@@ -157,7 +157,7 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     result({"bundles": bundles}, bundles, as_json=as_json)
 
 
-@click.command("carry", cls=Command)
+@command("carry")
 @click.option(
     "-o",
     "--output",
@@ -177,7 +177,7 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     shell_complete=complete_python,
     help="Python to include.  [default: uv's choice]",
 )
-@click.option("--with-hps", is_flag=True, help="Include submit-jobs and the other commands for HPS.")
+@flag("--with-hps", help="Include submit-jobs and the other commands for HPS.")
 @click.option(
     "--python-mirror", metavar="URL", help="Take the Python from this URL or folder.  [default: uv's own downloads]"
 )
@@ -219,7 +219,7 @@ def _default_tool(platform: str | None) -> Path:
     return Path(f"{stem}.zip" if is_windows else f"{stem}.sh")
 
 
-@click.command("pyz", cls=Command)
+@command("pyz")
 @click.option(
     "-o",
     "--output",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, base_option, json_option, path_argument, unpacked, with_trust
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import BundlerError
 from bundler.units import counted
@@ -26,7 +26,7 @@ with lazily():
     from wheelhouse import atomic, files
 
 
-@click.command("sbom", cls=Command)
+@command("sbom")
 @path_argument
 @click.option(
     "-o",
@@ -90,7 +90,7 @@ def _document_names(folder: Path, script: str | None, target: str | None) -> set
     return {sboms.sbom_path(*names) for names in itertools.product(scripts, targets)}
 
 
-@click.command("rebuild", cls=Command)
+@command("rebuild")
 @click.option(
     "--compare",
     "bundle",
@@ -100,7 +100,7 @@ def _document_names(folder: Path, script: str | None, target: str | None) -> set
     help="Build this bundle again.",
 )
 @click.option("-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder.")
-@click.option("--build", is_flag=True, help="Build from source what was built; this runs code that the bundle names.")
+@flag("--build", help="Build from source what was built; this runs code that the bundle names.")
 @json_option
 def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> None:
     """Build a bundle again and compare the bytes.
@@ -131,7 +131,7 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
     say(f"{bundle} and its rebuild are identical")
 
 
-@click.command("report", cls=Command)
+@command("report")
 @path_argument
 @click.option(
     "-o",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, base_option, json_option, path_argument, unpacked
+from bundler.cli.command import PATH, base_option, command, json_option, path_argument, unpacked
 from bundler.cli.terminal import result, say, warn
 from bundler.errors import BundlerError
 from bundler.units import counted
@@ -20,10 +20,13 @@ with lazily():
     from bundler.assessment import findings, severity
     from bundler.assessment import snapshot as snapshots
 
+accept_option = click.option(
+    "--accept", metavar="FILE", type=PATH, help="OpenVEX document with findings that do not matter."
+)
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
-@click.command("audit", cls=Command)
+@command("audit")
 @path_argument
 @click.option(
     "--advisories",

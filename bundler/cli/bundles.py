@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.account import account_of_environment, connected
 from bundler.cli.audit import SEVERITIES, show_vulnerabilities
-from bundler.cli.command import PATH, Command, base_option, json_option, path_argument, unpacked
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 from wheelhouse.lazily import lazily
@@ -20,7 +20,7 @@ with lazily():
     from bundler.trust import ssh_keygen
 
 
-@click.command(cls=Command)
+@command()
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
@@ -47,13 +47,12 @@ with lazily():
     help="Bundle for this platform, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin. Repeatable.  "
     "[default: this machine's platform]",
 )
-@click.option(
+@flag(
     "--for-hps",
-    is_flag=True,
     help="Bundle for the platforms of the evaluators that HPS reports, with common processors and C libraries.",
 )
-@click.option("--include-uv", is_flag=True, help="Include uv for each target, for nodes without uv.")
-@click.option("--include-python", is_flag=True, help="Include Python for each target, for nodes without Python.")
+@flag("--include-uv", help="Include uv for each target, for nodes without uv.")
+@flag("--include-python", help="Include Python for each target, for nodes without Python.")
 @click.option(
     "--python-mirror",
     metavar="URL",
@@ -66,7 +65,7 @@ with lazily():
     multiple=True,
     help="Build this package from source if no wheel fits. Git and folder sources are always built. Repeatable.",
 )
-@click.option("--build-all", is_flag=True, help="Build every package from source for which no wheel fits.")
+@flag("--build-all", help="Build every package from source for which no wheel fits.")
 @click.option("--with", "requirements", metavar="REQUIREMENT", multiple=True, help="Add a requirement. Repeatable.")
 @click.option(
     "--constraint",
@@ -84,16 +83,16 @@ with lazily():
     type=PATH,
     help="Override versions using the given requirements files. Repeatable.",
 )
-@click.option("--archive", is_flag=True, help="Also pack the bundle into one file, next to it, with the suffix .tar.")
-@click.option("--locked", is_flag=True, help="Fail unless every script has an up-to-date lock file.")
+@flag("--archive", help="Also pack the bundle into one file, next to it, with the suffix .tar.")
+@flag("--locked", help="Fail unless every script has an up-to-date lock file.")
 @click.option(
     "--resolver",
     type=click.Choice(["uv", "pip-tools"]),
     default="uv",
     help="Resolve with this tool. pip-tools reads pip's configuration and resolves only for this machine.",
 )
-@click.option("--replace", is_flag=True, help="Replace the existing bundle even if it contains other scripts.")
-@click.option("--upgrade", is_flag=True, help="Upgrade all packages of an existing bundle.")
+@flag("--replace", help="Replace the existing bundle even if it contains other scripts.")
+@flag("--upgrade", help="Upgrade all packages of an existing bundle.")
 @click.option(
     "-P",
     "--upgrade-package",
@@ -108,9 +107,9 @@ with lazily():
     type=click.Choice(SEVERITIES),
     help="Fail for such a vulnerability, or a graver one.",
 )
-@click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
-@click.option("--attestations", is_flag=True, help="Verify and include the attestations of wheels (PEP 740).")
-@click.option("--provenance", is_flag=True, help="Include a provenance statement (SLSA). Implied by --sign.")
+@flag("--sbom", help="Include a bill of materials (CycloneDX) for each script and target.")
+@flag("--attestations", help="Verify and include the attestations of wheels (PEP 740).")
+@flag("--provenance", help="Include a provenance statement (SLSA). Implied by --sign.")
 @click.option("--sign", "key", metavar="KEY", type=PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(
@@ -231,7 +230,7 @@ def _platforms_of_hps() -> tuple[str, ...]:
     return platforms
 
 
-@click.command(cls=Command)
+@command()
 @path_argument
 @base_option
 @json_option

@@ -26,6 +26,7 @@ _MOST_FOLDERS = 500
 _MAY_BE_EMPTY = ("note",)
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 
+flag = functools.partial(click.option, is_flag=True)
 PATH = click.Path(path_type=Path)
 path_argument = click.argument("path", metavar="PATH", type=PATH)
 store_argument = click.argument("path", metavar="STORE", type=PATH)
@@ -33,7 +34,7 @@ publication_argument = click.argument("publication", metavar="PUBLICATION", type
 base_option = click.option(
     "--base", metavar="PATH", type=PATH, help="Complete a delta with the files of this bundle, publication or store."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+json_option = flag("--json", "as_json", help="Print the result as JSON.")
 
 
 def with_trust(
@@ -195,6 +196,11 @@ class Command(_Shared):
                     if fault:
                         raise click.BadParameter(fault, ctx, parameter)
         return super().parse_args(ctx, args)
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Command]:
+    """Return what makes a function a command of this tool."""
+    return click.command(name, cls=Command)
 
 
 def _fault(parameter: click.Parameter, word: str) -> str:

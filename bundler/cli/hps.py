@@ -9,7 +9,7 @@ import click
 
 from bundler.cli import hps_setup
 from bundler.cli.account import ReadAccount, connected, with_account
-from bundler.cli.command import PATH, Group, json_option
+from bundler.cli.command import PATH, Group, flag, json_option
 from bundler.cli.jobs import show_jobs
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted
@@ -73,7 +73,7 @@ def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -
     multiple=True,
     help="Download only the outputs of this job. Repeatable.",
 )
-@click.option("--failed", is_flag=True, help="Download only the outputs of jobs that failed.")
+@flag("--failed", help="Download only the outputs of jobs that failed.")
 @with_account
 @json_option
 def _fetch(
@@ -164,7 +164,7 @@ def _abort(project: str, jobs: tuple[str, ...], account: ReadAccount, as_json: b
 
 @hps.command("delete")
 @click.argument("project", metavar="PROJECT")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@flag("--yes", help="Do not ask.")
 @with_account
 def _delete(project: str, yes: bool, account: ReadAccount) -> None:
     """Delete an HPS project with its jobs and results.
@@ -183,7 +183,7 @@ def _delete(project: str, yes: bool, account: ReadAccount) -> None:
 @hps.command("retry")
 @click.argument("project", metavar="PROJECT")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
-@click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
+@flag("--wait", help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
 def _retry(

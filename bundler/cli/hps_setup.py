@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bundler.cli.account import ReadAccount, connected, with_account
-from bundler.cli.command import Command, json_option, publication_argument, with_trust
+from bundler.cli.command import command, flag, json_option, publication_argument, with_trust
 from bundler.cli.jobs import with_submission_options
 from bundler.cli.terminal import result, say, warn
 from wheelhouse.lazily import lazily
@@ -23,7 +23,7 @@ with lazily():
     from bundler.trust import ssh_keygen
 
 
-@click.command("check", cls=Command)
+@command("check")
 @publication_argument
 @with_submission_options
 @with_account
@@ -59,7 +59,7 @@ def _line(resource: resources.Resource) -> str:
     return "\t".join(map(redaction.plain, cells))
 
 
-@click.command("register", cls=Command)
+@command("register")
 @click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
 @click.option(
     "--cache",
@@ -76,8 +76,8 @@ def _line(resource: resources.Resource) -> str:
     multiple=True,
     help="Register on this evaluator only. Repeatable.  [default: all on whose platform the paths are valid]",
 )
-@click.option("--apply", is_flag=True, help="Write the registration, after showing the changes and asking.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@flag("--apply", help="Write the registration, after showing the changes and asking.")
+@flag("--yes", help="Do not ask.")
 @with_account
 @json_option
 def register_uv(
@@ -124,7 +124,7 @@ def register_uv(
         result({"evaluators": changed}, [], as_json=True)
 
 
-def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, tuple[str, list[str], object]]) -> None:
+def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, Any]) -> None:
     for evaluator, lines, _ in changes.values():
         say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
     if not alive:
@@ -134,12 +134,12 @@ def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, tupl
         say(f"Already registered on {', '.join(names)}")
 
 
-@click.command("template", cls=Command)
+@command("template")
 @publication_argument
 @with_submission_options
 @with_trust
 @click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
-@click.option("--for-anyone", is_flag=True, help="Let all users of this HPS use it, not only your organization.")
+@flag("--for-anyone", help="Let all users of this HPS use it, not only your organization.")
 @with_account
 @json_option
 def template(
@@ -169,14 +169,14 @@ def template(
     result({"template": identity}, [identity], as_json=as_json)
 
 
-@click.command("login", cls=Command)
+@command("login")
 @click.option(
     "--store",
     type=click.Choice(["keyring", "disk"]),
     default="keyring",
     help="Keep the tokens in the system's keyring, or in a file in HOME that only you can read.",
 )
-@click.option("--device", is_flag=True, help="Print a URL and a code, and log in with a browser on any device.")
+@flag("--device", help="Print a URL and a code, and log in with a browser on any device.")
 @with_account
 def login(store: str, device: bool, account: ReadAccount) -> None:
     """Log in with a browser and keep the tokens.

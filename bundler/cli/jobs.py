@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.account import ReadAccount, connected, with_account
-from bundler.cli.command import PATH, Command, json_option, parsed, publication_argument, with_trust
+from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument, with_trust
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
 from bundler.units import parse_duration, parse_size
@@ -120,7 +120,7 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
     return environment
 
 
-@click.command("submit", cls=Command)
+@command("submit")
 @publication_argument
 @click.option(
     "-j",
@@ -147,10 +147,10 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
 @with_submission_options
 @with_trust
 @click.option("--name", metavar="NAME", help="Name of the HPS project.  [default: publication and time]")
-@click.option("--replace", is_flag=True, help="Delete projects of the same name and their results afterwards.")
-@click.option("--force", is_flag=True, help="Submit even if no evaluator can run the jobs.")
-@click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
-@click.option("--dry-run", is_flag=True, help="Check everything that needs no server, show the jobs, and stop.")
+@flag("--replace", help="Delete projects of the same name and their results afterwards.")
+@flag("--force", help="Submit even if no evaluator can run the jobs.")
+@flag("--wait", help="Wait for the jobs and fail if one of them fails.")
+@flag("--dry-run", help="Check everything that needs no server, show the jobs, and stop.")
 @with_account
 @json_option
 def submit(

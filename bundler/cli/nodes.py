@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bundler.cli.command import PATH, Command, json_option, parsed, publication_argument
+from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument
 from bundler.cli.terminal import result, say
 from wheelhouse.lazily import lazily
 
@@ -22,8 +22,8 @@ with lazily():
     from wheelhouse import interpreter
 
 
-@click.command(cls=Command)
-@click.option("--script", is_flag=True, help="Print a Python program that does the same, for nodes without bundler.")
+@command()
+@flag("--script", help="Print a Python program that does the same, for nodes without bundler.")
 def probe(script: bool) -> None:
     """Print facts about this node for `bundler check`.
 
@@ -41,7 +41,7 @@ def probe(script: bool) -> None:
         click.echo(json.dumps(probing.probe(), indent=1))
 
 
-@click.command(cls=Command)
+@command()
 @publication_argument
 @click.option(
     "--probe",
@@ -86,7 +86,7 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
         raise checks.would_not_run(publication, failing)
 
 
-@click.command(cls=Command)
+@command()
 @click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--limit", metavar="SIZE", help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]")
 @json_option
@@ -120,7 +120,7 @@ def gc(cache: Path, limit: str | None, as_json: bool) -> None:
     result({"caches": caches}, lines, as_json=as_json)
 
 
-@click.command(cls=Command)
+@command()
 @json_option
 def targets(as_json: bool) -> None:
     """List supported platforms and Python versions.
@@ -136,7 +136,7 @@ def targets(as_json: bool) -> None:
     result(values, [supported.table(values)], as_json=as_json)
 
 
-@click.command("pack-python", cls=Command)
+@command("pack-python")
 @click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=PATH)
 @click.argument("mirror", metavar="MIRROR", type=PATH)
 @json_option

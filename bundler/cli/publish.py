@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, json_option, with_trust
+from bundler.cli.command import PATH, command, flag, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted
 from wheelhouse.lazily import lazily
@@ -26,7 +26,7 @@ with lazily():
     from wheelhouse import store as stores
 
 
-@click.command("publish-index", cls=Command)
+@command("publish-index")
 @click.argument("store", metavar="STORE", type=PATH)
 @click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=PATH)
 @click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")
@@ -66,7 +66,7 @@ with lazily():
     help="Add this text to the log of the store.",
 )
 @with_trust
-@click.option("--allow-older", is_flag=True, help="Accept a bundle that was signed before the one in STORE.")
+@flag("--allow-older", help="Accept a bundle that was signed before the one in STORE.")
 @json_option
 def publish_index(
     store: Path,

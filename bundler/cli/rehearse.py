@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, base_option, json_option, parsed, path_argument, unpacked
+from bundler.cli.command import PATH, base_option, command, json_option, parsed, path_argument, unpacked
 from bundler.cli.terminal import reporting, result, say
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse.lazily import lazily
@@ -22,7 +22,7 @@ with lazily():
     from bundler.publications import aliases
 
 
-@click.command(cls=Command)
+@command()
 @path_argument
 @click.option(
     "-o",

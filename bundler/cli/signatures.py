@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bundler.cli.command import PATH, Command, base_option, json_option, path_argument, with_trust
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import DamagedError
 from bundler.units import counted
@@ -21,7 +21,7 @@ with lazily():
     from bundler.trust import signature, ssh_keygen
 
 
-@click.command(cls=Command)
+@command()
 @path_argument
 @click.option(
     "--key",
@@ -48,10 +48,10 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
     result({"signature": signed}, [signed], as_json=as_json)
 
 
-@click.command(cls=Command)
+@command()
 @path_argument
 @with_trust
-@click.option("--attestations", is_flag=True, help="Also verify the attestations of wheels (PEP 740), offline.")
+@flag("--attestations", help="Also verify the attestations of wheels (PEP 740), offline.")
 @click.option(
     "--trusted-root",
     metavar="FILE",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bundler.cli import store_changes, store_damage, store_index
-from bundler.cli.command import Group, json_option, store_argument
+from bundler.cli.command import Group, flag, json_option, store_argument
 from bundler.cli.terminal import result, say, warn
 from bundler.units import counted, size_text
 from wheelhouse.lazily import lazily
@@ -44,7 +44,7 @@ for _command in (
 
 @store.command("list")
 @store_argument
-@click.option("--digests", is_flag=True, help="Print the digests of all files, for `bundler pack --since`.")
+@flag("--digests", help="Print the digests of all files, for `bundler pack --since`.")
 @json_option
 def _list(path: Path, digests: bool, as_json: bool) -> None:
     """List the publications of a store.

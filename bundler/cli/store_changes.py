@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, json_option, parsed, store_argument
+from bundler.cli.command import PATH, command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say, warn
 from bundler.units import counted, parse_duration, size_text
 from wheelhouse.lazily import lazily
@@ -20,10 +20,10 @@ with lazily():
 note_option = click.option(
     "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
+_dry_run = flag("--dry-run", help="Show what would be removed without removing it.")
 
 
-@click.command("init", cls=Command)
+@command("init")
 @store_argument
 @click.option("--group", metavar="GROUP", help="Let the members of this group publish.")
 @click.option(
@@ -57,11 +57,11 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
     result(None, [path.absolute()])
 
 
-@click.command("remove", cls=Command)
+@command("remove")
 @store_argument
 @click.argument("publications", metavar="PUBLICATION...", nargs=-1, required=True)
 @_dry_run
-@click.option("--force", is_flag=True, help="Remove publications that jobs or aliases may still use.")
+@flag("--force", help="Remove publications that jobs or aliases may still use.")
 @note_option
 @json_option
 def remove(
@@ -90,7 +90,7 @@ def remove(
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
-@click.command("prune", cls=Command)
+@command("prune")
 @store_argument
 @click.option(
     "--keep-last",
@@ -154,7 +154,7 @@ def _remove(
     say(f"{done} {counts} ({size_text(removal.size)})")
 
 
-@click.command("alias", cls=Command)
+@command("alias")
 @store_argument
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("publication", metavar="[PUBLICATION]", required=False)

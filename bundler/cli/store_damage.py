@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, json_option, parsed, store_argument
+from bundler.cli.command import command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted, parse_duration
 from wheelhouse.lazily import lazily
@@ -32,7 +32,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
         return float(match[1]) / 100
 
 
-@click.command("verify", cls=Command)
+@command("verify")
 @store_argument
 @click.option(
     "--sample",
@@ -42,8 +42,8 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
     help="Verify a random sample of the files.",
 )
 @click.option("--since", metavar="AGE", help="Verify only files that were written in this time, such as 7d.")
-@click.option("--resume", is_flag=True, help="Skip files that an interrupted run has verified.")
-@click.option("--repair", is_flag=True, help="Restore what can be restored from the rest of the store.")
+@flag("--resume", help="Skip files that an interrupted run has verified.")
+@flag("--repair", help="Restore what can be restored from the rest of the store.")
 @json_option
 def verify(
     path: Path,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, Command, store_argument
+from bundler.cli.command import PATH, command, store_argument
 from bundler.cli.store_changes import note_option
 from bundler.cli.terminal import say
 from wheelhouse.lazily import lazily
@@ -17,7 +17,7 @@ with lazily():
     from wheelhouse import yank as yanking
 
 
-@click.command("yank", cls=Command)
+@command("yank")
 @store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--reason", metavar="TEXT", required=True, help="Show this reason to users.")
@@ -40,7 +40,7 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
     say(f"Yanked {', '.join(files)}")
 
 
-@click.command("resolve", cls=Command)
+@command("resolve")
 @store_argument
 @click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=PATH)
 @note_option
@@ -64,7 +64,7 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
             say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 
-@click.command("unyank", cls=Command)
+@command("unyank")
 @store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @note_option
