@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import click
@@ -16,9 +16,6 @@ import click
 from bundler.cli.command import flag
 from bundler.cli.terminal import warn
 from wheelhouse.lazily import lazily
-
-if TYPE_CHECKING:
-    from ansys.hps.client import Client
 
 with lazily():
     from bundler.hps import connection, login
@@ -64,8 +61,8 @@ def account_of_environment() -> connection.Account:
     return _account(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME"))
 
 
-def connected(read_account: ReadAccount) -> AbstractContextManager[Client]:
-    """Return the connection to HPS of `read_account`, completed with stored tokens or with what the user types."""
+def connected(read_account: ReadAccount) -> AbstractContextManager[Any]:
+    """Return the client of `read_account`, whose login is completed with stored tokens or with what the user types."""
     return connection.connected(_identified(read_account()))
 
 
