@@ -55,11 +55,15 @@ def read_acceptances(path: Path) -> list[Acceptance]:
         try:
             stated += _acceptances(statement, str(document.get("timestamp", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            fact = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            fact = str(error)
+            if isinstance(error, KeyError):
+                fact = f"lacks {error}"
             hint = "see `bundler guide approval` for an example"
             errors.append(BundlerError(f"{path}: statement {number} {fact}", hint=hint))
+    if len(errors) == 1:
+        raise errors[0]
     if errors:
-        raise errors[0] if len(errors) == 1 else CombinedError(errors)
+        raise CombinedError(errors)
     stated.reverse()  # Of one day, the last one counts.
     return sorted(stated, key=lambda entry: entry.day, reverse=True)
 
@@ -72,47 +76,57 @@ def acceptance_of(
     `names` are the names of each vulnerability in a finding, and all of them must be accepted. `stated` has the newest
     statement first, which is the one that counts.
     """
+    about = [entry for entry in stated if entry.project == project and entry.version in (None, version)]
     accepted: Acceptance | None = None
     for aliases in names:
-        newest = next(
-            (
-                entry
-                for entry in stated
-                if entry.vulnerability in aliases and entry.project == project and entry.version in (None, version)
-            ),
-            None,
-        )
+        newest = next((entry for entry in about if entry.vulnerability in aliases), None)
         if newest is None or newest.reason is None:
             return None
         accepted = accepted or newest
     return accepted
 
 
-def _acceptances(statement: Mapping[str, Any], day: str) -> Iterator[Acceptance]:
+def _acceptances(statement: Mapping[str, Any], document_time: str) -> Iterator[Acceptance]:
     status = statement["status"]
     if status not in _STATUSES:
         raise ValueError(f"has the unknown status {status!r}")
     vulnerability = statement["vulnerability"]
-    name = vulnerability["name"] if isinstance(vulnerability, dict) else vulnerability
-    reason = statement.get("impact_statement") or statement.get("justification")
-    time = str(statement.get("timestamp") or day)[:10]
-    try:
-        date.fromisoformat(time)
-    except ValueError:
-        time = ""
-    if not isinstance(name, str) or not time or (status in _ACCEPTING and not isinstance(reason, str)):
+    if isinstance(vulnerability, dict):
+        vulnerability = vulnerability["name"]
+    day = str(statement.get("timestamp") or document_time)[:10]
+    reason = None
+    is_accepted = status in _ACCEPTING
+    if is_accepted:
+        reason = statement.get("impact_statement") or statement.get("justification")
+    lacks_reason = is_accepted and not isinstance(reason, str)
+    if lacks_reason or not _is_day(day) or not isinstance(vulnerability, str):
         raise ValueError("needs a vulnerability, a reason (impact_statement or justification) and a timestamp")
+    if is_accepted:
+        reason = "".join(filter(str.isprintable, str(reason)))
     for product in statement["products"]:
-        about = product if isinstance(product, dict) else {"@id": product}
-        match = _PURL.fullmatch(str(about["@id"]))
-        if match is None:
-            raise ValueError(f"has the product {about['@id']!r}, which is not like pkg:pypi/NAME@VERSION")
-        if about.get("subcomponents"):
-            raise ValueError("is limited to subcomponents, which an audit does not know")
-        yield Acceptance(
-            vulnerability=name,
-            project=canonicalize_name(unquote(match["name"])),
-            version=unquote(match["version"]) if match["version"] else None,
-            reason="".join(filter(str.isprintable, str(reason))) if status in _ACCEPTING else None,
-            day=time,
-        )
+        project, version = _package(product)
+        yield Acceptance(vulnerability=vulnerability, project=project, version=version, reason=reason, day=day)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _package(product: Any) -> tuple[str, str | None]:
+    """Return the project and the version of a product, None for all versions."""
+    if not isinstance(product, dict):
+        product = {"@id": product}
+    identity = product["@id"]
+    match = _PURL.fullmatch(str(identity))
+    if match is None:
+        raise ValueError(f"has the product {identity!r}, which is not like pkg:pypi/NAME@VERSION")
+    if product.get("subcomponents"):
+        raise ValueError("is limited to subcomponents, which an audit does not know")
+    project = canonicalize_name(unquote(match["name"]))
+    if match["version"]:
+        return project, unquote(match["version"])
+    return project, None

@@ -15,13 +15,16 @@ from packaging.version import InvalidVersion, Version
 
 from bundler.assessment.severity import Severity, severity_of
 
+# An OSV record, or a part of it.
+_Record = Mapping[str, Any]
 _PURL = re.compile(r"pkg:pypi/([^@?#]+)", re.IGNORECASE)
+_KINDS = ("introduced", "fixed", "last_affected", "limit")
 # Characters of a summary that a table shows.
 _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class _Event:
     """Where versions become vulnerable ("introduced"; None is the first version) or stop being so.
 
     "fixed" is the first version that is not vulnerable, "last_affected" the last one that is. Only versions before any
@@ -43,31 +46,29 @@ class Advisory:
     severity: Severity
     published: str
     versions: frozenset[Version]
-    ranges: tuple[tuple[Event, ...], ...]
+    ranges: tuple[tuple[_Event, ...], ...]
 
     def affects(self, version: Version) -> bool:
         """Return whether `version` is vulnerable; its local part only matters if it is listed with it."""
-        public = version if version.local is None else parse_version(version.public)
-        is_listed = version in self.versions or public in self.versions
-        return is_listed or any(_in_range(public, events) for events in self.ranges)
+        public = version
+        if version.local is not None:
+            public = _parse(version.public)
+        if version in self.versions or public in self.versions:
+            return True
+        return any(_in_range(public, events) for events in self.ranges)
 
     def fixes(self, version: Version) -> list[Version]:
         """Return the versions after `version` that are not vulnerable any more, one for each range that has it."""
-        ranges = [events for events in self.ranges if _in_range(version, events)] or self.ranges
-        later = [
-            [event.version for event in events if event.kind == "fixed" and event.version and event.version > version]
-            for events in ranges
-        ]
-        return sorted({min(versions) for versions in later if versions})
+        ranges = [events for events in self.ranges if _in_range(version, events)]
+        fixes = {_next_fix(version, events) for events in ranges or self.ranges}
+        return sorted(fix for fix in fixes if fix is not None)
 
 
-@lru_cache(maxsize=1 << 16)
-def parse_version(text: str) -> Version:
-    """Return the version `text`. Raises `InvalidVersion`."""
-    return Version(text)
+# Records repeat versions.
+_parse = lru_cache(maxsize=1 << 16)(Version)
 
 
-def advisories_of(record: Mapping[str, Any]) -> Iterator[Advisory]:
+def advisories_of(record: _Record) -> Iterator[Advisory]:
     """Yield what an OSV record says about projects on PyPI; nothing if it was withdrawn.
 
     Listed versions that do not follow PEP 440 are left out, since nothing that is installed has them. Raises
@@ -76,11 +77,17 @@ def advisories_of(record: Mapping[str, Any]) -> Iterator[Advisory]:
     if _is_withdrawn(record.get("withdrawn")):
         return
     identity = _text(record["id"])
-    projects: dict[str, list[Mapping[str, Any]]] = {}
-    for affected in _list(record.get("affected")):
-        if name := _project(affected.get("package") or {}):
-            projects.setdefault(name, []).append(affected)
+    projects: dict[str, list[_Record]] = {}
+    for entry in _list(record.get("affected")):
+        name = _project(entry.get("package") or {})
+        if name:
+            projects.setdefault(name, []).append(entry)
     for project, entries in projects.items():
+        versions: set[Version] = set()
+        ranges: list[tuple[_Event, ...]] = []
+        for entry in entries:
+            versions.update(_versions(entry))
+            ranges += _ranges(entry)
         yield Advisory(
             identity=identity,
             aliases=frozenset(map(_text, _list(record.get("aliases")))),
@@ -88,13 +95,8 @@ def advisories_of(record: Mapping[str, Any]) -> Iterator[Advisory]:
             summary=_line(record.get("summary") or record.get("details") or ""),
             severity=severity_of(record, entries),
             published=_text(record.get("published") or "")[:10],
-            versions=frozenset(version for entry in entries for version in _versions(_list(entry.get("versions")))),
-            ranges=tuple(
-                events
-                for entry in entries
-                for stated in _list(entry.get("ranges"))
-                if stated.get("type") != "GIT" and (events := _events(_list(stated.get("events"))))
-            ),
+            versions=frozenset(versions),
+            ranges=tuple(ranges),
         )
 
 
@@ -105,13 +107,17 @@ def _is_withdrawn(value: Any) -> bool:
     return date.fromisoformat(_text(value)[:10]) <= datetime.now(timezone.utc).date()
 
 
-def _project(package: Mapping[str, Any]) -> NormalizedName | None:
+def _project(package: _Record) -> NormalizedName | None:
     """Return the project on PyPI that a record is about, by its name or else its package URL."""
-    ecosystem, purl = package.get("ecosystem") or "", package.get("purl") or ""
-    if _text(ecosystem).partition(":")[0].lower() == "pypi":
+    ecosystem = _text(package.get("ecosystem") or "")
+    if ecosystem.partition(":")[0].lower() == "pypi":
         return canonicalize_name(_text(package["name"]))
-    match = None if ecosystem else _PURL.match(_text(purl))
-    return canonicalize_name(unquote(match[1])) if match else None
+    if ecosystem:
+        return None
+    match = _PURL.match(_text(package.get("purl") or ""))
+    if match is None:
+        return None
+    return canonicalize_name(unquote(match[1]))
 
 
 def _list(value: Any) -> list[Any]:
@@ -122,44 +128,76 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
-def _versions(texts: list[str]) -> Iterator[Version]:
-    for text in texts:
-        try:
-            yield parse_version(_text(text))
-        except InvalidVersion:
+def _versions(entry: _Record) -> Iterator[Version]:
+    for text in _list(entry.get("versions")):
+        version = _version(text)
+        if version is not None:
+            yield version
+
+
+def _version(text: Any) -> Version | None:
+    try:
+        return _parse(_text(text))
+    except InvalidVersion:
+        return None
+
+
+def _ranges(entry: _Record) -> Iterator[tuple[_Event, ...]]:
+    """Yield the events of each range, in the order of versions."""
+    for stated in _list(entry.get("ranges")):
+        if stated.get("type") == "GIT":
             continue
+        events = []
+        for table in _list(stated.get("events")):
+            for kind, text in table.items():
+                event = _event(kind, text)
+                if event is not None:
+                    events.append(event)
+        if events:
+            yield tuple(sorted(events, key=_order))
 
 
-def _events(stated: list[Mapping[str, str]]) -> tuple[Event, ...]:
-    """Return the events of a range in the order of versions."""
-    events = []
-    for entry in stated:
-        for kind, text in entry.items():
-            if kind == "introduced":
-                # With a version that cannot be compared, all versions before the end count.
-                events.append(Event(kind, next(_versions([text]), None) if text != "0" else None))
-            elif kind == "limit" and text == "*":
-                events.append(Event(kind, None))
-            elif kind in ("fixed", "last_affected", "limit"):
-                events += [Event(kind, version) for version in _versions([text])]
-    return tuple(sorted(events, key=lambda event: (event.version is not None, event.version or Version("0"))))
+def _event(kind: str, text: Any) -> _Event | None:
+    if kind not in _KINDS:
+        return None
+    if (kind, text) in (("introduced", "0"), ("limit", "*")):
+        return _Event(kind, None)
+    version = _version(text)
+    # With an introduction that cannot be compared, all versions before the end count.
+    if version is None and kind != "introduced":
+        return None
+    return _Event(kind, version)
 
 
-def _in_range(version: Version, events: tuple[Event, ...]) -> bool:
-    limits = [event.version for event in events if event.kind == "limit"]
-    if limits and not any(limit is None or version < limit for limit in limits):
+def _order(event: _Event) -> tuple[bool, Version]:
+    return event.version is not None, event.version or Version("0")
+
+
+def _in_range(version: Version, events: tuple[_Event, ...]) -> bool:
+    if not _is_below_limit(version, events):
         return False
-    vulnerable = False
+    is_vulnerable = False
     for event in events:
-        if event.kind == "limit":
-            continue
-        if event.version is None or (event.kind == "introduced" and version >= event.version):
-            vulnerable = True
-        elif (event.kind == "fixed" and version >= event.version) or (
-            event.kind == "last_affected" and version > event.version
-        ):
-            vulnerable = False
-    return vulnerable
+        is_later = event.version is not None and event.version > version
+        is_last = event.kind == "last_affected" and event.version == version
+        if event.kind != "limit" and not is_later and not is_last:
+            is_vulnerable = event.kind == "introduced"
+    return is_vulnerable
+
+
+def _is_below_limit(version: Version, events: tuple[_Event, ...]) -> bool:
+    limits = [event.version for event in events if event.kind == "limit"]
+    for limit in limits:
+        if limit is None or version < limit:
+            return True
+    return not limits
+
+
+def _next_fix(version: Version, events: tuple[_Event, ...]) -> Version | None:
+    for event in events:
+        if event.kind == "fixed" and event.version is not None and event.version > version:
+            return event.version
+    return None
 
 
 def _text(value: Any) -> str:
@@ -172,6 +210,10 @@ def _line(text: Any) -> str:
     """Return the first line of `text` without control characters, cut down to what a table shows."""
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not text")
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    plain = "".join(character for character in line if character.isprintable())
-    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."
+    lines = text.strip().splitlines()
+    if not lines:
+        return ""
+    plain = "".join(filter(str.isprintable, lines[0].strip()))
+    if len(plain) <= _SHOWN:
+        return plain
+    return f"{plain[:_SHOWN]}..."

@@ -24,15 +24,10 @@ def publishers(data: bytes) -> tuple[str, ...]:
     """Return the publishers that the provenance object `data` names, unverified. Raises `ValueError`."""
     try:
         bundles = json.loads(data)["attestation_bundles"]
-        return tuple(sorted({_text(bundle["publisher"]) for bundle in bundles}))
+        names = {_text(bundle["publisher"]) for bundle in bundles}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("is not a provenance object") from None
-
-
-def _text(publisher: Mapping[str, Any]) -> str:
-    """Return a publisher as a line of text: kind, repository or account, and workflow."""
-    names = [publisher.get(key) for key in ("kind", "repository", "email", "workflow", "workflow_filepath")]
-    return " ".join("".join(filter(str.isprintable, name)) for name in names if isinstance(name, str) and name)
+    return tuple(sorted(names))
 
 
 def stated_publishers(bundle: Bundle) -> dict[str, tuple[str, ...]]:
@@ -43,7 +38,18 @@ def stated_publishers(bundle: Bundle) -> dict[str, tuple[str, ...]]:
     result: dict[str, tuple[str, ...]] = {}
     for file in bundle.manifest.files:
         if file.path.startswith(ATTESTATIONS):
+            data = bundle.read(file.path, LIMIT)
+            name = file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
             with contextlib.suppress(ValueError):
-                name = file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
-                result[name] = publishers(bundle.read(file.path, LIMIT))
+                result[name] = publishers(data)
     return result
+
+
+def _text(publisher: Mapping[str, Any]) -> str:
+    """Return a publisher as a line of text: kind, repository or account, and workflow."""
+    words = []
+    for key in ("kind", "repository", "email", "workflow", "workflow_filepath"):
+        value = publisher.get(key)
+        if isinstance(value, str) and value:
+            words.append("".join(filter(str.isprintable, value)))
+    return " ".join(words)

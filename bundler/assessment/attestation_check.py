@@ -20,9 +20,14 @@ from sigstore.errors import Error as SigstoreError
 
 from bundler.assessment.attestation import LIMIT, SUFFIX, attestation_path, publishers
 from bundler.bundle_folder import Bundle
-from bundler.errors import BundlerError, CombinedError, attempt_all
+from bundler.errors import BundlerError, CombinedError
 from bundler.layout import ATTESTATIONS, WHEELS
 from wheelhouse import files
+from wheelhouse.errors import WheelhouseError
+
+_Keys = Mapping[str, Any]
+# Of the keys in a trusted root, those that are valid for a time.
+_KINDS = ("certificateAuthorities", "tlogs", "ctlogs")
 
 
 def verify_attestations(path: Path, data: bytes, trusted_root: Path | None = None) -> tuple[str, ...]:
@@ -34,13 +39,13 @@ def verify_attestations(path: Path, data: bytes, trusted_root: Path | None = Non
     try:
         provenance = Provenance.model_validate_json(data)
         distribution = Distribution.from_file(path)
+        if not any(bundle.attestations for bundle in provenance.attestation_bundles):
+            raise ValueError("it contains no attestation")  # noqa: TRY301 - one of the reasons below
         for bundle in provenance.attestation_bundles:
             for attestation in bundle.attestations:
                 entries = attestation.verification_material.transparency_entries
                 with _private_cache(_valid_then(_root(trusted_root), entries)):
                     attestation.verify(bundle.publisher, distribution, offline=True)
-        if not any(bundle.attestations for bundle in provenance.attestation_bundles):
-            raise ValueError("it contains no attestation")  # noqa: TRY301 - one of the reasons below
         return publishers(data)
     except (AttestationError, ValidationError, SigstoreError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -50,7 +55,30 @@ def verify_attestations(path: Path, data: bytes, trusted_root: Path | None = Non
         ) from error
 
 
-def _root(path: Path | None) -> dict[str, Any]:
+def verify_bundle(bundle: Bundle, trusted_root: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Verify the attestations in `bundle` again; return the publishers by file name.
+
+    Raises `CombinedError` with all that are not valid.
+    """
+    publishers_by_name: dict[str, tuple[str, ...]] = {}
+    errors: list[Exception] = []
+    for file in bundle.manifest.files:
+        if not file.path.startswith(ATTESTATIONS):
+            continue
+        name = file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
+        try:
+            data = bundle.read(attestation_path(name), LIMIT)
+            publishers_by_name[name] = verify_attestations(bundle.folder / WHEELS / name, data, trusted_root)
+        except WheelhouseError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise CombinedError(errors)
+    return publishers_by_name
+
+
+def _root(path: Path | None) -> _Keys:
     """Return the keys of Sigstore in the file `path`, or in the package. Raises `ValueError`, `FileError`."""
     data = files.read_plain(path, LIMIT) if path else read_embedded("trusted_root.json", tuf.DEFAULT_TUF_URL)
     root = json.loads(data)
@@ -59,36 +87,39 @@ def _root(path: Path | None) -> dict[str, Any]:
     return root
 
 
-def _valid_then(root: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _valid_then(root: _Keys, entries: Sequence[_Keys]) -> _Keys:
     """Return the keys in `root` that were valid when the transparency log recorded `entries`; sigstore accepts others.
 
     Raises `ValueError`.
     """
     try:
         times = [datetime.fromtimestamp(int(entry["integratedTime"]), timezone.utc) for entry in entries]
-        return {
-            name: [key for key in value if all(_covers(key, name, time) for time in times)]
-            if name in ("certificateAuthorities", "tlogs", "ctlogs")
-            else value
-            for name, value in root.items()
-        }
+        valid = dict(root)
+        for kind, keys in root.items():
+            if kind in _KINDS:
+                valid[kind] = [key for key in keys if all(_covers(key, kind, time) for time in times)]
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"the trusted root or its log entry is malformed ({error})") from None
+    return valid
 
 
-def _covers(key: Mapping[str, Any], kind: str, time: datetime) -> bool:
-    period = key["validFor"] if kind == "certificateAuthorities" else key["publicKey"]["validFor"]
-    start, end = (_time(period.get(name)) for name in ("start", "end"))
+def _covers(key: _Keys, kind: str, time: datetime) -> bool:
+    if kind != "certificateAuthorities":
+        key = key["publicKey"]
+    start = _time(key["validFor"].get("start"))
+    end = _time(key["validFor"].get("end"))
     return (start is None or start <= time) and (end is None or time <= end)
 
 
 def _time(text: str | None) -> datetime | None:
+    if not text:
+        return None
     # Python 3.10 reads neither "Z" nor fractions of any length.
-    return datetime.fromisoformat(f"{text[:19]}+00:00") if text else None
+    return datetime.fromisoformat(f"{text[:19]}+00:00")
 
 
 @contextlib.contextmanager
-def _private_cache(root: Mapping[str, Any]) -> Iterator[None]:
+def _private_cache(root: _Keys) -> Iterator[None]:
     """Let sigstore use the keys `root` in a cache that nobody else can write to; no home folder is needed."""
     before = dict(os.environ)
     logger = logging.getLogger("sigstore")
@@ -106,24 +137,3 @@ def _private_cache(root: Mapping[str, Any]) -> Iterator[None]:
             for name in set(os.environ) - set(before):
                 del os.environ[name]
             os.environ.update(before)
-
-
-def verify_bundle(bundle: Bundle, trusted_root: Path | None = None) -> dict[str, tuple[str, ...]]:
-    """Verify the attestations in `bundle` again; return the publishers by file name.
-
-    Raises `CombinedError` with all that are not valid.
-    """
-    names = [
-        file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
-        for file in bundle.manifest.files
-        if file.path.startswith(ATTESTATIONS)
-    ]
-
-    def verify(name: str) -> tuple[str, tuple[str, ...]]:
-        data = bundle.read(attestation_path(name), LIMIT)
-        return name, verify_attestations(bundle.folder / WHEELS / name, data, trusted_root)
-
-    verified, errors = attempt_all(verify, names)
-    if errors:
-        raise errors[0] if len(errors) == 1 else CombinedError(errors)
-    return dict(verified)

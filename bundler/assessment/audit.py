@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,10 +66,12 @@ def packages_of(manifest: Manifest, place: str, since: str = "") -> Packages:
         if file.path.startswith("wheels/"):
             name = file.path.removeprefix("wheels/")
             project, version = parse_filename(name)
-            packages.setdefault((project, str(version)), set()).update(scripts.get(name, ()))
-    return {
-        package: [Use(place=place, since=since, scripts=tuple(sorted(names)))] for package, names in packages.items()
-    }
+            users = packages.setdefault((project, str(version)), set())
+            users.update(scripts.get(name, ()))
+    uses: Packages = {}
+    for package, users in packages.items():
+        uses[package] = [Use(place=place, since=since, scripts=tuple(sorted(users)))]
+    return uses
 
 
 def merged(several: Iterable[Packages]) -> Packages:
@@ -78,7 +80,9 @@ def merged(several: Iterable[Packages]) -> Packages:
     for each in several:
         for package, uses in each.items():
             packages.setdefault(package, []).extend(uses)
-    return {package: sorted(uses, key=lambda use: (use.since, use.place)) for package, uses in packages.items()}
+    for uses in packages.values():
+        uses.sort(key=lambda use: (use.since, use.place))
+    return packages
 
 
 def audit(packages: Packages, snapshot: Snapshot, accepted: Sequence[Acceptance] = ()) -> list[Finding]:
@@ -87,53 +91,72 @@ def audit(packages: Packages, snapshot: Snapshot, accepted: Sequence[Acceptance]
     for (project, text), uses in packages.items():
         version = Version(text)
         matching = [entry for entry in snapshot.by_project.get(project, ()) if entry.affects(version)]
-        found += [_finding(group, text, version, uses, accepted) for group in _groups(matching)]
-    return sorted(found, key=lambda finding: (-finding.severity, finding.project, finding.version, finding.identity))
+        found += [_finding(group, version, text, uses, accepted) for group in _groups(matching)]
+    return sorted(found, key=_urgency)
 
 
-def _groups(advisories: Sequence[Advisory]) -> Iterator[list[Advisory]]:
-    """Yield the advisories that are about the same vulnerability, since their identifiers or aliases meet."""
+def _urgency(finding: Finding) -> tuple[object, ...]:
+    return -finding.severity, finding.project, finding.version, finding.identity
+
+
+def _groups(advisories: Sequence[Advisory]) -> list[list[Advisory]]:
+    """Return the advisories that are about the same vulnerability, since their identifiers or aliases meet."""
     groups: list[tuple[set[str], list[Advisory]]] = []
     for advisory in advisories:
-        names, members = {advisory.identity, *advisory.aliases}, [advisory]
+        names = {advisory.identity, *advisory.aliases}
+        members = [advisory]
         apart = []
         for group in groups:
-            if names & group[0]:
-                names |= group[0]
-                members = [*group[1], *members]
-            else:
+            if names.isdisjoint(group[0]):
                 apart.append(group)
+            else:
+                names.update(group[0])
+                members = [*group[1], *members]
         groups = [*apart, (names, members)]
-    return (members for _, members in groups)
+    return [members for _, members in groups]
 
 
 def _finding(
-    group: Sequence[Advisory], text: str, version: Version, uses: Sequence[Use], accepted: Sequence[Acceptance]
+    group: Sequence[Advisory],
+    version: Version,
+    text: str,
+    uses: Sequence[Use],
+    accepted: Sequence[Acceptance],
 ) -> Finding:
-    names = sorted({name for entry in group for name in (entry.identity, *entry.aliases)}, key=_rank)
+    names: set[str] = set()
+    fixes: set[Version] = set()
+    for entry in group:
+        names.update((entry.identity, *entry.aliases))
+        fixes.update(entry.fixes(version))
+    ranked = sorted(names, key=_rank)
     first = min(group, key=lambda entry: _rank(entry.identity))
-    rated = [entry.severity for entry in group if entry.severity < type(entry.severity).UNKNOWN]
+    ratings = [entry.severity for entry in group if entry.severity is not Severity.UNKNOWN]
+    summaries = [entry.summary for entry in group if entry.summary]
     return Finding(
-        identity=names[0],
-        aliases=tuple(names[1:]),
+        identity=ranked[0],
+        aliases=tuple(ranked[1:]),
         project=first.project,
         version=text,
-        severity=max(rated, default=first.severity),
-        summary=next((entry.summary for entry in group if entry.summary), ""),
+        severity=max(ratings, default=Severity.UNKNOWN),
+        summary=next(iter(summaries), ""),
         published=min(entry.published for entry in group),
-        fixed=tuple(str(fix) for fix in sorted({fix for entry in group for fix in entry.fixes(version)})),
+        fixed=tuple(map(str, sorted(fixes))),
         uses=tuple(uses),
-        acceptance=acceptance_of(accepted, _vulnerabilities(names), first.project, text),
+        acceptance=acceptance_of(accepted, _vulnerabilities(ranked), first.project, text),
     )
 
 
-def _vulnerabilities(names: Sequence[str]) -> list[list[str]]:
+def _vulnerabilities(names: list[str]) -> list[list[str]]:
     """Return the names of each vulnerability among `names`, which advisories treat as one: each CVE is another one."""
-    numbers = [name for name in names if name.startswith(_KNOWN[0])]
-    return [[name] for name in numbers] if len(numbers) > 1 else [list(names)]
+    numbers = [name for name in names if name.startswith("CVE-")]
+    if len(numbers) > 1:
+        return [[number] for number in numbers]
+    return [names]
 
 
 @lru_cache(maxsize=1 << 16)
 def _rank(identity: str) -> tuple[int, str]:
-    number = next((number for number, prefix in enumerate(_KNOWN) if identity.startswith(prefix)), len(_KNOWN))
-    return number, identity
+    for rank, prefix in enumerate(_KNOWN):
+        if identity.startswith(prefix):
+            return rank, identity
+    return len(_KNOWN), identity

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName
@@ -58,17 +58,22 @@ class Contents:
 def read_contents(path: Path) -> Contents:
     """Return the contents of the wheel at `path`. Raises `WheelError`, `FileError`."""
     _, metadata = parse_metadata(path)
+    native: list[str] = []
+    parts: list[Part] = []
     try:
         with files.explained(path), files.open_plain(path) as source, zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-            parts = [part for member in members for part in _parts_of(archive, member)]
+            for member in archive.infolist():
+                if _NATIVE.fullmatch(member.filename):
+                    native.append(member.filename)
+                if _SBOM.fullmatch(member.filename):
+                    parts += _parts(read_member(archive, member, _SBOM_LIMIT))
     except DAMAGED as error:
         raise WheelError(path, f"cannot be read ({error})") from error
     return Contents(
         filename=path.name,
         licence=licence_of(metadata),
         requires=tuple(_requirements(metadata.get("requires_dist", []))),
-        native=tuple(sorted(member.filename for member in members if _NATIVE.fullmatch(member.filename))),
+        native=tuple(sorted(native)),
         parts=tuple(dict.fromkeys(parts[:_PART_LIMIT])),
     )
 
@@ -81,26 +86,25 @@ def _requirements(texts: list[str]) -> Iterator[Requirement]:
             continue
 
 
-def _parts_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Part]:
-    """Yield the components in the SBOM `member`: CycloneDX or SPDX in JSON. Malformed ones have none."""
-    if not _SBOM.fullmatch(member.filename):
-        return
-    data = read_member(archive, member, _SBOM_LIMIT)
+def _parts(data: bytes) -> Iterator[Part]:
+    """Yield the components in an SBOM: CycloneDX or SPDX in JSON. Malformed ones have none."""
     try:
         document = json.loads(data)
         for entry in [*document.get("components", []), *document.get("packages", [])]:
-            yield from _part(entry)
+            references = [item for item in entry.get("externalRefs", []) if item.get("referenceType") == "purl"]
+            purl = entry.get("purl")
+            if not purl and references:
+                purl = references[0].get("referenceLocator")
+            name = _plain(entry.get("name"))
+            version = entry.get("version") or entry.get("versionInfo")
+            if name:
+                yield Part(name=name, version=_plain(version), purl=_plain(purl))
     except (ValueError, TypeError, AttributeError, RecursionError):
         return
 
 
-def _part(entry: dict[str, Any]) -> Iterator[Part]:
-    references = [reference for reference in entry.get("externalRefs", []) if reference.get("referenceType") == "purl"]
-    purl = entry.get("purl") or (references[0].get("referenceLocator") if references else None)
-    name, version = entry.get("name"), entry.get("version") or entry.get("versionInfo")
-    if _plain(name):
-        yield Part(name=name, version=version if _plain(version) else None, purl=purl if _plain(purl) else None)
-
-
-def _plain(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value) and value.isprintable()
+def _plain(value: Any) -> str | None:
+    """Return `value` if it is printable text."""
+    if isinstance(value, str) and value and value.isprintable():
+        return value
+    return None

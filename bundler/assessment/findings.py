@@ -33,7 +33,9 @@ def document(findings: Sequence[Finding], packages: int, snapshot: Snapshot, tod
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    acceptance = finding.acceptance
+    accepted = None
+    if finding.acceptance:
+        accepted = {"reason": finding.acceptance.reason, "day": finding.acceptance.day}
     return {
         "id": finding.identity,
         "aliases": list(finding.aliases),
@@ -44,38 +46,47 @@ def _row(finding: Finding) -> dict[str, Any]:
         "published": finding.published,
         "fixed": list(finding.fixed),
         "uses": [{"in": use.place, "since": use.since or None, "scripts": list(use.scripts)} for use in finding.uses],
-        "accepted": {"reason": acceptance.reason, "day": acceptance.day} if acceptance else None,
+        "accepted": accepted,
     }
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield a paragraph for each of `findings`."""
     for finding in findings:
-        cells = [f"{finding.project} {finding.version}", str(finding.severity), finding.identity]
-        cells.append(f"fixed in {' or '.join(finding.fixed)}" if finding.fixed else "not fixed")
-        yield "  ".join(cells)
+        fixed = "not fixed"
+        if finding.fixed:
+            fixed = f"fixed in {' or '.join(finding.fixed)}"
+        yield f"{finding.project} {finding.version}  {finding.severity!s}  {finding.identity}  {fixed}"
         yield from textwrap.wrap(finding.summary, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         if finding.acceptance:
             yield f"  accepted on {finding.acceptance.day}: {finding.acceptance.reason}"
-        yield from (f"  {_use(use)}" for use in finding.uses[:_SHOWN])
-        if len(finding.uses) > _SHOWN:
-            yield f"  and {len(finding.uses) - _SHOWN} more (--json lists all)"
+        for use in finding.uses[:_SHOWN]:
+            yield f"  {_use(use)}"
+        more = len(finding.uses) - _SHOWN
+        if more > 0:
+            yield f"  and {more} more (--json lists all)"
 
 
 def _use(use: Use) -> str:
-    scripts = f" by {', '.join(use.scripts)}" if use.scripts else ""
-    since = f" since {use.since[:10]}" if use.since else ""
-    return f"used in {use.place}{scripts}{since}"
+    text = f"used in {use.place}"
+    if use.scripts:
+        text += f" by {', '.join(use.scripts)}"
+    if use.since:
+        text += f" since {use.since[:10]}"
+    return text
 
 
 def summary(findings: Sequence[Finding], packages: int, snapshot: Snapshot, today: date) -> str:
     """Return one sentence about the result of an audit, with the age of the snapshot."""
     still_open = [finding for finding in findings if finding.acceptance is None]
+    amount = f"{len(still_open)} vulnerabilities"
+    if len(still_open) == 1:
+        amount = "1 vulnerability"
     accepted = len(findings) - len(still_open)
-    more = f" (and {accepted} accepted)" if accepted else ""
+    if accepted:
+        amount += f" (and {accepted} accepted)"
     age = f"advisories as of {snapshot.day} ({counted(snapshot.age(today), 'day')} ago)"
-    amount = "1 vulnerability" if len(still_open) == 1 else f"{len(still_open)} vulnerabilities"
-    return f"Found {amount}{more} in {counted(packages, 'package')}; {age}"
+    return f"Found {amount} in {counted(packages, 'package')}; {age}"
 
 
 def severe(findings: Sequence[Finding], threshold: Severity) -> list[Finding]:

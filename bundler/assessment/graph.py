@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from packaging.markers import Environment, UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -24,24 +25,40 @@ def dependencies(
     `wheels` are left out, since overrides can remove them.
     """
     by_project: dict[str, list[Contents]] = {}
+    edges: dict[str, set[str]] = {}
     for contents in wheels:
         by_project.setdefault(contents.project, []).append(contents)
-    environments = Target(python=target.python, platform=parse_platform(target.platform)).environments(SpecifierSet())
-    ends = [environments[0], environments[-1]]
-    direct = [requirement for text in script.dependencies if (requirement := _requirement(text)) is not None]
-    edges: dict[str, set[str]] = {contents.filename: set() for items in by_project.values() for contents in items}
-    waiting = [("", requirement) for requirement in direct if _applies(requirement, ends, "")]
+        edges[contents.filename] = set()
+    environments = _first_and_last(target)
+    direct: set[str] = set()
+    # Requirements, each with the wheels to add to.
+    waiting: list[tuple[set[str], Requirement]] = []
+    for text in script.dependencies:
+        with contextlib.suppress(InvalidRequirement):
+            requirement = Requirement(text)
+            if _applies(requirement, environments, ""):
+                waiting.append((direct, requirement))
     seen: set[tuple[str, str]] = set()
     while waiting:
-        parent, requirement = waiting.pop()
-        for contents in _meant(requirement, by_project.get(canonicalize_name(requirement.name), [])):
-            edges.setdefault(parent, set()).add(contents.filename)
-            for extra in {"", *map(canonicalize_name, requirement.extras)}:
-                if (contents.filename, extra) not in seen:
-                    seen.add((contents.filename, extra))
-                    needed = [item for item in contents.requires if _applies(item, ends, extra)]
-                    waiting += [(contents.filename, item) for item in needed]
-    return edges.pop("", set()), edges
+        needed, requirement = waiting.pop()
+        extras = {"", *map(canonicalize_name, requirement.extras)}
+        versions = by_project.get(canonicalize_name(requirement.name), [])
+        for contents in _meant(requirement, versions):
+            needed.add(contents.filename)
+            for extra in extras:
+                if (contents.filename, extra) in seen:
+                    continue
+                seen.add((contents.filename, extra))
+                further = [item for item in contents.requires if _applies(item, environments, extra)]
+                waiting += [(edges[contents.filename], item) for item in further]
+    return direct, edges
+
+
+def _first_and_last(target: TargetEntry) -> list[dict[str, str]]:
+    """Return the environments of the first and the last patch release of the target's Python."""
+    environments = Target(python=target.python, platform=parse_platform(target.platform)).environments(SpecifierSet())
+    ends = (environments[0], environments[-1])
+    return [{name: str(value) for name, value in environment.items()} for environment in ends]
 
 
 def _meant(requirement: Requirement, versions: Sequence[Contents]) -> Sequence[Contents]:
@@ -50,25 +67,12 @@ def _meant(requirement: Requirement, versions: Sequence[Contents]) -> Sequence[C
     return allowed or versions
 
 
-def _requirement(text: str) -> Requirement | None:
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
-
-
-def _applies(requirement: Requirement, environments: Iterable[Environment], extra: str) -> bool:
-    if requirement.marker is None:
+def _applies(requirement: Requirement, environments: Iterable[dict[str, str]], extra: str) -> bool:
+    marker = requirement.marker
+    if marker is None:
         return not extra
     try:
-        return any(requirement.marker.evaluate({**_texts(environment), "extra": extra}) for environment in environments)
-    except (
-        ValueError,
-        UndefinedComparison,
-        UndefinedEnvironmentName,
-    ):  # Compares what cannot be compared, such as `"3" > "x"`.
+        return any(marker.evaluate({**environment, "extra": extra}) for environment in environments)
+    except (ValueError, UndefinedComparison, UndefinedEnvironmentName):
+        # Compares what cannot be compared, such as `"3" > "x"`.
         return not extra
-
-
-def _texts(environment: Environment) -> dict[str, str]:
-    return {name: str(value) for name, value in environment.items()}

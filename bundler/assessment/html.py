@@ -16,7 +16,9 @@ def section(title: str) -> str:
 
 def paragraph(html: str, kind: str = "") -> str:
     """Return a paragraph of the class `kind`."""
-    return f'<p class="{kind}">{html}</p>' if kind else f"<p>{html}</p>"
+    if kind:
+        return f'<p class="{kind}">{html}</p>'
+    return f"<p>{html}</p>"
 
 
 def mark(kind: str, text: str) -> str:
@@ -33,7 +35,8 @@ def link(url: str, text: str) -> str:
 
 def details(facts: Mapping[str, str]) -> str:
     """Return a list of names with their descriptions, which are HTML."""
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{html}</dd>' for name, html in facts.items())}</dl>"
+    items = [f"<dt>{escape(name)}</dt><dd>{html}</dd>" for name, html in facts.items()]
+    return f"<dl>{''.join(items)}</dl>"
 
 
 def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str] = ()) -> str:
@@ -41,10 +44,14 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], 
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     lines = []
     for number, (first, *rest) in enumerate(rows):
-        name = f' id="{escape(names[number])}"' if names and names[number] else ""
-        lines.append(f'<tr{name}><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>')
+        name = ""
+        if names and names[number]:
+            name = f' id="{escape(names[number])}"'
+        cells = "".join(f"<td>{cell}</td>" for cell in rest)
+        lines.append(f'<tr{name}><th scope="row">{first}</th>{cells}</tr>')
     body = "\n".join(lines)
+    label = escape(caption)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+        f"<caption>{label}</caption><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )

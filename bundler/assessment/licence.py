@@ -32,12 +32,17 @@ def licence_of(metadata: RawMetadata) -> Licence:
         except InvalidLicenseExpression:
             return Licence(texts=(_line(expression),))
     names = [text.rpartition(" :: ")[2] for text in metadata.get("classifiers", []) if text.startswith(_CLASSIFIER)]
-    texts = [_line(metadata.get("license", "")), *map(_line, names)]
-    return Licence(texts=tuple(dict.fromkeys(text for text in texts if text and text.upper() != "UNKNOWN")))
+    lines = map(_line, [metadata.get("license", ""), *names])
+    texts = dict.fromkeys(line for line in lines if line and line.upper() != "UNKNOWN")
+    return Licence(texts=tuple(texts))
 
 
 def _line(text: str) -> str:
     """Return the first line of `text` with a letter, printable and cut down to a length that a table can show."""
-    line = next((line.strip() for line in text.splitlines() if any(map(str.isalnum, line))), "")
-    plain = "".join(character for character in line if character.isprintable())
-    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."
+    for line in text.splitlines():
+        if any(map(str.isalnum, line)):
+            plain = "".join(filter(str.isprintable, line.strip()))
+            if len(plain) <= _SHOWN:
+                return plain
+            return f"{plain[:_SHOWN]}..."
+    return ""

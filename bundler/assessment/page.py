@@ -13,6 +13,8 @@ from bundler.assessment.licence import Licence
 from bundler.assessment.policy import Violation
 from bundler.units import counted, size_text
 
+# What a review says about one thing.
+_Row = Mapping[str, Any]
 # Days; newer releases have been looked at by few people.
 _RECENT = 14
 _KINDS = ("Yanked", "Project not active", "New release", "Built from source", "Native code")
@@ -22,7 +24,7 @@ _UNCLASSIFIED = {str(Licence()): "-"}
 _SHOWN = 9
 
 
-def page(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> bytes:
+def page(review: _Row, violations: Sequence[Violation] | None) -> bytes:
     """Return the page for the document `review`; `violations` is None if there is no policy."""
     parts = [
         *_head(review, violations),
@@ -39,94 +41,103 @@ def page(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> b
     return Template(text).substitute(title=escape(title), body="\n".join(parts)).encode()
 
 
-def _head(review: Mapping[str, Any], violations: Sequence[Violation] | None) -> Iterator[str]:
+def _head(review: _Row, violations: Sequence[Violation] | None) -> Iterator[str]:
     yield f"<h1>Bundle {escape(review['name'])}</h1>"
     yield paragraph(f"Report dated {escape(review['day'])}", "soft")
     if violations is not None:
-        verdict = (
-            f"Violates the policy ({counted(len(violations), 'violation')})" if violations else "Satisfies the policy"
-        )
-        yield f'<p class="verdict {"bad" if violations else "good"}">{verdict}</p>'
-    if violations:
-        packages = {f"{row['project']} {row['version']}" for row in review["packages"]}
-        rows = [
-            [
-                escape(entry.rule),
-                _anchor(entry.subject) if entry.subject in packages else escape(entry.subject),
-                escape(entry.fact),
-            ]
-            for entry in violations
-        ]
-        yield table("Policy violations", ["Rule", "Subject", "Reason"], rows)
-    scripts = "<br>".join(
-        f"{escape(script['name'])} <span class='soft'>(Python {escape(script['requires-python'] or 'any')}, "
-        f"{'locked' if script['locked'] else 'not locked'})</span>"
-        for script in review["scripts"]
-    )
-    targets = "<br>".join(map(_target, review["targets"]))
-    rows = review["packages"]
-    projects = len({row["project"] for row in rows})
+        yield from _verdict(review, violations)
+    scripts = map(_script, review["scripts"])
+    targets = map(_target, review["targets"])
+    wheels = review["packages"]
+    projects = {row["project"] for row in wheels}
+    packages = counted(len(projects), "package")
     yield details(
         {
-            "Scripts": scripts,
-            "Targets": targets,
-            "Contents": f"{counted(projects, 'package')} in {counted(len(rows), 'wheel')}, {size_text(review['size'])}",
+            "Scripts": "<br>".join(scripts),
+            "Targets": "<br>".join(targets),
+            "Contents": f"{packages} in {counted(len(wheels), 'wheel')}, {size_text(review['size'])}",
             "SHA-256 of manifest.json": f"<code>{escape(review['manifest'])}</code>",
         }
     )
 
 
-def _target(target: Mapping[str, Any]) -> str:
-    includes = f", including {', '.join(target['includes'])}" if target["includes"] else ""
-    return f"Python {escape(target['python'])} on {escape(target['platform'])}{escape(includes)}"
+def _verdict(review: _Row, violations: Sequence[Violation]) -> Iterator[str]:
+    if not violations:
+        yield '<p class="verdict good">Satisfies the policy</p>'
+        return
+    yield f'<p class="verdict bad">Violates the policy ({counted(len(violations), "violation")})</p>'
+    packages = {f"{row['project']} {row['version']}" for row in review["packages"]}
+    rows = []
+    for violation in violations:
+        subject = escape(violation.subject)
+        if violation.subject in packages:
+            subject = _anchor(violation.subject)
+        rows.append([escape(violation.rule), subject, escape(violation.fact)])
+    yield table("Policy violations", ["Rule", "Subject", "Reason"], rows)
 
 
-def _origin(review: Mapping[str, Any]) -> Iterator[str]:
-    signatures, built = review["signatures"], review["built"]
-    lines = []
-    for entry in signatures["signers"]:
-        signer = mark("good", f"Signed by {entry['name']}")
-        lines.append(f"{signer} on {escape(entry['signed'][:10])}, <code>{escape(entry['key'])}</code>")
-    if not signatures["checked"]:
-        lines = [mark("warn", "Not checked")]
-    elif not lines:
-        lines = [mark("bad", signatures["problem"] or "No accepted signature")]
-    facts = {"Signature": "<br>".join(lines)}
+def _script(script: _Row) -> str:
+    python = escape(script["requires-python"] or "any")
+    locked = "locked" if script["locked"] else "not locked"
+    return f"{escape(script['name'])} <span class='soft'>(Python {python}, {locked})</span>"
+
+
+def _target(target: _Row) -> str:
+    text = f"Python {target['python']} on {target['platform']}"
+    if target["includes"]:
+        text += f", including {', '.join(target['includes'])}"
+    return escape(text)
+
+
+def _origin(review: _Row) -> Iterator[str]:
+    facts = {"Signature": "<br>".join(_signatures(review["signatures"]))}
+    built = review["built"]
     if built is None:
         facts["Built"] = mark("warn", "Unknown: the bundle has no provenance")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in built["versions"].items())
-        claim = "" if review["vouched"] else f" {mark('warn', 'claimed; no accepted signature covers it')}"
-        facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}{claim}"
+        facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}"
+        if not review["vouched"]:
+            facts["Built"] += f" {mark('warn', 'claimed; no accepted signature covers it')}"
         facts["From indexes"] = "<br>".join(map(escape, built["indexes"])) or "uv&#x27;s default index"
     yield section("Build and signatures")
     yield details(facts)
 
 
-def _changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
+def _signatures(signatures: _Row) -> Iterator[str]:
+    if not signatures["checked"]:
+        yield mark("warn", "Not checked")
+        return
+    if not signatures["signers"]:
+        yield mark("bad", signatures["problem"] or "No accepted signature")
+    for entry in signatures["signers"]:
+        signer = mark("good", f"Signed by {entry['name']}")
+        yield f"{signer} on {escape(entry['signed'][:10])}, <code>{escape(entry['key'])}</code>"
+
+
+def _changes(changes: _Row | None) -> Iterator[str]:
     yield section("What changed")
     if changes is None:
         yield paragraph("Not compared with an earlier bundle", "soft")
         return
-    rows = [
-        [
-            _anchor(entry["project"]),
-            escape(", ".join(entry["before"]) or "new"),
-            escape(", ".join(entry["after"]) or "removed"),
-        ]
-        for entry in changes["packages"]
-    ]
-    others = [("Scripts that differ", changes["scripts"]), ("Targets added or removed", changes["targets"])]
-    for name, values in others:
+    for name, values in (
+        ("Scripts that differ", changes["scripts"]),
+        ("Targets added or removed", changes["targets"]),
+    ):
         if values:
             yield paragraph(f"{name}: {escape(', '.join(values))}")
+    rows = []
+    for entry in changes["packages"]:
+        before = escape(", ".join(entry["before"]) or "new")
+        after = escape(", ".join(entry["after"]) or "removed")
+        rows.append([_anchor(entry["project"]), before, after])
     if rows:
         yield table(f"Packages since {changes['since']}", ["Package", "Before", "Now"], rows)
-    elif not any(values for _, values in others):
+    elif not changes["scripts"] and not changes["targets"]:
         yield paragraph(f"No changes since {escape(changes['since'])}")
 
 
-def _vulnerabilities(audit: Mapping[str, Any] | None) -> Iterator[str]:
+def _vulnerabilities(audit: _Row | None) -> Iterator[str]:
     yield section("Known vulnerabilities")
     if audit is None:
         yield paragraph(mark("warn", "Not audited"))
@@ -137,50 +148,54 @@ def _vulnerabilities(audit: Mapping[str, Any] | None) -> Iterator[str]:
     if about["malformed"]:
         yield paragraph(mark("bad", f"{counted(len(about['malformed']), 'advisory record')} could not be read"))
     yield paragraph(f"{amount} as of {escape(about['newest'])} ({age} old)", "soft")
-    rows = []
-    for entry in audit["findings"]:
-        accepted = entry["accepted"]
-        state = f"accepted on {accepted['day']}: {accepted['reason']}" if accepted else "open"
-        rows.append(
-            [
-                escape(entry["severity"]) if accepted else mark("bad", entry["severity"]),
-                _anchor(f"{entry['project']} {entry['version']}"),
-                escape(", ".join([entry["id"], *entry["aliases"]])),
-                escape(entry["summary"]),
-                escape(" or ".join(entry["fixed"]) or "none"),
-                escape(state),
-            ]
-        )
+    rows = [_finding(entry) for entry in audit["findings"]]
     if rows:
-        yield table(
-            "The most severe first", ["Severity", "Package", "Advisory", "What", "Fixed in", "Assessment"], rows
-        )
+        headings = ["Severity", "Package", "Advisory", "What", "Fixed in", "Assessment"]
+        yield table("The most severe first", headings, rows)
     else:
         yield paragraph(mark("good", "None"))
 
 
-def _licences(review: Mapping[str, Any]) -> Iterator[str]:
-    yield section("Licences")
-    rows = [
-        [
-            mark("warn", group["licence"]) if group["unusual"] else escape(group["licence"]),
-            "SPDX" if group["classified"] else _UNCLASSIFIED.get(group["licence"], "unclassified text"),
-            ", ".join(map(_anchor, group["packages"])),
-        ]
-        for group in review["licences"]
+def _finding(entry: _Row) -> list[str]:
+    severity = mark("bad", entry["severity"])
+    state = "open"
+    accepted = entry["accepted"]
+    if accepted:
+        severity = escape(entry["severity"])
+        state = f"accepted on {accepted['day']}: {accepted['reason']}"
+    return [
+        severity,
+        _anchor(f"{entry['project']} {entry['version']}"),
+        escape(", ".join([entry["id"], *entry["aliases"]])),
+        escape(entry["summary"]),
+        escape(" or ".join(entry["fixed"]) or "none"),
+        escape(state),
     ]
+
+
+def _licences(review: _Row) -> Iterator[str]:
+    yield section("Licences")
+    rows = []
+    for group in review["licences"]:
+        licence = escape(group["licence"])
+        if group["unusual"]:
+            licence = mark("warn", group["licence"])
+        form = "SPDX"
+        if not group["classified"]:
+            form = _UNCLASSIFIED.get(group["licence"], "unclassified text")
+        rows.append([licence, form, ", ".join(map(_anchor, group["packages"]))])
     yield table("Undeclared and unusual licences first", ["Licence", "Declared as", "Packages"], rows)
 
 
-def _remarkable(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _remarkable(packages: Sequence[_Row]) -> Iterator[str]:
     """Yield what deserves a second look, if there is any."""
     yield section("Worth a second look")
-    rows = [
-        [escape(kind), _anchor(f"{row['project']} {row['version']}"), escape(text)]
-        for kind in _KINDS
-        for row in packages
-        for text in _points(row).get(kind, ())
-    ]
+    points: dict[str, list[list[str]]] = {}
+    for row in packages:
+        package = _anchor(f"{row['project']} {row['version']}")
+        for kind, text in _points(row):
+            points.setdefault(kind, []).append([escape(kind), package, escape(text)])
+    rows = [entry for kind in _KINDS for entry in points.get(kind, ())]
     if not any(row["uploaded"] for row in packages):
         yield paragraph(
             "Upload times and yanked files are unknown: the bundle has no provenance from an index that reports them",
@@ -192,39 +207,34 @@ def _remarkable(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield paragraph("None found")
 
 
-def _points(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return why a package deserves a second look: details by kind."""
-    points: dict[str, list[str]] = {}
+def _points(row: _Row) -> Iterator[tuple[str, str]]:
+    """Yield why a package deserves a second look: a kind and the details."""
     if row["yanked"] is not None:
-        points["Yanked"] = [row["yanked"] or "no reason given"]
+        yield "Yanked", row["yanked"] or "no reason given"
     if row["status"] != "active":
-        points["Project not active"] = [row["status"]]
-    if row["age-days"] is not None and row["age-days"] < _RECENT:
-        points["New release"] = [f"uploaded on {row['uploaded'][:10]}, {counted(row['age-days'], 'day')} ago"]
+        yield "Project not active", row["status"]
+    age = row["age-days"]
+    if age is not None and age < _RECENT:
+        yield "New release", f"uploaded on {row['uploaded'][:10]}, {counted(age, 'day')} ago"
     if row["built"]:
-        points["Built from source"] = [row["origin"]]
+        yield "Built from source", row["origin"]
     if row["native"]:
         parts = [f"{part['name']} {part['version'] or ''}".strip() for part in row["parts"][:_SHOWN]]
-        points["Native code"] = ["; ".join([counted(row["native"], "file"), *parts])]
-    return points
+        yield "Native code", "; ".join([counted(row["native"], "file"), *parts])
 
 
-def _packages(packages: Sequence[Mapping[str, Any]], *, vouched: bool) -> Iterator[str]:
+def _packages(packages: Sequence[_Row], *, vouched: bool) -> Iterator[str]:
     yield section("All wheels")
-    anchors: set[str] = set()
     rows, names = [], []
+    anchors: set[str] = set()
     for row in packages:
-        origin = row["origin"] or "unknown"
-        evidence = [f"<code>{escape(row['filename'])}</code>", f"<code>sha256 {escape(row['sha256'])}</code>"]
-        evidence.append(link(origin, "from " + origin.rpartition("/")[2]) if "://" in origin else escape(origin))
-        evidence += [_publisher(name, vouched=vouched) for name in row["publishers"]]
         rows.append(
             [
                 escape(f"{row['project']} {row['version']}"),
                 size_text(row["size"]),
                 escape(row["licence"]["text"]),
                 escape(", ".join(row["scripts"]) or "nodes"),
-                "<br>".join(evidence),
+                "<br>".join(_evidence(row, vouched=vouched)),
             ]
         )
         # The first wheel of a project is what rows about it lead to.
@@ -238,10 +248,19 @@ def _packages(packages: Sequence[Mapping[str, Any]], *, vouched: bool) -> Iterat
     )
 
 
-def _publisher(name: str, *, vouched: bool) -> str:
-    if vouched:
-        return f"published by {escape(name)} (attested)"
-    return f"claims to be published by {escape(name)} (not verified)"
+def _evidence(row: _Row, *, vouched: bool) -> Iterator[str]:
+    yield f"<code>{escape(row['filename'])}</code>"
+    yield f"<code>sha256 {escape(row['sha256'])}</code>"
+    origin = row["origin"] or "unknown"
+    if "://" in origin:
+        yield link(origin, "from " + origin.rpartition("/")[2])
+    else:
+        yield escape(origin)
+    for publisher in row["publishers"]:
+        if vouched:
+            yield f"published by {escape(publisher)} (attested)"
+        else:
+            yield f"claims to be published by {escape(publisher)} (not verified)"
 
 
 def _anchor(package: str) -> str:

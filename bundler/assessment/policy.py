@@ -17,6 +17,8 @@ from bundler.suggestions import did_you_mean
 from bundler.units import counted, parse_duration
 from wheelhouse import files, toml
 
+# A review, or a part of it.
+_Facts = Mapping[str, Any]
 _DAY = 86400.0
 
 
@@ -60,8 +62,10 @@ def read_policy(path: Path) -> Policy:
             errors.append(BundlerError(f"{path}: unknown key {key}", hint=did_you_mean(key, _READERS)))
         except (ValueError, TypeError, InvalidRequirement) as error:
             errors.append(BundlerError(f"{path}: {key}: {error}", hint="see `bundler guide approval`"))
+    if len(errors) == 1:
+        raise errors[0]
     if errors:
-        raise errors[0] if len(errors) == 1 else CombinedError(errors)
+        raise CombinedError(errors)
     return Policy(**values)
 
 
@@ -71,11 +75,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _duration(value: Any) -> float:
-    """Return the seconds in text such as "7 d"; a number alone could be anything."""
+def _requirements(value: Any) -> tuple[Requirement, ...]:
+    return tuple(map(Requirement, _texts(value)))
+
+
+def _days(value: Any) -> float:
+    """Return the days in text such as "7 d"; a number alone could be anything."""
     if not isinstance(value, str) or value.strip().replace(".", "").isdecimal():
         raise ValueError(f"needs a unit, such as 7 d (got {value!r})")
-    return parse_duration(value)
+    return parse_duration(value) / _DAY
 
 
 def _severity(value: Any) -> Severity:
@@ -89,36 +97,68 @@ def _severity(value: Any) -> Severity:
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "required-signers": _texts,
     "maximum-severity": _severity,
-    "forbidden-packages": lambda value: tuple(map(Requirement, _texts(value))),
-    "minimum-release-age": lambda value: _duration(value) / _DAY,
+    "forbidden-packages": _requirements,
+    "minimum-release-age": _days,
     "allowed-licences": _texts,
 }
 
 
-def violations(policy: Policy, review: Mapping[str, Any]) -> list[Violation]:
+def violations(policy: Policy, review: _Facts) -> list[Violation]:
     """Return how the bundle with the document `review` breaks `policy`. Missing facts are violations, too."""
     found = [
         *_of_signers(policy, review["signatures"]),
         *_of_vulnerabilities(policy, review["vulnerabilities"]),
-        *_of_packages(policy, review["packages"], vouched=review["vouched"]),
     ]
-    return sorted(found, key=lambda violation: list(_READERS).index(violation.rule))
+    for package in review["packages"]:
+        found += _of_package(policy, package, vouched=review["vouched"])
+    rules = list(_READERS)
+    return sorted(found, key=lambda violation: rules.index(violation.rule))
 
 
-def _of_packages(policy: Policy, packages: list[Mapping[str, Any]], *, vouched: bool) -> Iterator[Violation]:
-    for package in packages:
-        name = f"{package['project']} {package['version']}"
-        if policy.allowed_licences and not _allows(policy, package["licence"]):
-            yield Violation(rule="allowed-licences", subject=name, fact=f"its licence is {package['licence']['text']}")
-        if policy.minimum_release_age is not None:
-            fact = _too_new(package["age-days"], policy.minimum_release_age, vouched=vouched)
-            if fact:
-                yield Violation(rule="minimum-release-age", subject=name, fact=fact)
-        for requirement in policy.forbidden_packages:
-            if canonicalize_name(requirement.name) == package["project"] and requirement.specifier.contains(
-                package["version"], prereleases=True
-            ):
-                yield Violation(rule="forbidden-packages", subject=name, fact=f"{requirement} is forbidden")
+def _of_signers(policy: Policy, signatures: _Facts) -> Iterator[Violation]:
+    signers: set[str] = set()
+    for signer in signatures["signers"]:
+        signers.update(signer["names"])
+    fact = "no signature was checked; use --trust"
+    if signatures["checked"]:
+        fact = "did not sign it"
+    for name in policy.required_signers:
+        if name not in signers:
+            yield Violation(rule="required-signers", subject=name, fact=fact)
+
+
+def _of_vulnerabilities(policy: Policy, audit: _Facts | None) -> Iterator[Violation]:
+    rule = "maximum-severity"
+    if policy.maximum_severity is None:
+        return
+    if audit is None:
+        yield Violation(rule=rule, subject="the bundle", fact="it was not audited; use --advisories")
+        return
+    if audit["advisories"]["malformed"]:
+        yield Violation(rule=rule, subject="the advisories", fact="some of them could not be read")
+    for finding in audit["findings"]:
+        rating = Severity[finding["severity"].upper()]
+        if finding["accepted"] is not None or rating <= policy.maximum_severity:
+            continue
+        fact = f"{finding['id']} is {finding['severity']}"
+        if rating is Severity.UNKNOWN:
+            fact = f"{finding['id']} has no rating"
+        yield Violation(rule=rule, subject=f"{finding['project']} {finding['version']}", fact=fact)
+
+
+def _of_package(policy: Policy, package: _Facts, *, vouched: bool) -> Iterator[Violation]:
+    project, version, licence = package["project"], package["version"], package["licence"]
+    name = f"{project} {version}"
+    if policy.allowed_licences and not _allows(policy, licence):
+        yield Violation(rule="allowed-licences", subject=name, fact=f"its licence is {licence['text']}")
+    if policy.minimum_release_age is not None:
+        fact = _too_new(package["age-days"], policy.minimum_release_age, vouched=vouched)
+        if fact:
+            yield Violation(rule="minimum-release-age", subject=name, fact=fact)
+    for requirement in policy.forbidden_packages:
+        is_named = canonicalize_name(requirement.name) == project
+        if is_named and requirement.specifier.contains(version, prereleases=True):
+            yield Violation(rule="forbidden-packages", subject=name, fact=f"{requirement} is forbidden")
 
 
 def _too_new(days: int | None, least: float, *, vouched: bool) -> str:
@@ -132,39 +172,11 @@ def _too_new(days: int | None, least: float, *, vouched: bool) -> str:
     return ""
 
 
-def _allows(policy: Policy, licence: Mapping[str, Any]) -> bool:
+def _allows(policy: Policy, licence: _Facts) -> bool:
     allowed = {text.lower() for text in policy.allowed_licences}
-    if licence["expression"]:
-        try:
-            return satisfies(licence["expression"], lambda name: name.lower() in allowed)
-        except ValueError:  # Nested too deeply.
-            return False
-    return bool(licence["texts"]) and all(text.lower() in allowed for text in licence["texts"])
-
-
-def _of_vulnerabilities(policy: Policy, audit: Mapping[str, Any] | None) -> Iterator[Violation]:
-    if policy.maximum_severity is None:
-        return
-    if audit is None:
-        yield Violation(rule="maximum-severity", subject="the bundle", fact="it was not audited; use --advisories")
-        return
-    if audit["advisories"]["malformed"]:
-        yield Violation(rule="maximum-severity", subject="the advisories", fact="some of them could not be read")
-    for finding in audit["findings"]:
-        rating = Severity[finding["severity"].upper()]
-        if finding["accepted"] is None and rating > policy.maximum_severity:
-            yield Violation(
-                rule="maximum-severity",
-                subject=f"{finding['project']} {finding['version']}",
-                fact=f"{finding['id']} is {finding['severity']}"
-                if rating < Severity.UNKNOWN
-                else f"{finding['id']} has no rating",
-            )
-
-
-def _of_signers(policy: Policy, signatures: Mapping[str, Any]) -> Iterator[Violation]:
-    names = {name for signer in signatures["signers"] for name in signer["names"]}
-    for name in policy.required_signers:
-        if name not in names:
-            fact = "did not sign it" if signatures["checked"] else "no signature was checked; use --trust"
-            yield Violation(rule="required-signers", subject=name, fact=fact)
+    if not licence["expression"]:
+        return bool(licence["texts"]) and all(text.lower() in allowed for text in licence["texts"])
+    try:
+        return satisfies(licence["expression"], lambda name: name.lower() in allowed)
+    except ValueError:  # Nested too deeply.
+        return False

@@ -8,14 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from bundler.assessment.audit import packages_of
 from bundler.assessment.packages import licence_rows, package_rows
 from bundler.layout import MANIFEST, PROVENANCE
-from bundler.manifest import Manifest
+from bundler.manifest import Manifest, ScriptEntry, TargetEntry
 from bundler.trust.attached import LIMIT
 from bundler.trust.provenance import read_provenance
 from bundler.trust.signature import Approval
 from wheelhouse import files
-from wheelhouse.wheel import parse_filename
+
+_Facts = dict[str, Any]
 
 
 def review(
@@ -27,7 +29,7 @@ def review(
     problem: str = "",
     since: tuple[str, Manifest] | None = None,
     audit: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> _Facts:
     """Return what is known about the verified bundle or publication in `folder`, as `bundler report --json` prints it.
 
     `approvals` are its signatures, None if nobody checked them, and `problem` is why there is none. `since` is an
@@ -36,32 +38,18 @@ def review(
     """
     data = files.read_plain(folder / MANIFEST, LIMIT * 64)
     built = _provenance(folder, data)
-    # Somebody whose signature is required and missing may have forged what indexes are said to have stated.
-    rows = package_rows(folder, manifest, None if approvals == [] else built, today)
+    stated = built
+    if approvals == []:
+        # Somebody whose signature is required and missing may have forged what indexes are said to have stated.
+        stated = None
+    rows = package_rows(folder, manifest, stated, today)
     return {
         "name": manifest.name,
         "manifest": hashlib.sha256(data).hexdigest(),
         "size": sum(file.size for file in manifest.files),
         "day": today.isoformat(),
-        "scripts": [
-            {
-                "name": script.name,
-                "sha256": script.sha256,
-                "requires-python": script.requires_python,
-                "dependencies": list(script.dependencies),
-                "locked": script.lock_sha256 is not None,
-            }
-            for script in manifest.scripts
-        ],
-        "targets": [
-            {
-                "name": target.name,
-                "python": target.python,
-                "platform": target.platform,
-                "includes": [path.rpartition("/")[2] for path in (target.uv, target.interpreter) if path],
-            }
-            for target in manifest.targets
-        ],
+        "scripts": [_script(script) for script in manifest.scripts],
+        "targets": [_target(target) for target in manifest.targets],
         "built": _built(built),
         # Whether an accepted signature covers the provenance and the attestations; otherwise they are claims.
         "vouched": bool(approvals),
@@ -77,14 +65,34 @@ def review(
     }
 
 
-def _provenance(folder: Path, manifest: bytes) -> dict[str, Any] | None:
+def _provenance(folder: Path, manifest: bytes) -> _Facts | None:
     if not (folder / PROVENANCE).is_file():
         return None
     # `verify` has checked that it is about this manifest.
     return read_provenance(files.read_plain(folder / PROVENANCE, LIMIT), manifest)
 
 
-def _built(predicate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _script(script: ScriptEntry) -> _Facts:
+    return {
+        "name": script.name,
+        "sha256": script.sha256,
+        "requires-python": script.requires_python,
+        "dependencies": list(script.dependencies),
+        "locked": script.lock_sha256 is not None,
+    }
+
+
+def _target(target: TargetEntry) -> _Facts:
+    included = filter(None, (target.uv, target.interpreter))
+    return {
+        "name": target.name,
+        "python": target.python,
+        "platform": target.platform,
+        "includes": [path.rpartition("/")[2] for path in included],
+    }
+
+
+def _built(predicate: Mapping[str, Any] | None) -> _Facts | None:
     if predicate is None:
         return None
     details = predicate["runDetails"]
@@ -92,38 +100,38 @@ def _built(predicate: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "versions": {str(name): str(version) for name, version in details["builder"]["version"].items()},
         "finished": str(metadata.get("finishedOn", "")),
-        "indexes": [str(url) for url in predicate["buildDefinition"]["externalParameters"]["indexes"]],
+        "indexes": list(map(str, predicate["buildDefinition"]["externalParameters"]["indexes"])),
     }
 
 
-def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> dict[str, Any] | None:
+def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> _Facts | None:
     if since is None:
         return None
-    name, old = since
-    before, after = _versions(old), _versions(manifest)
-    scripts_before = {script.name: script.sha256 for script in old.scripts}
+    name, earlier = since
+    before, after = _versions(earlier), _versions(manifest)
+    packages = [
+        {"project": project, "before": before.get(project, []), "after": after.get(project, [])}
+        for project in _differing(before, after)
+    ]
+    scripts_before = {script.name: script.sha256 for script in earlier.scripts}
     scripts_after = {script.name: script.sha256 for script in manifest.scripts}
-    names_before, names_after = ({target.name for target in entry.targets} for entry in (old, manifest))
+    targets_before = {target.name for target in earlier.targets}
+    targets_after = {target.name for target in manifest.targets}
     return {
         "since": name,
-        "packages": [
-            {"project": project, "before": before.get(project, []), "after": after.get(project, [])}
-            for project in sorted(before.keys() | after.keys())
-            if before.get(project) != after.get(project)
-        ],
-        "scripts": sorted(
-            script
-            for script in scripts_before.keys() | scripts_after.keys()
-            if scripts_before.get(script) != scripts_after.get(script)
-        ),
-        "targets": sorted(names_before ^ names_after),
+        "packages": packages,
+        "scripts": _differing(scripts_before, scripts_after),
+        "targets": sorted(targets_before.symmetric_difference(targets_after)),
     }
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Return the keys that only one of the tables has, or that have another value."""
+    return [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
 
 
 def _versions(manifest: Manifest) -> dict[str, list[str]]:
-    versions: dict[str, set[str]] = {}
-    for file in manifest.files:
-        if file.path.startswith("wheels/"):
-            project, version = parse_filename(file.path.removeprefix("wheels/"))
-            versions.setdefault(project, set()).add(str(version))
-    return {project: sorted(texts) for project, texts in versions.items()}
+    versions: dict[str, list[str]] = {}
+    for project, version in sorted(packages_of(manifest, manifest.name)):
+        versions.setdefault(project, []).append(version)
+    return versions

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
@@ -22,15 +23,14 @@ from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
 from bundler.version import __version__
 from wheelhouse.wheel import BUILT_FROM
 
-SUFFIX = ".cdx.json"
+_SUFFIX = ".cdx.json"
 # Of the identifiers of documents (RFC 9562), which are the same for the same inputs.
 _NAMESPACE = uuid.UUID("6a8f5c9e-54e5-5d2f-9b4c-0f5f3c1d7e21")
-_PROPERTY = "hps-bundler:"
 
 
 def sbom_path(script: str, target: str) -> str:
     """Return the path of the bill of materials in a bundle."""
-    return f"{SBOMS}{script}.{target}{SUFFIX}"
+    return f"{SBOMS}{script}.{target}{_SUFFIX}"
 
 
 def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
@@ -40,19 +40,21 @@ def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """
     listed = {file.path: file for file in manifest.files}
     read: dict[str, Contents] = {}
+    documents: dict[str, bytes] = {}
     for target in manifest.targets:
-        for name in [*(name for names in target.wheels.values() for name in names), *_tool_wheels(target)]:
-            if name not in read:
-                read[name] = read_contents(folder / "wheels" / name)
-    return {
-        sbom_path(script.name, target.name): _document(script, target, read, listed)
-        for target in manifest.targets
-        for script in manifest.scripts
-    }
+        for names in (*target.wheels.values(), _tool_wheels(target)):
+            for name in names:
+                if name not in read:
+                    read[name] = read_contents(folder / "wheels" / name)
+        for script in manifest.scripts:
+            documents[sbom_path(script.name, target.name)] = _document(script, target, read, listed)
+    return documents
 
 
 def _tool_wheels(target: TargetEntry) -> list[str]:
-    return [target.uv.removeprefix("wheels/")] if target.uv else []
+    if not target.uv:
+        return []
+    return [target.uv.removeprefix("wheels/")]
 
 
 def _document(
@@ -64,13 +66,13 @@ def _document(
         name=script.name,
         type=ComponentType.APPLICATION,
         bom_ref=script.name,
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=script.sha256)],
+        hashes=_hashes(script.sha256),
         properties=_properties({"target": target.name, "python": target.python, "platform": target.platform}),
     )
     tools = [_component(read[name], listed) for name in _tool_wheels(target)]
     if target.interpreter:
         tools.append(_interpreter(target, listed[target.interpreter]))
-    digests = sorted(listed[f"wheels/{contents.filename}"].sha256 for contents in wheels)
+    digests = sorted(listed[f"wheels/{name}"].sha256 for name in target.wheels[script.name])
     bom = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, "\n".join([script.sha256, target.name, *digests])),
         components=[*components.values(), *tools],
@@ -88,18 +90,19 @@ def _document(
 def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
     file = listed[f"wheels/{contents.filename}"]
     facts = {"filename": contents.filename, "size": str(file.size), "native-files": str(len(contents.native))}
-    if (file.origin or "").startswith(BUILT_FROM):
-        facts["origin"] = file.origin or ""
-    if contents.licence.expression is None:
-        facts["licence"] = "unclassified" if contents.licence.texts else "not declared"
+    if file.origin and file.origin.startswith(BUILT_FROM):
+        facts["origin"] = file.origin
+    licence = contents.licence
+    if licence.expression is None:
+        facts["licence"] = "unclassified" if licence.texts else "not declared"
     return Component(
         name=contents.project,
         version=contents.version,
         type=ComponentType.LIBRARY,
         bom_ref=contents.filename,
         purl=PackageURL("pypi", None, contents.project, contents.version, {"file_name": contents.filename}),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
-        licenses=_licences(contents.licence),
+        hashes=_hashes(file.sha256),
+        licenses=_licences(licence),
         external_references=_distribution(file),
         properties=_properties(facts),
         components=[_nested(contents.filename, number, part) for number, part in enumerate(contents.parts)],
@@ -113,7 +116,7 @@ def _interpreter(target: TargetEntry, file: File) -> Component:
         version=target.python,
         type=ComponentType.PLATFORM,
         bom_ref=filename,
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
+        hashes=_hashes(file.sha256),
         external_references=_distribution(file),
         properties=_properties({"filename": filename, "size": str(file.size)}),
     )
@@ -123,13 +126,19 @@ def _nested(filename: str, number: int, part: Part) -> Component:
     """Return a component inside the wheel `filename`; its own identifier could occur in two wheels."""
     purl = None
     if part.purl:
-        try:
+        with contextlib.suppress(ValueError):
             purl = PackageURL.from_string(part.purl)
-        except ValueError:
-            purl = None
     return Component(
-        name=part.name, version=part.version, type=ComponentType.LIBRARY, bom_ref=f"{filename}#{number}", purl=purl
+        name=part.name,
+        version=part.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"{filename}#{number}",
+        purl=purl,
     )
+
+
+def _hashes(sha256: str) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=sha256)]
 
 
 def _licences(licence: Licence) -> list[License]:
@@ -144,5 +153,5 @@ def _distribution(file: File) -> list[ExternalReference]:
     return [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(file.origin))]
 
 
-def _properties(facts: Mapping[str, str]) -> Iterable[Property]:
-    return [Property(name=f"{_PROPERTY}{name}", value=value) for name, value in facts.items()]
+def _properties(facts: Mapping[str, str]) -> list[Property]:
+    return [Property(name=f"hps-bundler:{name}", value=value) for name, value in facts.items()]

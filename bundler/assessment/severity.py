@@ -25,24 +25,40 @@ class Severity(IntEnum):
 
 
 # GitHub says "moderate".
-_WORDS = {**{str(rating): rating for rating in Severity if rating is not Severity.UNKNOWN}, "moderate": Severity.MEDIUM}
+_WORDS = {
+    "none": Severity.NONE,
+    "low": Severity.LOW,
+    "medium": Severity.MEDIUM,
+    "moderate": Severity.MEDIUM,
+    "high": Severity.HIGH,
+    "critical": Severity.CRITICAL,
+}
 
 
 def severity_of(record: Mapping[str, Any], affected: Iterable[Mapping[str, Any]]) -> Severity:
     """Return the rating in an OSV record: that of the database, or else the highest of its CVSS vectors."""
-    for table in (record, *affected):
+    tables = [record, *affected]
+    for table in tables:
         for key in ("database_specific", "ecosystem_specific"):
             word = str((table.get(key) or {}).get("severity", "")).lower()
             if word in _WORDS:
                 return _WORDS[word]
-    vectors = [entry for table in (record, *affected) for entry in table.get("severity") or []]
-    ratings = [rating for entry in vectors if (rating := _rating(str(entry.get("score", "")))) is not None]
+    ratings = []
+    for table in tables:
+        for entry in table.get("severity") or []:
+            rating = _rating(str(entry.get("score", "")))
+            if rating is not None:
+                ratings.append(rating)
     return max(ratings, default=Severity.UNKNOWN)
 
 
 def _rating(vector: str) -> Severity | None:
     """Return the rating of a CVSS vector; None if it is not a valid one."""
-    kind = CVSS4 if vector.startswith("CVSS:4") else CVSS3 if vector.startswith("CVSS:3") else CVSS2
+    kind = CVSS2
+    if vector.startswith("CVSS:3"):
+        kind = CVSS3
+    elif vector.startswith("CVSS:4"):
+        kind = CVSS4
     try:
         return _WORDS.get(kind(vector).severities()[0].lower())
     except CVSSError:

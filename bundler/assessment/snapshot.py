@@ -65,7 +65,8 @@ def read_snapshot(path: Path) -> Snapshot:
             hint="use the zip file that OSV publishes for PyPI, or a folder of OSV records in JSON or YAML",
         )
     today = datetime.now(timezone.utc).date().isoformat()
-    day = max((day for day in days if day <= today), default=min(days))
+    past = [day for day in days if day <= today]
+    day = max(past, default=min(days))
     return Snapshot(by_project=by_project, records=len(days), day=day, malformed=tuple(malformed))
 
 
@@ -73,9 +74,10 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of each record."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            hidden = any(part[0] == "." for part in file.relative_to(path).parts)
-            if file.suffix in _SUFFIXES and file.is_file() and not hidden:
-                yield file.relative_to(path).as_posix(), files.read_plain(file, _LIMIT)
+            name = file.relative_to(path).as_posix()
+            is_hidden = name.startswith(".") or "/." in name
+            if file.suffix in _SUFFIXES and file.is_file() and not is_hidden:
+                yield name, files.read_plain(file, _LIMIT)
         return
     try:
         with files.explained(path), files.open_input(path) as source, zipfile.ZipFile(source) as archive:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-_TOKEN = re.compile(r"\(|\)|[^\s()]+")
+# Parentheses, operators and licences, with their exceptions.
+_WORD = re.compile(r"[()]|[^\s()]+(?:\s+WITH\s+[^\s()]+)?")
 # Expressions nest two or three levels; more would be an attack on the stack.
 _DEPTH = 50
 
@@ -16,24 +17,11 @@ def satisfies(expression: str, is_allowed: Callable[[str], bool]) -> bool:
     One side of OR is enough, AND needs both, and AND binds more tightly. "X WITH Y" is asked for as a whole. Raises
     `ValueError` for a malformed expression.
     """
-    words = list(_words_of(expression))
+    words = [" ".join(word.split()) for word in _WORD.findall(expression)]
     result = _either(words, is_allowed, 0)
     if words:
         raise ValueError(f"{expression!r} is not a licence expression")
     return result
-
-
-def _words_of(expression: str) -> Iterator[str]:
-    """Yield parentheses, operators and licences, with their exceptions."""
-    words = _TOKEN.findall(expression)
-    position = 0
-    while position < len(words):
-        if words[position + 1 : position + 2] == ["WITH"]:
-            yield " ".join(words[position : position + 3])
-            position += 3
-        else:
-            yield words[position]
-            position += 1
 
 
 def _either(words: list[str], is_allowed: Callable[[str], bool], depth: int) -> bool:

@@ -69,10 +69,13 @@ def _explained(error: Exception) -> list[str]:
         return [explain(error)]
     if isinstance(error, ModuleNotFoundError):
         missing = missing_extra(error)
-        return [str(missing)] if missing else []
+        if missing is not None:
+            return [str(missing)]
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         path = error.filename or tempfile.gettempdir()
-        return [str(disk_full(Path(path))) if error.errno in DISK_FULL else f"{path}: {error.strerror}"]
+        if error.errno in DISK_FULL:
+            return [str(disk_full(Path(path)))]
+        return [f"{path}: {error.strerror}"]
     return []
 
 
@@ -85,10 +88,14 @@ def _show_usage_error(error: click.ClickException) -> None:
     hint = ""
     if isinstance(error, click.NoSuchOption):
         text = f"no such option: {error.option_name}"
-        hint = f"did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        if error.possibilities:
+            hint = f"did you mean {error.possibilities[0]}?"
     if isinstance(error, click.UsageError) and error.ctx and not hint:
         hint = f"run `{error.ctx.command_path} --help`"
-    show_error(text[:1].lower() + text[1:] + (f"\nhint: {hint}" if hint else ""))
+    text = text[:1].lower() + text[1:]
+    if hint:
+        text += f"\nhint: {hint}"
+    show_error(text)
 
 
 def _raise_again(dropped: UnraisableHookArgs) -> None:

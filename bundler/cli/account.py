@@ -6,29 +6,37 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import click
 
+from bundler.cli.command import flag
 from bundler.cli.terminal import warn
 from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.hps import connection, login
 
+ReadAccount: TypeAlias = "Callable[[], connection.Account]"
+
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options for the URL and login of HPS to `command`; pass on a function that returns the `account`."""
 
     @click.option("--url", metavar="URL", envvar="HPS_URL", show_envvar=True, help="URL of HPS.")
-    @click.option("--username", metavar="NAME", envvar="HPS_USERNAME", show_envvar=True, help="HPS user name.")
     @click.option(
-        "--password-stdin", is_flag=True, help="Read the password from standard input instead of HPS_PASSWORD."
+        "--username",
+        metavar="NAME",
+        envvar="HPS_USERNAME",
+        show_envvar=True,
+        help="HPS user name.",
     )
+    @flag("--password-stdin", help="Read the password from standard input instead of HPS_PASSWORD.")
     @click.option("--ca-bundle", metavar="FILE", help="Trust these CA certificates for HPS instead of the system's.")
-    @click.option("--insecure", is_flag=True, help="Disable TLS certificate verification (insecure).")
+    @flag("--insecure", help="Disable TLS certificate verification (insecure).")
     @functools.wraps(command)
     def with_account(
         *args: Any,
@@ -41,7 +49,7 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         # Later, so that a command can check what needs no server first.
         account = functools.partial(
-            account_of, url, username, password_stdin=password_stdin, ca_bundle=ca_bundle, insecure=insecure
+            _account, url, username, password_stdin=password_stdin, ca_bundle=ca_bundle, insecure=insecure
         )
         command(*args, account=account, **options)
 
@@ -49,11 +57,16 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def account_of_environment() -> connection.Account:
-    """Return the account in the HPS environment variables; prompt for what is missing."""
-    return identified(lambda: account_of(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME")))
+    """Return the account in the HPS environment variables."""
+    return _account(os.environ.get("HPS_URL"), os.environ.get("HPS_USERNAME"))
 
 
-def account_of(
+def connected(read_account: ReadAccount) -> AbstractContextManager[Any]:
+    """Return the client of `read_account`, whose login is completed with stored tokens or with what the user types."""
+    return connection.connected(_identified(read_account()))
+
+
+def _account(
     url: str | None,
     username: str | None,
     *,
@@ -84,25 +97,27 @@ def account_of(
 
 def _password(*, stdin: bool) -> str | None:
     """Return the password on standard input or in HPS_PASSWORD, if there is one. Raises `UsageError`."""
-    text = None if stdin else os.environ.get("HPS_PASSWORD")
-    if not stdin and text is None:
+    if stdin:
+        data = sys.stdin.buffer.readline().rstrip(b"\r\n")
+    elif "HPS_PASSWORD" in os.environ:
+        data = os.fsencode(os.environ["HPS_PASSWORD"])
+    else:
         return None
-    data = os.fsencode(text) if text is not None else sys.stdin.buffer.readline().rstrip(b"\r\n")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise click.UsageError(f"the password is not UTF-8 (byte {error.start + 1})") from error
 
 
-def identified(read_account: Callable[[], connection.Account]) -> connection.Account:
-    """Return the account of `read_account`, completed with stored tokens or with what the user types on a terminal."""
-    account = read_account()
+def _identified(account: connection.Account) -> connection.Account:
+    """Return `account`, with stored tokens or, on a terminal, with what the user types where it lacks a login."""
     if account.access_token or account.refresh_token or (account.username and account.password):
         return account
-    tokens = {} if account.username else login.kept_tokens(account.url)
-    if tokens:
-        return replace(account, refresh_token=tokens["refresh_token"], storage=tokens["storage"])
-    if sys.stdin.isatty():
-        username = account.username or click.prompt("HPS user", err=True)
-        return replace(account, username=username, password=click.prompt("Password", hide_input=True, err=True))
-    return account
+    if not account.username:
+        tokens = login.kept_tokens(account.url)
+        if tokens:
+            return replace(account, refresh_token=tokens["refresh_token"], storage=tokens["storage"])
+    if not sys.stdin.isatty():
+        return account
+    username = account.username or click.prompt("HPS user", err=True)
+    return replace(account, username=username, password=click.prompt("Password", hide_input=True, err=True))

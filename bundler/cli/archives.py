@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from bundler.cli import streams
-from bundler.cli.command import Command, base_option, json_option
+from bundler.cli.command import PATH, base_option, command, flag, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted, parse_size, size_text
@@ -18,12 +19,10 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler import api
     from bundler import carry as carrying
-    from bundler import pyz as pyz_file
+    from bundler import pyz as pyz_files
     from bundler.bundles import archive, delta
-    from bundler.bundles import output as bundle_output
+    from bundler.bundles import output as outputs
     from wheelhouse import atomic
-
-_PATH = click.Path(path_type=Path)
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
@@ -37,25 +36,37 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
             size = parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if size < bundle_output.SMALLEST:
-            self.fail(f"must be at least {size_text(bundle_output.SMALLEST)} (got {value!r})", param, ctx)
+        if size < outputs.SMALLEST:
+            self.fail(f"must be at least {size_text(outputs.SMALLEST)} (got {value!r})", param, ctx)
         return size
 
 
-@click.command("pack", cls=Command, no_args_is_help=True)
-@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help='Write to this file, or to standard output for "-".')
+@command("pack")
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=PATH)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    help='Write to this file, or to standard output for "-".',
+)
 @click.option(
     "--since",
     metavar="OLD",
-    type=_PATH,
+    type=PATH,
     help="Leave out the files of OLD: a bundle, publication, store, archive, manifest or list of digests.",
 )
 @click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; useful with several Pythons.")
 @click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
-@click.option("--with-pyz", is_flag=True, help="Also write bundler.pyz next to the archive.")
-@click.option("--with-tool", "tool", metavar="FILE", type=_PATH, help="Also copy this file, made by `bundler carry`.")
-@click.option("--dry-run", is_flag=True, help="Show the size of the archive without writing it.")
+@flag("--with-pyz", help="Also write bundler.pyz next to the archive.")
+@click.option(
+    "--with-tool",
+    "tool",
+    metavar="FILE",
+    type=PATH,
+    help="Also copy this file, made by `bundler carry`.",
+)
+@flag("--dry-run", help="Show the size of the archive without writing it.")
 @json_option
 def pack(
     bundles: tuple[Path, ...],
@@ -79,37 +90,55 @@ def pack(
         bundler pack eval.bundle -o eval.tar --since last-month.tar --split 4.7GB
     """
     if dry_run:
-        size = archive.content_size(bundles, delta.digests_of(since) if since else ())
-        whole = f"{counted(size['of_files'], 'file')} ({size_text(size['bytes'])} of {size_text(size['of_bytes'])})"
-        result(size, [f"{size['files']} of {whole}"], as_json=as_json)
+        _show_size(bundles, since, as_json=as_json)
         return
     if output is None:
         raise click.UsageError("missing option '--output'")
-    names = [*(["bundler.pyz"] if with_pyz else []), *([tool.name] if tool else [])]
-    if str(output) == "-" and (split or names):
-        raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
+    names = [output.name]
+    if with_pyz:
+        names.append("bundler.pyz")
+    if tool:
+        names.append(tool.name)
     if str(output) == "-":
+        if split or len(names) > 1:
+            raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
         streams.require_output()
-    if len({output.name, *names}) <= len(names):
+    if len(set(names)) < len(names):
         raise click.UsageError("the archive and the tools need different names")
     if tool and not tool.is_file():
         raise click.BadParameter(f"{tool} is not a file", param_hint="--with-tool")
     with reporting() as report:
         paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
-    if with_pyz:
-        paths.append(output.with_name("bundler.pyz"))
-        pyz_file.write_pyz(paths[-1])
-    if tool:
-        paths.append(output.with_name(tool.name))
-        with atomic.creating(paths[-1]) as partial:
-            shutil.copy(tool, partial)
+    paths += _tools(output, tool, with_pyz=with_pyz)
     if paths:
         result({"archive": output, "files": paths}, paths, as_json=as_json)
 
 
-@click.command("unpack", cls=Command, no_args_is_help=True)
-@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, default=Path(), help="Unpack to this folder.")
+def _show_size(bundles: Sequence[Path], since: Path | None, *, as_json: bool) -> None:
+    known = delta.digests_of(since) if since else ()
+    size = archive.content_size(bundles, known)
+    whole = f"{counted(size['of_files'], 'file')} ({size_text(size['bytes'])} of {size_text(size['of_bytes'])})"
+    result(size, [f"{size['files']} of {whole}"], as_json=as_json)
+
+
+def _tools(output: Path, tool: Path | None, *, with_pyz: bool) -> list[Path]:
+    """Write the tools next to the archive `output`; return their paths."""
+    written = []
+    if with_pyz:
+        path = output.with_name("bundler.pyz")
+        pyz_files.write_pyz(path)
+        written.append(path)
+    if tool:
+        path = output.with_name(tool.name)
+        with atomic.creating(path) as partial:
+            shutil.copy(tool, partial)
+        written.append(path)
+    return written
+
+
+@command("unpack")
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", metavar="DIR", type=PATH, default=Path(), help="Unpack to this folder.")
 @base_option
 @json_option
 def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json: bool) -> None:
@@ -128,12 +157,12 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     result({"bundles": bundles}, bundles, as_json=as_json)
 
 
-@click.command("carry", cls=Command)
+@command("carry")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=_PATH,
+    type=PATH,
     help="Write to this file.  [default: hps-bundler-PLATFORM.sh, or .zip]",
 )
 @click.option(
@@ -143,9 +172,12 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
     help="Platform of the far side, such as x86_64-manylinux_2_28 or windows.  [default: this machine's platform]",
 )
 @click.option(
-    "--python", metavar="VERSION", shell_complete=complete_python, help="Python to include.  [default: uv's choice]"
+    "--python",
+    metavar="VERSION",
+    shell_complete=complete_python,
+    help="Python to include.  [default: uv's choice]",
 )
-@click.option("--with-hps", is_flag=True, help="Include submit-jobs and the other commands for HPS.")
+@flag("--with-hps", help="Include submit-jobs and the other commands for HPS.")
 @click.option(
     "--python-mirror", metavar="URL", help="Take the Python from this URL or folder.  [default: uv's own downloads]"
 )
@@ -169,8 +201,7 @@ def carry(
         bundler carry --platform x86_64-manylinux_2_28
         bundler carry --platform windows --with-hps -o tool.zip
     """
-    windows = "windows" in platform if platform else os.name == "nt"
-    path = output or Path(f"hps-bundler{f'-{platform}' if platform else ''}{'.zip' if windows else '.sh'}")
+    path = output or _default_tool(platform)
     with reporting() as report:
         digest = carrying.carry(
             path, platform=platform, python=python, with_hps=with_hps, python_mirror=python_mirror, report=report
@@ -179,8 +210,24 @@ def carry(
     result({"tool": path, "sha256": digest}, [path], as_json=as_json)
 
 
-@click.command("pyz", cls=Command)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, default=Path("bundler.pyz"), help="Write to this file.")
+def _default_tool(platform: str | None) -> Path:
+    is_windows = os.name == "nt"
+    stem = "hps-bundler"
+    if platform:
+        is_windows = "windows" in platform
+        stem = f"hps-bundler-{platform}"
+    return Path(f"{stem}.zip" if is_windows else f"{stem}.sh")
+
+
+@command("pyz")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    default=Path("bundler.pyz"),
+    help="Write to this file.",
+)
 @json_option
 def pyz(output: Path, as_json: bool) -> None:
     """Write the far-side tool as one file.
@@ -193,5 +240,5 @@ def pyz(output: Path, as_json: bool) -> None:
         bundler pyz
         python3 bundler.pyz publish-index /shared/store eval.bundle    # on the far side
     """
-    pyz_file.write_pyz(output)
+    pyz_files.write_pyz(output)
     result({"pyz": output}, [output], as_json=as_json)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
+import itertools
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option, with_trust
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import BundlerError
 from bundler.units import counted
@@ -19,24 +20,32 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler import assurance, manifest_reader
     from bundler.assessment import page
-    from bundler.assessment import policy as assessment_policy
-    from bundler.assessment import sbom as assessment_sbom
-    from bundler.bundles import delta, temporary
+    from bundler.assessment import policy as policies
+    from bundler.assessment import sbom as sboms
     from bundler.trust import ssh_keygen
     from wheelhouse import atomic, files
 
-_PATH = click.Path(path_type=Path)
 
-
-@click.command("sbom", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write the documents to files in this folder.")
+@command("sbom")
+@path_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Write the documents to files in this folder.",
+)
 @click.option("--script", metavar="NAME", help="Write only the documents for this script.")
 @click.option("--target", metavar="NAME", help="Write only the documents for this target.")
 @base_option
 @json_option
 def sbom(
-    path: Path, output: Path | None, script: str | None, target: str | None, base: Path | None, as_json: bool
+    path: Path,
+    output: Path | None,
+    script: str | None,
+    target: str | None,
+    base: Path | None,
+    as_json: bool,
 ) -> None:
     """Write bills of materials of a bundle.
 
@@ -51,18 +60,10 @@ def sbom(
         bundler sbom eval.bundle -o sbom
     """
     documents: dict[str, bytes] = {}
-    with contextlib.ExitStack() as stack:
-        with reporting() as report:
-            paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
-        for each in paths:
-            manifest = manifest_reader.read_manifest(each)
-            names = {
-                assessment_sbom.sbom_path(entry.name, place.name)
-                for entry in manifest.scripts
-                for place in manifest.targets
-                if script in (None, entry.name) and target in (None, place.name)
-            }
-            documents |= {name: data for name, data in assurance.sbom(each).items() if name in names}
+    with unpacked(path, base) as folders:
+        for folder in folders:
+            names = _document_names(folder, script, target)
+            documents |= {name: data for name, data in assurance.sbom(folder).items() if name in names}
     if not documents:
         raise click.UsageError(f"{path} has no such script and target; `bundler inspect` lists them")
     if output is None and len(documents) > 1:
@@ -72,18 +73,34 @@ def sbom(
         return
     with files.explained(output):
         files.make_folder(output)
-    written = {output / name.rpartition("/")[2]: data for name, data in documents.items()}
-    for file, data in written.items():
+    rows = []
+    for name, data in documents.items():
+        file = output / name.rpartition("/")[2]
         with atomic.creating(file) as partial:
             partial.write_bytes(data)
-    rows = [{"path": file, "sha256": hashlib.sha256(data).hexdigest()} for file, data in written.items()]
-    result({"sboms": rows}, list(written), as_json=as_json)
+        rows.append({"path": file, "sha256": hashlib.sha256(data).hexdigest()})
+    result({"sboms": rows}, [row["path"] for row in rows], as_json=as_json)
 
 
-@click.command("rebuild", cls=Command, no_args_is_help=True)
-@click.option("--compare", "bundle", metavar="BUNDLE", type=_PATH, required=True, help="Build this bundle again.")
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Keep the new bundle in this folder.")
-@click.option("--build", is_flag=True, help="Build from source what was built; this runs code that the bundle names.")
+def _document_names(folder: Path, script: str | None, target: str | None) -> set[str]:
+    """Return the names of the documents for a script and a target, None for all."""
+    manifest = manifest_reader.read_manifest(folder)
+    scripts = [entry.name for entry in manifest.scripts if script in (None, entry.name)]
+    targets = [entry.name for entry in manifest.targets if target in (None, entry.name)]
+    return {sboms.sbom_path(*names) for names in itertools.product(scripts, targets)}
+
+
+@command("rebuild")
+@click.option(
+    "--compare",
+    "bundle",
+    metavar="BUNDLE",
+    type=PATH,
+    required=True,
+    help="Build this bundle again.",
+)
+@click.option("-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder.")
+@flag("--build", help="Build from source what was built; this runs code that the bundle names.")
 @json_option
 def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> None:
     """Build a bundle again and compare the bytes.
@@ -97,13 +114,15 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
         bundler rebuild --compare eval.bundle
         bundler rebuild --compare eval.bundle -o again.bundle --json
     """
-    if output is not None and (output.exists() or not output.absolute().parent.is_dir()):
-        fact = "exists" if output.exists() else "is not in a folder"
-        raise click.BadParameter(f"{output} {fact}", param_hint="--output")
+    if output is not None and output.exists():
+        raise click.BadParameter(f"{output} exists", param_hint="--output")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"{output} is not in a folder", param_hint="--output")
     with reporting() as report:
         difference = assurance.rebuild(bundle, output, build=build, report=report)
     result(asdict(difference), [], as_json=as_json)
-    if lines := difference.lines():
+    lines = difference.lines()
+    if lines:
         raise BundlerError(
             f"{bundle} differs from its rebuild in {counted(len(lines), 'file')}",
             facts=lines,
@@ -112,18 +131,39 @@ def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> No
     say(f"{bundle} and its rebuild are identical")
 
 
-@click.command("report", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write to this file.  [default: NAME.report.html]")
+@command("report")
+@path_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    help="Write to this file.  [default: NAME.report.html]",
+)
 @click.option(
     "--since",
     metavar="OLD",
-    type=_PATH,
+    type=PATH,
     help="Show changes since this earlier bundle or publication.",
 )
-@click.option("--advisories", metavar="FILE", type=_PATH, help="OSV records for PyPI, as for `bundler audit`.")
-@click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
-@click.option("--policy", metavar="FILE", type=_PATH, help="Rules of your site (TOML); fail if one is violated.")
+@click.option(
+    "--advisories",
+    metavar="FILE",
+    type=PATH,
+    help="OSV records for PyPI, as for `bundler audit`.",
+)
+@click.option(
+    "--accept",
+    metavar="FILE",
+    type=PATH,
+    help="OpenVEX document with findings that do not matter.",
+)
+@click.option(
+    "--policy",
+    metavar="FILE",
+    type=PATH,
+    help="Rules of your site (TOML); fail if one is violated.",
+)
 @functools.partial(with_trust, purpose="Show who signed the bundle, according to this file")
 @base_option
 @json_option
@@ -152,33 +192,21 @@ def report(
     """
     if accept and not advisories:
         raise click.UsageError("--accept needs --advisories")
-    rules = assessment_policy.read_policy(policy) if policy else None
-    with contextlib.ExitStack() as stack:
-        with reporting() as shown:
-            paths = stack.enter_context(temporary.unpacked([path], shown, delta.base_of(base)))
-        if len(paths) > 1:
-            raise click.UsageError(f"{path} contains {len(paths)} bundles; unpack it, and report each of them")
-        document = assurance.report(paths[0], trust=trust, since=since, advisories=advisories, accept=accept)
-    broken = assessment_policy.violations(rules, document) if rules else None
+    rules = policies.read_policy(policy) if policy else None
+    with unpacked(path, base) as folders:
+        if len(folders) > 1:
+            raise click.UsageError(f"{path} contains {len(folders)} bundles; unpack it, and report each of them")
+        document = assurance.report(folders[0], trust=trust, since=since, advisories=advisories, accept=accept)
+    violations = policies.violations(rules, document) if rules else None
     if as_json:
-        result({**document, "violations": [asdict(entry) for entry in broken or ()]}, [], as_json=True)
-    if str(output) == "-":
-        click.echo(page.page(document, broken), nl=False)
-    elif output or not as_json:
-        target = output or _page_of(document["name"])
-        with atomic.creating(target) as partial:
-            partial.write_bytes(page.page(document, broken))
-        result(None, [] if as_json else [target])
-    if broken:
-        facts = [f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in broken]
-        raise BundlerError(
-            f"{path} violates the policy {policy} ({counted(len(broken), 'violation')})",
-            facts=facts,
-            hint="replace these packages or get the missing facts, or change the policy",
-        )
+        result({**document, "violations": list(map(asdict, violations or ()))}, [], as_json=True)
+    if output or not as_json:
+        _write_page(page.page(document, violations), output or _default_page(document["name"]), as_json=as_json)
+    if violations:
+        raise _violated(path, policy, violations)
 
 
-def _page_of(name: str) -> Path:
+def _default_page(name: str) -> Path:
     """Return the default path of a page. Raises `BundlerError` if another file is there."""
     path = Path(f"{name}.report.html")
     if not path.exists():
@@ -188,3 +216,21 @@ def _page_of(name: str) -> Path:
     if b'content="hps-bundler"' not in start:
         raise BundlerError(f"{path} exists and is not a report", hint="choose another file with --output")
     return path
+
+
+def _write_page(html: bytes, path: Path, *, as_json: bool) -> None:
+    if str(path) == "-":
+        click.echo(html, nl=False)
+        return
+    with atomic.creating(path) as partial:
+        partial.write_bytes(html)
+    if not as_json:
+        result(None, [path])
+
+
+def _violated(path: Path, policy: Path | None, violations: Sequence[policies.Violation]) -> BundlerError:
+    return BundlerError(
+        f"{path} violates the policy {policy} ({counted(len(violations), 'violation')})",
+        facts=[f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in violations],
+        hint="replace these packages or get the missing facts, or change the policy",
+    )

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option
-from bundler.cli.terminal import reporting, result, say, warn
+from bundler.cli.command import PATH, base_option, command, json_option, path_argument, unpacked
+from bundler.cli.terminal import result, say, warn
 from bundler.errors import BundlerError
 from bundler.units import counted
 from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import assurance
-    from bundler.assessment import (
-        audit as assessment_audit,
-    )
-    from bundler.assessment import (
-        findings as assessment_findings,
-    )
-    from bundler.assessment import (
-        severity,
-    )
-    from bundler.assessment import (
-        snapshot as assessment_snapshot,
-    )
-    from bundler.bundles import delta, temporary
+    from bundler.assessment import audit as audits
+    from bundler.assessment import findings, severity
+    from bundler.assessment import snapshot as snapshots
 
-
-_PATH = click.Path(path_type=Path)
+accept_option = click.option(
+    "--accept", metavar="FILE", type=PATH, help="OpenVEX document with findings that do not matter."
+)
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
-@click.command("audit", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
+@command("audit")
+@path_argument
 @click.option(
     "--advisories",
     metavar="FILE",
-    type=_PATH,
+    type=PATH,
     required=True,
     help="OSV records for PyPI: the zip file that OSV publishes, or a folder of records in JSON or YAML.",
 )
-@click.option("--accept", metavar="FILE", type=_PATH, help="OpenVEX document with findings that do not matter.")
+@click.option(
+    "--accept",
+    metavar="FILE",
+    type=PATH,
+    help="OpenVEX document with findings that do not matter.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
@@ -54,7 +49,12 @@ SEVERITIES = ("low", "medium", "high", "critical")
 @base_option
 @json_option
 def audit(
-    path: Path, advisories: Path, accept: Path | None, fail_on: str | None, base: Path | None, as_json: bool
+    path: Path,
+    advisories: Path,
+    accept: Path | None,
+    fail_on: str | None,
+    base: Path | None,
+    as_json: bool,
 ) -> None:
     """Find known vulnerabilities, without network access.
 
@@ -68,36 +68,34 @@ def audit(
         bundler audit eval.bundle --advisories all.zip
         bundler audit /shared/store --advisories all.zip --accept accepted.json --fail-on high
     """
-    with contextlib.ExitStack() as stack:
-        paths = [path]
-        if not (path / "store.json").exists():
-            with reporting() as report:
-                paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
-        findings, packages, snapshot = assurance.audit(paths, advisories, accept=accept)
+    if (path / "store.json").exists():
+        found, packages, snapshot = assurance.audit([path], advisories, accept=accept)
+    else:
+        with unpacked(path, base) as folders:
+            found, packages, snapshot = assurance.audit(folders, advisories, accept=accept)
     today = datetime.now(timezone.utc).date()
-    result(
-        assessment_findings.document(findings, packages, snapshot, today),
-        [] if as_json else list(assessment_findings.lines(findings)),
-        as_json=as_json,
-    )
+    document = findings.document(found, packages, snapshot, today)
+    result(document, findings.lines(found), as_json=as_json)
     _warn_of_malformed(snapshot)
-    say(assessment_findings.summary(findings, packages, snapshot, today))
+    say(findings.summary(found, packages, snapshot, today))
     hint = "upgrade these packages, or accept findings that do not matter with --accept"
-    _require_harmless(path, findings, fail_on, hint)
+    _require_harmless(path, found, fail_on, hint)
     _require_readable(snapshot, fail_on)
 
 
-def _warn_of_malformed(snapshot: assessment_snapshot.Snapshot) -> None:
+def _warn_of_malformed(snapshot: snapshots.Snapshot) -> None:
     if snapshot.malformed:
         warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
 
 
-def _require_harmless(path: Path, findings: Sequence[assessment_audit.Finding], fail_on: str | None, hint: str) -> None:
-    """Raise `BundlerError` if one of `findings` has the severity `fail_on` or a higher one."""
-    found = assessment_findings.severe(findings, severity.Severity[fail_on.upper()]) if fail_on else []
-    if found:
+def _require_harmless(path: Path, found: Sequence[audits.Finding], fail_on: str | None, hint: str) -> None:
+    """Raise `BundlerError` if one of `found` has the severity `fail_on` or a higher one."""
+    if fail_on is None:
+        return
+    grave = findings.severe(found, severity.Severity[fail_on.upper()])
+    if grave:
         raise BundlerError(
-            f"{path}: {counted(len(found), 'finding')} of severity {fail_on} or above, or without a rating", hint=hint
+            f"{path}: {counted(len(grave), 'finding')} of severity {fail_on} or above, or without a rating", hint=hint
         )
 
 
@@ -106,17 +104,17 @@ def show_vulnerabilities(path: Path, advisories: Path, fail_on: str | None) -> N
 
     Raises `BundlerError` if one has the severity `fail_on` or a higher one.
     """
-    findings, packages, snapshot = assurance.audit([path], advisories)
-    for line in assessment_findings.lines(findings):
+    found, packages, snapshot = assurance.audit([path], advisories)
+    for line in findings.lines(found):
         say(line)
     _warn_of_malformed(snapshot)
-    say(assessment_findings.summary(findings, packages, snapshot, datetime.now(timezone.utc).date()))
+    say(findings.summary(found, packages, snapshot, datetime.now(timezone.utc).date()))
     hint = "upgrade these packages, or accept findings with `bundler audit --accept` and omit --fail-on"
-    _require_harmless(path, findings, fail_on, hint)
+    _require_harmless(path, found, fail_on, hint)
     _require_readable(snapshot, fail_on)
 
 
-def _require_readable(snapshot: assessment_snapshot.Snapshot, fail_on: str | None) -> None:
+def _require_readable(snapshot: snapshots.Snapshot, fail_on: str | None) -> None:
     """Raise `BundlerError` if a gate would have to trust advisories that could not be read."""
     if fail_on and snapshot.malformed:
         raise BundlerError(

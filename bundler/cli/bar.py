@@ -38,7 +38,7 @@ class _Sized(ProgressColumn):
 @contextlib.contextmanager
 def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that draws each step as a bar, which disappears at the end; `notice` writes all other lines."""
-    console = Console(stderr=True, no_color=colour is False or None)
+    console = _console(colour)
     sizes = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True))
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *map(_Sized, sizes))
     with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as display:
@@ -58,7 +58,7 @@ def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[
 @contextlib.contextmanager
 def job_bar(*, colour: bool | None) -> Iterator[Callable[[str, int, int], None]]:
     """Yield a function that draws a text and how many of all jobs have ended; the last state stays on the screen."""
-    console = Console(stderr=True, no_color=colour is False or None)
+    console = _console(colour)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     text = TextColumn("{task.description}", markup=False)
     with Bar(SpinnerColumn(), *columns, text, console=console, redirect_stdout=False, redirect_stderr=True) as display:
@@ -68,3 +68,8 @@ def job_bar(*, colour: bool | None) -> Iterator[Callable[[str, int, int], None]]
             display.update(task, description=description, completed=done, total=total)
 
         yield show
+
+
+def _console(colour: bool | None) -> Console:
+    # None leaves it to NO_COLOR.
+    return Console(stderr=True, no_color=True if colour is False else None)

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import click
 
-from bundler.cli.account import account_of_environment
+from bundler.cli.account import account_of_environment, connected
 from bundler.cli.audit import SEVERITIES, show_vulnerabilities
-from bundler.cli.command import Command, base_option, json_option
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api, assurance
-    from bundler.bundles import delta, inspection, temporary
-    from bundler.hps import connection, resources
+    from bundler.bundles import inspection
+    from bundler.hps import resources
     from bundler.trust import ssh_keygen
 
-_PATH = click.Path(path_type=Path)
 
-
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=_PATH)
+@command()
+@click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
     "--output",
     metavar="DIR",
-    type=_PATH,
+    type=PATH,
     help="Write the bundle to this folder.  [default: SCRIPT's name with .bundle]",
 )
 @click.option(
@@ -50,13 +47,12 @@ _PATH = click.Path(path_type=Path)
     help="Bundle for this platform, such as x86_64-manylinux_2_28, windows or aarch64-apple-darwin. Repeatable.  "
     "[default: this machine's platform]",
 )
-@click.option(
+@flag(
     "--for-hps",
-    is_flag=True,
     help="Bundle for the platforms of the evaluators that HPS reports, with common processors and C libraries.",
 )
-@click.option("--include-uv", is_flag=True, help="Include uv for each target, for nodes without uv.")
-@click.option("--include-python", is_flag=True, help="Include Python for each target, for nodes without Python.")
+@flag("--include-uv", help="Include uv for each target, for nodes without uv.")
+@flag("--include-python", help="Include Python for each target, for nodes without Python.")
 @click.option(
     "--python-mirror",
     metavar="URL",
@@ -69,14 +65,14 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Build this package from source if no wheel fits. Git and folder sources are always built. Repeatable.",
 )
-@click.option("--build-all", is_flag=True, help="Build every package from source for which no wheel fits.")
+@flag("--build-all", help="Build every package from source for which no wheel fits.")
 @click.option("--with", "requirements", metavar="REQUIREMENT", multiple=True, help="Add a requirement. Repeatable.")
 @click.option(
     "--constraint",
     "constraints",
     metavar="FILE",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     help="Constrain versions using the given requirements files. Repeatable.",
 )
 @click.option(
@@ -84,19 +80,19 @@ _PATH = click.Path(path_type=Path)
     "overrides",
     metavar="FILE",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     help="Override versions using the given requirements files. Repeatable.",
 )
-@click.option("--archive", is_flag=True, help="Also pack the bundle into one file, next to it, with the suffix .tar.")
-@click.option("--locked", is_flag=True, help="Fail unless every script has an up-to-date lock file.")
+@flag("--archive", help="Also pack the bundle into one file, next to it, with the suffix .tar.")
+@flag("--locked", help="Fail unless every script has an up-to-date lock file.")
 @click.option(
     "--resolver",
     type=click.Choice(["uv", "pip-tools"]),
     default="uv",
     help="Resolve with this tool. pip-tools reads pip's configuration and resolves only for this machine.",
 )
-@click.option("--replace", is_flag=True, help="Replace the existing bundle even if it contains other scripts.")
-@click.option("--upgrade", is_flag=True, help="Upgrade all packages of an existing bundle.")
+@flag("--replace", help="Replace the existing bundle even if it contains other scripts.")
+@flag("--upgrade", help="Upgrade all packages of an existing bundle.")
 @click.option(
     "-P",
     "--upgrade-package",
@@ -105,16 +101,16 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
-@click.option("--advisories", metavar="FILE", type=_PATH, help="Show known vulnerabilities; see `bundler audit`.")
+@click.option("--advisories", metavar="FILE", type=PATH, help="Show known vulnerabilities; see `bundler audit`.")
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
     help="Fail for such a vulnerability, or a graver one.",
 )
-@click.option("--sbom", is_flag=True, help="Include a bill of materials (CycloneDX) for each script and target.")
-@click.option("--attestations", is_flag=True, help="Verify and include the attestations of wheels (PEP 740).")
-@click.option("--provenance", is_flag=True, help="Include a provenance statement (SLSA). Implied by --sign.")
-@click.option("--sign", "key", metavar="KEY", type=_PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
+@flag("--sbom", help="Include a bill of materials (CycloneDX) for each script and target.")
+@flag("--attestations", help="Verify and include the attestations of wheels (PEP 740).")
+@flag("--provenance", help="Include a provenance statement (SLSA). Implied by --sign.")
+@click.option("--sign", "key", metavar="KEY", type=PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
 @json_option
 def bundle(
     scripts: tuple[Path, ...],
@@ -167,20 +163,17 @@ def bundle(
         UV_INDEX, UV_DEFAULT_INDEX, PIP_INDEX_URL and others configure indexes; see
         `bundler guide targets`.
     """
-    if upgrade and upgraded:
-        raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
-    if fail_on and not advisories:
-        raise click.UsageError("--fail-on needs --advisories")
-    if archive and output is not None and not output.name:
-        raise click.UsageError("--archive needs an --output with a name")
+    _require_consistent(output, upgraded, advisories, fail_on, upgrade=upgrade, archive=archive)
     if key:
         ssh_keygen.require_key(key)
     with reporting() as report:
+        if for_hps and not platforms:
+            platforms = _platforms_of_hps()
         path = api.bundle(
             scripts,
             output=output,
             pythons=pythons,
-            platforms=platforms or (_platforms_of_hps() if for_hps else ()),
+            platforms=platforms,
             include_uv=include_uv,
             include_python=include_python,
             python_mirror=python_mirror,
@@ -203,23 +196,42 @@ def bundle(
             show_vulnerabilities(path, advisories, fail_on)
         if key:
             assurance.sign(path, key)
-        archives = []
+        document = {"bundle": path}
+        written = [path]
         if archive:
-            archives = api.pack([path], path.with_name(f"{path.name.removesuffix('.bundle')}.tar"), report=report)
-    document = {"bundle": path, **({"archive": archives[0]} if archives else {})}
-    result(document, archives or [path], as_json=as_json)
+            file = path.with_name(f"{path.name.removesuffix('.bundle')}.tar")
+            written = api.pack([path], file, report=report)
+            document["archive"] = written[0]
+    result(document, written, as_json=as_json)
+
+
+def _require_consistent(
+    output: Path | None,
+    upgraded: tuple[str, ...],
+    advisories: Path | None,
+    fail_on: str | None,
+    *,
+    upgrade: bool,
+    archive: bool,
+) -> None:
+    """Raise `UsageError` for options of `bundle` that do not go together."""
+    if upgrade and upgraded:
+        raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
+    if fail_on and not advisories:
+        raise click.UsageError("--fail-on needs --advisories")
+    if archive and output is not None and not output.name:
+        raise click.UsageError("--archive needs an --output with a name")
 
 
 def _platforms_of_hps() -> tuple[str, ...]:
-
-    with connection.connected(account_of_environment()) as client:
+    with connected(account_of_environment) as client:
         platforms = resources.platforms_to_bundle_for(resources.survey(client))
     say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumptions)")
     return platforms
 
 
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
+@command()
+@path_argument
 @base_option
 @json_option
 def inspect(path: Path, base: Path | None, as_json: bool) -> None:
@@ -233,9 +245,7 @@ def inspect(path: Path, base: Path | None, as_json: bool) -> None:
         bundler inspect eval.bundle
         bundler inspect eval.bundle --json
     """
-    with contextlib.ExitStack() as stack:
-        with reporting() as report:
-            paths = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
-        for each in paths:
-            summary = api.inspect(each)
-            result(summary, [] if as_json else [inspection.table(summary)], as_json=as_json)
+    with unpacked(path, base) as folders:
+        for folder in folders:
+            summary = api.inspect(folder)
+            result(summary, [inspection.table(summary)], as_json=as_json)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,20 +16,25 @@ from bundler.version import __version__
 from wheelhouse.lazily import lazily
 
 with lazily():
+    from bundler.bundles import delta, temporary
     from bundler.trust import ssh_keygen
 
+_Value = TypeVar("_Value")
 # Python creates and deletes folders by calling itself for each level, which it does at most 1,000 times.
 _MOST_FOLDERS = 500
 # Texts for people.
 _MAY_BE_EMPTY = ("note",)
 _EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 
+flag = functools.partial(click.option, is_flag=True)
+PATH = click.Path(path_type=Path)
+path_argument = click.argument("path", metavar="PATH", type=PATH)
+store_argument = click.argument("path", metavar="STORE", type=PATH)
+publication_argument = click.argument("publication", metavar="PUBLICATION", type=PATH)
 base_option = click.option(
-    "--base",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Complete a delta with the files of this bundle, publication or store.",
+    "--base", metavar="PATH", type=PATH, help="Complete a delta with the files of this bundle, publication or store."
 )
+json_option = flag("--json", "as_json", help="Print the result as JSON.")
 
 
 def with_trust(
@@ -40,46 +46,58 @@ def with_trust(
         "--trust",
         "allowed",
         metavar="ALLOWED_SIGNERS",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help=f"{purpose} (allowed signers, see `ssh-keygen`).",
     )
     @click.option(
         "--revoked",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Reject signatures by the keys in this file (public keys, or a KRL of `ssh-keygen`).",
     )
     @functools.wraps(command)
     def with_options(*args: Any, allowed: Path | None, revoked: Path | None, **settings: Any) -> None:
-
         if revoked and not allowed:
             raise click.UsageError("--revoked needs --trust")
-        trust = ssh_keygen.Trust(allowed=allowed, revoked=revoked) if allowed else None
+        trust = None
+        if allowed:
+            trust = ssh_keygen.Trust(allowed=allowed, revoked=revoked)
         command(*args, trust=trust, **settings)
 
     return with_options
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def parsed(parse: Callable[[str], _Value], text: str, option: str) -> _Value:
+    """Return what `parse` makes of `text`, a value of `option`. Raises `BadParameter` if it raises `ValueError`."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+@contextlib.contextmanager
+def unpacked(path: Path, base: Path | None) -> Iterator[list[Path]]:
+    """Yield the bundle or publication `path`, or the bundles in the archive `path`; see `base_option` for `base`."""
+    with contextlib.ExitStack() as stack:
+        with terminal.reporting() as report:
+            folders = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
+        yield folders
 
 
 def _shared_options() -> list[click.Parameter]:
-    def when_set(action: Any) -> Any:
-        return lambda _context, _parameter, value: action() if value else None
-
     return [
         click.Option(
             ["-q", "--quiet"],
             is_flag=True,
             expose_value=False,
-            callback=when_set(terminal.set_quiet),
+            callback=_when_set(terminal.set_quiet),
             help="Write only results, warnings and errors.",
         ),
         click.Option(
             ["-v", "--verbose"],
             is_flag=True,
             expose_value=False,
-            callback=when_set(terminal.set_verbose),
+            callback=_when_set(terminal.set_verbose),
             help="Write details, such as the commands that are run.",
         ),
         click.Option(
@@ -100,6 +118,14 @@ def _shared_options() -> list[click.Parameter]:
             help="Print the version and exit.",
         ),
     ]
+
+
+def _when_set(action: Callable[[], None]) -> Callable[..., None]:
+    def callback(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            action()
+
+    return callback
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -124,13 +150,16 @@ class _Shared(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of this command, then those of every command."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Global options": []}
+        own, shared = [], []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record and isinstance(parameter, click.Option):
-                is_shared = parameter in self.shared or "--help" in parameter.opts
-                sections["Global options" if is_shared else "Options"].append(record)
-        for title, records in sections.items():
+            if record is None or not isinstance(parameter, click.Option):
+                continue
+            if parameter in self.shared or "--help" in parameter.opts:
+                shared.append(record)
+            else:
+                own.append(record)
+        for title, records in (("Options", own), ("Global options", shared)):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
@@ -143,7 +172,14 @@ class _Shared(click.Command):
 
 
 class Command(_Shared):
-    """A command with the shared options, of which no option and no argument may be empty."""
+    """A command with the shared options, of which no option and no argument may be empty.
+
+    Shows its help if it needs arguments and there are none.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.no_args_is_help = any(parameter.required for parameter in self.params)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args`. Raises `click.BadParameter` for an empty value, such as that of an unset variable.
@@ -156,9 +192,15 @@ class Command(_Shared):
                 value = values.get(parameter.name or "")
                 words = value if isinstance(value, list | tuple) else [value]
                 for word in words:
-                    if isinstance(word, str) and (fault := _fault(parameter, word)):
+                    fault = isinstance(word, str) and _fault(parameter, word)
+                    if fault:
                         raise click.BadParameter(fault, ctx, parameter)
         return super().parse_args(ctx, args)
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Command]:
+    """Return what makes a function a command of this tool."""
+    return click.command(name, cls=Command)
 
 
 def _fault(parameter: click.Parameter, word: str) -> str:

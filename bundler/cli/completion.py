@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from bundler.cli.command import Command
+from bundler.cli.command import command
 from bundler.cli.programs import programs
 from wheelhouse.lazily import lazily
 
@@ -24,11 +24,10 @@ def complete_python(_context: click.Context, _parameter: click.Parameter, incomp
 
 
 def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:
-
     return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell.
@@ -43,6 +42,6 @@ def completion(shell: str) -> None:
     writer = get_completion_class(shell)
     if writer is None:
         raise click.UsageError(f"click has no completion for {shell}")
-    for name, command in programs().items():
+    for name, program in programs().items():
         variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
-        click.echo(writer(command, {}, name, variable).source())
+        click.echo(writer(program, {}, name, variable).source())

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import click
 
-from bundler.cli.command import Command
+from bundler.cli.command import command
 from bundler.cli.terminal import result
 from wheelhouse.lazily import lazily
 
@@ -38,7 +38,7 @@ def read_guide(topic: str) -> str:
     return (files("bundler") / "guides" / f"{topic}.md").read_text(encoding="utf-8")
 
 
-@click.command(cls=Command)
+@command()
 @click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
 def guide(topic: str | None) -> None:
     """Show a guide.
@@ -60,7 +60,6 @@ def guide(topic: str | None) -> None:
 
 
 def _page(text: str) -> None:
-
     screen = console.Console(width=min(100, console.Console().width))
     with screen.capture() as capture:
         screen.print(markdown.Markdown(text))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from bundler.cli import hps_setup
-from bundler.cli.account import identified, with_account
-from bundler.cli.command import Group, json_option
+from bundler.cli.account import ReadAccount, connected, with_account
+from bundler.cli.command import PATH, Group, flag, json_option
 from bundler.cli.jobs import show_jobs
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted
@@ -18,12 +17,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api
-    from bundler.hps import connection
-    from bundler.hps import failures as hps_failures
-    from bundler.hps import projects as hps_projects
-
-
-_PATH = click.Path(path_type=Path)
+    from bundler.hps import failures, projects
 
 
 @click.group(cls=Group)
@@ -37,12 +31,17 @@ def hps() -> None:
     """
 
 
-@hps.command("watch", no_args_is_help=True)
+@hps.command("watch")
 @click.argument("project", metavar="PROJECT")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, help="Seconds between requests.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    help="Seconds between requests.",
+)
 @with_account
 @json_option
-def watch_jobs(project: str, interval: float, account: Callable[[], connection.Account], as_json: bool) -> None:
+def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -> None:
     """Watch the jobs of an HPS project until they end.
 
     PROJECT is the ID that `submit-jobs` prints. Shows the number of jobs in each state and the last console lines of
@@ -53,24 +52,36 @@ def watch_jobs(project: str, interval: float, account: Callable[[], connection.A
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps watch 02qtyJfpfAQ0fr3zkoIAfC --interval 30 --json
     """
-    with connection.connected(identified(account)) as client:
+    with connected(account) as client:
         counts = show_jobs(client, project, interval)
     result({"project": project, "jobs": counts}, [], as_json=as_json)
 
 
-@hps.command("fetch", no_args_is_help=True)
+@hps.command("fetch")
 @click.argument("project", metavar="PROJECT")
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Write to this folder.  [default: named PROJECT]")
-@click.option("--job", "jobs", metavar="NAME", multiple=True, help="Download only the outputs of this job. Repeatable.")
-@click.option("--failed", is_flag=True, help="Download only the outputs of jobs that failed.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Write to this folder.  [default: named PROJECT]",
+)
+@click.option(
+    "--job",
+    "jobs",
+    metavar="NAME",
+    multiple=True,
+    help="Download only the outputs of this job. Repeatable.",
+)
+@flag("--failed", help="Download only the outputs of jobs that failed.")
 @with_account
 @json_option
-def fetch_results(
+def _fetch(
     project: str,
     output: Path | None,
     jobs: tuple[str, ...],
     failed: bool,
-    account: Callable[[], connection.Account],
+    account: ReadAccount,
     as_json: bool,
 ) -> None:
     """Download the results of an HPS project.
@@ -84,7 +95,7 @@ def fetch_results(
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results --failed
     """
-    with connection.connected(identified(account)) as client, reporting() as report:
+    with connected(account) as client, reporting() as report:
         count, table = api.fetch(client, project, output or Path(project), jobs=jobs, failed=failed, report=report)
     say(f"Fetched {counted(count, 'file')}")
     result({"table": table, "files": count}, [table], as_json=as_json)
@@ -93,7 +104,7 @@ def fetch_results(
 @hps.command("list")
 @with_account
 @json_option
-def list_all(account: Callable[[], connection.Account], as_json: bool) -> None:
+def _list(account: ReadAccount, as_json: bool) -> None:
     """List your HPS projects, the newest first.
 
     Prints the ID, the time of creation and the name of each project.
@@ -103,17 +114,17 @@ def list_all(account: Callable[[], connection.Account], as_json: bool) -> None:
         bundler hps list
         bundler hps list --json
     """
-    with connection.connected(identified(account)) as client:
-        projects = hps_projects.list_projects(client)
-    lines = [f"{project.identity}\t{project.created}\t{project.name}" for project in projects]
-    result({"projects": [asdict(project) for project in projects]}, lines, as_json=as_json)
+    with connected(account) as client:
+        listed = projects.list_projects(client)
+    lines = [f"{project.identity}\t{project.created}\t{project.name}" for project in listed]
+    result({"projects": list(map(asdict, listed))}, lines, as_json=as_json)
 
 
-@hps.command("show", no_args_is_help=True)
+@hps.command("show")
 @click.argument("project", metavar="PROJECT")
 @with_account
 @json_option
-def show(project: str, account: Callable[[], connection.Account], as_json: bool) -> None:
+def _show(project: str, account: ReadAccount, as_json: bool) -> None:
     """Show the states of the jobs and why some failed.
 
     Prints the number of jobs of PROJECT in each state, and for each reason the jobs that failed.
@@ -123,20 +134,20 @@ def show(project: str, account: Callable[[], connection.Account], as_json: bool)
         bundler hps show 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps show 02qtyJfpfAQ0fr3zkoIAfC --json
     """
-    with connection.connected(identified(account)) as client:
-        counts, failed = hps_projects.count_states(client, project)
-        failures = hps_failures.read_failures(client, project, failed)
-    lines = [", ".join(f"{count} {state}" for state, count in counts.items()), *map(str, failures)]
-    document = {"project": project, "jobs": counts, "failures": [asdict(failure) for failure in failures]}
-    result(document, lines, as_json=as_json)
+    with connected(account) as client:
+        counts, failed = projects.count_states(client, project)
+        found = failures.read_failures(client, project, failed)
+    states = [f"{count} {state}" for state, count in counts.items()]
+    document = {"project": project, "jobs": counts, "failures": list(map(asdict, found))}
+    result(document, [", ".join(states), *found], as_json=as_json)
 
 
-@hps.command("abort", no_args_is_help=True)
+@hps.command("abort")
 @click.argument("project", metavar="PROJECT")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @with_account
 @json_option
-def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], connection.Account], as_json: bool) -> None:
+def _abort(project: str, jobs: tuple[str, ...], account: ReadAccount, as_json: bool) -> None:
     """Abort jobs that have not ended.
 
     Aborts the jobs of PROJECT with the given names, or all of them. Prints the number of aborted jobs.
@@ -146,16 +157,16 @@ def abort_jobs(project: str, jobs: tuple[str, ...], account: Callable[[], connec
         bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps abort 02qtyJfpfAQ0fr3zkoIAfC job-1 job-2
     """
-    with connection.connected(identified(account)) as client:
-        count = hps_projects.abort(client, project, jobs)
+    with connected(account) as client:
+        count = projects.abort(client, project, jobs)
     result({"project": project, "aborted": count}, [count], as_json=as_json)
 
 
-@hps.command("delete", no_args_is_help=True)
+@hps.command("delete")
 @click.argument("project", metavar="PROJECT")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@flag("--yes", help="Do not ask.")
 @with_account
-def delete_project(project: str, yes: bool, account: Callable[[], connection.Account]) -> None:
+def _delete(project: str, yes: bool, account: ReadAccount) -> None:
     """Delete an HPS project with its jobs and results.
 
     \b
@@ -163,20 +174,24 @@ def delete_project(project: str, yes: bool, account: Callable[[], connection.Acc
         bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC --yes
     """
-    with connection.connected(identified(account)) as client:
+    with connected(account) as client:
         if yes or click.confirm(f"Delete the HPS project {project} with all its results?", err=True):
-            hps_projects.delete(client, project)
+            projects.delete(client, project)
             say(f"Deleted the HPS project {project}")
 
 
-@hps.command("retry", no_args_is_help=True)
+@hps.command("retry")
 @click.argument("project", metavar="PROJECT")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
-@click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
+@flag("--wait", help="Wait for the jobs and fail if one of them fails.")
 @with_account
 @json_option
-def retry_jobs(
-    project: str, jobs: tuple[str, ...], wait: bool, account: Callable[[], connection.Account], as_json: bool
+def _retry(
+    project: str,
+    jobs: tuple[str, ...],
+    wait: bool,
+    account: ReadAccount,
+    as_json: bool,
 ) -> None:
     """Run failed, timed-out and aborted jobs again.
 
@@ -187,8 +202,8 @@ def retry_jobs(
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC
         bundler hps retry 02qtyJfpfAQ0fr3zkoIAfC job-1 --wait
     """
-    with connection.connected(identified(account)) as client:
-        count = hps_projects.retry(client, project, jobs)
+    with connected(account) as client:
+        count = projects.retry(client, project, jobs)
         result({"project": project, "retried": count}, [count], as_json=as_json)
         if wait:
             show_jobs(client, project, 1.0)

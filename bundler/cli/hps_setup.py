@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bundler.cli.account import identified, with_account
-from bundler.cli.command import Command, json_option, with_trust
-from bundler.cli.jobs import require_somewhere_to_run, with_submission_options
+from bundler.cli.account import ReadAccount, connected, with_account
+from bundler.cli.command import command, flag, json_option, publication_argument, with_trust
+from bundler.cli.jobs import with_submission_options
 from bundler.cli.terminal import result, say, warn
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.hps import (
-        connection,
-        errors,
-        redaction,
-        registration,
-    )
-    from bundler.hps import (
-        login as hps_login,
-    )
-    from bundler.hps import (
-        resources as hps_resources,
-    )
-    from bundler.hps import (
-        template as hps_template,
-    )
-    from bundler.jobs import submission as job_submission
+    from bundler.hps import errors, redaction, registration, resources
+    from bundler.hps import login as logins
+    from bundler.hps import template as templates
+    from bundler.jobs import submission as submissions
     from bundler.trust import ssh_keygen
 
 
-_PATH = click.Path(path_type=Path)
-
-
-@click.command("check", cls=Command, no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
+@command("check")
+@publication_argument
 @with_submission_options
 @with_account
 @json_option
-def check_hps(publication: Path, options: Any, account: Callable[[], connection.Account], as_json: bool) -> None:
+def check_hps(publication: Path, options: Any, account: ReadAccount, as_json: bool) -> None:
     """Check whether an evaluator can run the jobs.
 
     Compares what the jobs of PUBLICATION need with the evaluators and compute resource sets of HPS. Prints one line for
@@ -54,29 +39,34 @@ def check_hps(publication: Path, options: Any, account: Callable[[], connection.
         bundler hps check /shared/store/publications/eval-0123456789ab
         bundler hps check /shared/store/publications/eval-0123456789ab --cores 64 --json
     """
-    submission = job_submission.compose(publication, [{}], options, values=False)
-
-    with connection.connected(identified(account)) as client:
-        resources = hps_resources.survey(client)
-        lines = []
-        for resource in resources:
-            names = ", ".join(" ".join(filter(None, application)) for application in resource.applications or ())
-            cells = (resource.kind, resource.name, resource.platform or "", names)
-            lines.append("\t".join(map(redaction.plain, cells)))
-        result({"resources": [asdict(resource) for resource in resources]}, lines, as_json=as_json)
-        on_demand = [resource.name for resource in resources if resource.kind != "evaluator"]
+    submission = submissions.compose(publication, [{}], options, values=False)
+    with connected(account) as client:
+        surveyed = resources.survey(client)
+        lines = [_line(resource) for resource in surveyed]
+        result({"resources": list(map(asdict, surveyed))}, lines, as_json=as_json)
+        on_demand = [redaction.plain(resource.name) for resource in surveyed if resource.kind != "evaluator"]
         if on_demand:
-            names = ", ".join(map(redaction.plain, on_demand))
-            say(f"Evaluators of {names} start on demand with an empty cache (see `bundler guide hps`)")
-        for resource in resources:
+            say(f"Evaluators of {', '.join(on_demand)} start on demand with an empty cache (see `bundler guide hps`)")
+        for resource in surveyed:
             for text in resource.warnings:
                 warn(f"{redaction.plain(resource.name)}: {text}")
-        require_somewhere_to_run(client, submission)
+        resources.require_somewhere(client, submission, surveyed)
 
 
-@click.command("register", cls=Command, no_args_is_help=True)
+def _line(resource: resources.Resource) -> str:
+    applications = [" ".join(filter(None, application)) for application in resource.applications or ()]
+    cells = (resource.kind, resource.name, resource.platform or "", ", ".join(applications))
+    return "\t".join(map(redaction.plain, cells))
+
+
+@command("register")
 @click.option("--executable", metavar="PATH", required=True, help="Path of uv on the evaluators.")
-@click.option("--cache", metavar="DIR", required=True, help="UV_CACHE_DIR: a folder on a local disk of the nodes.")
+@click.option(
+    "--cache",
+    metavar="DIR",
+    required=True,
+    help="UV_CACHE_DIR: a folder on a local disk of the nodes.",
+)
 @click.option("--name", default="uv", help="Name of the application.")
 @click.option("--uv-version", metavar="VERSION", required=True, help="Version of uv at that path.")
 @click.option(
@@ -86,8 +76,8 @@ def check_hps(publication: Path, options: Any, account: Callable[[], connection.
     multiple=True,
     help="Register on this evaluator only. Repeatable.  [default: all on whose platform the paths are valid]",
 )
-@click.option("--apply", is_flag=True, help="Write the registration, after showing the changes and asking.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@flag("--apply", help="Write the registration, after showing the changes and asking.")
+@flag("--yes", help="Do not ask.")
 @with_account
 @json_option
 def register_uv(
@@ -98,7 +88,7 @@ def register_uv(
     evaluators: tuple[str, ...],
     apply: bool,
     yes: bool,
-    account: Callable[[], connection.Account],
+    account: ReadAccount,
     as_json: bool,
 ) -> None:
     """Register uv as an application of the evaluators.
@@ -116,20 +106,14 @@ def register_uv(
     for key, value in values.items():
         say(f"{key}: {value}")
     changed = []
-    with connection.connected(identified(account)) as client:
+    with connected(account) as client:
         alive = registration.evaluators_for(client, values, evaluators)
         if not alive and apply:
+            fact = "no running evaluator has a platform on which these paths are valid"
             hint = "start an evaluator, or enter the registration for compute resource sets in the web interface"
-            raise errors.HpsError(
-                client.url, "no running evaluator has a platform on which these paths are valid", hint
-            )
+            raise errors.HpsError(client.url, fact, hint)
         changes = registration.differences(client, values, alive)
-        for evaluator, lines, _ in changes.values():
-            say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
-        if not alive:
-            say("No running evaluator has a platform on which these paths are valid.")
-        elif not changes:
-            say(f"Already registered on {', '.join(redaction.plain(evaluator.name) for evaluator in alive)}")
+        _say_changes(alive, changes)
         if changes and apply and (yes or click.confirm("Write these changes?", err=True)):
             for identity, (evaluator, _, applications) in changes.items():
                 registration.register(client, identity, applications)
@@ -140,12 +124,22 @@ def register_uv(
         result({"evaluators": changed}, [], as_json=True)
 
 
-@click.command("template", cls=Command, no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
+def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, Any]) -> None:
+    for evaluator, lines, _ in changes.values():
+        say("\n  ".join([f"Evaluator {evaluator} would change:", *lines]))
+    if not alive:
+        say("No running evaluator has a platform on which these paths are valid.")
+    elif not changes:
+        names = [redaction.plain(evaluator.name) for evaluator in alive]
+        say(f"Already registered on {', '.join(names)}")
+
+
+@command("template")
+@publication_argument
 @with_submission_options
 @with_trust
 @click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
-@click.option("--for-anyone", is_flag=True, help="Let all users of this HPS use it, not only your organization.")
+@flag("--for-anyone", help="Let all users of this HPS use it, not only your organization.")
 @with_account
 @json_option
 def template(
@@ -154,7 +148,7 @@ def template(
     trust: ssh_keygen.Trust | None,
     name: str | None,
     for_anyone: bool,
-    account: Callable[[], connection.Account],
+    account: ReadAccount,
     as_json: bool,
 ) -> None:
     """Create a task definition template.
@@ -166,26 +160,25 @@ def template(
         bundler hps template /shared/store/publications/eval-0123456789ab
         bundler hps template /shared/store/publications/eval-0123456789ab --name "Plot a sine" --for-anyone
     """
-    submission = job_submission.compose(publication, [{}], options, values=False, trust=trust)
+    submission = submissions.compose(publication, [{}], options, values=False, trust=trust)
     if len(submission.steps) > 1:
         raise click.UsageError("a template holds one script; choose it with --script")
-
-    with connection.connected(identified(account)) as client:
+    with connected(account) as client:
         name = name or f"Offline uv script: {submission.publication}"
-        identity = hps_template.create_template(client, submission, name, for_anyone=for_anyone)
+        identity = templates.create_template(client, submission, name, for_anyone=for_anyone)
     result({"template": identity}, [identity], as_json=as_json)
 
 
-@click.command("login", cls=Command)
+@command("login")
 @click.option(
     "--store",
     type=click.Choice(["keyring", "disk"]),
     default="keyring",
     help="Keep the tokens in the system's keyring, or in a file in HOME that only you can read.",
 )
-@click.option("--device", is_flag=True, help="Print a URL and a code, and log in with a browser on any device.")
+@flag("--device", help="Print a URL and a code, and log in with a browser on any device.")
 @with_account
-def login(store: str, device: bool, account: Callable[[], connection.Account]) -> None:
+def login(store: str, device: bool, account: ReadAccount) -> None:
     """Log in with a browser and keep the tokens.
 
     Later commands then need no password. Storing them in the keyring needs the package `keyring`.
@@ -196,5 +189,5 @@ def login(store: str, device: bool, account: Callable[[], connection.Account]) -
         bundler hps login --store disk --device
     """
     target = account()
-    hps_login.log_in(target, store, say, device=device)
+    logins.log_in(target, store, say, device=device)
     say(f"Logged in to {target.url}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.cli.account import identified, with_account
-from bundler.cli.command import Command, json_option, with_trust
+from bundler.cli.account import ReadAccount, connected, with_account
+from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument, with_trust
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
 from bundler.units import parse_duration, parse_size
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 
 with lazily():
     from bundler import api
-    from bundler.hps import connection, errors, failures, redaction, resources, watch
+    from bundler.hps import errors, failures, redaction, watch
     from bundler.jobs import options as job_options
-    from bundler.jobs import submission as job_submission
+    from bundler.jobs import submission as submissions
     from bundler.jobs import summary, sweep
     from bundler.trust import ssh_keygen
 
-
-_PATH = click.Path(path_type=Path)
 # Seconds without any change after which jobs that stay pending deserve a warning.
 _STUCK = 60.0
 
@@ -51,14 +49,31 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         "includes what nodes need]",
     )
     @click.option(
-        "--software", metavar="NAME[=VERSION]", multiple=True, help="Require this other software, too. Repeatable."
+        "--software",
+        metavar="NAME[=VERSION]",
+        multiple=True,
+        help="Require this other software, too. Repeatable.",
     )
     @click.option(
-        "--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="Input file of every job. Repeatable."
+        "--input",
+        "inputs",
+        metavar="FILE",
+        multiple=True,
+        type=PATH,
+        help="Input file of every job. Repeatable.",
     )
-    @click.option("--output", "outputs", metavar="NAME", multiple=True, help="File that a job must write. Repeatable.")
     @click.option(
-        "--environment", metavar="NAME=VALUE", multiple=True, help="Set an environment variable for jobs. Repeatable."
+        "--output",
+        "outputs",
+        metavar="NAME",
+        multiple=True,
+        help="File that a job must write. Repeatable.",
+    )
+    @click.option(
+        "--environment",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Set an environment variable for jobs. Repeatable.",
     )
     @click.option("--cores", type=click.FloatRange(min=0, min_open=True), help="Cores of a job.  [default: 1]")
     @click.option("--memory", metavar="SIZE", help="Memory of a job, such as 512 MB.")
@@ -83,34 +98,41 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     )
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:
-
-        parsed = ("memory", "disk", "timeout", "environment")
-        own = {
-            entry.name: settings.pop(entry.name) for entry in fields(job_options.Options) if entry.name not in parsed
-        }
+        values: dict[str, Any] = {}
+        for field in fields(job_options.Options):
+            values[field.name] = settings.pop(field.name)
         for name, parse in (("memory", parse_size), ("disk", parse_size), ("timeout", parse_duration)):
-            text = settings.pop(name)
-            try:
-                own[name] = None if text is None else parse(text)
-            except ValueError as error:
-                raise click.BadParameter(str(error), param_hint=f"--{name}") from error
-        pairs = [text.partition("=") for text in settings.pop("environment")]
-        if not all(name and equals for name, equals, _ in pairs):
-            raise click.BadParameter("must be NAME=VALUE", param_hint="--environment")
-        options = job_options.Options(**own, environment={name: value for name, _, value in pairs})
-        command(*args, options=options, **settings)
+            if values[name] is not None:
+                values[name] = parsed(parse, values[name], f"--{name}")
+        values["environment"] = _environment(values["environment"])
+        command(*args, options=job_options.Options(**values), **settings)
 
     return with_options
 
 
-@click.command("submit", cls=Command, no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
-@click.option("-j", "--num-jobs", type=click.IntRange(1, 1_000_000), help="Number of identical jobs.  [default: 1]")
+def _environment(texts: Sequence[str]) -> dict[str, str]:
+    environment = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter("must be NAME=VALUE", param_hint="--environment")
+        environment[name] = value
+    return environment
+
+
+@command("submit")
+@publication_argument
+@click.option(
+    "-j",
+    "--num-jobs",
+    type=click.IntRange(1, 1_000_000),
+    help="Number of identical jobs.  [default: 1]",
+)
 @click.option(
     "--params",
     "table",
     metavar="FILE",
-    type=_PATH,
+    type=PATH,
     help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named like an input "
     "file gives that file for each job; the columns job, note and priority describe the job.",
 )
@@ -125,10 +147,10 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
 @with_submission_options
 @with_trust
 @click.option("--name", metavar="NAME", help="Name of the HPS project.  [default: publication and time]")
-@click.option("--replace", is_flag=True, help="Delete projects of the same name and their results afterwards.")
-@click.option("--force", is_flag=True, help="Submit even if no evaluator can run the jobs.")
-@click.option("--wait", is_flag=True, help="Wait for the jobs and fail if one of them fails.")
-@click.option("--dry-run", is_flag=True, help="Check everything that needs no server, show the jobs, and stop.")
+@flag("--replace", help="Delete projects of the same name and their results afterwards.")
+@flag("--force", help="Submit even if no evaluator can run the jobs.")
+@flag("--wait", help="Wait for the jobs and fail if one of them fails.")
+@flag("--dry-run", help="Check everything that needs no server, show the jobs, and stop.")
 @with_account
 @json_option
 def submit(
@@ -143,7 +165,7 @@ def submit(
     force: bool,
     wait: bool,
     dry_run: bool,
-    account: Callable[[], connection.Account],
+    account: ReadAccount,
     as_json: bool,
 ) -> None:
     """Submit jobs to HPS.
@@ -166,20 +188,23 @@ def submit(
         HPS_REFRESH_TOKEN   log in with this token instead
         HPS_TIMEOUT         seconds to wait for an answer of HPS (60)
     """
-    if sum(map(bool, (num_jobs, table, sweeps))) > 1:
+    if [bool(num_jobs), bool(table), bool(sweeps)].count(True) > 1:
         raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
-    rows = sweep.read_table(table) if table else sweep.sweep(sweeps) if sweeps else [{} for _ in range(num_jobs or 1)]
-    submission = job_submission.compose(
-        publication, rows, options, folder=table.parent if table else Path(), trust=trust
-    )
+    folder = Path()
+    rows: Sequence[dict[str, Any]] = [{} for _ in range(num_jobs or 1)]
+    if table:
+        folder = table.parent
+        rows = sweep.read_table(table)
+    elif sweeps:
+        rows = sweep.sweep(sweeps)
+    submission = submissions.compose(publication, rows, options, folder=folder, trust=trust)
     for text in submission.warnings:
         warn(text)
     if dry_run:
         document = summary.summary(submission)
-        result(document, [] if as_json else [summary.table(document)], as_json=as_json)
+        result(document, [summary.table(document)], as_json=as_json)
         return
-
-    with connection.connected(identified(account)) as client:
+    with connected(account) as client:
         with reporting() as report:
             project = api.submit(client, submission, name=name, replace=replace, force=force, report=report)
         result({"project": project}, [project], as_json=as_json)
@@ -187,35 +212,39 @@ def submit(
             show_jobs(client, project, 1.0)
 
 
-def require_somewhere_to_run(client: Client, submission: job_submission.Submission) -> None:
-    """Raise `BundlerError` unless an evaluator of HPS can run the jobs of `submission`."""
-    resources.require_somewhere(client, submission, resources.survey(client))
-
-
 def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
     """Show the states of the jobs until all have ended; return the number of jobs in each state.
 
     Raises `JobError` unless all of them succeeded.
     """
-    counts: dict[str, int] = {}
-    warned = False
     try:
-        with counting_jobs() as show:
-            for status in watch.watch(client, project, interval):
-                counts = {redaction.plain(state): count for state, count in status.counts.items()}
-                if status.failed:
-                    for text in failures.describe_failures(client, project, status.failed):
-                        say(text)
-                ended = sum(count for state, count in status.counts.items() if state in watch.FINISHED)
-                show(", ".join(f"{count} {state}" for state, count in counts.items()), ended, sum(counts.values()))
-                if status.stuck > _STUCK and not warned:
-                    warned = True
-                    warn(f"jobs have been pending for {status.stuck:.0f} s and none is running")
-                    say("hint: run `bundler hps check` to see whether an evaluator can run them")
+        counts = _watch(client, project, interval)
     except (KeyboardInterrupt, BundlerError) as error:
-        state = "The jobs continue. " if isinstance(error, KeyboardInterrupt) else ""
-        say(f"{state}Watch them again with: bundler hps watch {project}")
+        text = f"Watch them again with: bundler hps watch {project}"
+        if isinstance(error, KeyboardInterrupt):
+            text = f"The jobs continue. {text}"
+        say(text)
         raise
-    if set(counts) - {"evaluated"}:
+    if any(state != "evaluated" for state in counts):
         raise errors.jobs_failed(counts)
+    return counts
+
+
+def _watch(client: Client, project: str, interval: float) -> dict[str, int]:
+    """Show the states of the jobs until all have ended; return the last numbers."""
+    counts: dict[str, int] = {}
+    was_warned = False
+    with counting_jobs() as show:
+        for status in watch.watch(client, project, interval):
+            counts = {redaction.plain(state): count for state, count in status.counts.items()}
+            if status.failed:
+                for text in failures.describe_failures(client, project, status.failed):
+                    say(text)
+            ended = sum(count for state, count in status.counts.items() if state in watch.FINISHED)
+            states = [f"{count} {state}" for state, count in counts.items()]
+            show(", ".join(states), ended, sum(counts.values()))
+            if status.stuck > _STUCK and not was_warned:
+                was_warned = True
+                warn(f"jobs have been pending for {status.stuck:.0f} s and none is running")
+                say("hint: run `bundler hps check` to see whether an evaluator can run them")
     return counts

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument
 from bundler.cli.terminal import result, say
 from wheelhouse.lazily import lazily
 
@@ -16,16 +16,14 @@ with lazily():
     from bundler import manifest_reader
     from bundler.bundles import supported
     from bundler.node import garbage, probing
-    from bundler.publications import check as publication_check
+    from bundler.publications import check as checks
     from bundler.publications import joining
-    from bundler.publications import strategy as publication_strategy
+    from bundler.publications import strategy as strategies
     from wheelhouse import interpreter
 
-_PATH = click.Path(path_type=Path)
 
-
-@click.command(cls=Command)
-@click.option("--script", is_flag=True, help="Print a Python program that does the same, for nodes without bundler.")
+@command()
+@flag("--script", help="Print a Python program that does the same, for nodes without bundler.")
 def probe(script: bool) -> None:
     """Print facts about this node for `bundler check`.
 
@@ -43,15 +41,15 @@ def probe(script: bool) -> None:
         click.echo(json.dumps(probing.probe(), indent=1))
 
 
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("publication", metavar="PUBLICATION", type=_PATH)
+@command()
+@publication_argument
 @click.option(
     "--probe",
     "probes",
     metavar="FILE",
     multiple=True,
     required=True,
-    type=_PATH,
+    type=PATH,
     help="Facts about a node, as printed by `bundler probe`. Repeatable.",
 )
 @json_option
@@ -66,25 +64,29 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
         bundler check /shared/store/publications/eval-0123456789ab --probe node.json
         bundler check /shared/store/publications/eval-0123456789ab --probe a.json --probe b.json --json
     """
-    manifest, strategy = manifest_reader.read_manifest(publication), publication_strategy.read_strategy(publication)
+    manifest = manifest_reader.read_manifest(publication)
+    strategy = strategies.read_strategy(publication)
     nodes: list[dict[str, Any]] = []
+    lines = []
     failing = {}
     for path in probes:
-        facts = publication_check.read_facts(path)
-        reasons = publication_check.obstacles(manifest, facts, strategy)
-        if publication_check.needs_uv(manifest, facts, strategy):
+        facts = checks.read_facts(path)
+        reasons = checks.obstacles(manifest, facts, strategy)
+        if checks.needs_uv(manifest, facts, strategy):
             say(f"{path}: no uv on PATH; register uv for this node, or bundle with --include-uv")
-        target = next((name for name, problems in reasons.items() if not problems), None)
-        nodes.append({"facts": path, "target": target, "reasons": {} if target else reasons})
-        if target is None:
+        fitting = [name for name, problems in reasons.items() if not problems]
+        if fitting:
+            nodes.append({"facts": path, "target": fitting[0], "reasons": {}})
+            lines.append(f"{path}\t{fitting[0]}")
+        else:
+            nodes.append({"facts": path, "target": None, "reasons": reasons})
             failing[str(path)] = reasons
-    lines = [f"{node['facts']}\t{node['target']}" for node in nodes if node["target"]]
     result({"nodes": nodes}, lines, as_json=as_json)
     if failing:
-        raise publication_check.would_not_run(publication, failing)
+        raise checks.would_not_run(publication, failing)
 
 
-@click.command(cls=Command, no_args_is_help=True)
+@command()
 @click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--limit", metavar="SIZE", help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]")
 @json_option
@@ -100,25 +102,25 @@ def gc(cache: Path, limit: str | None, as_json: bool) -> None:
         bundler gc /tmp/scratch/uv_cache
         bundler gc /tmp/scratch/uv_cache --limit "10 GB"
     """
-    try:
-        most = garbage.parse_size(limit or garbage.LIMIT)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--limit") from error
+    most = parsed(garbage.parse_size, limit or garbage.LIMIT, "--limit")
     caches: list[dict[str, Any]] = []
-    for path in [cache, *sorted(cache.glob("user-*"))]:
+    lines = []
+    of_users = sorted(cache.glob("user-*"))
+    for path in [cache, *of_users]:
         if not (path / "bundler").is_dir():
-            if path != cache or not list(cache.glob("user-*")):
+            if path != cache or not of_users:
                 say(f"{path}: no publication has used this cache")
             continue
         freed = garbage.collect_as_owner(str(path), most)
+        caches.append({"cache": path, "freed": freed})
         if freed is None:
             say(f"{path}: jobs are running, so nothing was removed")
-        caches.append({"cache": path, "freed": freed})
-    lines = [f"{entry['cache']}\t{entry['freed']}" for entry in caches if entry["freed"] is not None]
+        else:
+            lines.append(f"{path}\t{freed}")
     result({"caches": caches}, lines, as_json=as_json)
 
 
-@click.command(cls=Command)
+@command()
 @json_option
 def targets(as_json: bool) -> None:
     """List supported platforms and Python versions.
@@ -131,12 +133,12 @@ def targets(as_json: bool) -> None:
         bundler targets --json
     """
     values = supported.supported()
-    result(values, [] if as_json else [supported.table(values)], as_json=as_json)
+    result(values, [supported.table(values)], as_json=as_json)
 
 
-@click.command("pack-python", cls=Command, no_args_is_help=True)
-@click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=_PATH)
-@click.argument("mirror", metavar="MIRROR", type=_PATH)
+@command("pack-python")
+@click.argument("interpreters", metavar="INTERPRETER...", nargs=-1, required=True, type=PATH)
+@click.argument("mirror", metavar="MIRROR", type=PATH)
 @json_option
 def pack_python(interpreters: tuple[Path, ...], mirror: Path, as_json: bool) -> None:
     """Pack installed interpreters into a Python mirror.

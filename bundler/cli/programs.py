@@ -55,7 +55,9 @@ PROGRAMS = {"bundle": "bundle", "publish-index": "publish-index", "submit-jobs":
 
 def program(name: str) -> click.Command:
     """Return the program `name`."""
-    return command_at(COMMANDS[PROGRAMS[name]]) if name in PROGRAMS else bundler
+    if name in PROGRAMS:
+        return command_at(COMMANDS[PROGRAMS[name]])
+    return bundler
 
 
 def programs() -> dict[str, click.Command]:

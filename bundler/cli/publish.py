@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, json_option, with_trust
+from bundler.cli.command import PATH, command, flag, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted
 from wheelhouse.lazily import lazily
@@ -18,28 +18,17 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler import api
     from bundler.bundles import delta, parts, temporary
-    from bundler.publications import (
-        aliases,
-        approval,
-        upload,
-    )
-    from bundler.publications import (
-        publication as publication_publication,
-    )
-    from bundler.publications import (
-        wheels as publication_wheels,
-    )
+    from bundler.publications import aliases, approval, upload
+    from bundler.publications import publication as publications
+    from bundler.publications import wheels as wheelhouses
     from bundler.trust import ssh_keygen
     from wheelhouse import creation
-    from wheelhouse import store as wheelhouse_store
+    from wheelhouse import store as stores
 
 
-_PATH = click.Path(path_type=Path)
-
-
-@click.command("publish-index", cls=Command, no_args_is_help=True)
-@click.argument("store", metavar="STORE", type=_PATH)
-@click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=_PATH)
+@command("publish-index")
+@click.argument("store", metavar="STORE", type=PATH)
+@click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=PATH)
 @click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")
 @click.option(
     "--strategy",
@@ -51,7 +40,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--base",
     metavar="PATH",
-    type=_PATH,
+    type=PATH,
     help="Complete deltas from this bundle, publication or store.  [default: STORE]",
 )
 @click.option(
@@ -63,10 +52,21 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"
 )
-@click.option("--as", "alias", metavar="NAME", help="Let the alias STORE/aliases/NAME point to the publication.")
-@click.option("--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store.")
+@click.option(
+    "--as",
+    "alias",
+    metavar="NAME",
+    help="Let the alias STORE/aliases/NAME point to the publication.",
+)
+@click.option(
+    "--note",
+    metavar="TEXT",
+    default="",
+    show_default=False,
+    help="Add this text to the log of the store.",
+)
 @with_trust
-@click.option("--allow-older", is_flag=True, help="Accept a bundle that was signed before the one in STORE.")
+@flag("--allow-older", help="Accept a bundle that was signed before the one in STORE.")
 @json_option
 def publish_index(
     store: Path,
@@ -107,22 +107,17 @@ def publish_index(
         publish-index eval.bundle --upload https://index.example.com/root/dev
     """
     if url is not None:
-        if trust:
-            raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")
-        _upload((store, *bundles), url, check_url, as_json=as_json)
+        _upload((store, *bundles), url, check_url, trust, as_json=as_json)
         return
     if alias:
         aliases.require_alias(alias)
     policy = approval.Policy(trust=trust, allow_older=allow_older)
     seen = _path_on_nodes(store, seen_at)
-    wheels = [path for path in bundles if publication_wheels.is_wheelhouse(path)]
-    if trust and wheels:
-        raise click.UsageError(f"--trust needs bundles; {wheels[0]} contains only wheels")
-    with contextlib.ExitStack() as stack:
-        folders = [] if bundles and len(wheels) == len(bundles) else _folders(stack, bundles, wheels, store, base)
+    wheels = _only_wheels(bundles, trust)
+    paths = []
+    with _unpacked(bundles, wheels, store, base) as folders:
         if alias and (wheels or len(folders) != 1):
             raise click.UsageError("--as needs exactly one bundle")
-        paths = []
         for path in [*wheels, *folders]:
             with reporting() as report:
                 if path in wheels:
@@ -131,14 +126,26 @@ def publish_index(
                     publication = api.publish(
                         path, store, seen_at=seen, strategy=strategy, note=note, policy=policy, report=report
                     )
-            paths.append(_alias(publication, alias, note) if alias else publication)
-            result(None, [] if as_json else paths[-1:])
+            if alias:
+                place = creation.create_store(publication.parent.parent)
+                publication = aliases.point(place, alias, publication.name, note)
+            paths.append(publication)
+            if not as_json:
+                result(None, [publication])
     if as_json:
         result({"publications": paths}, [], as_json=True)
 
 
-def _upload(bundles: Sequence[Path], url: str, check_url: str | None, *, as_json: bool) -> None:
-
+def _upload(
+    bundles: Sequence[Path],
+    url: str,
+    check_url: str | None,
+    trust: ssh_keygen.Trust | None,
+    *,
+    as_json: bool,
+) -> None:
+    if trust:
+        raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")
     with reporting() as report:
         count = upload.upload(bundles, url, check_url, report=report)
     result({"uploaded": count}, [], as_json=as_json)
@@ -150,30 +157,41 @@ def _path_on_nodes(store: Path, seen_at: str | None) -> str | None:
     if seen_at is not None and not re.match(r"/|\\\\|[A-Za-z]:[\\/]", seen_at):
         raise click.BadParameter("must be an absolute path on the nodes", param_hint="--seen-at")
     seen = seen_at.rstrip("/\\") if seen_at else None
-    if any("\ud800" <= character <= "\udfff" for character in seen or os.path.abspath(store)):  # noqa: PTH100 - as `publish` does
+    path = seen or os.path.abspath(store)  # noqa: PTH100 - as `publish` does
+    if any("\ud800" <= character <= "\udfff" for character in path):
         raise click.BadParameter("the path is not valid UTF-8", param_hint="STORE")
     return seen
 
 
-def _folders(
-    stack: contextlib.ExitStack, bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None
-) -> list[Path]:
-    """Return the folders of `bundles` without `wheels`; archives are unpacked until `stack` is closed."""
-    scratch = wheelhouse_store.Store(store).scratch
+def _only_wheels(bundles: Sequence[Path], trust: ssh_keygen.Trust | None) -> list[Path]:
+    """Return those of `bundles` that contain only wheels, which nobody can have signed. Raises `UsageError`."""
+    wheels = [path for path in bundles if wheelhouses.is_wheelhouse(path)]
+    if trust and wheels:
+        raise click.UsageError(f"--trust needs bundles; {wheels[0]} contains only wheels")
+    return wheels
+
+
+@contextlib.contextmanager
+def _unpacked(bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None) -> Iterator[list[Path]]:
+    """Yield the folders of `bundles` without `wheels`; archives are unpacked for the block.
+
+    If none is named, this is the bundle in the current folder.
+    """
+    paths = [path for path in bundles if path not in wheels]
+    if wheels and not paths:
+        yield []
+        return
+    scratch = stores.Store(store).scratch
     # Next to what will be published from it: the folder for temporary files may be small.
     within = scratch if scratch.is_dir() else None
-    base_files = delta.base_of(base or (store if (store / "publications").is_dir() else None))
+    if base is None and (store / "publications").is_dir():
+        base = store
+    base_files = delta.base_of(base)
     folders: list[Path] = []
-    for group in parts.grouped(
-        [path for path in bundles if path not in wheels] or publication_publication.bundles_in(Path())
-    ):
-        with reporting() as report:
-            folders += stack.enter_context(temporary.unpacked(group, report, base_files, within))
-    for folder in folders:
-        publication_publication.require_bundle(folder)
-    return folders
-
-
-def _alias(publication: Path, name: str, note: str) -> Path:
-
-    return aliases.point(creation.create_store(publication.parent.parent), name, publication.name, note)
+    with contextlib.ExitStack() as stack:
+        for group in parts.grouped(paths or publications.bundles_in(Path())):
+            with reporting() as report:
+                folders += stack.enter_context(temporary.unpacked(group, report, base_files, within))
+        for folder in folders:
+            publications.require_bundle(folder)
+        yield folders

@@ -10,25 +10,26 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option
+from bundler.cli.command import PATH, base_option, command, json_option, parsed, path_argument, unpacked
 from bundler.cli.terminal import reporting, result, say
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api, manifest_reader
-    from bundler.bundles import delta, temporary
     from bundler.jobs import options, rehearsal
-    from bundler.jobs import submission as job_submission
+    from bundler.jobs import submission as submissions
     from bundler.publications import aliases
 
-_PATH = click.Path(path_type=Path)
 
-
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
+@command()
+@path_argument
 @click.option(
-    "-o", "--output", metavar="DIR", type=_PATH, help="Run in this folder.  [default: a new temporary folder]"
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    help="Run in this folder.  [default: a new temporary folder]",
 )
 @click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")
 @click.option(
@@ -38,7 +39,14 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Set an input parameter; VALUE is JSON, or text if it is not valid JSON. Repeatable.",
 )
-@click.option("--input", "inputs", metavar="FILE", multiple=True, type=_PATH, help="Input file of the job. Repeatable.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="FILE",
+    multiple=True,
+    type=PATH,
+    help="Input file of the job. Repeatable.",
+)
 @base_option
 @json_option
 def rehearse(
@@ -65,38 +73,33 @@ def rehearse(
     Environment variables:
         BUNDLER_ARGUMENTS   arguments of the script, quoted as for a shell or as a JSON list
     """
-    try:
-        values = dict(rehearsal.parse_parameter(parameter) for parameter in parameters)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--parameter") from error
+    values = dict(parsed(rehearsal.parse_parameter, parameter, "--parameter") for parameter in parameters)
+    settings = options.Options(scripts=(script,) if script else (), inputs=inputs)
     with _published(aliases.pinned(path), base) as publication, _task_folder(output) as folder:
-        submission = job_submission.compose(
-            publication, [values], options.Options(scripts=(script,) if script else (), inputs=inputs)
-        )
+        submission = submissions.compose(publication, [values], settings)
         how = rehearsal.isolation()
         say(how.sentence)
         say(f"Task folder: {folder}")
         outputs = rehearsal.rehearse(publication, submission, folder, how=how, show=say)
         result({"files": outputs}, outputs, as_json=as_json)
-        if not (output or outputs):
+        if not output and not outputs:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _published(path: Path, base: Path | None) -> Iterator[Path]:
     """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
-    with contextlib.ExitStack() as stack:
-        with reporting() as report:
-            bundles = stack.enter_context(temporary.unpacked([path], report, delta.base_of(base)))
-        if len(bundles) > 1:
+    with unpacked(path, base) as folders:
+        if len(folders) > 1:
             raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
-        manifest_reader.read_manifest(bundles[0])
-        if (bundles[0] / EXEC_SCRIPT).exists():
-            yield bundles[0]
+        folder = folders[0]
+        manifest_reader.read_manifest(folder)
+        if (folder / EXEC_SCRIPT).exists():
+            yield folder
             return
         with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
             with reporting() as report:
-                publication = api.publish(bundles[0], Path(scratch).resolve() / "store", report=report)
+                publication = api.publish(folder, Path(scratch).resolve() / "store", report=report)
             yield publication
 
 

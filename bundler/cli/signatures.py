@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bundler.cli.command import Command, base_option, json_option, with_trust
+from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, with_trust
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import DamagedError
 from bundler.units import counted
@@ -16,18 +18,15 @@ with lazily():
     from bundler import api, assurance, bundle_folder
     from bundler.assessment import attestation_check
     from bundler.bundles import delta, temporary
-    from bundler.trust import signature as trust_signature
-    from bundler.trust import ssh_keygen
-
-_PATH = click.Path(path_type=Path)
+    from bundler.trust import signature, ssh_keygen
 
 
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
+@command()
+@path_argument
 @click.option(
     "--key",
     metavar="KEY",
-    type=_PATH,
+    type=PATH,
     required=True,
     help="Private ssh key, or the public key of a key in the ssh agent.",
 )
@@ -45,16 +44,19 @@ def sign(path: Path, key: Path, as_json: bool) -> None:
         bundler sign eval.bundle --key ~/.ssh/id_ed25519.pub    # the private key is in the agent
     """
     with reporting():
-        signature = assurance.sign(path, key)
-    result({"signature": signature}, [signature], as_json=as_json)
+        signed = assurance.sign(path, key)
+    result({"signature": signed}, [signed], as_json=as_json)
 
 
-@click.command(cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="PATH", type=_PATH)
+@command()
+@path_argument
 @with_trust
-@click.option("--attestations", is_flag=True, help="Also verify the attestations of wheels (PEP 740), offline.")
+@flag("--attestations", help="Also verify the attestations of wheels (PEP 740), offline.")
 @click.option(
-    "--trusted-root", metavar="FILE", type=_PATH, help="Keys of Sigstore, instead of those in the package sigstore."
+    "--trusted-root",
+    metavar="FILE",
+    type=PATH,
+    help="Keys of Sigstore, instead of those in the package sigstore.",
 )
 @base_option
 @json_option
@@ -78,39 +80,58 @@ def verify(
         bundler verify eval.bundle --trust allowed_signers
         bundler verify /shared/store/publications/eval-0123456789ab --json
     """
-    damage: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
-    approvals: list[trust_signature.Approval] = []
-    publishers: dict[str, tuple[str, ...]] = {}
     if trusted_root and not attestations:
         raise click.UsageError("--trusted-root needs --attestations")
-    count, is_open = 0, False
+    approvals: list[signature.Approval] = []
+    publishers: dict[str, tuple[str, ...]] = {}
+    count = 0
+    is_unchecked = False
     try:
-        with reporting() as report, temporary.unpacked([path], report, delta.base_of(base)) as paths:
-            for each in paths:
-                approvals += assurance.approvals(each, trust) if trust else []
-                manifest = api.verify(each)
+        with reporting() as report, temporary.unpacked([path], report, delta.base_of(base)) as folders:
+            for folder in folders:
+                if trust:
+                    approvals += assurance.approvals(folder, trust)
+                manifest = api.verify(folder)
                 count += len(manifest.files)
-                publishers |= (
-                    attestation_check.verify_bundle(bundle_folder.Bundle(folder=each, manifest=manifest), trusted_root)
-                    if attestations
-                    else {}
-                )
-                is_open |= trust_signature.is_signed(each) and not trust
+                if attestations:
+                    publishers |= attestation_check.verify_bundle(
+                        bundle_folder.Bundle(folder=folder, manifest=manifest), trusted_root
+                    )
+                if not trust and signature.is_signed(folder):
+                    is_unchecked = True
     except DamagedError as error:
         if as_json:
-            for kind, name in error.rows:
-                damage[kind].append(name)
-            result({"path": path, **damage}, [], as_json=True)
+            result({"path": path, **_by_kind(error.rows)}, [], as_json=True)
         raise
+    _show_verified(path, count, approvals, publishers if attestations else None, as_json=as_json)
+    if is_unchecked:
+        say("Signatures were not checked (use --trust ALLOWED_SIGNERS)")
+
+
+def _show_verified(
+    path: Path,
+    count: int,
+    approvals: Sequence[signature.Approval],
+    publishers: Mapping[str, Sequence[str]] | None,
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        rows = [entry.to_dict() for entry in approvals]
-        more = {"publishers": publishers} if attestations else {}
-        result({"path": path, "files": count, **damage, "signatures": rows, **more}, [], as_json=True)
-    elif attestations:
+        document = {"path": path, "files": count, **_by_kind([])}
+        document["signatures"] = [entry.to_dict() for entry in approvals]
+        if publishers is not None:
+            document["publishers"] = publishers
+        result(document, [], as_json=True)
+    elif publishers is not None:
         result(None, [f"{name}  {', '.join(names)}" for name, names in publishers.items()])
         say(f"Verified the attestations of {counted(len(publishers), 'wheel')}")
     say(f"Verified {counted(count, 'file')} of {path}")
     for entry in approvals:
         say(f"Signed by {entry.signer} on {entry.signed[:10]}")
-    if is_open:
-        say("Signatures were not checked (use --trust ALLOWED_SIGNERS)")
+
+
+def _by_kind(damage: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    names: dict[str, list[str]] = {"missing": [], "changed": [], "foreign": []}
+    for kind, name in damage:
+        names[kind].append(name)
+    return names

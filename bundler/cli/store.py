@@ -8,17 +8,14 @@ from pathlib import Path
 import click
 
 from bundler.cli import store_changes, store_damage, store_index
-from bundler.cli.command import Group, json_option
+from bundler.cli.command import Group, flag, json_option, store_argument
 from bundler.cli.terminal import result, say, warn
 from bundler.units import counted, size_text
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.publications import history as publication_history
-    from bundler.publications import overview, usage
-    from wheelhouse import store as wheelhouse_store
-
-_PATH = click.Path(path_type=Path)
+    from bundler.publications import history, overview, usage
+    from wheelhouse import store as stores
 
 
 @click.group(cls=Group)
@@ -33,17 +30,23 @@ def store() -> None:
 
 
 for _command in (
-    *(store_changes.init, store_changes.remove, store_changes.prune, store_changes.alias),
-    *(store_index.yank, store_index.unyank, store_index.resolve, store_damage.verify),
+    store_changes.init,
+    store_changes.remove,
+    store_changes.prune,
+    store_changes.alias,
+    store_index.yank,
+    store_index.unyank,
+    store_index.resolve,
+    store_damage.verify,
 ):
     store.add_command(_command)
 
 
-@store.command("list", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.option("--digests", is_flag=True, help="Print the digests of all files, for `bundler pack --since`.")
+@store.command("list")
+@store_argument
+@flag("--digests", help="Print the digests of all files, for `bundler pack --since`.")
 @json_option
-def list_publications(path: Path, digests: bool, as_json: bool) -> None:
+def _list(path: Path, digests: bool, as_json: bool) -> None:
     """List the publications of a store.
 
     Prints for each publication its time, user, number of targets, own size (what no other publication uses), shared
@@ -54,7 +57,7 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
         bundler store list /shared/store
         bundler store list /shared/store --digests > store.txt
     """
-    place = wheelhouse_store.open_store(path)
+    place = stores.open_store(path)
     if digests:
         lines = overview.digests(place)
         result({"digests": lines}, lines, as_json=as_json)
@@ -65,11 +68,11 @@ def list_publications(path: Path, digests: bool, as_json: bool) -> None:
         say(f"{path} has no publications")
 
 
-@store.command("show", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store.command("show")
+@store_argument
 @click.argument("publication", metavar="PUBLICATION")
 @json_option
-def show(path: Path, publication: str, as_json: bool) -> None:
+def _show(path: Path, publication: str, as_json: bool) -> None:
     """Show one publication of a store.
 
     Prints who published it and when, its sizes, aliases and submissions, and how its packages differ from those of the
@@ -80,16 +83,16 @@ def show(path: Path, publication: str, as_json: bool) -> None:
         bundler store show /shared/store eval-0123456789ab
         bundler store show /shared/store eval-0123456789ab --json
     """
-    place = wheelhouse_store.open_store(path)
+    place = stores.open_store(path)
     (entry,) = usage.find(place, [publication])
     details = overview.details(place, entry)
     result(details, overview.detail_lines(details), as_json=as_json)
 
 
-@store.command("stats", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store.command("stats")
+@store_argument
 @json_option
-def stats(path: Path, as_json: bool) -> None:
+def _stats(path: Path, as_json: bool) -> None:
     """Show the totals of a store.
 
     Prints the numbers of publications, projects and wheels, and the size of the wheels. Unused wheels belong to no
@@ -100,7 +103,7 @@ def stats(path: Path, as_json: bool) -> None:
         bundler store stats /shared/store
         bundler store stats /shared/store --json
     """
-    totals = overview.statistics(wheelhouse_store.open_store(path))
+    totals = overview.statistics(stores.open_store(path))
     lines = [
         counted(totals["publications"], "publication"),
         counted(totals["projects"], "project"),
@@ -110,10 +113,10 @@ def stats(path: Path, as_json: bool) -> None:
     result(totals, lines, as_json=as_json)
 
 
-@store.command("log", no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@store.command("log")
+@store_argument
 @json_option
-def log(path: Path, as_json: bool) -> None:
+def _log(path: Path, as_json: bool) -> None:
     """Show who changed a store, and when.
 
     Prints a line for each publish, remove, alias, yank, resolve and repair: time, user, host, action, subject and note.
@@ -123,15 +126,11 @@ def log(path: Path, as_json: bool) -> None:
         bundler store log /shared/store
         bundler store log /shared/store --json
     """
-    history, errors = publication_history.events(wheelhouse_store.open_store(path))
+    events, errors = history.events(stores.open_store(path))
     for error in errors:
         warn(str(error))
-    lines = [
-        "  ".join(
-            filter(
-                None, (event.time, f"{event.user}@{event.host}", event.action, event.subject, event.detail, event.note)
-            )
-        )
-        for event in history
-    ]
-    result({"events": [asdict(event) for event in history]}, lines, as_json=as_json)
+    lines = []
+    for event in events:
+        cells = (event.time, f"{event.user}@{event.host}", event.action, event.subject, event.detail, event.note)
+        lines.append("  ".join(filter(None, cells)))
+    result({"events": list(map(asdict, events))}, lines, as_json=as_json)

@@ -6,41 +6,31 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import PATH, command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say, warn
 from bundler.units import counted, parse_duration, size_text
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.publications import (
-        aliases,
-        approval,
-        usage,
-    )
-    from bundler.publications import (
-        history as publication_history,
-    )
-    from bundler.publications import (
-        removal as publication_removal,
-    )
+    from bundler.publications import aliases, approval, history, usage
+    from bundler.publications import removal as removals
     from bundler.trust import ssh_keygen
     from wheelhouse import creation, sharing, store
 
-_PATH = click.Path(path_type=Path)
 note_option = click.option(
     "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be removed without removing it.")
+_dry_run = flag("--dry-run", help="Show what would be removed without removing it.")
 
 
-@click.command("init", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("init")
+@store_argument
 @click.option("--group", metavar="GROUP", help="Let the members of this group publish.")
 @click.option(
     "--require-signature",
     "allowed",
     metavar="ALLOWED_SIGNERS",
-    type=_PATH,
+    type=PATH,
     help="Accept only bundles that one of these signers has signed; the file is copied to STORE.",
 )
 def init(path: Path, group: str | None, allowed: Path | None) -> None:
@@ -67,14 +57,21 @@ def init(path: Path, group: str | None, allowed: Path | None) -> None:
     result(None, [path.absolute()])
 
 
-@click.command("remove", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("remove")
+@store_argument
 @click.argument("publications", metavar="PUBLICATION...", nargs=-1, required=True)
 @_dry_run
-@click.option("--force", is_flag=True, help="Remove publications that jobs or aliases may still use.")
+@flag("--force", help="Remove publications that jobs or aliases may still use.")
 @note_option
 @json_option
-def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool, note: str, as_json: bool) -> None:
+def remove(
+    path: Path,
+    publications: tuple[str, ...],
+    dry_run: bool,
+    force: bool,
+    note: str,
+    as_json: bool,
+) -> None:
     """Remove publications from a store.
 
     Also removes the wheels that no other publication uses, from the index too. Others may read and publish meanwhile.
@@ -87,22 +84,32 @@ def remove(path: Path, publications: tuple[str, ...], dry_run: bool, force: bool
         bundler store remove /shared/store eval-0123456789ab --note "replaced by eval 2"
     """
     place = creation.create_store(path)
-    removal = publication_removal.plan(place, usage.find(place, publications))
+    removal = removals.plan(place, usage.find(place, publications))
     if not force:
-        publication_removal.require_unused(place, removal)
+        removals.require_unused(place, removal)
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
-@click.command("prune", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("prune")
+@store_argument
 @click.option(
-    "--keep-last", metavar="N", type=click.IntRange(min=1), help="Keep the newest N publications of each bundle."
+    "--keep-last",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Keep the newest N publications of each bundle.",
 )
 @click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
 @_dry_run
 @note_option
 @json_option
-def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bool, note: str, as_json: bool) -> None:
+def prune(
+    path: Path,
+    keep_last: int | None,
+    older_than: str | None,
+    dry_run: bool,
+    note: str,
+    as_json: bool,
+) -> None:
     """Remove old publications from a store.
 
     Removes the publications that fulfil all conditions, and the wheels that no other publication uses. Keeps
@@ -116,39 +123,50 @@ def prune(path: Path, keep_last: int | None, older_than: str | None, dry_run: bo
     """
     if keep_last is None and older_than is None:
         raise click.UsageError("--keep-last or --older-than is needed")
-    try:
-        seconds = parse_duration(older_than) if older_than is not None else 0.0
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--older-than") from error
+    seconds = 0.0
+    if older_than is not None:
+        seconds = parsed(parse_duration, older_than, "--older-than")
     place = creation.create_store(path)
-    removal = publication_removal.plan(place, publication_removal.outdated(place, keep_last or 0, seconds))
+    removal = removals.plan(place, removals.outdated(place, keep_last or 0, seconds))
     _remove(place, removal, note, dry_run=dry_run, as_json=as_json)
 
 
 def _remove(
-    place: store.Store, removal: publication_removal.Removal, note: str, *, dry_run: bool, as_json: bool
+    place: store.Store,
+    removal: removals.Removal,
+    note: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-
     names = [entry.name for entry in removal.publications]
+    done = "Would remove"
     if not dry_run:
+        done = "Removed"
         with reporting() as report:
             if names:
-                publication_removal.remove(place, removal, note, report=report)
+                removals.remove(place, removal, note, report=report)
             else:
-                publication_removal.finish(place, report=report)
+                removals.finish(place, report=report)
     document = {"publications": names, "wheels": sorted(removal.wheels), "bytes": removal.size}
     result(document, names, as_json=as_json)
     counts = f"{counted(len(names), 'publication')} and {counted(len(removal.wheels), 'wheel')}"
-    say(f"{'Would remove' if dry_run else 'Removed'} {counts} ({size_text(removal.size)})")
+    say(f"{done} {counts} ({size_text(removal.size)})")
 
 
-@click.command("alias", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("alias")
+@store_argument
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("publication", metavar="[PUBLICATION]", required=False)
 @note_option
 @json_option
-def alias(path: Path, name: str | None, publication: str | None, note: str, as_json: bool) -> None:
+def alias(
+    path: Path,
+    name: str | None,
+    publication: str | None,
+    note: str,
+    as_json: bool,
+) -> None:
     """Show or move the aliases of a store.
 
     STORE/aliases/NAME is a link to a publication that can be used in its place. Without NAME, prints all aliases; with
@@ -162,20 +180,23 @@ def alias(path: Path, name: str | None, publication: str | None, note: str, as_j
     """
     if name is None:
         targets = aliases.aliases(store.open_store(path))
-        result({"aliases": targets}, [f"{key}  {target}" for key, target in targets.items()], as_json=as_json)
+        lines = [f"{key}  {target}" for key, target in targets.items()]
+        result({"aliases": targets}, lines, as_json=as_json)
         return
     aliases.require_alias(name)
     if publication is None:
-        history = [
-            event
-            for event in publication_history.events(store.open_store(path))[0]
-            if (event.action, event.subject) == ("alias", name)
-        ]
-        moves = [
-            {"time": event.time, "user": event.user, "change": event.detail, "note": event.note} for event in history
-        ]
+        moves = _moves(store.open_store(path), name)
         lines = ["  ".join(filter(None, move.values())) for move in moves]
         result({"alias": name, "moves": moves}, lines, as_json=as_json)
         return
     link = aliases.point(creation.create_store(path), name, publication, note)
     result({"alias": link}, [link], as_json=as_json)
+
+
+def _moves(place: store.Store, name: str) -> list[dict[str, str]]:
+    moves = []
+    for event in history.events(place)[0]:
+        if event.action == "alias" and event.subject == name:
+            move = {"time": event.time, "user": event.user, "change": event.detail, "note": event.note}
+            moves.append(move)
+    return moves

@@ -9,17 +9,14 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command, json_option
+from bundler.cli.command import command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say
 from bundler.units import counted, parse_duration
 from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import restoring
-    from wheelhouse import creation, errors, store
-    from wheelhouse import damage as wheelhouse_damage
-
-_PATH = click.Path(path_type=Path)
+    from wheelhouse import creation, damage, errors, store
 
 
 class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3
@@ -35,14 +32,27 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
         return float(match[1]) / 100
 
 
-@click.command("verify", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.option("--sample", metavar="PERCENT", type=_Share(), default="100%", help="Verify a random sample of the files.")
+@command("verify")
+@store_argument
+@click.option(
+    "--sample",
+    metavar="PERCENT",
+    type=_Share(),
+    default="100%",
+    help="Verify a random sample of the files.",
+)
 @click.option("--since", metavar="AGE", help="Verify only files that were written in this time, such as 7d.")
-@click.option("--resume", is_flag=True, help="Skip files that an interrupted run has verified.")
-@click.option("--repair", is_flag=True, help="Restore what can be restored from the rest of the store.")
+@flag("--resume", help="Skip files that an interrupted run has verified.")
+@flag("--repair", help="Restore what can be restored from the rest of the store.")
 @json_option
-def verify(path: Path, sample: float, since: str | None, resume: bool, repair: bool, as_json: bool) -> None:
+def verify(
+    path: Path,
+    sample: float,
+    since: str | None,
+    resume: bool,
+    repair: bool,
+    as_json: bool,
+) -> None:
     """Verify a store: files, records, pages and publications.
 
     Lists the files that are missing, changed or foreign, and fails if there are any. --repair restores wheels from
@@ -54,33 +64,33 @@ def verify(path: Path, sample: float, since: str | None, resume: bool, repair: b
         bundler store verify /shared/store
         bundler store verify /shared/store --sample 5% --since 30d
     """
-    try:
-        seconds = parse_duration(since) if since is not None else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
+    start = 0.0
+    if since is not None:
+        start = time.time() - parsed(parse_duration, since, "--since")
     place = creation.create_store(path) if repair else store.open_store(path)
-    start = time.time() - seconds if seconds is not None else 0.0
     extent = restoring.Extent(sample=sample, since=start, resume=resume)
-    damage, restored = _find(place, extent), []
-    if repair and damage:
-        restored = restoring.restore(place, damage)
-        damage = _find(place, extent)
-    document = {"path": path, "damage": [asdict(item) for item in damage], "restored": [item.path for item in restored]}
+    found = _find(place, extent)
+    restored: list[damage.Damage] = []
+    if repair and found:
+        restored = restoring.restore(place, found)
+        found = _find(place, extent)
+    document = {"path": path, "damage": list(map(asdict, found)), "restored": [item.path for item in restored]}
     result(document, [], as_json=as_json)
     if restored:
         say(f"Restored {counted(len(restored), 'file')}")
-    if damage:
-        raise errors.StoreError(
-            f"{path}: {counted(len(damage), 'file')} damaged",
-            facts=[f"{item.problem:8} {item.path}" for item in damage],
-            hint="run with --repair, or publish the bundles of these files again"
-            if not repair
-            else "publish the bundles of these files again, and delete foreign files",
-        )
+    if found:
+        raise _damaged(path, found, repair=repair)
     say(f"Verified {path}")
 
 
-def _find(place: store.Store, extent: restoring.Extent) -> list[wheelhouse_damage.Damage]:
+def _damaged(path: Path, found: list[damage.Damage], *, repair: bool) -> errors.StoreError:
+    hint = "run with --repair, or publish the bundles of these files again"
+    if repair:
+        hint = "publish the bundles of these files again, and delete foreign files"
+    facts = [f"{item.problem:8} {item.path}" for item in found]
+    return errors.StoreError(f"{path}: {counted(len(found), 'file')} damaged", facts=facts, hint=hint)
 
+
+def _find(place: store.Store, extent: restoring.Extent) -> list[damage.Damage]:
     with reporting() as report:
         return restoring.find_damage(place, extent, report=report)

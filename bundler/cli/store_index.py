@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import Command
+from bundler.cli.command import PATH, command, store_argument
 from bundler.cli.store_changes import note_option
 from bundler.cli.terminal import say
 from wheelhouse.lazily import lazily
@@ -14,13 +14,11 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler.publications import history
     from wheelhouse import creation, reassign, sharing
-    from wheelhouse import yank as wheelhouse_yank
-
-_PATH = click.Path(path_type=Path)
+    from wheelhouse import yank as yanking
 
 
-@click.command("yank", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("yank")
+@store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--reason", metavar="TEXT", required=True, help="Show this reason to users.")
 def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
@@ -37,14 +35,14 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
     place = creation.create_store(path)
     with sharing.sharing(path):
         for name in files:
-            record = wheelhouse_yank.yank(place, name, reason)
+            record = yanking.yank(place, name, reason)
             history.log(place, "yank", name, sha256=record.sha256, note=reason)
     say(f"Yanked {', '.join(files)}")
 
 
-@click.command("resolve", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
-@click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=_PATH)
+@command("resolve")
+@store_argument
+@click.argument("wheels", metavar="WHEEL...", nargs=-1, required=True, type=PATH)
 @note_option
 def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
     """Decide which of two files with the same name is genuine.
@@ -66,8 +64,8 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
             say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 
-@click.command("unyank", cls=Command, no_args_is_help=True)
-@click.argument("path", metavar="STORE", type=_PATH)
+@command("unyank")
+@store_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @note_option
 def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
@@ -81,6 +79,6 @@ def unyank(path: Path, files: tuple[str, ...], note: str) -> None:
     place = creation.create_store(path)
     with sharing.sharing(path):
         for name in files:
-            record = wheelhouse_yank.unyank(place, name)
+            record = yanking.unyank(place, name)
             history.log(place, "unyank", name, sha256=record.sha256, note=note)
     say(f"No longer yanked: {', '.join(files)}")

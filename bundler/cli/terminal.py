@@ -19,7 +19,6 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler.cli import bar
 
-
 _STYLES = {"error:": "red", "warning:": "yellow", "hint:": "cyan"}
 
 
@@ -52,8 +51,10 @@ def set_verbose() -> None:
 
 def set_colour(when: str) -> None:
     """Write in colour always, never, or where the stream is a terminal and NO_COLOR is not set (auto)."""
-    auto = False if os.environ.get("NO_COLOR") else None
-    _output.colour = {"always": True, "never": False}.get(when, auto)
+    colours = {"always": True, "never": False}
+    if os.environ.get("NO_COLOR"):
+        colours["auto"] = False
+    _output.colour = colours.get(when)
 
 
 def result(value: Any, lines: Iterable[object], *, as_json: bool = False) -> None:
@@ -66,10 +67,10 @@ def result(value: Any, lines: Iterable[object], *, as_json: bool = False) -> Non
     sys.stdout.flush()
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Write `text` and `end` for the user, unless quiet."""
+def say(text: str) -> None:
+    """Write `text` for the user, unless quiet."""
     if not _output.quiet:
-        click.echo(text + end, nl=False, err=True, color=_output.colour)
+        click.echo(text, err=True, color=_output.colour)
 
 
 def warn(text: str) -> None:
@@ -84,58 +85,71 @@ def show_error(text: str) -> None:
 
 def _marked(text: str) -> None:
     """Write an error or warning, with names of files that others chose: without what would control the terminal."""
+    plain = "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
     lines = []
-    for line in "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text).split("\n"):
+    for line in plain.split("\n"):
         label = line.partition(" ")[0]
-        style = _STYLES.get(label)
-        lines.append(click.style(label, fg=style, bold=True) + line[len(label) :] if style else line)
+        if label in _STYLES:
+            styled = click.style(label, fg=_STYLES[label], bold=True)
+            lines.append(styled + line.removeprefix(label))
+        else:
+            lines.append(line)
     click.echo("\n".join(lines), err=True, color=_output.colour)
 
 
 @contextlib.contextmanager
 def reporting() -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows progress: a bar on a terminal, one line for each step in a log."""
-    if _output.quiet:
-        yield lambda progress: warn(progress.text) if progress.kind == "warning" else None
-    elif is_lively():
+    if _is_lively():
         with bar.bar(colour=_output.colour, notice=_notice) as report:
             yield report
-    else:
-        previous: list[str] = []
+        return
+    say_step = _saying_changes()
 
-        def report_line(progress: Progress) -> None:
-            # Bytes arrive many times a second: a log has one line for each step.
-            if progress.kind != "step":
-                _notice(progress)
-            elif previous != [progress.text]:
-                previous[:] = [progress.text]
-                say(progress.text)
+    def report_line(progress: Progress) -> None:
+        if progress.kind == "step":
+            say_step(progress.text)
+        else:
+            _notice(progress)
 
-        yield report_line
+    yield report_line
 
 
 @contextlib.contextmanager
 def counting_jobs() -> Iterator[Callable[[str, int, int], None]]:
     """Yield a function that shows a text and how many of all jobs have ended: a bar on a terminal, or one line each."""
-    if is_lively():
+    if _is_lively():
         with bar.job_bar(colour=_output.colour) as show:
             yield show
-    else:
-        previous: list[str] = []
+        return
+    say_state = _saying_changes()
 
-        def show_line(text: str, done: int, total: int) -> None:
-            del done, total  # The text has the number in each state.
-            if previous != [text]:
-                previous[:] = [text]
-                say(text)
+    def show_line(text: str, _done: int, _total: int) -> None:
+        say_state(text)  # It has the number of jobs in each state.
 
-        yield show_line
+    yield show_line
 
 
-def is_lively() -> bool:
+def _saying_changes() -> Callable[[str], None]:
+    """Return a function that says a text unless it is the previous one: news may come many times a second."""
+    previous: str | None = None
+
+    def say_change(text: str) -> None:
+        nonlocal previous
+        if text != previous:
+            previous = text
+            say(text)
+
+    return say_change
+
+
+def _is_lively() -> bool:
     """Return whether standard error is a terminal on which lines can be drawn again."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not _output.quiet
 
 
 def _notice(progress: Progress) -> None:
-    (warn if progress.kind == "warning" else say)(progress.text)
+    if progress.kind == "warning":
+        warn(progress.text)
+    else:
+        say(progress.text)
