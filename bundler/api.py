@@ -25,47 +25,29 @@ if TYPE_CHECKING:
     from ansys.hps.client import Client
 
 with lazily():
-    from bundler import bundle_folder
-    from bundler import manifest as manifests
+    from bundler import bundle_folder, manifest as manifests
     from bundler.bundles import (
         archive as bundle_archive,
-    )
-    from bundler.bundles import (
         arrival,
         create,
         delta,
         inspection,
         job_settings,
         origin,
+        output as bundle_output,
+        papers as bundle_papers,
         parts,
         plan,
+        site as bundle_site,
+        targets as bundle_targets,
+        upgrade as bundle_upgrade,
+        verify as bundle_verify,
         zstd,
     )
-    from bundler.bundles import (
-        output as bundle_output,
-    )
-    from bundler.bundles import (
-        papers as bundle_papers,
-    )
-    from bundler.bundles import (
-        site as bundle_site,
-    )
-    from bundler.bundles import (
-        targets as bundle_targets,
-    )
-    from bundler.bundles import (
-        upgrade as bundle_upgrade,
-    )
-    from bundler.bundles import (
-        verify as bundle_verify,
-    )
-    from bundler.hps import project as hps_project
-    from bundler.hps import resources, results
+    from bundler.hps import project as hps_project, resources, results
     from bundler.jobs import submission as job_submission
-    from bundler.publications import approval, leases, publication, wheels
-    from bundler.publications import strategy as publication_strategy
-    from bundler.sources import additions as source_additions
-    from bundler.sources import reader, source
+    from bundler.publications import approval, leases, publication, strategy as publication_strategy, wheels
+    from bundler.sources import additions as source_additions, reader, source
     from wheelhouse import creation
 
 

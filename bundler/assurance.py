@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from bundler.bundle_folder import open_bundle
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import SignatureError
@@ -24,16 +25,10 @@ with lazily():
     from bundler import manifest_reader
     from bundler.assessment import (
         acceptance,
+        audit as assessment_audit,
         findings,
         review,
-    )
-    from bundler.assessment import (
-        audit as assessment_audit,
-    )
-    from bundler.assessment import (
         sbom as assessment_sbom,
-    )
-    from bundler.assessment import (
         snapshot as assessment_snapshot,
     )
     from bundler.bundles import rebuild as bundle_rebuild
@@ -89,7 +84,7 @@ def sbom(path: str | Path) -> dict[str, bytes]:
 
     The keys are the paths that they have in a bundle with `sbom`. Raises `BundlerError` or `WheelhouseError`.
     """
-    return assessment_sbom.sboms(Path(path), verify(Path(path)).manifest)
+    return assessment_sbom.sboms(verify(Path(path)))
 
 
 def audit(
@@ -125,15 +120,19 @@ def report(
     for the others. A signature that is missing or not accepted is part of the document. Raises `BundlerError` or
     `WheelhouseError`.
     """
-    folder, today = Path(path), datetime.now(timezone.utc).date()
-    manifest = verify(folder).manifest
-    audited, signatures, problem = None, None, ""
+    folder = Path(path)
+    today = datetime.now(timezone.utc).date()
+    bundle = verify(folder)
+    audited = None
     if advisories is not None:
         audited = findings.document(*audit([folder], advisories, accept=accept), today)
+    signatures: list[signature.Approval] | None = None
+    problem = ""
     if trust is not None:
         try:
             signatures = approvals(folder, trust)
         except SignatureError as error:
-            signatures, problem = [], "; ".join([error.message, *error.facts])
-    earlier = (Path(since).name, manifest_reader.read_manifest(Path(since))) if since is not None else None
-    return review.review(folder, manifest, today, approvals=signatures, problem=problem, since=earlier, audit=audited)
+            signatures = []
+            problem = "; ".join([error.message, *error.facts])
+    earlier = open_bundle(Path(since)) if since is not None else None
+    return review.review(bundle, today, approvals=signatures, problem=problem, since=earlier, audit=audited)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bundler import api
 from bundler.errors import BundlerError
+from bundler.layout import WHEELS
 from bundler.manifest import Manifest, TargetEntry
 from bundler.manifest_reader import read_manifest
 from bundler.own_wheel import write_wheel
@@ -102,7 +103,7 @@ def _script(folder: Path, wheel: Path, *, with_hps: bool) -> Path:
 
 def _require_own(manifest: Manifest, wheel: Path) -> None:
     """Raise `BundlerError` unless the tool in a bundle is that in `wheel`, and not one of the same name in an index."""
-    own = (f"wheels/{wheel.name}", files.sha256(wheel))
+    own = (f"{WHEELS}{wheel.name}", files.sha256(wheel))
     if own not in [(file.path, file.sha256) for file in manifest.files]:
         fact = f"an index provides another {NAME} {__version__}, which is not this tool"
         raise BundlerError(fact, hint="find out where it comes from, or exclude it from the index")

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.stand_ins import hps as stand_in
-from tests.stand_ins import warm
+from tests.stand_ins import hps as stand_in, warm
 from tests.stand_ins.hps import Hps
 from tests.stand_ins.index import Index, serving
 

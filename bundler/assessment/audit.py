@@ -62,12 +62,10 @@ def packages_of(manifest: Manifest, place: str, since: str = "") -> Packages:
             for name in names:
                 scripts.setdefault(name, set()).add(script)
     packages: dict[tuple[str, str], set[str]] = {}
-    for file in manifest.files:
-        if file.path.startswith("wheels/"):
-            name = file.path.removeprefix("wheels/")
-            project, version = parse_filename(name)
-            users = packages.setdefault((project, str(version)), set())
-            users.update(scripts.get(name, ()))
+    for file in manifest.wheels:
+        project, version = parse_filename(file.filename)
+        users = packages.setdefault((project, str(version)), set())
+        users.update(scripts.get(file.filename, ()))
     uses: Packages = {}
     for package, users in packages.items():
         uses[package] = [Use(place=place, since=since, scripts=tuple(sorted(users)))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 from bundler.assessment.attestation import stated_publishers
@@ -13,7 +12,6 @@ from bundler.assessment.licence import Licence
 from bundler.assessment.spdx import satisfies
 from bundler.bundle_folder import Bundle
 from bundler.manifest import File, Manifest
-from wheelhouse.wheel import BUILT_FROM
 
 # A package or a licence, for programs and for the page.
 _Row = dict[str, Any]
@@ -50,17 +48,17 @@ _USUAL_NAMES = {
 }
 
 
-def package_rows(folder: Path, manifest: Manifest, built: _Facts | None, today: date) -> list[_Row]:
-    """Return a row for each wheel of the bundle in `folder`, with what `built`, its provenance, says about it."""
+def package_rows(bundle: Bundle, built: _Facts | None, today: date) -> list[_Row]:
+    """Return a row for each wheel of `bundle`, with what `built`, its provenance, says about it."""
+    manifest = bundle.manifest
     facts = _facts(manifest, built)
-    publishers = stated_publishers(Bundle(folder=folder, manifest=manifest))
+    publishers = stated_publishers(bundle)
     rows = []
-    for file in manifest.files:
-        if file.path.startswith("wheels/"):
-            contents = read_contents(folder / file.path)
-            row = _package(file, contents, manifest, facts.get(file.path, {}), today)
-            row["publishers"] = list(publishers.get(contents.filename, ()))
-            rows.append(row)
+    for file in manifest.wheels:
+        contents = read_contents(bundle.path(file))
+        row = _package(file, contents, manifest, facts.get(file.path, {}), today)
+        row["publishers"] = list(publishers.get(contents.filename, ()))
+        rows.append(row)
     return sorted(rows, key=lambda row: (row["project"], row["filename"]))
 
 
@@ -98,7 +96,7 @@ def _package(
         "sha256": file.sha256,
         "size": file.size,
         "origin": file.origin,
-        "built": (file.origin or "").startswith(BUILT_FROM),
+        "built": file.is_built,
         "licence": {
             "expression": licence.expression,
             "texts": list(licence.texts),

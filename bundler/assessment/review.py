@@ -10,6 +10,7 @@ from typing import Any
 
 from bundler.assessment.audit import packages_of
 from bundler.assessment.packages import licence_rows, package_rows
+from bundler.bundle_folder import Bundle
 from bundler.layout import MANIFEST, PROVENANCE
 from bundler.manifest import Manifest, ScriptEntry, TargetEntry
 from bundler.trust.attached import LIMIT
@@ -21,32 +22,32 @@ _Facts = dict[str, Any]
 
 
 def review(
-    folder: Path,
-    manifest: Manifest,
+    bundle: Bundle,
     today: date,
     *,
     approvals: Sequence[Approval] | None = None,
     problem: str = "",
-    since: tuple[str, Manifest] | None = None,
+    since: Bundle | None = None,
     audit: Mapping[str, Any] | None = None,
 ) -> _Facts:
-    """Return what is known about the verified bundle or publication in `folder`, as `bundler report --json` prints it.
+    """Return what is known about the verified `bundle`, as `bundler report --json` prints it.
 
     `approvals` are its signatures, None if nobody checked them, and `problem` is why there is none. `since` is an
-    earlier bundle with its name, `audit` the document of an audit. Sizes are in bytes. Raises
+    earlier bundle, `audit` the document of an audit. Sizes are in bytes. Raises
     `WheelError`, `FileError`.
     """
-    data = files.read_plain(folder / MANIFEST, LIMIT * 64)
-    built = _provenance(folder, data)
+    manifest = bundle.manifest
+    data = bundle.read(MANIFEST, LIMIT * 64)
+    built = _provenance(bundle.folder, data)
     stated = built
     if approvals == []:
         # Somebody whose signature is required and missing may have forged what indexes are said to have stated.
         stated = None
-    rows = package_rows(folder, manifest, stated, today)
+    rows = package_rows(bundle, stated, today)
     return {
         "name": manifest.name,
         "manifest": hashlib.sha256(data).hexdigest(),
-        "size": sum(file.size for file in manifest.files),
+        "size": manifest.size,
         "day": today.isoformat(),
         "scripts": [_script(script) for script in manifest.scripts],
         "targets": [_target(target) for target in manifest.targets],
@@ -104,10 +105,10 @@ def _built(predicate: Mapping[str, Any] | None) -> _Facts | None:
     }
 
 
-def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> _Facts | None:
+def _changes(manifest: Manifest, since: Bundle | None) -> _Facts | None:
     if since is None:
         return None
-    name, earlier = since
+    earlier = since.manifest
     before, after = _versions(earlier), _versions(manifest)
     packages = [
         {"project": project, "before": before.get(project, []), "after": after.get(project, [])}
@@ -118,7 +119,7 @@ def _changes(manifest: Manifest, since: tuple[str, Manifest] | None) -> _Facts |
     targets_before = {target.name for target in earlier.targets}
     targets_after = {target.name for target in manifest.targets}
     return {
-        "since": name,
+        "since": since.folder.name,
         "packages": packages,
         "scripts": _differing(scripts_before, scripts_after),
         "targets": sorted(targets_before.symmetric_difference(targets_after)),

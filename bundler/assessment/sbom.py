@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
@@ -18,8 +17,9 @@ from packageurl import PackageURL
 from bundler.assessment.contents import Contents, Part, read_contents
 from bundler.assessment.graph import dependencies
 from bundler.assessment.licence import Licence
-from bundler.layout import SBOMS
-from bundler.manifest import File, Manifest, ScriptEntry, TargetEntry
+from bundler.bundle_folder import Bundle
+from bundler.layout import SBOMS, WHEELS
+from bundler.manifest import File, ScriptEntry, TargetEntry
 from bundler.version import __version__
 from wheelhouse.wheel import BUILT_FROM
 
@@ -33,11 +33,12 @@ def sbom_path(script: str, target: str) -> str:
     return f"{SBOMS}{script}.{target}{_SUFFIX}"
 
 
-def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Return the bills of materials of the bundle in `folder` by path (see `sbom_path`).
+def sboms(bundle: Bundle) -> dict[str, bytes]:
+    """Return the bills of materials of `bundle` by path (see `sbom_path`).
 
     The files must have been verified before. Raises `WheelError`, `FileError`.
     """
+    manifest = bundle.manifest
     listed = {file.path: file for file in manifest.files}
     read: dict[str, Contents] = {}
     documents: dict[str, bytes] = {}
@@ -45,7 +46,7 @@ def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         for names in (*target.wheels.values(), _tool_wheels(target)):
             for name in names:
                 if name not in read:
-                    read[name] = read_contents(folder / "wheels" / name)
+                    read[name] = read_contents(bundle.folder / WHEELS / name)
         for script in manifest.scripts:
             documents[sbom_path(script.name, target.name)] = _document(script, target, read, listed)
     return documents
@@ -54,7 +55,7 @@ def sboms(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 def _tool_wheels(target: TargetEntry) -> list[str]:
     if not target.uv:
         return []
-    return [target.uv.removeprefix("wheels/")]
+    return [target.uv.removeprefix(WHEELS)]
 
 
 def _document(
@@ -72,7 +73,7 @@ def _document(
     tools = [_component(read[name], listed) for name in _tool_wheels(target)]
     if target.interpreter:
         tools.append(_interpreter(target, listed[target.interpreter]))
-    digests = sorted(listed[f"wheels/{name}"].sha256 for name in target.wheels[script.name])
+    digests = sorted(listed[f"{WHEELS}{name}"].sha256 for name in target.wheels[script.name])
     bom = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, "\n".join([script.sha256, target.name, *digests])),
         components=[*components.values(), *tools],
@@ -88,7 +89,7 @@ def _document(
 
 
 def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
-    file = listed[f"wheels/{contents.filename}"]
+    file = listed[f"{WHEELS}{contents.filename}"]
     facts = {"filename": contents.filename, "size": str(file.size), "native-files": str(len(contents.native))}
     if file.origin and file.origin.startswith(BUILT_FROM):
         facts["origin"] = file.origin

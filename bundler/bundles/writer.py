@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+from bundler.bundle_folder import Bundle
 from bundler.bundles.consistency import index_pages, way_up
 from bundler.bundles.plan import Plan
 from bundler.bundles.readme import readme
@@ -94,7 +95,7 @@ def _written_files(folder: Path) -> list[File]:
 
 def _write_sboms(folder: Path, manifest: Manifest) -> list[File]:
     entries = []
-    for path, data in sbom.sboms(folder, manifest).items():
+    for path, data in sbom.sboms(Bundle(folder=folder, manifest=manifest)).items():
         atomic.write(folder / path, data)
         entries.append(File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
     return entries

@@ -17,11 +17,8 @@ from bundler.units import counted, parse_size, size_text
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler import api
-    from bundler import carry as carrying
-    from bundler import pyz as pyz_files
-    from bundler.bundles import archive, delta
-    from bundler.bundles import output as outputs
+    from bundler import api, carry as carrying, pyz as pyz_files
+    from bundler.bundles import archive, delta, output as outputs
     from wheelhouse import atomic
 
 

@@ -19,9 +19,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import assurance, manifest_reader
-    from bundler.assessment import page
-    from bundler.assessment import policy as policies
-    from bundler.assessment import sbom as sboms
+    from bundler.assessment import page, policy as policies, sbom as sboms
     from bundler.trust import ssh_keygen
     from wheelhouse import atomic, files
 

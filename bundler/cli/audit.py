@@ -16,9 +16,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import assurance
-    from bundler.assessment import audit as audits
-    from bundler.assessment import findings, severity
-    from bundler.assessment import snapshot as snapshots
+    from bundler.assessment import audit as audits, findings, severity, snapshot as snapshots
 
 accept_option = click.option(
     "--accept", metavar="FILE", type=PATH, help="OpenVEX document with findings that do not matter."

@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
+    Progress as Bar,
     ProgressColumn,
     SpinnerColumn,
     Task,
@@ -17,7 +18,6 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.progress import Progress as Bar
 from rich.text import Text
 
 from bundler.progress import Progress

@@ -16,9 +16,7 @@ from bundler.cli.terminal import result, say, warn
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.hps import errors, redaction, registration, resources
-    from bundler.hps import login as logins
-    from bundler.hps import template as templates
+    from bundler.hps import errors, login as logins, redaction, registration, resources, template as templates
     from bundler.jobs import submission as submissions
     from bundler.trust import ssh_keygen
 

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 with lazily():
     from bundler import api
     from bundler.hps import errors, failures, redaction, watch
-    from bundler.jobs import options as job_options
-    from bundler.jobs import submission as submissions
-    from bundler.jobs import summary, sweep
+    from bundler.jobs import options as job_options, submission as submissions, summary, sweep
     from bundler.trust import ssh_keygen
 
 # Seconds without any change after which jobs that stay pending deserve a warning.

@@ -16,9 +16,7 @@ with lazily():
     from bundler import manifest_reader
     from bundler.bundles import supported
     from bundler.node import garbage, probing
-    from bundler.publications import check as checks
-    from bundler.publications import joining
-    from bundler.publications import strategy as strategies
+    from bundler.publications import check as checks, joining, strategy as strategies
     from wheelhouse import interpreter
 
 

@@ -18,12 +18,9 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler import api
     from bundler.bundles import delta, parts, temporary
-    from bundler.publications import aliases, approval, upload
-    from bundler.publications import publication as publications
-    from bundler.publications import wheels as wheelhouses
+    from bundler.publications import aliases, approval, publication as publications, upload, wheels as wheelhouses
     from bundler.trust import ssh_keygen
-    from wheelhouse import creation
-    from wheelhouse import store as stores
+    from wheelhouse import creation, store as stores
 
 
 @command("publish-index")

@@ -17,8 +17,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api, manifest_reader
-    from bundler.jobs import options, rehearsal
-    from bundler.jobs import submission as submissions
+    from bundler.jobs import options, rehearsal, submission as submissions
     from bundler.publications import aliases
 
 

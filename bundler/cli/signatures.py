@@ -94,9 +94,8 @@ def verify(
                 manifest = api.verify(folder)
                 count += len(manifest.files)
                 if attestations:
-                    publishers |= attestation_check.verify_bundle(
-                        bundle_folder.Bundle(folder=folder, manifest=manifest), trusted_root
-                    )
+                    bundle = bundle_folder.Bundle(folder=folder, manifest=manifest)
+                    publishers |= attestation_check.verify_bundle(bundle, trusted_root)
                 if not trust and signature.is_signed(folder):
                     is_unchecked = True
     except DamagedError as error:

@@ -12,8 +12,7 @@ from bundler.units import counted, parse_duration, size_text
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.publications import aliases, approval, history, usage
-    from bundler.publications import removal as removals
+    from bundler.publications import aliases, approval, history, removal as removals, usage
     from bundler.trust import ssh_keygen
     from wheelhouse import creation, sharing, store
 

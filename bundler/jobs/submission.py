@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bundler.bundle_folder import Bundle
+from bundler.bundle_folder import open_bundle
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
@@ -19,7 +19,6 @@ from bundler.jobs.step import Step, step_of, writers_before
 from bundler.jobs.sweep import Row
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest import Manifest
-from bundler.manifest_reader import read_manifest
 from bundler.publications.aliases import pinned
 from bundler.publications.approval import Policy, signed_later, trusts
 from bundler.publications.authenticity import genuine_script, require_approved
@@ -99,13 +98,13 @@ def compose(
     `DamagedError`, `ScriptError`, `JobError`, `SweepError`, `CombinedError`.
     """
     publication = pinned(publication)
-    manifest = read_manifest(publication, "publication")
+    bundle = open_bundle(publication, "publication")
+    manifest = bundle.manifest
     if not manifest.scripts:
         raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
     approved = require_approved(publication, Policy(trust=trust))
     warnings = tuple(_newer(publication, manifest, approved, trust))
     names = _script_names(publication, manifest, options.scripts)
-    bundle = Bundle(folder=publication, manifest=manifest)
     settings = override(names, read_job_settings(bundle, names), options)
     application = _application(publication, manifest, settings)
     inputs = _input_names(settings, options.inputs)
@@ -243,10 +242,10 @@ def _steps(
 
 def _disk(manifest: Manifest, script: str) -> int:
     """Return the bytes of disk space that `script` needs on a cold node."""
-    sizes = {file.path: file.size for file in manifest.files}
+    sizes = {file.filename: file.size for file in manifest.wheels}
     largest = 0
     for target in manifest.targets:
-        wheels = sum(sizes[f"wheels/{name}"] for name in target.wheels[script])
+        wheels = sum(sizes[name] for name in target.wheels[script])
         largest = max(largest, wheels)
     return largest * _UNPACKED + _ROOM
 

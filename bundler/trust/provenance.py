@@ -35,8 +35,8 @@ def provenance(
     """
     inputs = [_input(script.name, script.sha256) for script in manifest.scripts]
     inputs += [_input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")]
-    for file in manifest.files:
-        facts = releases.get(file.path.removeprefix("wheels/"))
+    for file in manifest.wheels:
+        facts = releases.get(file.filename)
         if facts:
             inputs.append({**_input(file.path, file.sha256), "annotations": dict(facts)})
     statement = {

@@ -6,8 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.conftest import PYTHON, Workplace, workplace_in
 from tests.stand_ins.index import Index, serving

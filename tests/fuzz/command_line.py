@@ -24,8 +24,7 @@ from pathlib import Path
 
 import click
 
-from bundler.cli import main as run
-from bundler.cli import programs
+from bundler.cli import main as run, programs
 from tests.stand_ins.wheels import make_wheel
 
 CALLS = 5_000

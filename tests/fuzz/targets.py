@@ -277,7 +277,7 @@ def _provenance(data: bytes, folder: Path) -> None:
     except ValueError:
         return
     bare = replace(whole, files=tuple(file for file in whole.files if not file.path.startswith("wheels/")))
-    document = review(folder, bare, date(2026, 1, 2))
+    document = review(Bundle(folder=folder, manifest=bare), date(2026, 1, 2))
     report(document, violations(Policy(), document)).decode()
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import ClassVar
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from bundler import api

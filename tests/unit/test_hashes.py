@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from wheelhouse.hashes import all_normalized, difference, normalized, sha256_in
 

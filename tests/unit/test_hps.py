@@ -13,8 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.hps.connection import Account, explained
 from bundler.hps.errors import HpsError

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.errors import SweepError
 from bundler.jobs.sweep import complete, parameters, read_table, sweep

@@ -5,8 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.errors import WheelError
