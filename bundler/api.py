@@ -48,7 +48,7 @@ with lazily():
     from bundler.jobs import submission as job_submission
     from bundler.publications import approval, leases, publication, strategy as publication_strategy, wheels
     from bundler.sources import additions as source_additions, reader, source
-    from wheelhouse import creation
+    from wheelhouse.store import creation
 
 
 def bundle(

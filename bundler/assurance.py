@@ -34,7 +34,7 @@ with lazily():
     from bundler.bundles import rebuild as bundle_rebuild
     from bundler.publications import authenticity, overview
     from bundler.trust import signature, ssh_keygen
-    from wheelhouse import store
+    from wheelhouse.store import store
 
 
 def sign(path: str | Path, key: str | Path) -> Path:

@@ -12,9 +12,9 @@ from bundler.bundle_folder import Bundle
 from bundler.errors import CombinedError, attempt_all
 from bundler.layout import WHEELS
 from wheelhouse import atomic
-from wheelhouse.credentials import Credentials
-from wheelhouse.http import fetch
-from wheelhouse.releases import Release
+from wheelhouse.fetch.credentials import Credentials
+from wheelhouse.fetch.http import fetch
+from wheelhouse.fetch.releases import Release
 from wheelhouse.wheel import parse_filename
 
 

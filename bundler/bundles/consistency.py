@@ -14,7 +14,7 @@ from bundler.errors import ContradictionError
 from bundler.layout import WHEELS, script_files
 from bundler.manifest import Manifest, TargetEntry
 from wheelhouse import files, toml
-from wheelhouse.index import Link, project_page, root_page
+from wheelhouse.store.index import Link, project_page, root_page
 from wheelhouse.wheel import parse_filename
 
 # Bytes of a lock for one target, and of a line in it. Parsing TOML takes time that grows with the square of both.

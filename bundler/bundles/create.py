@@ -26,7 +26,7 @@ from bundler.progress import Progress, Report
 from bundler.sources.source import Source
 from bundler.units import counted, size_text
 from wheelhouse import atomic, files
-from wheelhouse.build import Builder
+from wheelhouse.build.builder import Builder
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.lazily import lazily
 from wheelhouse.process import workers
@@ -35,7 +35,7 @@ from wheelhouse.target import Target
 from wheelhouse.wheel import FROM_FOLDER
 
 with lazily():
-    from wheelhouse import download  # Needs requests, which takes a tenth of a second.
+    from wheelhouse.fetch import download  # Needs requests, which takes a tenth of a second.
 
 # Concurrent calls of uv; each is a process that mostly waits for the network or writes a file.
 _THREADS = 4

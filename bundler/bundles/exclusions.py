@@ -13,7 +13,7 @@ from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel, parse_metadata
 
 with lazily():
-    from wheelhouse import choice
+    from wheelhouse.select import choice
 
 
 def exclusions(folder: Path, plan: Plan, indexes: Indexes) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from bundler.sources.source import Source
-from wheelhouse.credentials import Credentials, environment_indexes, find_credentials
+from wheelhouse.fetch.credentials import Credentials, environment_indexes, find_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

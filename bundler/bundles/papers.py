@@ -19,12 +19,13 @@ from bundler.trust.attached import attach
 from bundler.trust.provenance import provenance
 from bundler.trust.signature import is_signed
 from bundler.units import counted
-from wheelhouse import atomic, uv
+from wheelhouse import atomic
 from wheelhouse.lazily import lazily
+from wheelhouse.resolve import uv
 
 with lazily():
     from bundler.bundles import attesting
-    from wheelhouse import releases as wheelhouse_releases
+    from wheelhouse.fetch import releases as wheelhouse_releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

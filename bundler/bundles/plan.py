@@ -14,13 +14,15 @@ from bundler.hints import remedies
 from bundler.sources.script import read_script
 from bundler.sources.source import Source
 from bundler.suggestions import meant
-from wheelhouse import interpreter, selection, toml, uv
-from wheelhouse.build import Builder, is_direct
+from wheelhouse import toml
+from wheelhouse.build.builder import Builder, is_direct
 from wheelhouse.errors import NoWheelsError, UvError, not_as_locked
-from wheelhouse.interpreter import Archive
-from wheelhouse.misfit import misfits
-from wheelhouse.resolution import Resolution
-from wheelhouse.selection import Pin, Selection
+from wheelhouse.resolve import uv
+from wheelhouse.resolve.resolution import Resolution
+from wheelhouse.select import interpreter, selection
+from wheelhouse.select.interpreter import Archive
+from wheelhouse.select.misfit import misfits
+from wheelhouse.select.selection import Pin, Selection
 from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel
 
@@ -118,7 +120,7 @@ def make_plan(
         folder.mkdir()
         resolving.append(pool.submit(_resolve, source, targets, folder, work))
     # Importing requests takes a tenth of a second, while uv resolves.
-    from wheelhouse.http import fetch  # noqa: PLC0415
+    from wheelhouse.fetch.http import fetch  # noqa: PLC0415
 
     pairs: list[tuple[str, str]] = []
     selecting = []
@@ -172,7 +174,7 @@ def _resolve(source: Source, targets: Sequence[Target], folder: Path, work: _Wor
 
 
 def _without_yanked(resolution: Resolution, targets: Sequence[Target], work: _Work) -> Resolution:
-    from wheelhouse.choice import without_yanked  # noqa: PLC0415 - needs requests, which is imported meanwhile
+    from wheelhouse.select.choice import without_yanked  # noqa: PLC0415 - needs requests, which is imported meanwhile
 
     indexes = work.indexes
     return replace(resolution, pylock=without_yanked(resolution.pylock, targets, indexes.urls, indexes.credentials))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.sources.source import Source
-from wheelhouse.certificates import trust_variables
 from wheelhouse.errors import redacted
-from wheelhouse.pip_settings import index_variables, names_index, network_variables, read_pip_settings
-from wheelhouse.uv_settings import outer_settings
+from wheelhouse.fetch.certificates import trust_variables
+from wheelhouse.resolve.pip_settings import index_variables, names_index, network_variables, read_pip_settings
+from wheelhouse.resolve.uv_settings import outer_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

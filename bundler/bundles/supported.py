@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bundler.bundles.targets import minors
-from wheelhouse import uv
+from wheelhouse.resolve import uv
 from wheelhouse.target import PLATFORMS, Platform, aliases_of
 
 

@@ -16,9 +16,9 @@ from bundler.errors import CombinedError, attempt_all
 from bundler.sources.reader import require_own
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
-from wheelhouse import uv
 from wheelhouse.errors import PythonRequestError, UvError, WheelhouseError, python_refused
 from wheelhouse.python_request import parse_python_request
+from wheelhouse.resolve import uv
 from wheelhouse.target import PLATFORMS, Platform, Target, lenient, parse_platform, this_platform
 
 # For questions that do not depend on the platform.

@@ -14,10 +14,11 @@ from bundler.bundles.plan import Plan
 from bundler.bundles.readme import readme
 from bundler.layout import MANIFEST, PYTHONS, README, SUMS, WHEELS, script_files, script_folder, sums
 from bundler.manifest import File, Manifest, TargetEntry
-from wheelhouse import atomic, files, node_lock
+from wheelhouse import atomic, files
 from wheelhouse.errors import redacted
-from wheelhouse.interpreter import Archive
 from wheelhouse.lazily import lazily
+from wheelhouse.select import node_lock
+from wheelhouse.select.interpreter import Archive
 from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel
 

@@ -17,7 +17,7 @@ with lazily():
     from bundler.bundles import supported
     from bundler.node import garbage, probing
     from bundler.publications import check as checks, joining, strategy as strategies
-    from wheelhouse import interpreter
+    from wheelhouse.select import interpreter
 
 
 @command()

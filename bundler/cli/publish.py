@@ -20,7 +20,7 @@ with lazily():
     from bundler.bundles import delta, parts, temporary
     from bundler.publications import aliases, approval, publication as publications, upload, wheels as wheelhouses
     from bundler.trust import ssh_keygen
-    from wheelhouse import creation, store as stores
+    from wheelhouse.store import creation, store as stores
 
 
 @command("publish-index")

@@ -15,7 +15,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import history, overview, usage
-    from wheelhouse import store as stores
+    from wheelhouse.store import store as stores
 
 
 @click.group(cls=Group)

@@ -14,7 +14,7 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler.publications import aliases, approval, history, removal as removals, usage
     from bundler.trust import ssh_keygen
-    from wheelhouse import creation, sharing, store
+    from wheelhouse.store import creation, sharing, store
 
 note_option = click.option(
     "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."

@@ -16,7 +16,8 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import restoring
-    from wheelhouse import creation, damage, errors, store
+    from wheelhouse import errors
+    from wheelhouse.store import creation, damage, store
 
 
 class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.3

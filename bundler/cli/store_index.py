@@ -13,7 +13,7 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import history
-    from wheelhouse import creation, reassign, sharing, yank as yanking
+    from wheelhouse.store import creation, reassign, sharing, yank as yanking
 
 
 @command("yank")

@@ -19,9 +19,10 @@ from bundler.errors import BundlerError, JobError
 from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
-from wheelhouse import process, uv
+from wheelhouse import process
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import LARGEST_INPUT, explained, make_folder, read_plain
+from wheelhouse.resolve import uv
 
 # Files that the execution script writes before the script runs.
 _WRITTEN = ("input_parameters.json", "context.json")

@@ -31,7 +31,7 @@ from bundler.trust.signature import Approval
 from bundler.trust.ssh_keygen import Trust
 from bundler.units import counted
 from wheelhouse import files
-from wheelhouse.store import Store
+from wheelhouse.store.store import Store
 
 _NO_OPTIONS = Options()
 APPLICATION = "uv"

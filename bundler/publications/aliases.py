@@ -11,8 +11,8 @@ from bundler.publications.history import log
 from bundler.publications.usage import find
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TARGET = re.compile(r"\.\./publications/([^/]+)")

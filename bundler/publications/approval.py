@@ -17,7 +17,7 @@ from bundler.trust.signature import Approval, approvals
 from bundler.trust.ssh_keygen import Trust, require_trust
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.store import Store
+from wheelhouse.store.store import Store
 
 _SIGNED_AT = re.compile(r"signed at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 # In a store: the signers that it requires.

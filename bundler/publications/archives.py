@@ -16,9 +16,10 @@ from packaging.version import Version
 
 from bundler.layout import script_files
 from bundler.manifest import TargetEntry
-from wheelhouse import environment, files, toml, uv
+from wheelhouse import environment, files, toml
 from wheelhouse.errors import FileError
 from wheelhouse.python_request import parse_python_request
+from wheelhouse.resolve import uv
 from wheelhouse.target import PLATFORMS, Target
 from wheelhouse.unpack import LARGEST_INTERPRETER, unpack
 

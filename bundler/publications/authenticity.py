@@ -16,7 +16,7 @@ from bundler.publications.execution import collector, describe, render, to_json
 from bundler.publications.strategy import INDEX
 from bundler.trust.signature import Approval, approvals
 from wheelhouse import files
-from wheelhouse.store import Store
+from wheelhouse.store.store import Store
 
 # Bytes; publications have no larger ones.
 _LIMIT = 64 << 20

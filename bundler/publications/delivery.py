@@ -12,10 +12,11 @@ from bundler.manifest import File
 from bundler.progress import Progress, Report
 from bundler.publications.history import is_logged, log
 from bundler.units import counted
-from wheelhouse import adding, atomic, files
+from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, StoreError
 from wheelhouse.space import require_space
-from wheelhouse.store import Store
+from wheelhouse.store import adding
+from wheelhouse.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, StoreError
-from wheelhouse.sharing import user_name
-from wheelhouse.store import Store
+from wheelhouse.store.sharing import user_name
+from wheelhouse.store.store import Store
 
 # Bytes; an event has a few hundred, and a note at most `LONGEST_NOTE`.
 _LIMIT = 1 << 20

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store, open_store
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store, open_store
 
 # Days after the submission during which jobs may still run, or be run again.
 VALID_DAYS = 30

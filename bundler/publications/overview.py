@@ -18,8 +18,8 @@ from bundler.publications.strategy import read_strategy
 from bundler.publications.usage import Published, published
 from bundler.units import size_text
 from wheelhouse import files
-from wheelhouse.sharing import names_of
-from wheelhouse.store import Store
+from wheelhouse.store.sharing import names_of
+from wheelhouse.store.store import Store
 
 _HEADINGS = ("publication", "published", "by", "targets", "own size", "shared", "last use")
 

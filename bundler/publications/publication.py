@@ -27,8 +27,8 @@ from bundler.publications.strategy import INDEX, Draft, Strategy
 from bundler.trust.attached import attach
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 from wheelhouse.unpack import require_interpreter
 
 _ID_LENGTH = 12

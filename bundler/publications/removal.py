@@ -22,10 +22,10 @@ from bundler.publications.leases import VALID_DAYS, leases
 from bundler.publications.usage import Published, published, used_wheels, wheels_in_use
 from bundler.units import counted
 from wheelhouse import atomic, files
-from wheelhouse.discard import discard
 from wheelhouse.errors import FileError, WheelhouseError
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store
+from wheelhouse.store.discard import discard
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 
 _DAY = 86400.0
 # Bytes; a description has a few thousand.

@@ -19,11 +19,12 @@ from bundler.progress import Progress, Report
 from bundler.publications.history import log
 from bundler.publications.usage import Published, published
 from bundler.units import counted
-from wheelhouse import adding, atomic, files, pages, store
-from wheelhouse.damage import Damage, StoredFile, damaged_files, damaged_index, stored_files
+from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store
+from wheelhouse.store import adding, pages, store
+from wheelhouse.store.damage import Damage, StoredFile, damaged_files, damaged_index, stored_files
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 
 # Seconds between two records of what was verified already.
 _EVERY = 2.0

@@ -16,7 +16,7 @@ from bundler.publications.approval import Policy
 from wheelhouse import files
 from wheelhouse.errors import FileError
 from wheelhouse.lazily import lazily
-from wheelhouse.store import Store
+from wheelhouse.store.store import Store
 
 with lazily():
     from bundler.publications import archives  # Needs uv, which the far side may not have.

@@ -11,7 +11,7 @@ from bundler.cache import cache_folder
 from bundler.errors import BundlerError
 from bundler.progress import Progress, Report
 from bundler.units import counted
-from wheelhouse import uv
+from wheelhouse.resolve import uv
 
 # Files for each run of uv: few enough to show progress, many enough to start uv rarely.
 _BATCH = 20

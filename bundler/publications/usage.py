@@ -15,7 +15,7 @@ from bundler.manifest_reader import read_manifest
 from bundler.suggestions import did_you_mean
 from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.store import Store
+from wheelhouse.store.store import Store
 
 # Names that this tool gives; others would be those of somebody's own folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -22,9 +22,9 @@ from bundler.units import counted
 from wheelhouse import atomic, files, wheel
 from wheelhouse.errors import ArchiveError, WheelhouseError
 from wheelhouse.members import DAMAGED
-from wheelhouse.sharing import sharing
 from wheelhouse.space import require_space
-from wheelhouse.store import Store
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 
 _ID_LENGTH = 12
 _THREADS = 4

@@ -13,8 +13,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bundler.errors import ScriptError
-from wheelhouse import toml, uv_settings
+from wheelhouse import toml
 from wheelhouse.files import read_input
+from wheelhouse.resolve import uv_settings
 
 _OPENING = b"# /// script"
 # Without the comment sign.

@@ -12,8 +12,9 @@ from packaging.specifiers import SpecifierSet
 from bundler.errors import ScriptError
 from bundler.sources.additions import Additions, require_nothing_added
 from bundler.sources.source import Source, runner
-from wheelhouse import files, locks, toml, uv_settings
-from wheelhouse.resolution import Resolution
+from wheelhouse import files, toml
+from wheelhouse.resolve import locks, uv_settings
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.target import Target
 
 

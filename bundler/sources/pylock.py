@@ -11,8 +11,9 @@ from packaging.specifiers import SpecifierSet
 
 from bundler.sources.additions import Additions, require_nothing_added
 from bundler.sources.source import Source, runner
-from wheelhouse import files, locks
-from wheelhouse.resolution import Resolution
+from wheelhouse import files
+from wheelhouse.resolve import locks
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.target import Target
 
 

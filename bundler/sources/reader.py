@@ -19,7 +19,7 @@ from bundler.sources.requirements import read_requirements
 from bundler.sources.script import locked_script, read_script, script_with
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
-from wheelhouse import pip_tools
+from wheelhouse.resolve import pip_tools
 from wheelhouse.target import Target, this_platform
 
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")

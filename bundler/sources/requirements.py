@@ -11,8 +11,9 @@ from packaging.specifiers import SpecifierSet
 from bundler.errors import ScriptError
 from bundler.sources.additions import Additions, require_no_overrides
 from bundler.sources.source import Source, runner
-from wheelhouse import files, pip_tools, requirements
-from wheelhouse.resolution import Resolution
+from wheelhouse import files
+from wheelhouse.resolve import pip_tools, requirements
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.target import Target
 
 

@@ -22,11 +22,11 @@ from bundler.sources.additions import (
 from bundler.sources.metadata import check, read_metadata, unknown_keys
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
-from wheelhouse import locks, pip_tools, resolution
 from wheelhouse.errors import redacted
 from wheelhouse.files import real, safe_path
-from wheelhouse.locks import lock_path
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve import locks, pip_tools, resolution
+from wheelhouse.resolve.locks import lock_path
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.target import Target
 
 _EXACT_MINOR = re.compile(r"==\s*(\d+\.\d+)$")

@@ -16,9 +16,10 @@ from packaging.utils import canonicalize_name
 
 from bundler.manifest import ScriptEntry
 from bundler.sources.additions import Additions
-from wheelhouse import files, uv_settings
+from wheelhouse import files
 from wheelhouse.errors import redacted
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve import uv_settings
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.target import Target
 
 # The folder in a file URL, which is one of this machine.

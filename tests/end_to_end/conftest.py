@@ -9,7 +9,7 @@ from tests.stand_ins.hps import Hps
 from tests.stand_ins.hps_site import PASSWORD
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.interpreter import pack
+from wheelhouse.select.interpreter import pack
 
 BODY = """
 import json, pathlib, alpha

@@ -247,7 +247,7 @@ main()
     done = workplace.run("python", "-c", script)
     loaded = set(done.stderr.split())
     assert "bundler.cli.bundles" in loaded
-    assert not {"packaging", "requests", "concurrent.futures", "wheelhouse.locks"} & loaded
+    assert not {"packaging", "requests", "concurrent.futures", "wheelhouse.resolve.locks"} & loaded
 
 
 def test_inspect_shows_a_table_for_people_and_json_for_programs(workplace: Workplace) -> None:

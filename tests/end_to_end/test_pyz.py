@@ -50,9 +50,12 @@ def test_the_same_packages_give_the_same_bytes_with_no_path_or_native_module(pyz
         inner = zipfile.ZipFile(outer.open("contents.zip"))
         names = inner.namelist()
         assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc", ".pth")) or name.startswith("..")]
-        assert {"bundler/cli/__init__.py", "wheelhouse/store.py", "bundler/guides/jobs.md", "click/core.py"} <= set(
-            names
-        )
+        assert {
+            "bundler/cli/__init__.py",
+            "wheelhouse/store/store.py",
+            "bundler/guides/jobs.md",
+            "click/core.py",
+        } <= set(names)
         texts = [inner.read(name) for name in names]
     assert not [text for text in texts if str(Path(sysconfig.get_path("purelib"))).encode() in text]
 

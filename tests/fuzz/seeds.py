@@ -16,7 +16,7 @@ from bundler.trust.provenance import provenance
 from tests.fuzz.targets import a_manifest
 from tests.stand_ins.osv import record
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.index import root_page
+from wheelhouse.store.index import root_page
 
 _KEPT = Path(__file__).parent / "seeds"
 _SHA256 = "ab" * 32

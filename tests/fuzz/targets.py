@@ -47,9 +47,10 @@ from bundler.trust.attached import attach
 from bundler.trust.provenance import read_provenance
 from bundler.trust.ssh_keygen import Trust, require_trust
 from tests.stand_ins.manifests import manifest
-from wheelhouse import creation, pages, wheel
+from wheelhouse import wheel
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.files import safe_path
+from wheelhouse.store import creation, pages
 from wheelhouse.unpack import require_interpreter, unpack
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from bundler.manifest import Manifest
 from bundler.publications.execution import describe, to_json
 from tests.stand_ins.manifests import manifest
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse import adding, creation
-from wheelhouse.node_lock import target_pylock
-from wheelhouse.selection import Pin
+from wheelhouse.select.node_lock import target_pylock
+from wheelhouse.select.selection import Pin
+from wheelhouse.store import adding, creation
 from wheelhouse.wheel import Wheel
 
 FOLDER = Path(__file__).parent

@@ -11,7 +11,7 @@ from bundler.jobs.submission import compose
 from bundler.publications.aliases import aliases, pinned, point
 from bundler.publications.usage import published
 from tests.conftest import Workplace
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 
 def test_an_alias_moves_in_one_step_and_has_a_history(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:

@@ -22,8 +22,8 @@ from bundler.trust.ssh_keygen import Trust
 from bundler.trust.statement import Statement
 from tests.conftest import Workplace
 from tests.stand_ins.signers import allow, make_key
-from wheelhouse.creation import create_store
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.store.creation import create_store
 
 
 @pytest.fixture(scope="module")

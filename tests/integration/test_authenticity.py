@@ -17,8 +17,8 @@ from bundler.publications.approval import Policy, require_signatures
 from bundler.publications.authenticity import genuine_script, require_approved
 from bundler.publications.execution import describe, render, to_json
 from tests.stand_ins.signers import allow, make_key
-from wheelhouse.creation import create_store
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.store.creation import create_store
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.stand_ins.nodes import evaluate, tree
 from tests.stand_ins.processes import processes_seen
 from tests.stand_ins.sources import serving_git, source_sdist, write_source
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.build import misfit
+from wheelhouse.build.builder import misfit
 from wheelhouse.target import Target, parse_platform
 
 HAS_COMPILER = shutil.which("cc") is not None

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import BIN, Workplace
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.credentials import Credentials
-from wheelhouse.git import _without_secrets
+from wheelhouse.build.git import _without_secrets
+from wheelhouse.fetch.credentials import Credentials
 
 # Packs everything below src, and writes down what it was given. It may need a module, and take its version from git.
 _BACKEND = """

@@ -9,11 +9,11 @@ import pytest
 
 from tests.stand_ins import index as faults
 from tests.stand_ins.index import Index, serving
-from wheelhouse import http
-from wheelhouse.credentials import Credentials
-from wheelhouse.download import Downloads
 from wheelhouse.errors import DownloadError, FileError
-from wheelhouse.fallback import mirrors
+from wheelhouse.fetch import http
+from wheelhouse.fetch.credentials import Credentials
+from wheelhouse.fetch.download import Downloads
+from wheelhouse.fetch.fallback import mirrors
 from wheelhouse.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def test_a_redirect_to_nowhere_is_told_in_words(index: Index, tmp_path: Path, pl
 def test_a_server_that_asks_for_a_week_gets_a_minute(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheelhouse.http._LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("wheelhouse.fetch.http._LONGEST_WAIT", 0.1)
     wheel = offer(index)
     index.faults[NAME] = lambda handler, _data, _before: handler.send(503, b"", Retry_After="604800")
     with pytest.raises(DownloadError, match="503"):

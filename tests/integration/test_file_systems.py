@@ -19,7 +19,7 @@ from tests.integration.test_publication import damage_of
 from tests.stand_ins.nodes import MOUNTS
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse import atomic
-from wheelhouse.creation import create_store
+from wheelhouse.store.creation import create_store
 
 # Takes hard links and flock from every file, as some file systems do.
 NEITHER = """

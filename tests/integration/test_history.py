@@ -9,7 +9,7 @@ from bundler.publications.history import events
 from bundler.publications.usage import published
 from tests.conftest import Workplace
 from wheelhouse.files import sha256
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 
 def test_a_publish_is_logged_with_user_host_digest_and_note(share: Path, bundles: dict[str, Path]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bundler.publications.leases import leases, leave
 from bundler.publications.usage import published
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 
 def test_leases_are_read_in_the_order_of_their_times(share: Path) -> None:

@@ -10,7 +10,7 @@ from bundler.publications.leases import leave
 from bundler.publications.overview import digests, overview
 from bundler.publications.usage import published
 from tests.conftest import Workplace
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 
 def test_a_list_has_times_users_targets_and_sizes(site: Workplace, share: Path) -> None:

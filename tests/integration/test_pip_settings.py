@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import clean_environment
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.pip_settings import read_pip_settings
+from wheelhouse.resolve.pip_settings import read_pip_settings
 
 _LINE = re.compile(r"(?P<section>[^.=]+)\.(?P<key>[\w-]+)=(?P<value>.*)")
 FILES = {

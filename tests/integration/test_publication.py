@@ -14,8 +14,8 @@ from bundler.progress import Progress, silent
 from bundler.publications.history import events
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
-from wheelhouse.damage import Damage
-from wheelhouse.store import open_store
+from wheelhouse.store.damage import Damage
+from wheelhouse.store.store import open_store
 
 
 def damage_of(share: Path) -> list[Damage]:

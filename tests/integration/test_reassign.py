@@ -7,7 +7,7 @@ from tests.conftest import Workplace
 from tests.integration.test_publication import damage_of
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.files import sha256
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 NAME = "alpha-1.0-py3-none-any.whl"
 

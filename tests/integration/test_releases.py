@@ -11,7 +11,7 @@ import pytest
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.releases import Release, find_releases
+from wheelhouse.fetch.releases import Release, find_releases
 from wheelhouse.wheel import Wheel
 
 

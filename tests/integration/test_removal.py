@@ -23,10 +23,10 @@ from bundler.publications.removal import Removal, finish, outdated, plan, remove
 from bundler.publications.usage import Published, find, published
 from tests.conftest import Workplace
 from tests.integration.test_publication import damage_of
-from wheelhouse import discard
-from wheelhouse.pages import write_pages
-from wheelhouse.store import Store, open_store
-from wheelhouse.yank import yank
+from wheelhouse.store import discard
+from wheelhouse.store.pages import write_pages
+from wheelhouse.store.store import Store, open_store
+from wheelhouse.store.yank import yank
 
 DAY = 86400.0
 

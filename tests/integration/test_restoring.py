@@ -14,7 +14,7 @@ from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from tests.conftest import Workplace
 from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, flip, pipe, replace
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 # What only the bundle has.
 LOST = ("manifest.json", "SHA256SUMS", "exec_script.py", "publication.json", "README.txt", "*.lock")

@@ -14,7 +14,7 @@ from tests.conftest import BIN, PYTHON, Workplace, workplace_in
 from tests.stand_ins.index import Index, serving
 from tests.stand_ins.sources import write_source
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse.uv_settings import COUNTING_VARIABLES
+from wheelhouse.resolve.uv_settings import COUNTING_VARIABLES
 
 BODY = "import importlib.metadata as m\nprint('got', *sorted(f'{d.name}-{d.version}' for d in m.distributions()))\n"
 # Settings that change what a script installs, if they count. {other} is another index, {folder} that of the script.

@@ -15,9 +15,9 @@ import pytest
 
 from bundler import api
 from tests.integration.test_publication import damage_of
-from wheelhouse.creation import create_store
 from wheelhouse.errors import FileError, StoreError
-from wheelhouse.sharing import share, sharing
+from wheelhouse.store.creation import create_store
+from wheelhouse.store.sharing import share, sharing
 
 ANN, BEN, EVE = 40_001, 40_002, 40_003
 TEAM = 50_000

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.stand_ins.wheels import make_wheel
-from wheelhouse import adding, pages
-from wheelhouse.creation import create_store
 from wheelhouse.errors import FileError, StoreError, WheelError
-from wheelhouse.store import Store
+from wheelhouse.store import adding, pages
+from wheelhouse.store.creation import create_store
+from wheelhouse.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

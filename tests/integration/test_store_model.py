@@ -18,8 +18,8 @@ from bundler.publications.removal import plan, remove
 from bundler.publications.restoring import restore
 from bundler.publications.usage import find, published
 from tests.integration.test_publication import HARMS, damage_of
-from wheelhouse.store import Store, open_store
-from wheelhouse.yank import unyank, yank
+from wheelhouse.store.store import Store, open_store
+from wheelhouse.store.yank import unyank, yank
 
 UMASKS = st.sampled_from([0o002, 0o022, 0o077])
 NAMES = st.sampled_from(["first", "second", "other"])

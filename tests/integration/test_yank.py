@@ -10,7 +10,7 @@ import pytest
 from bundler.publications.history import events
 from tests.conftest import Workplace
 from tests.integration.test_publication import damage_of
-from wheelhouse.store import open_store
+from wheelhouse.store.store import open_store
 
 OLD, NEW = "alpha-1.0-py3-none-any.whl", "alpha-2.0-py3-none-any.whl"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wheelhouse.build_settings import BuildSettings, build_settings, is_forbidden, is_required
+from wheelhouse.build.build_settings import BuildSettings, build_settings, is_forbidden, is_required
 from wheelhouse.errors import BuildError
 
 

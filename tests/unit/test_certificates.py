@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wheelhouse.certificates import ca_bundle
+from wheelhouse.fetch.certificates import ca_bundle
 
 _NAMES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 

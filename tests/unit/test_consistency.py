@@ -15,8 +15,8 @@ from bundler.errors import ContradictionError
 from bundler.layout import script_files
 from bundler.manifest import File, Manifest
 from tests.stand_ins.manifests import manifest
-from wheelhouse import node_lock
-from wheelhouse.selection import Pin
+from wheelhouse.select import node_lock
+from wheelhouse.select.selection import Pin
 from wheelhouse.target import Target, parse_platform
 from wheelhouse.wheel import Wheel
 

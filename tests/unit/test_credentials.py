@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelhouse.credentials import Credentials, find_credentials
+from wheelhouse.fetch.credentials import Credentials, find_credentials
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from hypothesis import given, strategies as st
 
-from wheelhouse.index import Link, project_page, root_page
+from wheelhouse.store.index import Link, project_page, root_page
 
 
 class Anchors(HTMLParser):

@@ -10,8 +10,8 @@ from urllib.request import url2pathname
 
 import pytest
 
-from wheelhouse import interpreter
 from wheelhouse.errors import FileError, MirrorError, UvError
+from wheelhouse.select import interpreter
 from wheelhouse.target import Target, parse_platform
 
 PLACE = "https://mirror.test/pythons/"

@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from wheelhouse.http import FetchError
-from wheelhouse.listing import ACCEPT, ListedFile, list_files
+from wheelhouse.fetch.http import FetchError
+from wheelhouse.fetch.listing import ACCEPT, ListedFile, list_files
 
 _SHA256 = "ab" * 32
 

@@ -23,5 +23,5 @@ def test_the_wheel_is_valid_and_the_same_bytes_every_time(tmp_path: Path) -> Non
     assert "hps" in metadata.get_all("Provides-Extra", [])
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    assert {"bundler/templates/carried.sh", "wheelhouse/store.py", "bundler/guides/jobs.md"} <= set(names)
+    assert {"bundler/templates/carried.sh", "wheelhouse/store/store.py", "bundler/guides/jobs.md"} <= set(names)
     assert not [name for name in names if "__pycache__" in name]

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from packaging.pylock import Pylock
 
-from wheelhouse import node_lock, selection, toml
-from wheelhouse.build import Builder
+from wheelhouse import toml
+from wheelhouse.build.builder import Builder
 from wheelhouse.errors import LockError, NoWheelsError, WheelhouseError
-from wheelhouse.resolution import Resolution
-from wheelhouse.selection import Pin
+from wheelhouse.resolve.resolution import Resolution
+from wheelhouse.select import node_lock, selection
+from wheelhouse.select.selection import Pin
 from wheelhouse.target import Target, parse_platform
 
 BUILDER = Builder(cache=Path("unused"))

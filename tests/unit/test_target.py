@@ -12,8 +12,8 @@ from packaging.markers import default_environment
 from packaging.specifiers import SpecifierSet
 
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.resolve.uv import executable
 from wheelhouse.target import PLATFORMS, Target, parse_platform, this_platform
-from wheelhouse.uv import executable
 
 
 def target(python: str = "3.12", name: str = "x86_64-manylinux_2_28") -> Target:

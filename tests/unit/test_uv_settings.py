@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.uv_settings import combined, effective, faults_of, outer_settings, variables, write_config
+from wheelhouse.resolve.uv_settings import combined, effective, faults_of, outer_settings, variables, write_config
 
 _PLACES = ("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_SYSTEM_CONFIG")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wheelhouse.uv_words import plain_words, split_words
+from wheelhouse.resolve.uv_words import plain_words, split_words
 
 
 def test_warnings_are_told_apart_from_progress_and_the_error() -> None:

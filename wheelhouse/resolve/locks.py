@@ -11,10 +11,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelhouse import files, uv, uv_settings
+from wheelhouse import files
 from wheelhouse.errors import LockError, UvError, quoted
-from wheelhouse.pylock import parse
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve import uv, uv_settings
+from wheelhouse.resolve.pylock import parse
+from wheelhouse.resolve.resolution import Resolution
 
 
 def lock_path(script: Path) -> Path:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from wheelhouse import atomic, files
-from wheelhouse.credentials import Credentials
 from wheelhouse.errors import DownloadError
-from wheelhouse.fallback import mirrors
-from wheelhouse.http import Client, FetchError, Resume
+from wheelhouse.fetch.credentials import Credentials
+from wheelhouse.fetch.fallback import mirrors
+from wheelhouse.fetch.http import Client, FetchError, Resume
 from wheelhouse.wheel import Wheel
 
 _logger = logging.getLogger(__name__)

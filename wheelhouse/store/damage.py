@@ -11,10 +11,10 @@ from pathlib import Path
 
 from wheelhouse import files, wheel
 from wheelhouse.errors import FileError, WheelError
-from wheelhouse.index import root_json, root_page
-from wheelhouse.pages import links_of, pages_of
-from wheelhouse.record import RECORD, YANKED
-from wheelhouse.store import METADATA, Store
+from wheelhouse.store.index import root_json, root_page
+from wheelhouse.store.pages import links_of, pages_of
+from wheelhouse.store.record import RECORD, YANKED
+from wheelhouse.store.store import METADATA, Store
 
 _THREADS = 4
 # Bytes; a page of the largest projects has a few MB.

@@ -15,9 +15,9 @@ from wheelhouse.errors import (
     StoreError,
     WheelError,
 )
-from wheelhouse.pages import write_pages
-from wheelhouse.record import Record, read_record
-from wheelhouse.store import Store
+from wheelhouse.store.pages import write_pages
+from wheelhouse.store.record import Record, read_record
+from wheelhouse.store.store import Store
 
 
 def add(

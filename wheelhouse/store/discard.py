@@ -9,9 +9,9 @@ from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
-from wheelhouse.pages import write_pages
-from wheelhouse.record import Record, read_record, yank_json, yank_reason
-from wheelhouse.store import Store
+from wheelhouse.store.pages import write_pages
+from wheelhouse.store.record import Record, read_record, yank_json, yank_reason
+from wheelhouse.store.store import Store
 from wheelhouse.wheel import parse_filename
 
 

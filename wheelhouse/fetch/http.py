@@ -20,9 +20,9 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from wheelhouse.certificates import ca_bundle
-from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import DownloadError, WheelhouseError
+from wheelhouse.fetch.certificates import ca_bundle
+from wheelhouse.fetch.credentials import Credentials, split_user
 
 _CHUNK = 1 << 18
 # Bytes of a body that are passed on together, and the seconds after which fewer are: each block is written and hashed,

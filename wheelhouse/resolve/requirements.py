@@ -14,10 +14,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pip_requirements_parser import InstallRequirement, RequirementsFile
 
-from wheelhouse import files, uv, uv_settings
+from wheelhouse import files
 from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.hashes import normalized, sha256_in
-from wheelhouse.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
+from wheelhouse.resolve import uv, uv_settings
+from wheelhouse.resolve.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
 from wheelhouse.target import Target, environment_markers
 
 # What a requirement without a name may start with: a URL, or a path.

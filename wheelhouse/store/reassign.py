@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wheelhouse import adding, atomic, files, pages
+from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
-from wheelhouse.record import Record, read_record
-from wheelhouse.store import Store
+from wheelhouse.store import adding, pages
+from wheelhouse.store.record import Record, read_record
+from wheelhouse.store.store import Store
 from wheelhouse.wheel import parse_filename
 
 

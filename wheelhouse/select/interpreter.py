@@ -17,8 +17,9 @@ from urllib.request import url2pathname
 
 from packaging.version import InvalidVersion, Version
 
-from wheelhouse import atomic, files, process, unpack, uv
+from wheelhouse import atomic, files, process, unpack
 from wheelhouse.errors import MirrorError, UvError, redacted
+from wheelhouse.resolve import uv
 from wheelhouse.target import Target
 
 _LIST = "downloads.json"

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from packaging.pylock import Pylock
 
 from wheelhouse import process
-from wheelhouse.certificates import ca_bundle
-from wheelhouse.credentials import split_user
 from wheelhouse.errors import UvError, WheelhouseError
-from wheelhouse.pylock import parse
+from wheelhouse.fetch.certificates import ca_bundle
+from wheelhouse.fetch.credentials import split_user
 from wheelhouse.python_request import PythonRequest, parse_python_request
+from wheelhouse.resolve.pylock import parse
+from wheelhouse.resolve.uv_settings import variables
+from wheelhouse.resolve.uv_words import split_words
 from wheelhouse.secrets import hidden, secret_values, without_secrets
-from wheelhouse.uv_settings import variables
-from wheelhouse.uv_words import split_words
 
 # Resolving needs some interpreter, not a specific one, so uv must neither search for nor download one.
 _EXPORT = [

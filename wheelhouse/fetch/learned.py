@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from wheelhouse import atomic, files
-from wheelhouse.credentials import Credentials
+from wheelhouse.fetch.credentials import Credentials
 from wheelhouse.hashes import difference
 
 # Bytes of a wheel; the largest ones have a few thousand million.
@@ -26,7 +26,7 @@ def learn_sha256(
     Raises `ValueError` if it differs from the digests `stated` in the lock or `allowed` by requirements, and
     `DownloadError`.
     """
-    from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
+    from wheelhouse.fetch.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
     data = fetch(url, credentials, limit=_LARGEST)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -21,15 +21,15 @@ from packaging.pylock import Package
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from wheelhouse import atomic, files, process
-from wheelhouse.backend import BackendError, build_wheel
-from wheelhouse.build_settings import BuildSettings, build_settings, is_forbidden, is_required
-from wheelhouse.credentials import Credentials
+from wheelhouse.build.backend import BackendError, build_wheel
+from wheelhouse.build.build_settings import BuildSettings, build_settings, is_forbidden, is_required
+from wheelhouse.build.git import checkout
 from wheelhouse.errors import ArchiveError, BuildError, FileError, WheelError, redacted
-from wheelhouse.git import checkout
+from wheelhouse.fetch.credentials import Credentials
 from wheelhouse.hashes import all_normalized, difference
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve.resolution import Resolution
+from wheelhouse.resolve.uv_settings import Settings
 from wheelhouse.target import Target, this_platform
-from wheelhouse.uv_settings import Settings
 from wheelhouse.wheel import BUILT_FROM, Wheel, parse_filename, parse_metadata, url_filename
 
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
@@ -157,7 +157,7 @@ class Builder:
 
     def _downloaded(self, package: Package, resolution: Resolution, scratch: Path) -> _Source:
         """Download the source distribution or archive of `package` to `scratch`, and compare its digests."""
-        from wheelhouse.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
+        from wheelhouse.fetch.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
         sdist: Any = package.sdist or package.archive
         name = _archive_name(sdist)

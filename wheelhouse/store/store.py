@@ -2,7 +2,7 @@
 
     store.json                                   the format of the store
     files/<2 hex>/<sha256>/<file>                each file once, with its METADATA next to it (PEP 658)
-    records/<project>/<file>.json                assigns the file name to its digest, see `wheelhouse.record`
+    records/<project>/<file>.json                assigns the file name to its digest, see `wheelhouse.store.record`
     records/<project>/<file>.yanked              says that the file is yanked, and why (PEP 592)
     simple/<project>/index.html, index.json      pages (PEP 503, 691), a function of the records
     .partial/                                    everything that is half-made, deleted after a day
@@ -24,7 +24,7 @@ announcements read again, so either the publisher or the remover notices the oth
 removal finishes what a killed one left in `.removed`. What is left in `.partial` is deleted after a day, by the clock
 of the file server.
 
-The mode and group of the store's folder decide who may publish, not the umask of the publishers (`wheelhouse.sharing`).
+The mode and group of the store's folder decide who may publish, not the umask of the publishers (`sharing`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pathlib import Path
 
 from wheelhouse import files
 from wheelhouse.errors import StoreError
-from wheelhouse.record import PROJECT, RECORD, YANKED
+from wheelhouse.store.record import PROJECT, RECORD, YANKED
 
 FORMAT = 2
 # Bytes; store.json has a few dozen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from wheelhouse.listing import Read, list_files
+from wheelhouse.fetch.listing import Read, list_files
 
 
 def mirrors(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
-from wheelhouse.pages import write_pages
-from wheelhouse.record import Record, read_record, yank_json
-from wheelhouse.sharing import sharing
-from wheelhouse.store import Store
+from wheelhouse.store.pages import write_pages
+from wheelhouse.store.record import Record, read_record, yank_json
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import Store
 from wheelhouse.wheel import parse_filename
 
 

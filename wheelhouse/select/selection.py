@@ -22,8 +22,7 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from wheelhouse import marker
-from wheelhouse.build import Builder
+from wheelhouse.build.builder import Builder
 from wheelhouse.errors import (
     BuildError,
     DownloadError,
@@ -32,12 +31,13 @@ from wheelhouse.errors import (
     not_as_locked,
     python_refused,
 )
+from wheelhouse.fetch.learned import learn_sha256
 from wheelhouse.files import real
 from wheelhouse.hashes import all_normalized, sha256_in
-from wheelhouse.learned import learn_sha256
-from wheelhouse.marker import Needed
-from wheelhouse.misfit import archive_filename, misfits
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve import marker
+from wheelhouse.resolve.marker import Needed
+from wheelhouse.resolve.resolution import Resolution
+from wheelhouse.select.misfit import archive_filename, misfits
 from wheelhouse.target import Target, this_platform
 from wheelhouse.wheel import Wheel
 

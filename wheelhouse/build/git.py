@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from packaging.pylock import PackageVcs
 
 from wheelhouse import files, process
-from wheelhouse.credentials import Credentials, split_user
 from wheelhouse.errors import BuildError, redacted
+from wheelhouse.fetch.credentials import Credentials, split_user
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 # Prints an account to git, in its language for helpers.

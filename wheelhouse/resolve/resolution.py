@@ -12,11 +12,12 @@ from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
-from wheelhouse import toml, uv, uv_settings
+from wheelhouse import toml
 from wheelhouse.errors import UvError
+from wheelhouse.resolve import uv, uv_settings
+from wheelhouse.resolve.uv_settings import Settings
+from wheelhouse.resolve.uv_words import plain_words
 from wheelhouse.target import Target, environment_markers
-from wheelhouse.uv_settings import Settings
-from wheelhouse.uv_words import plain_words
 
 # No real project has this name: uv drops dependencies of a project on itself.
 _NAME = "bundled-by-wheelhouse"

@@ -13,9 +13,9 @@ from packaging.tags import create_compatible_tags_selector
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from wheelhouse.credentials import Credentials
-from wheelhouse.http import Client
-from wheelhouse.listing import ListedFile, list_files
+from wheelhouse.fetch.credentials import Credentials
+from wheelhouse.fetch.http import Client
+from wheelhouse.fetch.listing import ListedFile, list_files
 from wheelhouse.target import Target
 from wheelhouse.wheel import parse_filename
 

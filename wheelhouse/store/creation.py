@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from wheelhouse import atomic, files
-from wheelhouse.pages import write_pages
-from wheelhouse.sharing import sharing
-from wheelhouse.store import FORMAT, Store, format_json, no_store, read_format
+from wheelhouse.store.pages import write_pages
+from wheelhouse.store.sharing import sharing
+from wheelhouse.store.store import FORMAT, Store, format_json, no_store, read_format
 
 
 def create_store(path: Path) -> Store:

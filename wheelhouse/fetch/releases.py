@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from wheelhouse.credentials import Credentials
 from wheelhouse.errors import WheelhouseError, redacted
-from wheelhouse.http import Client, FetchError
-from wheelhouse.listing import list_files
+from wheelhouse.fetch.credentials import Credentials
+from wheelhouse.fetch.http import Client, FetchError
+from wheelhouse.fetch.listing import list_files
 from wheelhouse.wheel import Wheel
 
 _THREADS = 8

@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from wheelhouse import files, process, uv
-from wheelhouse.build_settings import BuildSettings, write_build_config
+from wheelhouse import files, process
+from wheelhouse.build.build_settings import BuildSettings, write_build_config
 from wheelhouse.errors import UvError
 from wheelhouse.process import CalledProcessError
+from wheelhouse.resolve import uv
 from wheelhouse.secrets import build_environment, hidden, secret_values
 from wheelhouse.unpack import unpack
 

@@ -23,9 +23,9 @@ from packaging.version import Version
 
 from wheelhouse import process
 from wheelhouse.errors import UvError, not_as_locked
-from wheelhouse.pip_settings import read_pip_settings
-from wheelhouse.requirements import only_hashed, read
-from wheelhouse.resolution import Resolution
+from wheelhouse.resolve.pip_settings import read_pip_settings
+from wheelhouse.resolve.requirements import only_hashed, read
+from wheelhouse.resolve.resolution import Resolution
 from wheelhouse.secrets import hidden, secret_values
 from wheelhouse.wheel import url_filename
 

@@ -10,8 +10,9 @@ from packaging.markers import Marker
 from packaging.pylock import Package, PackageWheel, Pylock
 from packaging.version import Version
 
-from wheelhouse import toml, uv
-from wheelhouse.selection import Pin
+from wheelhouse import toml
+from wheelhouse.resolve import uv
+from wheelhouse.select.selection import Pin
 from wheelhouse.target import Target
 
 

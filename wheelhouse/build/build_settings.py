@@ -13,9 +13,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from wheelhouse import uv_settings
 from wheelhouse.errors import BuildError
-from wheelhouse.uv_settings import Settings
+from wheelhouse.resolve import uv_settings
+from wheelhouse.resolve.uv_settings import Settings
 
 # How uv resolves build requirements, whatever it is told about those of the input.
 _NOT_OF_BUILDS = (

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.errors import StoreError
-from wheelhouse.index import (
+from wheelhouse.store.index import (
     Link,
     project_json,
     project_page,
     root_json,
     root_page,
 )
-from wheelhouse.record import RECORD, YANKED, Record, read_record, yank_reason
-from wheelhouse.store import Store
+from wheelhouse.store.record import RECORD, YANKED, Record, read_record, yank_reason
+from wheelhouse.store.store import Store
 
 
 def write_pages(store: Store, projects: Collection[str]) -> list[StoreError]:

@@ -1,0 +1,1 @@
+"""Build wheels from source distributions, repositories and folders, as uv does."""

@@ -1,0 +1,1 @@
+"""Turn requirements into locked versions: uv and pip-tools, with their settings, and locks that exist already."""
