@@ -119,20 +119,19 @@ def _software(name: str, version: str) -> Software:
 
 
 def _resources(platform: str | None, step: Step) -> ResourceRequirements:
-    scheduling = step.scheduling
     hpc = without_none(
-        queue=scheduling.queue,
-        exclusive=scheduling.exclusive,
-        num_cores_per_node=scheduling.cores_per_node,
-        num_gpus_per_node=scheduling.gpus_per_node,
-        use_local_scratch=scheduling.use_local_scratch,
-        native_submit_options=scheduling.native_submit_options,
+        queue=step.queue,
+        exclusive=step.exclusive,
+        num_cores_per_node=step.cores_per_node,
+        num_gpus_per_node=step.gpus_per_node,
+        use_local_scratch=step.use_local_scratch,
+        native_submit_options=step.native_submit_options,
     )
     options = without_none(
         platform=platform,
         memory=step.memory,
-        distributed=scheduling.distributed,
-        compute_resource_set_id=scheduling.compute_resource_set,
+        distributed=step.distributed,
+        compute_resource_set_id=step.compute_resource_set,
     )
     if hpc:
         options["hpc_resources"] = HpcResources(**hpc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -18,99 +18,6 @@ from bundler.sources.parameters import (
 )
 from bundler.units import parse_duration, parse_size
 from wheelhouse.files import safe_path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The values of `[tool.bundler]`; `memory` and `disk` in bytes, `timeout` in seconds, None if not set.
-
-    `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write,
-    and `monitor` those of them that HPS shows while the job runs. `execution_level` orders the steps of a job; steps of
-    one level run at the same time. `queue` and what follows is for job schedulers.
-    """
-
-    pythons: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    optional_outputs: tuple[str, ...] = ()
-    monitor: tuple[str, ...] = ()
-    software: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    execution_context: Mapping[str, object] = field(default_factory=dict)
-    parameters: tuple[Parameter, ...] = ()
-    output_parameters: tuple[Parameter, ...] = ()
-    success_expressions: tuple[str, ...] = ()
-    fitness: Fitness | None = None
-    execution_level: int | None = None
-    application: str | None = None
-    cores: float | None = None
-    memory: int | None = None
-    disk: int | None = None
-    timeout: float | None = None
-    trials: int | None = None
-    priority: int | None = None
-    debug: bool | None = None
-    working_directory: str | None = None
-    distributed: bool | None = None
-    compute_resource_set: str | None = None
-    queue: str | None = None
-    exclusive: bool | None = None
-    cores_per_node: int | None = None
-    gpus_per_node: int | None = None
-    use_local_scratch: bool | None = None
-    native_submit_options: str | None = None
-
-
-def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
-    """Return `[tool.bundler]` of the table `tool` of the script `path`.
-
-    Raises `ScriptError` with everything that is wrong in it.
-    """
-    table = tool.get("bundler", {})
-    if not isinstance(table, dict):
-        raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
-    values, problems = parse_keys(table)
-    outputs = {*values.get("outputs", ()), *values.get("optional_outputs", ())}
-    for name in sorted(set(values.get("monitor", ()))):
-        if name not in outputs:
-            problems.append(f"tool.bundler.monitor: {name} is not an output")
-    if problems:
-        hints = [near_key(key) for key in _unknown(table)]
-        raise ScriptError(
-            path,
-            "; ".join(problems),
-            ", ".join(hints) or "fix the metadata block",
-        )
-    return Settings(**values)
-
-
-def parse_keys(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields of `Settings` that the keys of `table` set, and what is wrong in it."""
-    problems = [f"unknown key tool.bundler.{key}" for key in _unknown(table)]
-    values = {}
-    for key, parse in KEYS.items():
-        if key not in table:
-            continue
-        name = _FIELDS.get(key, key.replace("-", "_"))
-        try:
-            values[name] = parse(table[key])
-        except (ValueError, TypeError, OverflowError) as error:
-            problems.append(f"tool.bundler.{key}: {error}")
-    return values, problems
-
-
-def _unknown(table: Mapping[str, Any]) -> list[str]:
-    return sorted(table.keys() - KEYS.keys())
-
-
-def near_key(key: str) -> str:
-    """Return a hint about the unknown `key`."""
-    near = difflib.get_close_matches(key, KEYS, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    return f"the keys are {', '.join(sorted(KEYS))}"
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -187,39 +94,107 @@ def _environment(value: object) -> dict[str, str]:
 
 
 # The keys, each with what reads its value.
-KEYS: dict[str, Callable[[object], Any]] = {
-    "python": _texts,
-    "platform": _texts,
-    "inputs": _paths,
-    "outputs": _paths,
-    "optional-outputs": _paths,
-    "monitor": _paths,
-    "software": _texts,
-    "arguments": _arguments,
-    "environment": _environment,
-    "execution-context": _scalars,
-    "parameters": parse_parameters,
-    "output-parameters": parse_output_parameters,
-    "success-expressions": _texts,
-    "fitness": parse_fitness,
-    "execution-level": _level,
-    "application": _text,
-    "cores": _number,
-    "memory": parse_size,
-    "disk": parse_size,
-    "timeout": parse_duration,
-    "trials": _count,
-    "priority": _count,
-    "debug": _flag,
-    "working-directory": _text,
-    "distributed": _flag,
-    "compute-resource-set": _text,
-    "queue": _text,
-    "exclusive": _flag,
-    "cores-per-node": _count,
-    "gpus-per-node": _count,
-    "use-local-scratch": _flag,
-    "native-submit-options": _text,
-}
-# The fields of `Settings` with another name than their key.
-_FIELDS = {"python": "pythons", "platform": "platforms"}
+
+
+def _key(parse: Callable[[object], Any], *, default: Any = None, key: str = "") -> Any:
+    """Return a field of `Settings` whose value `parse` reads from the table; its key has the name of the field."""
+    metadata = {"parse": parse, "key": key}
+    if default == {}:
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The values of `[tool.bundler]`; `memory` and `disk` in bytes, `timeout` in seconds, None if not set.
+
+    `inputs` are files that a job needs, `outputs` files that it must write, `optional_outputs` files that it may write,
+    and `monitor` those of them that HPS shows while the job runs. `execution_level` orders the steps of a job; steps of
+    one level run at the same time. `queue` and what follows is for job schedulers.
+    """
+
+    pythons: tuple[str, ...] = _key(_texts, default=(), key="python")
+    platforms: tuple[str, ...] = _key(_texts, default=(), key="platform")
+    inputs: tuple[str, ...] = _key(_paths, default=())
+    outputs: tuple[str, ...] = _key(_paths, default=())
+    optional_outputs: tuple[str, ...] = _key(_paths, default=())
+    monitor: tuple[str, ...] = _key(_paths, default=())
+    software: tuple[str, ...] = _key(_texts, default=())
+    arguments: tuple[str, ...] = _key(_arguments, default=())
+    environment: Mapping[str, str] = _key(_environment, default={})
+    execution_context: Mapping[str, object] = _key(_scalars, default={})
+    parameters: tuple[Parameter, ...] = _key(parse_parameters, default=())
+    output_parameters: tuple[Parameter, ...] = _key(parse_output_parameters, default=())
+    success_expressions: tuple[str, ...] = _key(_texts, default=())
+    fitness: Fitness | None = _key(parse_fitness)  # noqa: RUF009 - a field, like the others
+    execution_level: int | None = _key(_level)
+    application: str | None = _key(_text)
+    cores: float | None = _key(_number)
+    memory: int | None = _key(parse_size)
+    disk: int | None = _key(parse_size)
+    timeout: float | None = _key(parse_duration)
+    trials: int | None = _key(_count)
+    priority: int | None = _key(_count)
+    debug: bool | None = _key(_flag)
+    working_directory: str | None = _key(_text)
+    distributed: bool | None = _key(_flag)
+    compute_resource_set: str | None = _key(_text)
+    queue: str | None = _key(_text)
+    exclusive: bool | None = _key(_flag)
+    cores_per_node: int | None = _key(_count)
+    gpus_per_node: int | None = _key(_count)
+    use_local_scratch: bool | None = _key(_flag)
+    native_submit_options: str | None = _key(_text)
+
+
+# The field of each key of `[tool.bundler]`.
+KEYS = {entry.metadata["key"] or entry.name.replace("_", "-"): entry for entry in fields(Settings)}
+
+
+def settings_of(path: Path, tool: Mapping[str, Any]) -> Settings:
+    """Return `[tool.bundler]` of the table `tool` of the script `path`.
+
+    Raises `ScriptError` with everything that is wrong in it.
+    """
+    table = tool.get("bundler", {})
+    if not isinstance(table, dict):
+        raise ScriptError(path, "tool.bundler is not a table", "fix the metadata block")
+    values, problems = parse_keys(table)
+    outputs = {*values.get("outputs", ()), *values.get("optional_outputs", ())}
+    for name in sorted(set(values.get("monitor", ()))):
+        if name not in outputs:
+            problems.append(f"tool.bundler.monitor: {name} is not an output")
+    if problems:
+        hints = [near_key(key) for key in _unknown(table)]
+        raise ScriptError(
+            path,
+            "; ".join(problems),
+            ", ".join(hints) or "fix the metadata block",
+        )
+    return Settings(**values)
+
+
+def parse_keys(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields of `Settings` that the keys of `table` set, and what is wrong in it."""
+    problems = [f"unknown key tool.bundler.{key}" for key in _unknown(table)]
+    values = {}
+    for key, entry in KEYS.items():
+        if key not in table:
+            continue
+        try:
+            values[entry.name] = entry.metadata["parse"](table[key])
+        except (ValueError, TypeError, OverflowError) as error:
+            problems.append(f"tool.bundler.{key}: {error}")
+    return values, problems
+
+
+def _unknown(table: Mapping[str, Any]) -> list[str]:
+    return sorted(table.keys() - KEYS.keys())
+
+
+def near_key(key: str) -> str:
+    """Return a hint about the unknown `key`."""
+    near = difflib.get_close_matches(key, KEYS, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"the keys are {', '.join(sorted(KEYS))}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from marshmallow import missing
 
 from bundler.hps.definitions import fitness_definition, parameter_definition, task_definition
 from bundler.jobs.job import Job
-from bundler.jobs.step import Scheduling, Step
+from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
@@ -85,8 +86,8 @@ def test_jobs_for_several_platforms_ask_for_none_and_jobs_without_an_application
 
 
 def test_a_task_has_the_settings_for_job_schedulers_that_are_set_and_no_others() -> None:
-    scheduling = Scheduling(queue="short", gpus_per_node=2, compute_resource_set="set-1")
-    step = replace(FIRST, scheduling=scheduling, execution_context={"solver": "cfx"}, debug=True)
+    scheduling: dict[str, Any] = {"queue": "short", "gpus_per_node": 2, "compute_resource_set": "set-1"}
+    step = replace(FIRST, **scheduling, execution_context={"solver": "cfx"}, debug=True)
     made = task_definition(SUBMISSION, step, INPUTS, OUTPUTS)
     resources = made.resource_requirements
     assert (resources.compute_resource_set_id, resources.distributed) == ("set-1", missing)
