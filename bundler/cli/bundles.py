@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -96,7 +98,7 @@ with lazily():
 @click.option(
     "-P",
     "--upgrade-package",
-    "upgraded",
+    "upgrade_packages",
     metavar="NAME",
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
@@ -114,31 +116,13 @@ with lazily():
 @json_option
 def bundle(
     scripts: tuple[Path, ...],
-    output: Path | None,
-    pythons: tuple[str, ...],
-    platforms: tuple[str, ...],
     for_hps: bool,
-    include_uv: bool,
-    include_python: bool,
-    python_mirror: str | None,
-    builds: tuple[str, ...],
-    build_all: bool,
-    requirements: tuple[str, ...],
-    constraints: tuple[Path, ...],
-    overrides: tuple[Path, ...],
     archive: bool,
-    locked: bool,
-    resolver: str,
-    replace: bool,
-    upgrade: bool,
-    upgraded: tuple[str, ...],
     advisories: Path | None,
     fail_on: str | None,
-    sbom: bool,
-    attestations: bool,
-    provenance: bool,
     key: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Bundle scripts with the wheels they need.
 
@@ -163,35 +147,15 @@ def bundle(
         UV_INDEX, UV_DEFAULT_INDEX, PIP_INDEX_URL and others configure indexes; see
         `bundler guide targets`.
     """
-    _require_consistent(output, upgraded, advisories, fail_on, upgrade=upgrade, archive=archive)
+    # The other options have the names of the arguments of the library.
+    _require_consistent(options, advisories, fail_on, archive=archive)
     if key:
         ssh_keygen.require_key(key)
+        options["provenance"] = True
     with reporting() as report:
-        if for_hps and not platforms:
-            platforms = _platforms_of_hps()
-        path = api.bundle(
-            scripts,
-            output=output,
-            pythons=pythons,
-            platforms=platforms,
-            include_uv=include_uv,
-            include_python=include_python,
-            python_mirror=python_mirror,
-            builds=builds,
-            build_all=build_all,
-            requirements=requirements,
-            constraints=constraints,
-            overrides=overrides,
-            locked=locked,
-            resolver=resolver,
-            replace=replace,
-            upgrade=upgrade,
-            upgrade_packages=upgraded,
-            sbom=sbom,
-            attestations=attestations,
-            provenance=provenance or key is not None,
-            report=report,
-        )
+        if for_hps and not options["platforms"]:
+            options["platforms"] = _platforms_of_hps()
+        path = api.bundle(scripts, **options, report=report)
         if advisories:
             show_vulnerabilities(path, advisories, fail_on)
         if key:
@@ -206,19 +170,14 @@ def bundle(
 
 
 def _require_consistent(
-    output: Path | None,
-    upgraded: tuple[str, ...],
-    advisories: Path | None,
-    fail_on: str | None,
-    *,
-    upgrade: bool,
-    archive: bool,
+    options: Mapping[str, Any], advisories: Path | None, fail_on: str | None, *, archive: bool
 ) -> None:
     """Raise `UsageError` for options of `bundle` that do not go together."""
-    if upgrade and upgraded:
+    if options["upgrade"] and options["upgrade_packages"]:
         raise click.UsageError("--upgrade and --upgrade-package cannot be used together")
     if fail_on and not advisories:
         raise click.UsageError("--fail-on needs --advisories")
+    output = options["output"]
     if archive and output is not None and not output.name:
         raise click.UsageError("--archive needs an --output with a name")
 
