@@ -277,7 +277,7 @@ class PermissionsError(StoreError):
     def __init__(self, message: str, owner: str, group: str, folder: Path) -> None:
         super().__init__(
             message,
-            hint=f"ask {owner} to let the group {group} write everything in {folder}",
+            hint=f"ask {owner} to give group {group} write access to {folder}",
         )
         self.owner = owner
         self.group = group

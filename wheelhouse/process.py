@@ -1,4 +1,4 @@
-"""The only way to run other programs; they never outlive the command that started them."""
+"""Run other programs, which never outlive the command that started them; no other module does."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class _Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
-    """What one record says about one project: vulnerable are `versions`, and those in any of `ranges`."""
+    """The affected `versions` and `ranges` of one project, according to one record."""
 
     identity: str
     aliases: frozenset[str]

@@ -181,7 +181,7 @@ def report(
     Writes one HTML file without scripts, for the screen and for printing: what the bundle is for, who signed it, what
     changed, known vulnerabilities, licences, and every wheel with its origin. PATH is a bundle, publication or archive,
     and is verified first. Prints the path of the page; with --json, prints the same content as JSON instead. A missing
-    signature is on the page, and does not fail. See `bundler guide approval`.
+    signature is reported and is not an error. See `bundler guide approval`.
 
     \b
     Examples:

@@ -107,7 +107,7 @@ with lazily():
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
-    help="Fail for such a vulnerability, or a graver one.",
+    help="Fail on this severity or higher.",
 )
 @flag("--sbom", help="Include a bill of materials (CycloneDX) for each script and target.")
 @flag("--attestations", help="Verify and include the attestations of wheels (PEP 740).")
@@ -185,7 +185,7 @@ def _require_consistent(
 def _platforms_of_hps() -> tuple[str, ...]:
     with connected(account_of_environment) as client:
         platforms = resources.platforms_to_bundle_for(resources.survey(client))
-    say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (processor and C library are assumptions)")
+    say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (assuming common processors and C libraries)")
     return platforms
 
 

@@ -72,7 +72,7 @@ def _line(resource: resources.Resource) -> str:
     "evaluators",
     metavar="NAME",
     multiple=True,
-    help="Register on this evaluator only. Repeatable.  [default: all on whose platform the paths are valid]",
+    help="Register on this evaluator only. Repeatable.  [default: all whose platform matches the paths]",
 )
 @flag("--apply", help="Write the registration, after showing the changes and asking.")
 @flag("--yes", help="Do not ask.")

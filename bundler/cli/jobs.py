@@ -43,8 +43,7 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     @click.option(
         "--application",
         metavar="NAME",
-        help="Require this application, as which uv is registered.  [default: uv, or none if the publication "
-        "includes what nodes need]",
+        help="Name under which uv is registered.  [default: uv, or none if the publication includes what nodes need]",
     )
     @click.option(
         "--software",

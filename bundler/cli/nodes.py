@@ -54,8 +54,7 @@ def probe(script: bool) -> None:
 def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
     """Check whether a publication would run on given nodes.
 
-    Prints the file of facts and the target for each node that can run PUBLICATION, and fails with the reasons for the
-    other nodes.
+    Prints the probe file and target of each suitable node, and fails with the reasons for the other nodes.
 
     \b
     Examples:

@@ -44,8 +44,8 @@ def bundler() -> None:
         publish-index /shared/store        # onto storage that every node can read
         submit-jobs /shared/store/publications/eval-0123456789ab
 
-    Run `bundler guide` for the guides. The commands bundle, publish-index and submit (as submit-jobs) also exist as
-    programs of their own, and bundler also as hps-bundler.
+    Run `bundler guide` for the guides. bundle, publish-index and submit-jobs are also separate programs; hps-bundler
+    is an alias of bundler.
     """
 
 

@@ -44,7 +44,7 @@ with lazily():
     "--upload",
     "url",
     metavar="URL",
-    help="Upload the wheels to this index instead, such as devpi or Artifactory; there is no STORE then.",
+    help="Upload the wheels to this package index, such as devpi or Artifactory; omit STORE.",
 )
 @click.option(
     "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"

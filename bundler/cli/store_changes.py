@@ -35,8 +35,8 @@ _dry_run = flag("--dry-run", help="Show what would be removed without removing i
 def init(path: Path, group: str | None, allowed: Path | None) -> None:
     """Create a store, or repair its permissions.
 
-    The mode and group of the folder STORE decide who may publish, whatever the umask of each user is. Gives everything
-    in an existing store the permissions of its folder, as far as it belongs to you. See `bundler guide maintenance`.
+    The mode and group of the folder STORE decide who may publish, whatever the umask of each user is. In an
+    existing store, applies the folder's permissions to everything you own. See `bundler guide maintenance`.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def remove(
 ) -> None:
     """Remove publications from a store.
 
-    Also removes the wheels that no other publication uses, from the index too. Others may read and publish meanwhile.
+    Also removes unused wheels and their index entries. Safe during reads and publishes.
     Refuses to remove a publication from which jobs were submitted in the last 30 days (`submit-jobs` leaves a lease if
     it may write to the store), or to which an alias points. Prints the name of each removed publication.
 
@@ -169,7 +169,7 @@ def alias(
     """Show or move the aliases of a store.
 
     STORE/aliases/NAME is a link to a publication that can be used in its place. Without NAME, prints all aliases; with
-    NAME, its history; with PUBLICATION, lets NAME point to it, which is one atomic step. `publish-index --as NAME` does
+    NAME, its history; with PUBLICATION, points NAME to it atomically. `publish-index --as NAME` does
     the same for what it publishes.
 
     \b

@@ -42,7 +42,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
     default="100%",
     help="Verify a random sample of the files.",
 )
-@click.option("--since", metavar="AGE", help="Verify only files that were written in this time, such as 7d.")
+@click.option("--since", metavar="AGE", help="Verify only files written in the last AGE, such as 7d.")
 @flag("--resume", help="Skip files that an interrupted run has verified.")
 @flag("--repair", help="Restore what can be restored from the rest of the store.")
 @json_option

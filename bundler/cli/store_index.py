@@ -23,7 +23,7 @@ with lazily():
 def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
     """Yank files of a store's index.
 
-    pip and uv ignore yanked files (PEP 592) unless exactly their version is asked for. Publications that use them stay
+    pip and uv ignore yanked files (PEP 592) unless that exact version is requested. Publications that use them stay
     as they are. FILE is a file name, as STORE/simple lists it.
 
     \b
@@ -46,9 +46,8 @@ def yank(path: Path, files: tuple[str, ...], reason: str) -> None:
 def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
     """Decide which of two files with the same name is genuine.
 
-    Lets the index offer the files WHEEL under their names, instead of the different ones that the store has. To keep
-    the files of the store, do nothing: others of the same name are refused. Publications keep the files that they
-    use. uv caches files by name, so clear the caches of clients that have the old files.
+    Makes the index serve WHEEL instead of the stored file of that name. To keep the stored files, do nothing: others
+    of the same name are refused. Publications keep the files that they use. uv caches files by name, so clear the caches of clients that have the old files.
 
     \b
     Examples:

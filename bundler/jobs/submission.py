@@ -288,7 +288,7 @@ def _require_files(
     inputs: Mapping[str, Path],
     jobs: Sequence[Job],
 ) -> None:
-    """Raise `JobError` for files that nobody gives and no earlier step writes."""
+    """Raise `JobError` for input files that are neither given nor produced by an earlier step."""
     problems = [f"{path} is not a readable file" for path in inputs.values() if not path.is_file()]
     jobs_with: Counter[str] = Counter()
     for job in jobs:

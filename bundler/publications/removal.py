@@ -85,7 +85,7 @@ def require_unused(store: Store, removal: Removal) -> None:
     facts = [fact for entry in removal.publications for fact in uses(store, entry.name)]
     if facts:
         raise BundlerError(
-            f"{store.path}: what would be removed may still be needed",
+            f"{store.path}: some publications may still be in use",
             facts=facts,
             hint="use --force if no job needs it",
         )

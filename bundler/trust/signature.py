@@ -94,7 +94,7 @@ def approvals(folder: Path, trust: Trust) -> list[Approval]:
             problem="missing",
             hint="have it signed with `bundler sign`",
         )
-    # That of an unknown key says least.
+    # An unknown key is the least informative error.
     first = min(errors.values(), key=lambda error: error.problem == "unknown")
     raise SignatureError(
         f"{folder} has no signature of a signer in {trust.allowed}",

@@ -1,4 +1,4 @@
-"""The only way to `ssh-keygen`, which makes and checks signatures (SSHSIG, PROTOCOL.sshsig of OpenSSH).
+"""Run `ssh-keygen` to create and check signatures (SSHSIG, PROTOCOL.sshsig of OpenSSH).
 
 It exits with 255 for every failure, so the reason is in its words, and in what other checks say.
 """
@@ -88,7 +88,7 @@ _REFUSED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Whom to believe: a file of allowed signers, and one of revoked keys (a list of keys or a KRL)."""
+    """Allowed signers and revoked keys: a file of signers, and a list of keys or a KRL."""
 
     allowed: Path
     revoked: Path | None = None

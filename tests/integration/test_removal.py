@@ -121,7 +121,7 @@ def test_a_lease_ends_after_thirty_days(place: Store) -> None:
     first = published(place)[0]
     assert leave(first.folder, "project-1")
     planned = plan(place, [first])
-    with pytest.raises(BundlerError, match="may still be needed"):
+    with pytest.raises(BundlerError, match="may still be in use"):
         require_unused(place, planned)
     (lease,) = place.path.glob("leases/*/*.json")
     os.utime(lease, (time.time() - 31 * DAY,) * 2)

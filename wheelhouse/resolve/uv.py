@@ -1,4 +1,4 @@
-"""The only way to run uv: to resolve, lock and install."""
+"""Run uv to resolve, lock and install; no other module does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yank files of a store (PEP 592): installers ignore them unless exactly their version is asked for."""
+"""Yank files of a store (PEP 592): installers ignore them unless that exact version is requested."""
 
 from __future__ import annotations
 
