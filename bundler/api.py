@@ -28,18 +28,18 @@ with lazily():
     from bundler import bundle_folder, manifest as manifests
     from bundler.bundles import (
         archive as bundle_archive,
-        arrival,
         create,
         delta,
+        documents as bundle_documents,
+        inputs as bundle_inputs,
         inspection,
         job_settings,
-        origin,
+        network,
         output as bundle_output,
-        papers as bundle_papers,
         parts,
         plan,
-        site as bundle_site,
         targets as bundle_targets,
+        unpacking,
         upgrade as bundle_upgrade,
         verify as bundle_verify,
         zstd,
@@ -93,23 +93,23 @@ def bundle(
     output = output or create.default_output(paths)
     has_python = include_python or python_mirror is not None
     tools = plan.Tools(uv=include_uv, python=has_python, mirror=python_mirror)
-    papers = bundle_papers.Papers(sbom=sbom, provenance=provenance, attestations=attestations)
+    documents = bundle_documents.Documents(sbom=sbom, provenance=provenance, attestations=attestations)
     if not replace:
-        origin.require_same_scripts(output, sources, cache)
+        bundle_inputs.require_same_scripts(output, sources, cache)
     if upgrade_packages:
         sources = bundle_upgrade.keeping(sources, output, upgrade_packages)
     elif not upgrade and create.up_to_date(output, sources, targets, tools):
         # The mirror may have other bytes for the same version of Python.
-        if python_mirror is None and bundle_papers.has_papers(output, papers):
+        if python_mirror is None and bundle_documents.has_documents(output, documents):
             report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
             return output
         sources = bundle_upgrade.keeping_all(sources, output)
-    with bundle_site.adopted(sources, cache) as site:
+    with network.adopted(sources, cache) as site:
         for note in site.notes:
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
         changed = create.build(
-            sources, targets, output, cache, tools, may_build, papers, pooled=site.pooled, report=report
+            sources, targets, output, cache, tools, may_build, documents, pooled=site.pooled, report=report
         )
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
@@ -214,9 +214,9 @@ def unpack(
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
     base_files = delta.base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return arrival.unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
+        return unpacking.unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
     with parts.opened(paths) as source:
-        return arrival.unpack(source, paths[0], Path(folder), base_files, report=report)
+        return unpacking.unpack(source, paths[0], Path(folder), base_files, report=report)
 
 
 def verify(path: str | Path) -> manifests.Manifest:

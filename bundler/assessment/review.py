@@ -13,7 +13,7 @@ from bundler.assessment.packages import licence_rows, package_rows
 from bundler.bundle_folder import Bundle
 from bundler.layout import MANIFEST, PROVENANCE
 from bundler.manifest import Manifest, ScriptEntry, TargetEntry
-from bundler.trust.attached import LIMIT
+from bundler.trust.attachments import LIMIT
 from bundler.trust.provenance import read_provenance
 from bundler.trust.signature import Approval
 from wheelhouse import files

@@ -21,7 +21,7 @@ from bundler.layout import DELTA, MANIFEST, README, SUMS, sums
 from bundler.manifest import File, Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress, Report
-from bundler.trust.attached import attached
+from bundler.trust.attachments import attached
 from bundler.units import counted
 from wheelhouse import files
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from bundler.bundle_folder import Bundle, open_bundle
+from bundler.bundles.documents import NO_DOCUMENTS, Documents, now, write_documents
 from bundler.bundles.exclusions import exclusions
 from bundler.bundles.indexes import Indexes, read_indexes
-from bundler.bundles.origin import paths_of, remember
-from bundler.bundles.papers import NO_PAPERS, Papers, now, write_papers
+from bundler.bundles.inputs import paths_of, remember
 from bundler.bundles.plan import Plan, Tools, make_plan
 from bundler.bundles.upgrade import changes, settings_changes
 from bundler.bundles.verify import foreign_files, verify
@@ -88,14 +88,14 @@ def build(
     cache: Path,
     tools: Tools,
     builds: Builds,
-    papers: Papers = NO_PAPERS,
+    documents: Documents = NO_DOCUMENTS,
     *,
     pooled: bool = False,
     report: Report,
 ) -> list[str]:
     """Resolve `sources` for `targets`, download the files into the cache `cache` and write the bundle to `output`.
 
-    `papers` are the documents that are written, too. `pooled` says that each file may come from any index. Returns a
+    `documents` are the documents that are written, too. `pooled` says that each file may come from any index. Returns a
     description of each package whose version differs from that in the previous bundle. Raises `BundlerError`,
     `CombinedError` with everything that is missing, `DownloadError`, `FileError`, `UvError`.
     """
@@ -127,7 +127,7 @@ def build(
         _link(folder, PYTHONS, plan.archives(), downloads)
         for warning in exclusions(folder / WHEELS, plan, indexes):
             report(Progress(kind="warning", text=warning))
-        manifest = write_papers(folder, plan, papers, indexes, pool, began, before, report=report)
+        manifest = write_documents(folder, plan, documents, indexes, pool, began, before, report=report)
     remember(place, paths, cache)
     amount = f"{counted(len(plan.wheels()), 'wheel')} for {counted(len(targets), 'target')}"
     seconds = time.monotonic() - start

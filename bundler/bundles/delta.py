@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bundler.bundle_folder import open_bundle
 from bundler.bundles import parts
-from bundler.bundles.members import read_manifests
+from bundler.bundles.archive_reader import read_manifests
 from bundler.errors import BundlerError
 from bundler.layout import MANIFEST, README
 from bundler.manifest_reader import MANIFEST_LIMIT, parse

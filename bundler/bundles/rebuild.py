@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bundler.bundle_folder import Bundle, open_bundle
 from bundler.bundles import create
-from bundler.bundles.papers import Papers
+from bundler.bundles.documents import Documents
+from bundler.bundles.network import adopted
 from bundler.bundles.plan import Tools
-from bundler.bundles.site import adopted
 from bundler.bundles.targets import requested_targets
 from bundler.bundles.upgrade import keeping_all
 from bundler.errors import BundlerError
@@ -73,7 +73,7 @@ def rebuild(folder: Path, scratch: Path, cache: Path, *, build: bool = False, re
             cache,
             _tools(manifest),
             create.Builds(names=tuple(built)),
-            _papers(manifest),
+            _documents(manifest),
             pooled=site.pooled,
             report=report,
         )
@@ -121,8 +121,8 @@ def _tools(manifest: Manifest) -> Tools:
     )
 
 
-def _papers(manifest: Manifest) -> Papers:
-    return Papers(
+def _documents(manifest: Manifest) -> Documents:
+    return Documents(
         sbom=any(file.path.startswith(SBOMS) for file in manifest.files),
         attestations=any(file.path.startswith(ATTESTATIONS) for file in manifest.files),
     )

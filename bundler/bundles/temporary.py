@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bundler.bundles import parts
-from bundler.bundles.arrival import unpack
+from bundler.bundles.unpacking import unpack
 from bundler.progress import Report
 from wheelhouse import atomic, files
 

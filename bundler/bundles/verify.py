@@ -24,7 +24,7 @@ from bundler.layout import (
 )
 from bundler.manifest import Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT
-from bundler.trust.attached import LIMIT
+from bundler.trust.attachments import LIMIT
 from bundler.trust.provenance import read_provenance
 from wheelhouse import files
 from wheelhouse.errors import FileError

@@ -10,17 +10,17 @@ from bundler.cli.programs import programs
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.bundles import supported
+    from bundler.bundles import supported_targets
 
 
 def complete_platform(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the platforms that start with `incomplete`."""
-    return _starting_with(incomplete, supported.platforms())
+    return _starting_with(incomplete, supported_targets.platforms())
 
 
 def complete_python(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the Python versions that start with `incomplete`."""
-    return _starting_with(incomplete, supported.pythons())
+    return _starting_with(incomplete, supported_targets.pythons())
 
 
 def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:

@@ -14,9 +14,9 @@ from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import manifest_reader
-    from bundler.bundles import supported
+    from bundler.bundles import supported_targets
     from bundler.node import garbage, probing
-    from bundler.publications import check as checks, joining, strategy as strategies
+    from bundler.publications import check as checks, program, strategy as strategies
     from wheelhouse.select import interpreter
 
 
@@ -34,7 +34,7 @@ def probe(script: bool) -> None:
         python3 probe.py > node.json    # probe.py comes from: bundler probe --script > probe.py
     """
     if script:
-        click.echo(joining.join(joining.PROBE), nl=False)
+        click.echo(program.join(program.PROBE), nl=False)
     else:
         click.echo(json.dumps(probing.probe(), indent=1))
 
@@ -129,8 +129,8 @@ def targets(as_json: bool) -> None:
         bundler targets
         bundler targets --json
     """
-    values = supported.supported()
-    result(values, [supported.table(values)], as_json=as_json)
+    values = supported_targets.supported()
+    result(values, [supported_targets.table(values)], as_json=as_json)
 
 
 @command("pack-python")

@@ -47,7 +47,8 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
     """Decide which of two files with the same name is genuine.
 
     Makes the index serve WHEEL instead of the stored file of that name. To keep the stored files, do nothing: others
-    of the same name are refused. Publications keep the files that they use. uv caches files by name, so clear the caches of clients that have the old files.
+    of the same name are refused. Publications keep the files that they use. uv caches files by name, so clear the
+    caches of clients that have the old files.
 
     \b
     Examples:

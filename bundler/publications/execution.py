@@ -11,7 +11,7 @@ from typing import Any
 
 from bundler.layout import ARCHIVES
 from bundler.manifest import Manifest, TargetEntry
-from bundler.publications.joining import COLLECTOR, JOB, join
+from bundler.publications.program import COLLECTOR, JOB, join
 from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)

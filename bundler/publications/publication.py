@@ -24,7 +24,7 @@ from bundler.publications.delivery import Delivery, deliver, put_wheels, require
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft, Strategy
-from bundler.trust.attached import attach
+from bundler.trust.attachments import attach
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError, WheelhouseError
 from wheelhouse.store.sharing import sharing

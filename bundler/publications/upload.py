@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bundler.bundles.site import networked
+from bundler.bundles.network import networked
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
 from bundler.errors import BundlerError

@@ -18,7 +18,7 @@ from bundler.layout import (
 )
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.trust import ssh_keygen, statement
-from bundler.trust.attached import (
+from bundler.trust.attachments import (
     LIMIT,
     MOST_SIGNATURES,
     SIGNATURE,

@@ -25,7 +25,7 @@ from bundler.assessment.policy import Policy, read_policy, violations
 from bundler.assessment.review import review
 from bundler.assessment.snapshot import read_snapshot
 from bundler.bundle_folder import Bundle
-from bundler.bundles import arrival, parts
+from bundler.bundles import parts, unpacking
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
 from bundler.hps.connection import explained
@@ -43,7 +43,7 @@ from bundler.publications.strategy import read_strategy
 from bundler.sources.script import read_script
 from bundler.sources.tool_table import settings_of
 from bundler.trust import statement
-from bundler.trust.attached import attach
+from bundler.trust.attachments import attach
 from bundler.trust.provenance import read_provenance
 from bundler.trust.ssh_keygen import Trust, require_trust
 from tests.stand_ins.manifests import manifest
@@ -157,7 +157,7 @@ def _bundles(data: bytes, folder: Path) -> None:
     arrived = False
     try:
         base = {_SHA256: [folder / "base"]}
-        arrival.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: base, report=silent)
+        unpacking.unpack(io.BytesIO(data), Path("a.tar"), inner, lambda: base, report=silent)
         arrived = True
     finally:
         assert bool(list(inner.iterdir())) == arrived

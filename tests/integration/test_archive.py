@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import bundler
 from bundler.bundles.archive import pack
-from bundler.bundles.arrival import unpack
 from bundler.bundles.temporary import unpacked
+from bundler.bundles.unpacking import unpack
 from bundler.errors import BundlerError, DamagedError
 from bundler.progress import Progress, silent
 from tests.conftest import BIN, Workplace, clean_environment

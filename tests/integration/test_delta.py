@@ -14,8 +14,8 @@ import pytest
 
 import bundler
 from bundler.bundles.archive import content_size
-from bundler.bundles.arrival import unpack
 from bundler.bundles.delta import base_files, digests_of
+from bundler.bundles.unpacking import unpack
 from bundler.errors import BundlerError
 from bundler.progress import silent
 from tests.conftest import Workplace

@@ -12,7 +12,7 @@ import pytest
 
 from bundler.errors import BundlerError
 from bundler.publications.check import needs_uv, obstacles, read_facts, would_not_run
-from bundler.publications.joining import PROBE, join
+from bundler.publications.program import PROBE, join
 from tests.stand_ins.manifests import manifest
 
 NODE: dict[str, Any] = {

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from bundler.manifest import File
 from bundler.publications.execution import archive_path, describe, render, to_json
-from bundler.publications.joining import COLLECTOR, JOB, PROBE, join
+from bundler.publications.program import COLLECTOR, JOB, PROBE, join
 from tests.stand_ins.manifests import SCRIPT_NAMES, manifest
 
 EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from bundler.bundles.supported import platforms, pythons, supported, table
+from bundler.bundles.supported_targets import platforms, pythons, supported, table
 
 
 def test_the_table_explains_each_platform_and_lists_the_pythons() -> None:

@@ -15,7 +15,7 @@ from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
 from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress, Report
-from bundler.trust.attached import attach
+from bundler.trust.attachments import attach
 from bundler.trust.provenance import provenance
 from bundler.trust.signature import is_signed
 from bundler.units import counted
@@ -29,7 +29,7 @@ with lazily():
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
+class Documents:
     """The documents to write about a bundle: bills of materials, provenance, and attestations of its wheels."""
 
     sbom: bool = False
@@ -37,23 +37,23 @@ class Papers:
     attestations: bool = False
 
 
-NO_PAPERS = Papers()
+NO_DOCUMENTS = Documents()
 
 
-def has_papers(output: Path, papers: Papers) -> bool:
-    """Return whether the bundle `output` has `papers`."""
+def has_documents(output: Path, documents: Documents) -> bool:
+    """Return whether the bundle `output` has `documents`."""
     paths = [file.path for file in read_manifest(output).files]
-    if papers.sbom and not any(path.startswith(SBOMS) for path in paths):
+    if documents.sbom and not any(path.startswith(SBOMS) for path in paths):
         return False
-    if papers.attestations and not any(path.startswith(ATTESTATIONS) for path in paths):
+    if documents.attestations and not any(path.startswith(ATTESTATIONS) for path in paths):
         return False
-    return not papers.provenance or (output / PROVENANCE).is_file()
+    return not documents.provenance or (output / PROVENANCE).is_file()
 
 
-def write_papers(
+def write_documents(
     folder: Path,
     plan: Plan,
-    papers: Papers,
+    documents: Documents,
     indexes: Indexes,
     pool: ThreadPoolExecutor,
     began: str,
@@ -61,26 +61,26 @@ def write_papers(
     *,
     report: Report,
 ) -> Manifest:
-    """Write the manifest of the bundle whose other files are in `folder`, and `papers`; return the manifest.
+    """Write the manifest of the bundle whose other files are in `folder`, and `documents`; return the manifest.
 
     `began` is the time when the work began (UTC, ISO 8601), `before` the bundle that will be replaced. Reports a
     warning for each project whose publisher is another one now, and for signatures that are lost. Raises
     `CombinedError` for invalid attestations.
     """
     releases: dict[str, wheelhouse_releases.Release] = {}
-    if papers.provenance or papers.attestations:
+    if documents.provenance or documents.attestations:
         report(Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}"))
         releases = wheelhouse_releases.find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
-    if papers.attestations:
+    if documents.attestations:
         attesting.add_attestations(folder, releases, indexes.credentials, pool)
-    manifest = write_manifest(folder, plan, sbom=papers.sbom)
-    if papers.provenance:
+    manifest = write_manifest(folder, plan, sbom=documents.sbom)
+    if documents.provenance:
         facts = {name: release.facts() for name, release in releases.items()}
         urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
         atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
     if before is not None:
         after = Bundle(folder=folder, manifest=manifest)
-        if papers.attestations:
+        if documents.attestations:
             for change in attesting.publisher_changes(before, after):
                 report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
         _keep_signatures(before, after, report)

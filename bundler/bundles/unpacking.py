@@ -14,8 +14,8 @@ from typing import IO
 from bundler.bundle_folder import Bundle
 from bundler.bundles import parts
 from bundler.bundles.archive import sums_of, top_of
+from bundler.bundles.archive_reader import read_small, reading, split
 from bundler.bundles.consistency import require_consistent
-from bundler.bundles.members import read_small, reading, split
 from bundler.errors import BundlerError
 from bundler.layout import DELTA, MANIFEST, SUMS, is_attached
 from bundler.manifest import File, Manifest
