@@ -44,7 +44,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bundler.api import bundle, fetch, inspect, pack, publish, publish_wheels, submit, unpack, verify
+    from bundler.api import (
+        bundle,
+        fetch,
+        inspect,
+        pack,
+        publish,
+        publish_wheels,
+        submit,
+        unpack,
+        verify,
+    )
     from bundler.assurance import approvals, audit, rebuild, report, sbom, sign
     from bundler.errors import BundlerError
     from bundler.hps.connection import Account, connected
@@ -56,9 +66,22 @@ if TYPE_CHECKING:
 
 _MODULES = {
     **dict.fromkeys(
-        ("bundle", "fetch", "inspect", "pack", "publish", "publish_wheels", "submit", "unpack", "verify"), "bundler.api"
+        (
+            "bundle",
+            "fetch",
+            "inspect",
+            "pack",
+            "publish",
+            "publish_wheels",
+            "submit",
+            "unpack",
+            "verify",
+        ),
+        "bundler.api",
     ),
-    **dict.fromkeys(("approvals", "audit", "rebuild", "report", "sbom", "sign"), "bundler.assurance"),
+    **dict.fromkeys(
+        ("approvals", "audit", "rebuild", "report", "sbom", "sign"), "bundler.assurance"
+    ),
     "BundlerError": "bundler.errors",
     **dict.fromkeys(("Account", "connected"), "bundler.hps.connection"),
     "Options": "bundler.jobs.options",

@@ -46,7 +46,13 @@ with lazily():
     )
     from bundler.hps import project as hps_project, resources, results
     from bundler.jobs import submission as job_submission
-    from bundler.publications import approval, leases, publication, strategy as publication_strategy, wheels
+    from bundler.publications import (
+        approval,
+        leases,
+        publication,
+        strategy as publication_strategy,
+        wheels,
+    )
     from bundler.sources import additions as source_additions, reader, source
     from wheelhouse.store import creation
 
@@ -89,11 +95,15 @@ def bundle(
         locked=locked,
     )
     sources = _read(paths, additions, report)
-    targets = bundle_targets.requested_targets(sources, pythons, platforms, own_python=additions.pip_tools)
+    targets = bundle_targets.requested_targets(
+        sources, pythons, platforms, own_python=additions.pip_tools
+    )
     output = output or create.default_output(paths)
     has_python = include_python or python_mirror is not None
     tools = plan.Tools(uv=include_uv, python=has_python, mirror=python_mirror)
-    documents = bundle_documents.Documents(sbom=sbom, provenance=provenance, attestations=attestations)
+    documents = bundle_documents.Documents(
+        sbom=sbom, provenance=provenance, attestations=attestations
+    )
     if not replace:
         bundle_inputs.require_same_scripts(output, sources, cache)
     if upgrade_packages:
@@ -101,7 +111,11 @@ def bundle(
     elif not upgrade and create.up_to_date(output, sources, targets, tools):
         # The mirror may have other bytes for the same version of Python.
         if python_mirror is None and bundle_documents.has_documents(output, documents):
-            report(Progress(kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"))
+            report(
+                Progress(
+                    kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"
+                )
+            )
             return output
         sources = bundle_upgrade.keeping_all(sources, output)
     with network.adopted(sources, cache) as site:
@@ -109,17 +123,32 @@ def bundle(
             report(Progress(kind="note", text=note))
         may_build = create.Builds(names=tuple(builds), everything=build_all)
         changed = create.build(
-            sources, targets, output, cache, tools, may_build, documents, pooled=site.pooled, report=report
+            sources,
+            targets,
+            output,
+            cache,
+            tools,
+            may_build,
+            documents,
+            pooled=site.pooled,
+            report=report,
         )
     if changed:
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrade or upgrade_packages:
         packages = ", ".join(upgrade_packages) or "any package"
-        report(Progress(kind="note", text=f"No newer version of {packages}; all versions in {output} were kept"))
+        report(
+            Progress(
+                kind="note",
+                text=f"No newer version of {packages}; all versions in {output} were kept",
+            )
+        )
     return output
 
 
-def _read(paths: Sequence[Path], additions: source_additions.Additions, report: Report) -> list[source.Source]:
+def _read(
+    paths: Sequence[Path], additions: source_additions.Additions, report: Report
+) -> list[source.Source]:
     """Return the sources in `paths`, and report what users may not expect of them."""
     sources = reader.read_sources(paths, additions)
     for each in sources:
@@ -153,10 +182,14 @@ def publish(
     publication.require_bundle(Path(bundle))
     place = creation.create_store(Path(root))
     chosen = publication_strategy.STRATEGIES[strategy]
-    return publication.publish(Path(bundle), place, seen_at or root, chosen, note, policy, report=report)
+    return publication.publish(
+        Path(bundle), place, seen_at or root, chosen, note, policy, report=report
+    )
 
 
-def publish_wheels(source: str | Path, store: str | Path, *, note: str = "", report: Report = silent) -> Path:
+def publish_wheels(
+    source: str | Path, store: str | Path, *, note: str = "", report: Report = silent
+) -> Path:
     """Publish all wheels below the folder, or in the zip file, `source` to `store`, which is created if necessary.
 
     Returns the path of the publication, which has no scripts; pip and uv find the wheels in the index of the store.
@@ -190,7 +223,9 @@ def pack(
     bundle_archive.require_outside(target, paths)
     with contextlib.ExitStack() as stack:
         out, written = stack.enter_context(
-            bundle_output.standard_output() if str(output) == "-" else bundle_output.writing(target, split)
+            bundle_output.standard_output()
+            if str(output) == "-"
+            else bundle_output.writing(target, split)
         )
         if compress:
             out = stack.enter_context(zstd.compressing(out))
@@ -214,7 +249,9 @@ def unpack(
     paths = [Path(archive)] if isinstance(archive, str | Path) else [Path(part) for part in archive]
     base_files = delta.base_of(Path(base) if base is not None else None)
     if [str(path) for path in paths] == ["-"]:
-        return unpacking.unpack(sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report)
+        return unpacking.unpack(
+            sys.stdin.buffer, Path("standard input"), Path(folder), base_files, report=report
+        )
     with parts.opened(paths) as source:
         return unpacking.unpack(source, paths[0], Path(folder), base_files, report=report)
 
@@ -233,8 +270,12 @@ def inspect(path: str | Path) -> dict[str, Any]:
     Sizes are in bytes, times in seconds. Raises `BundlerError` or `WheelhouseError`.
     """
     bundle = bundle_folder.open_bundle(Path(path))
-    jobs = job_settings.read_job_settings(bundle, [script.name for script in bundle.manifest.scripts])
-    strategy = publication_strategy.read_strategy(bundle.folder).name if bundle.is_published else None
+    jobs = job_settings.read_job_settings(
+        bundle, [script.name for script in bundle.manifest.scripts]
+    )
+    strategy = (
+        publication_strategy.read_strategy(bundle.folder).name if bundle.is_published else None
+    )
     return inspection.summary(bundle.manifest, jobs, strategy)
 
 
@@ -253,7 +294,10 @@ def submit(
     are deleted once the new one is complete; with `force`, jobs are submitted even if no evaluator can run them.
     Raises `BundlerError`.
     """
-    name = name or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
+    name = (
+        name
+        or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
+    )
     try:
         resources.require_somewhere(client, submission, resources.survey(client))
     except BundlerError as error:
@@ -265,7 +309,10 @@ def submit(
         leases.leave(submission.folder, identity)
     count = counted(len(submission.jobs), "job")
     report(
-        Progress(kind="note", text=f"Submitted {count} as HPS project {name!r}: {hps_project.page(client, identity)}")
+        Progress(
+            kind="note",
+            text=f"Submitted {count} as HPS project {name!r}: {hps_project.page(client, identity)}",
+        )
     )
     return identity
 

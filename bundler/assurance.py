@@ -60,7 +60,11 @@ def approvals(path: str | Path, trust: ssh_keygen.Trust) -> list[signature.Appro
 
 
 def rebuild(
-    bundle: str | Path, output: str | Path | None = None, *, build: bool = False, report: Report = silent
+    bundle: str | Path,
+    output: str | Path | None = None,
+    *,
+    build: bool = False,
+    report: Report = silent,
 ) -> bundle_rebuild.Difference:
     """Build `bundle` again from the scripts, locks and versions in it; return the files that differ.
 
@@ -72,7 +76,9 @@ def rebuild(
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves ".." in paths without following links.
         scratch = Path(folder).resolve()
-        difference = bundle_rebuild.rebuild(path, scratch, cache_folder(), build=build, report=report)
+        difference = bundle_rebuild.rebuild(
+            path, scratch, cache_folder(), build=build, report=report
+        )
         if output is not None:
             with atomic.building(Path(output), replace=False) as kept:
                 shutil.copytree(scratch / "again" / path.absolute().name, kept, dirs_exist_ok=True)
@@ -135,4 +141,6 @@ def report(
             signatures = []
             problem = "; ".join([error.message, *error.facts])
     earlier = open_bundle(Path(since)) if since is not None else None
-    return review.review(bundle, today, approvals=signatures, problem=problem, since=earlier, audit=audited)
+    return review.review(
+        bundle, today, approvals=signatures, problem=problem, since=earlier, audit=audited
+    )

@@ -109,7 +109,9 @@ def _require_own(manifest: Manifest, wheel: Path) -> None:
         raise BundlerError(fact, hint="find out where it comes from, or exclude it from the index")
 
 
-def write_shell(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+def write_shell(
+    environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]
+) -> None:
     """Write the shell program `path` that installs the archive `environment` with `commands`."""
     text = resources("bundler").joinpath("templates/carried.sh").read_text(encoding="utf-8")
     values = {
@@ -131,11 +133,18 @@ def write_shell(environment: Path, path: Path, target: TargetEntry, commands: tu
     path.chmod(0o755)
 
 
-def _write_zip(environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]) -> None:
+def _write_zip(
+    environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]
+) -> None:
     readme = _README.format(name=NAME, version=__version__, platform=target.platform)
     texts = {"README.txt": readme.replace("\n", "\r\n")}
-    texts |= {f"bin/{name}.cmd": _CMD.format(name=name, main=_MAIN.get(name, "main")) for name in commands}
-    with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as out, tarfile.open(environment) as source:
+    texts |= {
+        f"bin/{name}.cmd": _CMD.format(name=name, main=_MAIN.get(name, "main")) for name in commands
+    }
+    with (
+        zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as out,
+        tarfile.open(environment) as source,
+    ):
         for name, text in texts.items():
             out.writestr(_member(name), text)
         for member in source:

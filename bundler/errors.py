@@ -25,7 +25,9 @@ class CombinedError(BundlerError):
         super().__init__("\n".join(self.errors))
 
 
-def attempt_all(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> tuple[list[_Result], list[Exception]]:
+def attempt_all(
+    function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> tuple[list[_Result], list[Exception]]:
     """Call `function` on every item; return the results, and the errors of the items that failed."""
     results: list[_Result] = []
     errors: list[Exception] = []
@@ -63,7 +65,10 @@ class ManifestError(BundlerError):
     """An invalid manifest."""
 
     def __init__(
-        self, path: Path, fact: str, hint: str = "copy the bundle again, or create it again with `bundle`"
+        self,
+        path: Path,
+        fact: str,
+        hint: str = "copy the bundle again, or create it again with `bundle`",
     ) -> None:
         super().__init__(f"{path}: {fact}", hint=hint)
         self.path = path
@@ -73,7 +78,9 @@ class ManifestError(BundlerError):
 class DamagedError(BundlerError):
     """A bundle or publication with missing, changed or foreign files: `rows` are (kind, name) pairs."""
 
-    def __init__(self, path: Path, missing: Iterable[str], changed: Iterable[str], foreign: Iterable[str]) -> None:
+    def __init__(
+        self, path: Path, missing: Iterable[str], changed: Iterable[str], foreign: Iterable[str]
+    ) -> None:
         self.rows: list[tuple[str, str]] = []
         for kind, names in (("missing", missing), ("changed", changed), ("foreign", foreign)):
             self.rows += [(kind, name) for name in sorted(names)]
@@ -98,7 +105,9 @@ class SignatureError(BundlerError):
     "program" if ssh-keygen cannot be used, and "" if nothing was checked.
     """
 
-    def __init__(self, message: str, *, problem: str = "", facts: Iterable[str] = (), hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, problem: str = "", facts: Iterable[str] = (), hint: str = ""
+    ) -> None:
         super().__init__(message, facts=facts, hint=hint)
         self.problem = problem
 

@@ -13,7 +13,9 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
     root = (error.name or "").partition(".")[0]
     if root in ("bundler", "wheelhouse", ""):
         return None
-    files = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
+    files = [
+        frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)
+    ]
     if any("/bundler/assessment/sbom.py" in file for file in files):
         return _not_installed("sbom", f"{root} is not installed")
     if any("/bundler/assessment/attestation_check.py" in file for file in files):
@@ -22,7 +24,9 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
         return _not_installed("yaml", "PyYAML is not installed")
     if any("/bundler/hps/" in file for file in files):
         return _not_installed(
-            "hps", f"{root} is not installed", ", or install the tool with `bundler carry --with-hps`"
+            "hps",
+            f"{root} is not installed",
+            ", or install the tool with `bundler carry --with-hps`",
         )
     return _not_installed("bundle", f"{root} is not installed")
 
@@ -36,4 +40,6 @@ def require_pip_tools() -> None:
 
 
 def _not_installed(extra: str, fact: str, more: str = "") -> BundlerError:
-    return BundlerError(f"{fact}, which this command needs", hint=f"run `pip install 'hps-bundler[{extra}]'`{more}")
+    return BundlerError(
+        f"{fact}, which this command needs", hint=f"run `pip install 'hps-bundler[{extra}]'`{more}"
+    )

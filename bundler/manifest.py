@@ -157,7 +157,13 @@ class Manifest:
             {"path": file.path, "size": file.size, "sha256": file.sha256, "origin": file.origin}
             for file in sorted(self.files, key=lambda file: file.path)
         ]
-        tables = {"format": self.format, "name": self.name, "scripts": scripts, "targets": targets, "files": entries}
+        tables = {
+            "format": self.format,
+            "name": self.name,
+            "scripts": scripts,
+            "targets": targets,
+            "files": entries,
+        }
         return (json.dumps(tables, indent=1, ensure_ascii=True) + "\n").encode()
 
     def file(self, path: str) -> File:

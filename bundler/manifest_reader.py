@@ -137,7 +137,10 @@ def _check_target(manifest: Manifest, target: TargetEntry, paths: set[str]) -> s
     if missing:
         raise ValueError(f"does not list {min(missing)!r}, which {target.name} needs")
     for script in manifest.scripts:
-        if manifest.file(f"{manifest.folder(target, script.name)}/{script.name}").sha256 != script.sha256:
+        if (
+            manifest.file(f"{manifest.folder(target, script.name)}/{script.name}").sha256
+            != script.sha256
+        ):
             raise ValueError(f"gives two digests for {script.name!r}")
     for script in manifest.scripts:
         needed |= _page_paths(manifest, target, script.name)
@@ -169,7 +172,9 @@ def _script(table: Any) -> ScriptEntry:
         sha256=_matching(_SHA256, table["sha256"]),
         requires_python=_typed(str, table["requires-python"]),
         dependencies=_texts(table["dependencies"]),
-        lock_sha256=None if table["lock-sha256"] is None else _matching(_SHA256, table["lock-sha256"]),
+        lock_sha256=None
+        if table["lock-sha256"] is None
+        else _matching(_SHA256, table["lock-sha256"]),
         resolved_with=_texts(table.get("resolved-with", [])),
     )
 
@@ -186,7 +191,10 @@ def _target(table: Any) -> TargetEntry:
         system=_matching(re.compile("Linux|Windows|Darwin"), table["system"]),
         machine=_typed(str, table["machine"]),
         libc=libc,
-        wheels={_typed(str, script): _wheel_names(names) for script, names in _typed(dict, table["wheels"]).items()},
+        wheels={
+            _typed(str, script): _wheel_names(names)
+            for script, names in _typed(dict, table["wheels"]).items()
+        },
         uv=_text_or_none(table["uv"]),
         interpreter=_text_or_none(table["interpreter"]),
     )

@@ -30,7 +30,9 @@ def write_wheel(folder: Path) -> Path:
     for name in ("METADATA", "entry_points.txt"):
         contents[f"{info}/{name}"] = (package.read_text(name) or "").encode()
     contents[f"{info}/WHEEL"] = _WHEEL.encode()
-    lines = [f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(contents.items())]
+    lines = [
+        f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(contents.items())
+    ]
     record = "".join(lines)
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     path = folder / f"{stem}-{_TAG}.whl"

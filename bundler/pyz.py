@@ -37,7 +37,9 @@ def write_pyz(path: Path) -> None:
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     main = start.replace("digest of the contents", digest.hexdigest()[:32]).encode()
     with atomic.creating(path) as partial:
-        partial.write_bytes(_SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)}))
+        partial.write_bytes(
+            _SHEBANG + zipped({"__main__.py": main, "contents.zip": zipped(contents)})
+        )
         partial.chmod(0o755)
 
 
@@ -49,7 +51,9 @@ def zipped(contents: Mapping[str, bytes]) -> bytes:
             info = zipfile.ZipInfo(name, _TIME)
             info.create_system = 3
             info.external_attr = 0o100644 << 16
-            info.compress_type = zipfile.ZIP_STORED if name.endswith(".zip") else zipfile.ZIP_DEFLATED
+            info.compress_type = (
+                zipfile.ZIP_STORED if name.endswith(".zip") else zipfile.ZIP_DEFLATED
+            )
             archive.writestr(info, data)
     return out.getvalue()
 
@@ -89,7 +93,9 @@ def _dependencies() -> list[Distribution]:
         try:
             packages[name] = distribution(name)
         except PackageNotFoundError:
-            raise BundlerError(f"{name} is not installed", hint="install hps-bundler again") from None
+            raise BundlerError(
+                f"{name} is not installed", hint="install hps-bundler again"
+            ) from None
         for requirement in map(Requirement, packages[name].requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 pending.append(requirement.name)

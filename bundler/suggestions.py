@@ -9,7 +9,9 @@ from importlib.resources import files
 
 from packaging.utils import canonicalize_name
 
-_NOT_FOUND = re.compile(r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)")
+_NOT_FOUND = re.compile(
+    r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)"
+)
 # Import names that differ from the name of the project.
 _MODULES = {
     "attr": "attrs",
@@ -54,7 +56,11 @@ def meant(words: str) -> str:
     projects = files("bundler").joinpath(_KNOWN).read_text(encoding="utf-8").split()
     hints = []
     for name in dict.fromkeys(map(canonicalize_name, _NOT_FOUND.findall(words))):
-        near = [_MODULES[name]] if name in _MODULES else difflib.get_close_matches(name, projects, n=1, cutoff=0.75)
+        near = (
+            [_MODULES[name]]
+            if name in _MODULES
+            else difflib.get_close_matches(name, projects, n=1, cutoff=0.75)
+        )
         if near and near[0] != name:
             hints.append(f"did you mean {near[0]} instead of {name}?")
     return " ".join(hints)

@@ -97,19 +97,27 @@ class Workplace:
             timeout=_PATIENCE,
         )
 
-    def started(self, *command: str | Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    def started(
+        self, *command: str | Path
+    ) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
         """Start a command of ours that the block interrupts or kills."""
         return started([BIN / str(command[0]), *command[1:]], cwd=self.folder, env=self.environment)
 
     def script(
-        self, name: str = "solve.py", *dependencies: str, body: str = "", requires: str = ">=3.9", uv: str = ""
+        self,
+        name: str = "solve.py",
+        *dependencies: str,
+        body: str = "",
+        requires: str = ">=3.9",
+        uv: str = "",
     ) -> Path:
         """Write a script with a metadata block; `uv` are lines of [tool.uv]."""
         lines = [f'requires-python = "{requires}"', f"dependencies = {list(dependencies)!r}"]
         lines += ["[tool.uv]", *uv.splitlines()] if uv else []
         path = self.folder / name
         path.write_text(
-            "# /// script\n" + "".join(f"# {line}\n" for line in lines) + "# ///\n" + body, encoding="utf-8"
+            "# /// script\n" + "".join(f"# {line}\n" for line in lines) + "# ///\n" + body,
+            encoding="utf-8",
         )
         return path
 
@@ -128,12 +136,16 @@ class Workplace:
 
 def clean_environment(home: Path, overlay: Mapping[str, str]) -> dict[str, str]:
     """Return this environment with an empty `home` and without settings of this machine's uv, pip and proxies."""
-    kept = {name: text for name, text in os.environ.items() if not name.upper().startswith(_SCRUBBED)}
+    kept = {
+        name: text for name, text in os.environ.items() if not name.upper().startswith(_SCRUBBED)
+    }
     own = {
         "HOME": str(home),
         # uv must find the Python that runs the tests, also one that is on no PATH but by its virtual environment.
         # Shims are shell programs that take long to say which Python they stand for, and uv asks each of them.
-        "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix, "bin")), *_without_shims(os.environ["PATH"])]),
+        "PATH": os.pathsep.join(
+            [str(BIN), str(Path(sys.base_prefix, "bin")), *_without_shims(os.environ["PATH"])]
+        ),
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_HTTP_RETRIES": "2",
         "UV_HTTP_TIMEOUT": "1",
@@ -173,7 +185,11 @@ def started(
 @contextlib.contextmanager
 def _signals_by_default() -> Iterator[None]:
     """Undo for the programs that the block starts what a shell does to its background jobs: they ignore Ctrl-C."""
-    ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) == signal.SIG_IGN
+    ]
     for number in ignored:
         signal.signal(number, signal.SIG_DFL)
     try:
@@ -187,7 +203,9 @@ def _signals_by_default() -> Iterator[None]:
 def open_folder() -> Iterator[Path]:
     """An empty folder that every user can enter and read, as pytest's own and somebody's home are not."""
     for place in (tempfile.gettempdir(), "/var/tmp", "/tmp"):
-        if all(above.stat().st_mode & 0o001 for above in (Path(place), *Path(place).resolve().parents)):
+        if all(
+            above.stat().st_mode & 0o001 for above in (Path(place), *Path(place).resolve().parents)
+        ):
             break
     else:
         pytest.skip("there is no folder for temporary files here that every user can enter")

@@ -73,10 +73,14 @@ def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Plat
                 WheelFile.open(wheel) as source,
                 warnings.catch_warnings(),
             ):
-                warnings.simplefilter("ignore")  # installer warns about compiled files, which it skips.
+                warnings.simplefilter(
+                    "ignore"
+                )  # installer warns about compiled files, which it skips.
                 install_wheel(source, destination, {"INSTALLER": b"hps-bundler\n"})
         except _DEFECTS as error:
-            raise WheelError(wheel, f"cannot be installed ({error or type(error).__name__})") from error
+            raise WheelError(
+                wheel, f"cannot be installed ({error or type(error).__name__})"
+            ) from error
 
 
 def _destination(prefix: Path, packages: Path, wheel: Path, platform: Platform) -> _Relocatable:
@@ -142,7 +146,9 @@ class _Relocatable(SchemeDictionaryDestination):
             return self._write_started(path, data)
         return self._write_command(path, data)
 
-    def write_to_fs(self, scheme: Scheme, path: str, stream: BinaryIO, is_executable: bool) -> RecordEntry:
+    def write_to_fs(
+        self, scheme: Scheme, path: str, stream: BinaryIO, is_executable: bool
+    ) -> RecordEntry:
         """Write below the folder of `scheme`. Raises `ValueError` for a file that would replace the interpreter."""
         place = self._path_with_destdir(scheme, path)
         prefix = os.path.abspath(self.scheme_dict["data"])  # noqa: PTH100 - as installer

@@ -194,7 +194,10 @@ class NoWheelsError(WheelhouseError):
         width = max(map(len, names))
         super().__init__(
             f"{subject}: no wheel of {count} fits {target}",
-            facts=[f"{name:{width}}   {misfit.reason}" for name, misfit in zip(names, self.misfits, strict=True)],
+            facts=[
+                f"{name:{width}}   {misfit.reason}"
+                for name, misfit in zip(names, self.misfits, strict=True)
+            ],
             hint="constrain the versions to those that have wheels, or build from source",
         )
         self.versions = versions
@@ -217,7 +220,9 @@ class DownloadError(WheelhouseError):
         count = "1 file" if len(self.errors) == 1 else f"{len(self.errors)} files"
         super().__init__(
             f"{count} could not be downloaded",
-            facts=[f"{name}: {redacted(reason)} ({redacted(url)})" for name, url, reason in self.errors],
+            facts=[
+                f"{name}: {redacted(reason)} ({redacted(url)})" for name, url, reason in self.errors
+            ],
             hint="run the command again; completed files are kept",
         )
 

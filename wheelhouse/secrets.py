@@ -28,7 +28,11 @@ _BUILD = re.compile(
 
 def without_secrets(environ: Mapping[str, str], *, keeps: str = "UV_") -> dict[str, str]:
     """Return the variables in `environ` whose names do not suggest a secret, and those that start with `keeps`."""
-    return {name: text for name, text in environ.items() if name.startswith(keeps) or not _SECRET.search(name)}
+    return {
+        name: text
+        for name, text in environ.items()
+        if name.startswith(keeps) or not _SECRET.search(name)
+    }
 
 
 def build_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:

@@ -73,7 +73,9 @@ def _within(path: Path, tar: tarfile.TarFile, limit: int) -> Iterator[tarfile.Ta
     total = 0
     for member in tar:
         total += member.size
-        _require_within(path, total, limit)  # Before reading, since a small file can expand to many bytes.
+        _require_within(
+            path, total, limit
+        )  # Before reading, since a small file can expand to many bytes.
         yield member
     # To the very end, where a compressed file has its checksum.
     while tar.fileobj and (rest := tar.fileobj.read(_CHUNK)):

@@ -47,7 +47,8 @@ def read_acceptances(path: Path) -> list[Acceptance]:
         statements = [dict(entry.items()) for entry in document["statements"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BundlerError(
-            f"{path}: is not an OpenVEX document", hint="it needs a list `statements`; see `bundler guide approval`"
+            f"{path}: is not an OpenVEX document",
+            hint="it needs a list `statements`; see `bundler guide approval`",
         ) from None
     stated: list[Acceptance] = []
     errors: list[Exception] = []
@@ -76,7 +77,9 @@ def acceptance_of(
     `names` are the names of each vulnerability in a finding, and all of them must be accepted. `stated` has the newest
     statement first, which is the one that counts.
     """
-    about = [entry for entry in stated if entry.project == project and entry.version in (None, version)]
+    about = [
+        entry for entry in stated if entry.project == project and entry.version in (None, version)
+    ]
     accepted: Acceptance | None = None
     for aliases in names:
         newest = next((entry for entry in about if entry.vulnerability in aliases), None)
@@ -100,12 +103,16 @@ def _acceptances(statement: Mapping[str, Any], document_time: str) -> Iterator[A
         reason = statement.get("impact_statement") or statement.get("justification")
     lacks_reason = is_accepted and not isinstance(reason, str)
     if lacks_reason or not _is_day(day) or not isinstance(vulnerability, str):
-        raise ValueError("needs a vulnerability, a reason (impact_statement or justification) and a timestamp")
+        raise ValueError(
+            "needs a vulnerability, a reason (impact_statement or justification) and a timestamp"
+        )
     if is_accepted:
         reason = "".join(filter(str.isprintable, str(reason)))
     for product in statement["products"]:
         project, version = _package(product)
-        yield Acceptance(vulnerability=vulnerability, project=project, version=version, reason=reason, day=day)
+        yield Acceptance(
+            vulnerability=vulnerability, project=project, version=version, reason=reason, day=day
+        )
 
 
 def _is_day(text: str) -> bool:

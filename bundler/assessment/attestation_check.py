@@ -30,7 +30,9 @@ _Keys = Mapping[str, Any]
 _KINDS = ("certificateAuthorities", "tlogs", "ctlogs")
 
 
-def verify_attestations(path: Path, data: bytes, trusted_root: Path | None = None) -> tuple[str, ...]:
+def verify_attestations(
+    path: Path, data: bytes, trusted_root: Path | None = None
+) -> tuple[str, ...]:
     """Verify the attestations in the provenance object `data` of the file `path`; return its publishers.
 
     Every attestation must be valid for this file and this publisher. `trusted_root` replaces the keys of Sigstore in
@@ -68,7 +70,9 @@ def verify_bundle(bundle: Bundle, trusted_root: Path | None = None) -> dict[str,
         name = file.path.removeprefix(ATTESTATIONS).removesuffix(SUFFIX)
         try:
             data = bundle.read(attestation_path(name), LIMIT)
-            publishers_by_name[name] = verify_attestations(bundle.folder / WHEELS / name, data, trusted_root)
+            publishers_by_name[name] = verify_attestations(
+                bundle.folder / WHEELS / name, data, trusted_root
+            )
         except WheelhouseError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -80,7 +84,11 @@ def verify_bundle(bundle: Bundle, trusted_root: Path | None = None) -> dict[str,
 
 def _root(path: Path | None) -> _Keys:
     """Return the keys of Sigstore in the file `path`, or in the package. Raises `ValueError`, `FileError`."""
-    data = files.read_plain(path, LIMIT) if path else read_embedded("trusted_root.json", tuf.DEFAULT_TUF_URL)
+    data = (
+        files.read_plain(path, LIMIT)
+        if path
+        else read_embedded("trusted_root.json", tuf.DEFAULT_TUF_URL)
+    )
     root = json.loads(data)
     if not isinstance(root, dict):
         raise ValueError("the trusted root is not one")  # noqa: TRY004 - as for other malformed ones
@@ -93,11 +101,15 @@ def _valid_then(root: _Keys, entries: Sequence[_Keys]) -> _Keys:
     Raises `ValueError`.
     """
     try:
-        times = [datetime.fromtimestamp(int(entry["integratedTime"]), timezone.utc) for entry in entries]
+        times = [
+            datetime.fromtimestamp(int(entry["integratedTime"]), timezone.utc) for entry in entries
+        ]
         valid = dict(root)
         for kind, keys in root.items():
             if kind in _KINDS:
-                valid[kind] = [key for key in keys if all(_covers(key, kind, time) for time in times)]
+                valid[kind] = [
+                    key for key in keys if all(_covers(key, kind, time) for time in times)
+                ]
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"the trusted root or its log entry is malformed ({error})") from None
     return valid
@@ -125,7 +137,9 @@ def _private_cache(root: _Keys) -> Iterator[None]:
     logger = logging.getLogger("sigstore")
     level = logger.level
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA"), folder))
+        os.environ.update(
+            dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA"), folder)
+        )
         logger.setLevel(logging.ERROR)  # It would warn that it is offline.
         try:
             _, cache = tuf._get_dirs(tuf.DEFAULT_TUF_URL)  # noqa: SLF001 - it has no public name

@@ -83,12 +83,16 @@ def merged(several: Iterable[Packages]) -> Packages:
     return packages
 
 
-def audit(packages: Packages, snapshot: Snapshot, accepted: Sequence[Acceptance] = ()) -> list[Finding]:
+def audit(
+    packages: Packages, snapshot: Snapshot, accepted: Sequence[Acceptance] = ()
+) -> list[Finding]:
     """Return the vulnerabilities of `packages` that `snapshot` knows, the most severe first."""
     found: list[Finding] = []
     for (project, text), uses in packages.items():
         version = Version(text)
-        matching = [entry for entry in snapshot.by_project.get(project, ()) if entry.affects(version)]
+        matching = [
+            entry for entry in snapshot.by_project.get(project, ()) if entry.affects(version)
+        ]
         found += [_finding(group, version, text, uses, accepted) for group in _groups(matching)]
     return sorted(found, key=_urgency)
 

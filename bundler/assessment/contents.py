@@ -61,7 +61,11 @@ def read_contents(path: Path) -> Contents:
     native: list[str] = []
     parts: list[Part] = []
     try:
-        with files.explained(path), files.open_plain(path) as source, zipfile.ZipFile(source) as archive:
+        with (
+            files.explained(path),
+            files.open_plain(path) as source,
+            zipfile.ZipFile(source) as archive,
+        ):
             for member in archive.infolist():
                 if _NATIVE.fullmatch(member.filename):
                     native.append(member.filename)
@@ -91,7 +95,11 @@ def _parts(data: bytes) -> Iterator[Part]:
     try:
         document = json.loads(data)
         for entry in [*document.get("components", []), *document.get("packages", [])]:
-            references = [item for item in entry.get("externalRefs", []) if item.get("referenceType") == "purl"]
+            references = [
+                item
+                for item in entry.get("externalRefs", [])
+                if item.get("referenceType") == "purl"
+            ]
             purl = entry.get("purl")
             if not purl and references:
                 purl = references[0].get("referenceLocator")

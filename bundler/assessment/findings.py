@@ -18,7 +18,9 @@ _WIDTH = 80
 _SHOWN = 5
 
 
-def document(findings: Sequence[Finding], packages: int, snapshot: Snapshot, today: date) -> dict[str, Any]:
+def document(
+    findings: Sequence[Finding], packages: int, snapshot: Snapshot, today: date
+) -> dict[str, Any]:
     """Return the result of an audit, of `packages` in number, as `bundler audit --json` prints it."""
     return {
         "advisories": {
@@ -45,7 +47,10 @@ def _row(finding: Finding) -> dict[str, Any]:
         "summary": finding.summary,
         "published": finding.published,
         "fixed": list(finding.fixed),
-        "uses": [{"in": use.place, "since": use.since or None, "scripts": list(use.scripts)} for use in finding.uses],
+        "uses": [
+            {"in": use.place, "since": use.since or None, "scripts": list(use.scripts)}
+            for use in finding.uses
+        ],
         "accepted": accepted,
     }
 
@@ -57,7 +62,9 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.fixed:
             fixed = f"fixed in {' or '.join(finding.fixed)}"
         yield f"{finding.project} {finding.version}  {finding.severity!s}  {finding.identity}  {fixed}"
-        yield from textwrap.wrap(finding.summary, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield from textwrap.wrap(
+            finding.summary, _WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
         if finding.acceptance:
             yield f"  accepted on {finding.acceptance.day}: {finding.acceptance.reason}"
         for use in finding.uses[:_SHOWN]:
@@ -91,4 +98,8 @@ def summary(findings: Sequence[Finding], packages: int, snapshot: Snapshot, toda
 
 def severe(findings: Sequence[Finding], threshold: Severity) -> list[Finding]:
     """Return the findings that nobody accepted and that are at least as severe; an unknown rating always is."""
-    return [finding for finding in findings if finding.acceptance is None and finding.severity >= threshold]
+    return [
+        finding
+        for finding in findings
+        if finding.acceptance is None and finding.severity >= threshold
+    ]

@@ -49,21 +49,27 @@ def dependencies(
                 if (contents.filename, extra) in seen:
                     continue
                 seen.add((contents.filename, extra))
-                further = [item for item in contents.requires if _applies(item, environments, extra)]
+                further = [
+                    item for item in contents.requires if _applies(item, environments, extra)
+                ]
                 waiting += [(edges[contents.filename], item) for item in further]
     return direct, edges
 
 
 def _first_and_last(target: TargetEntry) -> list[dict[str, str]]:
     """Return the environments of the first and the last patch release of the target's Python."""
-    environments = Target(python=target.python, platform=parse_platform(target.platform)).environments(SpecifierSet())
+    environments = Target(
+        python=target.python, platform=parse_platform(target.platform)
+    ).environments(SpecifierSet())
     ends = (environments[0], environments[-1])
     return [{name: str(value) for name, value in environment.items()} for environment in ends]
 
 
 def _meant(requirement: Requirement, versions: Sequence[Contents]) -> Sequence[Contents]:
     """Return the wheels among `versions` of a project that `requirement` allows; all if it allows none (overrides)."""
-    allowed = [item for item in versions if requirement.specifier.contains(item.version, prereleases=True)]
+    allowed = [
+        item for item in versions if requirement.specifier.contains(item.version, prereleases=True)
+    ]
     return allowed or versions
 
 

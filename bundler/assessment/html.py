@@ -39,7 +39,9 @@ def details(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str] = ()) -> str:
+def table(
+    caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str] = ()
+) -> str:
     """Return a table; the first cell of each row is its heading, and `names` are the targets of links to rows."""
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     lines = []

@@ -31,7 +31,11 @@ def licence_of(metadata: RawMetadata) -> Licence:
             return Licence(str(canonicalize_license_expression(expression)))
         except InvalidLicenseExpression:
             return Licence(texts=(_line(expression),))
-    names = [text.rpartition(" :: ")[2] for text in metadata.get("classifiers", []) if text.startswith(_CLASSIFIER)]
+    names = [
+        text.rpartition(" :: ")[2]
+        for text in metadata.get("classifiers", [])
+        if text.startswith(_CLASSIFIER)
+    ]
     lines = map(_line, [metadata.get("license", ""), *names])
     texts = dict.fromkeys(line for line in lines if line and line.upper() != "UNKNOWN")
     return Licence(texts=tuple(texts))

@@ -99,7 +99,9 @@ def _origin(review: _Row) -> Iterator[str]:
         facts["Built"] = f"{escape(built['finished'][:10])} with {escape(versions)}"
         if not review["vouched"]:
             facts["Built"] += f" {mark('warn', 'claimed; no accepted signature covers it')}"
-        facts["From indexes"] = "<br>".join(map(escape, built["indexes"])) or "uv&#x27;s default index"
+        facts["From indexes"] = (
+            "<br>".join(map(escape, built["indexes"])) or "uv&#x27;s default index"
+        )
     yield section("Build and signatures")
     yield details(facts)
 
@@ -146,7 +148,9 @@ def _vulnerabilities(audit: _Row | None) -> Iterator[str]:
     age = counted(about["age-days"], "day")
     amount = "1 advisory" if about["records"] == 1 else f"{about['records']} advisories"
     if about["malformed"]:
-        yield paragraph(mark("bad", f"{counted(len(about['malformed']), 'advisory record')} could not be read"))
+        yield paragraph(
+            mark("bad", f"{counted(len(about['malformed']), 'advisory record')} could not be read")
+        )
     yield paragraph(f"{amount} as of {escape(about['newest'])} ({age} old)", "soft")
     rows = [_finding(entry) for entry in audit["findings"]]
     if rows:
@@ -184,7 +188,9 @@ def _licences(review: _Row) -> Iterator[str]:
         if not group["classified"]:
             form = _UNCLASSIFIED.get(group["licence"], "unclassified text")
         rows.append([licence, form, ", ".join(map(_anchor, group["packages"]))])
-    yield table("Undeclared and unusual licences first", ["Licence", "Declared as", "Packages"], rows)
+    yield table(
+        "Undeclared and unusual licences first", ["Licence", "Declared as", "Packages"], rows
+    )
 
 
 def _remarkable(packages: Sequence[_Row]) -> Iterator[str]:
@@ -219,7 +225,9 @@ def _points(row: _Row) -> Iterator[tuple[str, str]]:
     if row["built"]:
         yield "Built from source", row["origin"]
     if row["native"]:
-        parts = [f"{part['name']} {part['version'] or ''}".strip() for part in row["parts"][:_SHOWN]]
+        parts = [
+            f"{part['name']} {part['version'] or ''}".strip() for part in row["parts"][:_SHOWN]
+        ]
         yield "Native code", "; ".join([counted(row["native"], "file"), *parts])
 
 

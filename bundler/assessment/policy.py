@@ -52,16 +52,22 @@ def read_policy(path: Path) -> Policy:
     try:
         table = toml.loads(data.decode())
     except ValueError as error:
-        raise BundlerError(f"{path}: invalid TOML ({error})", hint="see `bundler guide approval`") from None
+        raise BundlerError(
+            f"{path}: invalid TOML ({error})", hint="see `bundler guide approval`"
+        ) from None
     values: dict[str, Any] = {}
     errors: list[Exception] = []
     for key, value in table.items():
         try:
             values[key.replace("-", "_")] = _READERS[key](value)
         except KeyError:
-            errors.append(BundlerError(f"{path}: unknown key {key}", hint=did_you_mean(key, _READERS)))
+            errors.append(
+                BundlerError(f"{path}: unknown key {key}", hint=did_you_mean(key, _READERS))
+            )
         except (ValueError, TypeError, InvalidRequirement) as error:
-            errors.append(BundlerError(f"{path}: {key}: {error}", hint="see `bundler guide approval`"))
+            errors.append(
+                BundlerError(f"{path}: {key}: {error}", hint="see `bundler guide approval`")
+            )
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -132,7 +138,9 @@ def _of_vulnerabilities(policy: Policy, audit: _Facts | None) -> Iterator[Violat
     if policy.maximum_severity is None:
         return
     if audit is None:
-        yield Violation(rule=rule, subject="the bundle", fact="it was not audited; use --advisories")
+        yield Violation(
+            rule=rule, subject="the bundle", fact="it was not audited; use --advisories"
+        )
         return
     if audit["advisories"]["malformed"]:
         yield Violation(rule=rule, subject="the advisories", fact="some of them could not be read")
@@ -150,7 +158,9 @@ def _of_package(policy: Policy, package: _Facts, *, vouched: bool) -> Iterator[V
     project, version, licence = package["project"], package["version"], package["licence"]
     name = f"{project} {version}"
     if policy.allowed_licences and not _allows(policy, licence):
-        yield Violation(rule="allowed-licences", subject=name, fact=f"its licence is {licence['text']}")
+        yield Violation(
+            rule="allowed-licences", subject=name, fact=f"its licence is {licence['text']}"
+        )
     if policy.minimum_release_age is not None:
         fact = _too_new(package["age-days"], policy.minimum_release_age, vouched=vouched)
         if fact:
@@ -158,7 +168,9 @@ def _of_package(policy: Policy, package: _Facts, *, vouched: bool) -> Iterator[V
     for requirement in policy.forbidden_packages:
         is_named = canonicalize_name(requirement.name) == project
         if is_named and requirement.specifier.contains(version, prereleases=True):
-            yield Violation(rule="forbidden-packages", subject=name, fact=f"{requirement} is forbidden")
+            yield Violation(
+                rule="forbidden-packages", subject=name, fact=f"{requirement} is forbidden"
+            )
 
 
 def _too_new(days: int | None, least: float, *, vouched: bool) -> str:

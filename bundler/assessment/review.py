@@ -99,7 +99,9 @@ def _built(predicate: Mapping[str, Any] | None) -> _Facts | None:
     details = predicate["runDetails"]
     metadata = details.get("metadata") or {}
     return {
-        "versions": {str(name): str(version) for name, version in details["builder"]["version"].items()},
+        "versions": {
+            str(name): str(version) for name, version in details["builder"]["version"].items()
+        },
         "finished": str(metadata.get("finishedOn", "")),
         "indexes": list(map(str, predicate["buildDefinition"]["externalParameters"]["indexes"])),
     }

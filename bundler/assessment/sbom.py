@@ -6,7 +6,14 @@ import contextlib
 import uuid
 from collections.abc import Mapping
 
-from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model import (
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    Property,
+    XsUri,
+)
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpression
@@ -59,7 +66,10 @@ def _tool_wheels(target: TargetEntry) -> list[str]:
 
 
 def _document(
-    script: ScriptEntry, target: TargetEntry, read: Mapping[str, Contents], listed: Mapping[str, File]
+    script: ScriptEntry,
+    target: TargetEntry,
+    read: Mapping[str, Contents],
+    listed: Mapping[str, File],
 ) -> bytes:
     wheels = [read[name] for name in target.wheels[script.name]]
     components = {contents.filename: _component(contents, listed) for contents in wheels}
@@ -68,7 +78,9 @@ def _document(
         type=ComponentType.APPLICATION,
         bom_ref=script.name,
         hashes=_hashes(script.sha256),
-        properties=_properties({"target": target.name, "python": target.python, "platform": target.platform}),
+        properties=_properties(
+            {"target": target.name, "python": target.python, "platform": target.platform}
+        ),
     )
     tools = [_component(read[name], listed) for name in _tool_wheels(target)]
     if target.interpreter:
@@ -90,7 +102,11 @@ def _document(
 
 def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
     file = listed[f"{WHEELS}{contents.filename}"]
-    facts = {"filename": contents.filename, "size": str(file.size), "native-files": str(len(contents.native))}
+    facts = {
+        "filename": contents.filename,
+        "size": str(file.size),
+        "native-files": str(len(contents.native)),
+    }
     if file.origin and file.origin.startswith(BUILT_FROM):
         facts["origin"] = file.origin
     licence = contents.licence
@@ -101,12 +117,16 @@ def _component(contents: Contents, listed: Mapping[str, File]) -> Component:
         version=contents.version,
         type=ComponentType.LIBRARY,
         bom_ref=contents.filename,
-        purl=PackageURL("pypi", None, contents.project, contents.version, {"file_name": contents.filename}),
+        purl=PackageURL(
+            "pypi", None, contents.project, contents.version, {"file_name": contents.filename}
+        ),
         hashes=_hashes(file.sha256),
         licenses=_licences(licence),
         external_references=_distribution(file),
         properties=_properties(facts),
-        components=[_nested(contents.filename, number, part) for number, part in enumerate(contents.parts)],
+        components=[
+            _nested(contents.filename, number, part) for number, part in enumerate(contents.parts)
+        ],
     )
 
 

@@ -80,12 +80,18 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, files.read_plain(file, _LIMIT)
         return
     try:
-        with files.explained(path), files.open_input(path) as source, zipfile.ZipFile(source) as archive:
+        with (
+            files.explained(path),
+            files.open_input(path) as source,
+            zipfile.ZipFile(source) as archive,
+        ):
             for member in archive.infolist():
                 if member.filename.endswith(_SUFFIXES):
                     yield member.filename, read_member(archive, member, _LIMIT)
     except DAMAGED as error:
-        raise BundlerError(f"{path}: cannot be read ({error})", hint="copy the snapshot again") from error
+        raise BundlerError(
+            f"{path}: cannot be read ({error})", hint="copy the snapshot again"
+        ) from error
     except FileError as error:
         raise BundlerError(str(error), hint="name the zip file or folder of OSV records") from error
 

@@ -60,10 +60,18 @@ def require_outside(path: Path, bundles: Sequence[Path]) -> None:
     """Raise `BundlerError` if the output `path` is inside one of `bundles`, which it would damage."""
     for bundle in bundles:
         if files.real(path).is_relative_to(files.real(bundle)):
-            raise BundlerError(f"{path} is inside the bundle {bundle}", hint="choose another --output")
+            raise BundlerError(
+                f"{path} is inside the bundle {bundle}", hint="choose another --output"
+            )
 
 
-def pack(folders: Sequence[Path], out: IO[bytes], digests: Collection[str] = frozenset(), *, report: Report) -> None:
+def pack(
+    folders: Sequence[Path],
+    out: IO[bytes],
+    digests: Collection[str] = frozenset(),
+    *,
+    report: Report,
+) -> None:
     """Write the bundles in `folders` to the archive `out`, manifests first, and verify them on the way.
 
     Files whose digest is in `digests` are left out, and listed in delta.json; the far side has them. Raises
@@ -77,12 +85,18 @@ def pack(folders: Sequence[Path], out: IO[bytes], digests: Collection[str] = fro
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for bundle, inside in zip(bundles, contents, strict=True):
             for name, data in _unlisted(bundle, inside).items():
-                tar.addfile(_member(f"{top_of(bundle.manifest)}/{name}", len(data)), io.BytesIO(data))
+                tar.addfile(
+                    _member(f"{top_of(bundle.manifest)}/{name}", len(data)), io.BytesIO(data)
+                )
         for bundle, inside in zip(bundles, contents, strict=True):
             for file in inside:
                 _add(tar, bundle, file)
                 done += file.size
-                report(Progress(text=f"Packing {counted(len(bundles), 'bundle')}", done=done, total=total))
+                report(
+                    Progress(
+                        text=f"Packing {counted(len(bundles), 'bundle')}", done=done, total=total
+                    )
+                )
 
 
 def _require_names(bundles: Sequence[Bundle]) -> None:

@@ -53,7 +53,9 @@ def split(member: tarfile.TarInfo, name: Path) -> tuple[str, str]:
     top, _, path = member.name.partition("/")
     is_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
     if not (is_file and path and top.endswith(SUFFIX) and files.safe_path(member.name)):
-        raise ArchiveError(name, f"contains {member.name[:200]!r}, which does not belong in an archive of bundles")
+        raise ArchiveError(
+            name, f"contains {member.name[:200]!r}, which does not belong in an archive of bundles"
+        )
     return top, path
 
 

@@ -19,7 +19,10 @@ from wheelhouse.wheel import parse_filename
 
 
 def add_attestations(
-    folder: Path, releases: Mapping[str, Release], credentials: Credentials, pool: ThreadPoolExecutor
+    folder: Path,
+    releases: Mapping[str, Release],
+    credentials: Credentials,
+    pool: ThreadPoolExecutor,
 ) -> None:
     """Write the attestations that indexes offer for the wheels of the bundle `folder`, once they are verified.
 
@@ -49,7 +52,9 @@ def publisher_changes(old: Bundle, new: Bundle) -> list[str]:
         now = after.get(project, set())
         if project in present and now != publishers:
             names = ", ".join(sorted(now)) or "nobody"
-            changes.append(f"{project} was published by {', '.join(sorted(publishers))}, and is now by {names}")
+            changes.append(
+                f"{project} was published by {', '.join(sorted(publishers))}, and is now by {names}"
+            )
     return changes
 
 

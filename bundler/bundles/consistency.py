@@ -58,12 +58,18 @@ def _wrong_locks(bundle: Bundle, target: TargetEntry) -> list[str]:
         wheels = _wheels_of(manifest, target, script.name)
         _, lock, pylock = script_files(script.name)
         # uv writes paths in a lock as if they were relative to the index next to it.
-        sentences.append(_wrong_lock(bundle, f"{place}/{lock}", f"{up}../{WHEELS}", wheels, _of_lock))
-        sentences.append(_wrong_lock(bundle, f"{place}/{pylock}", f"{up}{WHEELS}", wheels, _of_pylock))
+        sentences.append(
+            _wrong_lock(bundle, f"{place}/{lock}", f"{up}../{WHEELS}", wheels, _of_lock)
+        )
+        sentences.append(
+            _wrong_lock(bundle, f"{place}/{pylock}", f"{up}{WHEELS}", wheels, _of_pylock)
+        )
     return [sentence for sentence in sentences if sentence]
 
 
-def _wrong_lock(bundle: Bundle, path: str, prefix: str, wheels: Mapping[str, str], read: _Reader) -> str:
+def _wrong_lock(
+    bundle: Bundle, path: str, prefix: str, wheels: Mapping[str, str], read: _Reader
+) -> str:
     """Return what is wrong with the lock at `path`, or nothing; it should list `wheels` below `prefix`."""
     try:
         stated = set(read(_text(bundle.folder / path, _LIMIT + _LIMIT_PER_WHEEL * len(wheels))))
@@ -105,7 +111,9 @@ def index_pages(place: str, wheels: Mapping[str, str]) -> dict[str, bytes]:
     for name, sha256 in wheels.items():
         link = Link(filename=name, path=f"{way_up(place)}../../{WHEELS}{name}", sha256=sha256)
         projects.setdefault(parse_filename(name)[0], []).append(link)
-    pages = {f"{project}/index.html": project_page(project, links) for project, links in projects.items()}
+    pages = {
+        f"{project}/index.html": project_page(project, links) for project, links in projects.items()
+    }
     return {"index.html": root_page(projects)} | pages
 
 

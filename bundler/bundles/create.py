@@ -60,7 +60,9 @@ class Builds:
     everything: bool = False
 
 
-def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools) -> bool:
+def up_to_date(
+    output: Path, sources: Sequence[Source], targets: Sequence[Target], tools: Tools
+) -> bool:
     """Return whether `output` is a complete bundle of exactly these sources, locks, targets and tools.
 
     Like a lock, a bundle keeps its versions until an upgrade is requested.
@@ -77,7 +79,10 @@ def up_to_date(output: Path, sources: Sequence[Source], targets: Sequence[Target
     if list(manifest.scripts) != [source.entry() for source in sources]:
         return False
     wanted = [(target.name, tools.uv, tools.python) for target in targets]
-    bundled = [(target.name, target.uv is not None, target.interpreter is not None) for target in manifest.targets]
+    bundled = [
+        (target.name, target.uv is not None, target.interpreter is not None)
+        for target in manifest.targets
+    ]
     return bundled == wanted
 
 
@@ -105,9 +110,13 @@ def build(
     place, paths = output.absolute(), paths_of(sources)
     before = _before(place)
     if before is not None:
-        differences = settings_changes(before.manifest, sources, targets, uv=tools.uv, python=tools.python)
+        differences = settings_changes(
+            before.manifest, sources, targets, uv=tools.uv, python=tools.python
+        )
         if differences:
-            report(Progress(kind="note", text=f"Options of {output} change: {'; '.join(differences)}"))
+            report(
+                Progress(kind="note", text=f"Options of {output} change: {'; '.join(differences)}")
+            )
     report(Progress(text=f"Resolving {', '.join(source.path.name or '.' for source in sources)}"))
     indexes = read_indexes(sources)
     plan = _plan(sources, targets, tools, _builder(cache, builds, indexes), indexes, pooled=pooled)
@@ -127,11 +136,17 @@ def build(
         _link(folder, PYTHONS, plan.archives(), downloads)
         for warning in exclusions(folder / WHEELS, plan, indexes):
             report(Progress(kind="warning", text=warning))
-        manifest = write_documents(folder, plan, documents, indexes, pool, began, before, report=report)
+        manifest = write_documents(
+            folder, plan, documents, indexes, pool, began, before, report=report
+        )
     remember(place, paths, cache)
     amount = f"{counted(len(plan.wheels()), 'wheel')} for {counted(len(targets), 'target')}"
     seconds = time.monotonic() - start
-    report(Progress(kind="note", text=f"Bundled {amount} ({size_text(manifest.size)}) in {seconds:.1f} s"))
+    report(
+        Progress(
+            kind="note", text=f"Bundled {amount} ({size_text(manifest.size)}) in {seconds:.1f} s"
+        )
+    )
     return changes(before.manifest, manifest) if before is not None else []
 
 
@@ -155,19 +170,27 @@ def _plan(
 ) -> Plan:
     with workers(_THREADS) as pool, tempfile.TemporaryDirectory() as scratch:
         # uv resolves ".." in paths without following links.
-        return make_plan(sources, targets, tools, builder, Path(scratch).resolve(), pool, indexes, pooled=pooled)
+        return make_plan(
+            sources, targets, tools, builder, Path(scratch).resolve(), pool, indexes, pooled=pooled
+        )
 
 
 def _downloads(plan: Plan, cache: Path, indexes: Indexes, output: Path) -> download.Downloads:
     """Return the downloads of `plan` into `cache`. Raises `FileError` if there is no room for them, or for `output`."""
-    downloads = download.Downloads([*plan.wheels(), *plan.archives()], cache, indexes.credentials, indexes.elsewhere)
+    downloads = download.Downloads(
+        [*plan.wheels(), *plan.archives()], cache, indexes.credentials, indexes.elsewhere
+    )
     # On the disk of the cache, a bundle consists of hard links.
     copied = 0 if same_disk(cache, output) else downloads.total
-    require_space({cache: downloads.absent_bytes, output.parent: copied + _TARGET_BYTES * len(plan.targets)})
+    require_space(
+        {cache: downloads.absent_bytes, output.parent: copied + _TARGET_BYTES * len(plan.targets)}
+    )
     return downloads
 
 
-def _link(folder: Path, name: str, remotes: Sequence[download.Remote], downloads: download.Downloads) -> None:
+def _link(
+    folder: Path, name: str, remotes: Sequence[download.Remote], downloads: download.Downloads
+) -> None:
     """Link `remotes` from the cache into the folder `name` of the bundle; there is always one for wheels."""
     if remotes or name == WHEELS:
         with files.explained(folder):
@@ -186,7 +209,9 @@ def _before(output: Path) -> Bundle | None:
 
 def _refuse_foreign(output: Path) -> None:
     """Raise `BundlerError` unless `output` is absent, empty or a bundle without other files, which may be replaced."""
-    taken = BundlerError(f"{output} exists and is not a bundle", hint="move it away, or choose another --output")
+    taken = BundlerError(
+        f"{output} exists and is not a bundle", hint="move it away, or choose another --output"
+    )
     with files.explained(output):
         if not os.path.lexists(output):
             return

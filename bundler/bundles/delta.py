@@ -33,7 +33,9 @@ def digests_of(path: Path) -> frozenset[str]:
         return frozenset(base_files(path))
     if not parts.is_archive(path):
         fact = "is not a regular file" if path.exists() else "does not exist"
-        raise BundlerError(f"{path} {fact}", hint="name a bundle, archive, manifest or list of digests")
+        raise BundlerError(
+            f"{path} {fact}", hint="name a bundle, archive, manifest or list of digests"
+        )
     if path.is_file() and parts.base_name(path) is None:
         with files.explained(path), files.open_input(path) as source:
             start = source.read(_START)
@@ -41,7 +43,9 @@ def digests_of(path: Path) -> frozenset[str]:
             manifest = parse(files.read_plain(path, MANIFEST_LIMIT), path)
             return frozenset(manifest.digests().values())
         if _DIGEST.match(start.decode("latin-1")):
-            return frozenset(_DIGEST.findall(files.read_plain(path, MANIFEST_LIMIT).decode("latin-1")))
+            return frozenset(
+                _DIGEST.findall(files.read_plain(path, MANIFEST_LIMIT).decode("latin-1"))
+            )
     digests: set[str] = set()
     with parts.opened([path]) as source:
         for manifest in read_manifests(source, path):
@@ -77,8 +81,12 @@ def _no_base(path: Path) -> BundlerError:
     if path.is_file():
         return BundlerError(f"{path} is an archive", hint="unpack it first, and name the bundle")
     if not path.exists():
-        return BundlerError(f"{path} does not exist", hint="name the folder of a bundle, publication or store")
-    return BundlerError(f"{path} is not a bundle, publication or store", hint="name the folder of one")
+        return BundlerError(
+            f"{path} does not exist", hint="name the folder of a bundle, publication or store"
+        )
+    return BundlerError(
+        f"{path} is not a bundle, publication or store", hint="name the folder of one"
+    )
 
 
 def _files_of(folder: Path) -> dict[str, Path]:

@@ -70,19 +70,25 @@ def write_documents(
     releases: dict[str, wheelhouse_releases.Release] = {}
     if documents.provenance or documents.attestations:
         report(Progress(text=f"Asking indexes about {counted(len(plan.wheels()), 'wheel')}"))
-        releases = wheelhouse_releases.find_releases(plan.wheels(), indexes.elsewhere, indexes.credentials)
+        releases = wheelhouse_releases.find_releases(
+            plan.wheels(), indexes.elsewhere, indexes.credentials
+        )
     if documents.attestations:
         attesting.add_attestations(folder, releases, indexes.credentials, pool)
     manifest = write_manifest(folder, plan, sbom=documents.sbom)
     if documents.provenance:
         facts = {name: release.facts() for name, release in releases.items()}
         urls = ["file:" if url.startswith("file:") else url for url in indexes.urls]
-        atomic.write(folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now())))
+        atomic.write(
+            folder / PROVENANCE, provenance(manifest, urls, facts, uv.version(), (began, now()))
+        )
     if before is not None:
         after = Bundle(folder=folder, manifest=manifest)
         if documents.attestations:
             for change in attesting.publisher_changes(before, after):
-                report(Progress(kind="warning", text=f"{change}\nhint: find out why before you use it"))
+                report(
+                    Progress(kind="warning", text=f"{change}\nhint: find out why before you use it")
+                )
         _keep_signatures(before, after, report)
     return manifest
 

@@ -45,7 +45,11 @@ def _warning(wheel: Wheel, requires: str, target: Target, indexes: Indexes) -> s
     if wheel.index:
         places.insert(0, wheel.index)
     older = choice.newest_allowed(wheel.project, target, places, indexes.credentials, wheel.version)
-    advice = f"use --constraint with {wheel.project}=={older}, which allows it" if older else "use another --python"
+    advice = (
+        f"use --constraint with {wheel.project}=={older}, which allows it"
+        if older
+        else "use another --python"
+    )
     return (
         f"{wheel.project} {wheel.version} excludes Python {target.python} (Requires-Python: {requires}), "
         f"which uv ignores\nhint: {advice}"

@@ -33,7 +33,9 @@ def read_indexes(sources: Sequence[Source]) -> Indexes:
     """Return the indexes of `sources`, of what is around them, of the user and of the environment variables."""
     tables = [source.effective_settings() for source in sources]
     texts = [text for source in sources for text in source.texts()]
-    reserved = {str(canonicalize_name(name)) for table in tables for name in table.get("sources", {})}
+    reserved = {
+        str(canonicalize_name(name)) for table in tables for name in table.get("sources", {})
+    }
     urls = _urls(tables)
     return Indexes(
         credentials=find_credentials(tables, texts),

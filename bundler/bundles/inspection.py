@@ -18,7 +18,9 @@ _WIDTH = 80
 _LABEL = 17
 
 
-def summary(manifest: Manifest, jobs: Sequence[Settings], strategy: str | None = None) -> dict[str, Any]:
+def summary(
+    manifest: Manifest, jobs: Sequence[Settings], strategy: str | None = None
+) -> dict[str, Any]:
     """Return the contents of `manifest` as a document for JSON; sizes are in bytes, times in seconds.
 
     `jobs` are the `[tool.bundler]` tables of its scripts, in order; `strategy` is that of a publication.
@@ -27,7 +29,9 @@ def summary(manifest: Manifest, jobs: Sequence[Settings], strategy: str | None =
         "name": manifest.name,
         "strategy": strategy,
         "size": manifest.size,
-        "scripts": [_script(script, job) for script, job in zip(manifest.scripts, jobs, strict=True)],
+        "scripts": [
+            _script(script, job) for script, job in zip(manifest.scripts, jobs, strict=True)
+        ],
         "targets": [_target(manifest, target) for target in manifest.targets],
     }
     if not manifest.targets:
@@ -56,7 +60,9 @@ def _job(settings: Settings) -> dict[str, Any]:
 def _target(manifest: Manifest, target: TargetEntry) -> dict[str, Any]:
     filenames = {name for names in target.wheels.values() for name in names}
     included = {target.uv, target.interpreter, *(f"{WHEELS}{name}" for name in filenames)}
-    wheels = sorted((file for file in manifest.wheels if file.filename in filenames), key=lambda file: file.path)
+    wheels = sorted(
+        (file for file in manifest.wheels if file.filename in filenames), key=lambda file: file.path
+    )
     return {
         "name": target.name,
         "python": target.python,
@@ -78,7 +84,9 @@ def _wheel(file: File, target: TargetEntry) -> dict[str, Any]:
         "sha256": file.sha256,
         "origin": file.origin,
         "built": file.is_built,
-        "scripts": sorted(script for script, names in target.wheels.items() if file.filename in names),
+        "scripts": sorted(
+            script for script, names in target.wheels.items() if file.filename in names
+        ),
     }
 
 
@@ -110,7 +118,9 @@ def _script_lines(script: Mapping[str, Any]) -> list[str]:
         "parameters": [_parameter(parameter) for parameter in job["parameters"]],
         "inputs": job["inputs"],
         "outputs": [*job["outputs"], *(f"{name} (optional)" for name in job["optional-outputs"])],
-        "output-parameters": [f"{parameter['name']} ({parameter['type']})" for parameter in job["output-parameters"]],
+        "output-parameters": [
+            f"{parameter['name']} ({parameter['type']})" for parameter in job["output-parameters"]
+        ],
         "software": job["software"],
         "resources": _resources(job),
     }
@@ -119,7 +129,9 @@ def _script_lines(script: Mapping[str, Any]) -> list[str]:
         if items:
             start = f"  {label:{_LABEL}} "
             text = ", ".join(str(item) for item in items)
-            lines += textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+            lines += textwrap.wrap(
+                text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)
+            )
     return lines
 
 
@@ -143,7 +155,9 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
     text = f"{parameter['name']} ({parameter['type']})"
     if parameter["default"] is not None:
         text += f" = {parameter['default']}"
-    low, high = (("" if bound is None else str(bound)) for bound in (parameter["lower"], parameter["upper"]))
+    low, high = (
+        ("" if bound is None else str(bound)) for bound in (parameter["lower"], parameter["upper"])
+    )
     if low or high:
         text += f" [{low}..{high}]"
     return text
@@ -153,7 +167,9 @@ def _target_lines(target: Mapping[str, Any]) -> list[str]:
     wheels = target["wheels"]
     lines = [f"{target['name']}: {counted(len(wheels), 'wheel')} ({size_text(target['size'])})"]
     rows = [(wheel["project"], wheel["version"], size_text(wheel["size"])) for wheel in wheels]
-    first, second, third = (max((len(row[column]) for row in rows), default=0) for column in range(3))
+    first, second, third = (
+        max((len(row[column]) for row in rows), default=0) for column in range(3)
+    )
     for (project, version, size), wheel in zip(rows, wheels, strict=True):
         note = "built from source" if wheel["built"] else ""
         lines.append(f"  {project:{first}}  {version:{second}}  {size:>{third}}  {note}".rstrip())

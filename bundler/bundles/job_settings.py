@@ -24,7 +24,9 @@ def read_job_settings(bundle: Bundle, names: Sequence[str]) -> list[Settings]:
         with files.explained(path):
             data, metadata = read_metadata(path, files.read_plain(path, files.LARGEST_INPUT))
         if hashlib.sha256(data).hexdigest() != digests[name]:
-            raise ScriptError(path, "differs from its digest in the manifest", "copy or publish the bundle again")
+            raise ScriptError(
+                path, "differs from its digest in the manifest", "copy or publish the bundle again"
+            )
         return settings_of(path, metadata.get("tool", {}))
 
     settings, errors = attempt_all(read, names)

@@ -11,7 +11,12 @@ from pathlib import Path
 from bundler.sources.source import Source
 from wheelhouse.errors import redacted
 from wheelhouse.fetch.certificates import trust_variables
-from wheelhouse.resolve.pip_settings import index_variables, names_index, network_variables, read_pip_settings
+from wheelhouse.resolve.pip_settings import (
+    index_variables,
+    names_index,
+    network_variables,
+    read_pip_settings,
+)
 from wheelhouse.resolve.uv_settings import outer_settings
 
 
@@ -44,7 +49,9 @@ def adopted(sources: Sequence[Source], cache: Path) -> Iterator[Site]:
             places = [variables[name] for name in names if name in variables]
             note = f"Using the indexes from pip's configuration: {redacted(' '.join(places))}"
             # Without UV_DEFAULT_INDEX, there is uv's own.
-            site = Site(notes=(note,), pooled="UV_INDEX" in variables or "UV_FIND_LINKS" in variables)
+            site = Site(
+                notes=(note,), pooled="UV_INDEX" in variables or "UV_FIND_LINKS" in variables
+            )
         yield site
 
 

@@ -57,20 +57,27 @@ def standard_output() -> Iterator[tuple[IO[bytes], list[Path]]]:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise BundlerError(f"standard output: {error.strerror}", hint="make room, or pipe it elsewhere") from error
+        raise BundlerError(
+            f"standard output: {error.strerror}", hint="make room, or pipe it elsewhere"
+        ) from error
 
 
 def _require_usable(path: Path, size: int | None) -> None:
     if base_name(path) is not None:
-        raise BundlerError(f"{path}: its name is that of a part", hint="use another suffix, such as .tar")
+        raise BundlerError(
+            f"{path}: its name is that of a part", hint="use another suffix, such as .tar"
+        )
     if size is None:
         return
     if size < SMALLEST:
         raise BundlerError(
-            f"parts must have at least {size_text(SMALLEST)} (got {size} bytes)", hint="use larger parts"
+            f"parts must have at least {size_text(SMALLEST)} (got {size} bytes)",
+            hint="use larger parts",
         )
     if not path.name.isprintable() or not path.name:
-        raise BundlerError(f"{path}: this name cannot be in a list of parts", hint="use letters, digits and .-_")
+        raise BundlerError(
+            f"{path}: this name cannot be in a list of parts", hint="use letters, digits and .-_"
+        )
 
 
 class _Slices:
@@ -103,7 +110,9 @@ class _Slices:
     def _begin(self) -> None:
         self.close()
         if len(self._parts) == MOST:
-            raise BundlerError(f"{self._path} would have more than {MOST} parts", hint="use larger parts")
+            raise BundlerError(
+                f"{self._path} would have more than {MOST} parts", hint="use larger parts"
+            )
         partial = atomic.beside(self._path)
         self._parts.append((partial, hashlib.sha256()))
         self._out = partial.open("xb")
@@ -132,10 +141,14 @@ class _Slices:
 
     def _in_the_way(self, paths: Sequence[Path]) -> list[Path]:
         """Return the files of an earlier archive, which `paths` replace. Raises `BundlerError` for anything else."""
-        earlier = [path for path in {*paths, *_earlier_parts(self._path), self._path} if path.exists()]
+        earlier = [
+            path for path in {*paths, *_earlier_parts(self._path), self._path} if path.exists()
+        ]
         for path in sorted(earlier):
             if not path.is_file():
-                raise BundlerError(f"{path} is not a regular file", hint="remove it, or choose another name")
+                raise BundlerError(
+                    f"{path} is not a regular file", hint="remove it, or choose another name"
+                )
         return earlier
 
     def close(self) -> None:
@@ -145,7 +158,9 @@ class _Slices:
 
     def discard(self) -> None:
         """Delete what was not finished."""
-        with contextlib.suppress(OSError):  # The disk may be full, and keeps what Python has not yet written.
+        with contextlib.suppress(
+            OSError
+        ):  # The disk may be full, and keeps what Python has not yet written.
             self.close()
         _remove([partial for partial, _ in self._parts])
 

@@ -91,7 +91,9 @@ class _Joined:
                 return data
             self.close()
             if self._digest.hexdigest() != sha256:
-                raise ArchiveError(path, "is damaged, or a part of another archive", "copy this part again")
+                raise ArchiveError(
+                    path, "is damaged, or a part of another archive", "copy this part again"
+                )
             del self._parts[0]
         return b""
 
@@ -116,7 +118,11 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
     that are missing, foreign or damaged, `FileError`.
     """
     if paths[0].suffix == ".py":
-        raise ArchiveError(paths[0], "is a script, not a bundle", f"run `bundle {shlex.quote(str(paths[0]))}` first")
+        raise ArchiveError(
+            paths[0],
+            "is a script, not a bundle",
+            f"run `bundle {shlex.quote(str(paths[0]))}` first",
+        )
     listed = _find_list(paths)
     with files.explained(paths[0]):
         if listed is None:
@@ -148,7 +154,9 @@ def _find_list(paths: Sequence[Path]) -> Path | None:
         return None
     for path in paths:
         if path.is_dir():
-            raise ArchiveError(path, "is a folder, not a part of an archive", "name the parts of one archive")
+            raise ArchiveError(
+                path, "is a folder, not a part of an archive", "name the parts of one archive"
+            )
         if _list_beside(path).is_file():
             return _list_beside(path)
     if len(paths) == 1 and not paths[0].is_file():
@@ -183,7 +191,10 @@ def _located(listed: Path, paths: Sequence[Path]) -> list[tuple[Path, str]]:
         remedies.append("leave out the foreign ones")
     if remedies:
         error = ArchiveError(listed, "does not match the parts", " and ".join(remedies))
-        error.facts = [*(f"missing  {name}" for name in missing), *(f"foreign  {name}" for name in foreign)]
+        error.facts = [
+            *(f"missing  {name}" for name in missing),
+            *(f"foreign  {name}" for name in foreign),
+        ]
         raise error
     return located
 

@@ -26,7 +26,14 @@ from wheelhouse.select.selection import Pin, Selection
 from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel
 
-_INDEX_SETTINGS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy")
+_INDEX_SETTINGS = (
+    "index",
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+    "index-strategy",
+)
 _Result = TypeVar("_Result")
 # In a warning of uv about a requested extra.
 _NO_EXTRA = "does not have an extra named"
@@ -133,7 +140,10 @@ def make_plan(
     chosen = dict(zip(pairs, _results(selecting), strict=True))
     uvs = {}
     if tools.uv:
-        uvs = {target.name: chosen[resolved[-1].name, target.name].selection.pins[0].wheel for target in targets}
+        uvs = {
+            target.name: chosen[resolved[-1].name, target.name].selection.pins[0].wheel
+            for target in targets
+        }
     warnings = [warning for choice in chosen.values() for warning in choice.warnings]
     return Plan(
         sources=sources,
@@ -145,9 +155,13 @@ def make_plan(
     )
 
 
-def _interpreters(targets: Sequence[Target], tools: Tools, fetch: Callable[[str], bytes]) -> dict[str, Archive]:
+def _interpreters(
+    targets: Sequence[Target], tools: Tools, fetch: Callable[[str], bytes]
+) -> dict[str, Archive]:
     """Return the Python for each target by its name. Raises `CombinedError` with all targets that have none."""
-    archives, errors = attempt_all(lambda target: interpreter.find(target, tools.mirror, fetch), targets)
+    archives, errors = attempt_all(
+        lambda target: interpreter.find(target, tools.mirror, fetch), targets
+    )
     if errors:
         raise CombinedError(errors)
     return {target.name: archive for target, archive in zip(targets, archives, strict=True)}
@@ -161,7 +175,9 @@ def _results(work: Sequence[Future[_Result]]) -> list[_Result]:
     return results
 
 
-def _resolve(source: Source, targets: Sequence[Target], folder: Path, work: _Work) -> Resolution | None:
+def _resolve(
+    source: Source, targets: Sequence[Target], folder: Path, work: _Work
+) -> Resolution | None:
     """Return the resolution of `source` for all `targets`, or None if each target is resolved alone."""
     if work.pooled and not source.locked and not source.additions.pip_tools:
         return None
@@ -177,10 +193,15 @@ def _without_yanked(resolution: Resolution, targets: Sequence[Target], work: _Wo
     from wheelhouse.select.choice import without_yanked  # noqa: PLC0415 - needs requests, which is imported meanwhile
 
     indexes = work.indexes
-    return replace(resolution, pylock=without_yanked(resolution.pylock, targets, indexes.urls, indexes.credentials))
+    return replace(
+        resolution,
+        pylock=without_yanked(resolution.pylock, targets, indexes.urls, indexes.credentials),
+    )
 
 
-def _select(source: Source, resolution: Resolution | None, target: Target, folder: Path, work: _Work) -> _Chosen:
+def _select(
+    source: Source, resolution: Resolution | None, target: Target, folder: Path, work: _Work
+) -> _Chosen:
     """Return the wheels that `source` installs on `target`, from its `resolution` if there is one.
 
     Raises `BundlerError`, `NoWheelsError`, `LockError`.
@@ -196,7 +217,9 @@ def _select(source: Source, resolution: Resolution | None, target: Target, folde
         assert resolution is not None  # noqa: S101 - it is not pooled
     warnings = _named(resolution)
     try:
-        return _Chosen(selection=selection.select(resolution, target, work.builder), warnings=warnings)
+        return _Chosen(
+            selection=selection.select(resolution, target, work.builder), warnings=warnings
+        )
     except NoWheelsError as error:
         if resolution.locked:
             raise
@@ -211,17 +234,27 @@ def _named(resolution: Resolution) -> list[str]:
 def _pooled(source: Source, target: Target, folder: Path, work: _Work) -> _Chosen | None:
     """Return the wheels of the newest versions of which some index has wheels for `target`; None if that fails."""
     try:
-        resolution = source.resolve_for(target, folder, prereleases=True, buildable=source.direct_projects())
+        resolution = source.resolve_for(
+            target, folder, prereleases=True, buildable=source.direct_projects()
+        )
         if any(_NO_EXTRA in warning for warning in resolution.warnings):
             return None
         resolution = _without_yanked(resolution, [target], work)
-        return _Chosen(selection=selection.select(resolution, target, work.builder), warnings=_named(resolution))
+        return _Chosen(
+            selection=selection.select(resolution, target, work.builder),
+            warnings=_named(resolution),
+        )
     except (UvError, NoWheelsError):
         return None
 
 
 def _with_other_versions(
-    source: Source, resolution: Resolution, target: Target, folder: Path, work: _Work, first: NoWheelsError
+    source: Source,
+    resolution: Resolution,
+    target: Target,
+    folder: Path,
+    work: _Work,
+    first: NoWheelsError,
 ) -> _Chosen:
     """Return the wheels of other versions than those in `resolution`, of which some have no wheel: the error `first`.
 
@@ -232,7 +265,10 @@ def _with_other_versions(
     buildable = _buildable(resolution, work.builder, target)
     try:
         other = source.resolve_for(
-            target, folder, prereleases=bool(selection.prereleases(first.versions)), buildable=buildable
+            target,
+            folder,
+            prereleases=bool(selection.prereleases(first.versions)),
+            buildable=buildable,
         )
     except UvError as error:
         first.words = error.words
@@ -251,7 +287,9 @@ def _with_other_versions(
     return _Chosen(selection=second, warnings=warnings)
 
 
-def _unwanted(resolution: Resolution, other: Resolution, chosen: Selection, changed: Sequence[str]) -> str:
+def _unwanted(
+    resolution: Resolution, other: Resolution, chosen: Selection, changed: Sequence[str]
+) -> str:
     """Return why nobody asked for the versions `chosen` from `other` instead of `resolution`, or nothing.
 
     `changed` are the projects whose versions differ.
@@ -260,7 +298,9 @@ def _unwanted(resolution: Resolution, other: Resolution, chosen: Selection, chan
     if unwanted and not other.prereleases:
         rows = ", ".join(f"{name} {chosen.versions[name]}" for name in sorted(unwanted))
         return f"only pre-releases have suitable wheels: {rows}"
-    lost = [text for text in other.warnings if _NO_EXTRA in text and text not in resolution.warnings]
+    lost = [
+        text for text in other.warnings if _NO_EXTRA in text and text not in resolution.warnings
+    ]
     if lost:
         return "\n".join(["only versions without a requested extra have suitable wheels:", *lost])
     return ""
@@ -272,7 +312,10 @@ def _buildable(resolution: Resolution, builder: Builder, target: Target) -> froz
         return None
     packages = resolution.pylock.packages
     without = {misfit.project for misfit in misfits(packages, target).values()}
-    return frozenset({str(package.name) for package in packages if is_direct(package)} | (without & builder.names))
+    return frozenset(
+        {str(package.name) for package in packages if is_direct(package)}
+        | (without & builder.names)
+    )
 
 
 def _uv_script(like: Source, folder: Path) -> Source:

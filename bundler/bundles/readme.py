@@ -76,7 +76,9 @@ def readme(manifest: Manifest, *, published: bool = False) -> bytes:
         # Relative to the folder of the target.
         place = f"{manifest.folder(target, entry.name)}/".removeprefix(f"{target.folder()}/")
         scripts += f"    {entry.name}\n"
-        uv_lines += f"    {_UV.format(python=request, script=shlex.quote(f'{place}{entry.name}'))}\n"
+        uv_lines += (
+            f"    {_UV.format(python=request, script=shlex.quote(f'{place}{entry.name}'))}\n"
+        )
         pip_lines += _pip_lines(target, entry.name, place)
     text = (_PUBLICATION if published else _BUNDLE).format(name=manifest.name, scripts=scripts)
     text += _TEXT.format(

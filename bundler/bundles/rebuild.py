@@ -39,11 +39,17 @@ class Difference:
 
     def lines(self) -> list[str]:
         """Return a line for each file."""
-        kinds = (("changed", self.changed), ("only in the original", self.removed), ("only in the rebuild", self.added))
+        kinds = (
+            ("changed", self.changed),
+            ("only in the original", self.removed),
+            ("only in the rebuild", self.added),
+        )
         return [f"{kind}  {path}" for kind, paths in kinds for path in paths]
 
 
-def rebuild(folder: Path, scratch: Path, cache: Path, *, build: bool = False, report: Report) -> Difference:
+def rebuild(
+    folder: Path, scratch: Path, cache: Path, *, build: bool = False, report: Report
+) -> Difference:
     """Build the bundle `folder`, whose files were verified, again in the empty folder `scratch`; return what differs.
 
     Scripts, locks, targets and versions are those in the bundle; everything else is downloaded again, unless it is in
@@ -84,7 +90,9 @@ def compare(old: Manifest, new: Manifest) -> Difference:
     """Return how the files of two bundles differ."""
     before, after = old.digests(), new.digests()
     return Difference(
-        changed=tuple(sorted(path for path in before if path in after and before[path] != after[path])),
+        changed=tuple(
+            sorted(path for path in before if path in after and before[path] != after[path])
+        ),
         removed=tuple(sorted(path for path in before if path not in after)),
         added=tuple(sorted(path for path in after if path not in before)),
     )
@@ -131,13 +139,18 @@ def _documents(manifest: Manifest) -> Documents:
 def _additions(manifest: Manifest) -> Additions:
     """Return the options with which the scripts of `manifest` were resolved."""
     options: dict[str, list[str]] = {name: [] for name in _OPTIONS}
-    for option in dict.fromkeys(option for script in manifest.scripts for option in script.resolved_with):
+    for option in dict.fromkeys(
+        option for script in manifest.scripts for option in script.resolved_with
+    ):
         name, _, text = option.partition(" ")
         if name in options:
             options[name].append(text)
     resolver = (options["--resolver"] or [Resolver.UV.value])[0]
     if resolver not in [known.value for known in Resolver]:
-        raise BundlerError(f"{manifest.name}: unknown resolver {resolver!r}", hint="use the version that created it")
+        raise BundlerError(
+            f"{manifest.name}: unknown resolver {resolver!r}",
+            hint="use the version that created it",
+        )
     return Additions(
         requirements=tuple(options["--with"]),
         constraints=tuple(options["--constraint"]),

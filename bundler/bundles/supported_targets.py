@@ -47,9 +47,15 @@ def supported() -> dict[str, Any]:
 def table(values: Mapping[str, Any]) -> str:
     """Return the document `values` of `supported` as text of at most 100 columns."""
     rows = [("PLATFORM", "NODES", "ALIASES")]
-    rows += [(entry["name"], entry["nodes"], ", ".join(entry["aliases"])) for entry in values["platforms"]]
+    rows += [
+        (entry["name"], entry["nodes"], ", ".join(entry["aliases"]))
+        for entry in values["platforms"]
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    lines = [f"{name:{widths[0]}}  {nodes:{widths[1]}}  {aliases}".rstrip() for name, nodes, aliases in rows]
+    lines = [
+        f"{name:{widths[0]}}  {nodes:{widths[1]}}  {aliases}".rstrip()
+        for name, nodes, aliases in rows
+    ]
     names = values["pythons"]
     cpython = [name for name in names if name[0].isdigit() and not name.endswith("t")]
     return "\n".join(

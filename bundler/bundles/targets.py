@@ -46,7 +46,9 @@ def requested_targets(
     return targets
 
 
-def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str]) -> list[Target]:
+def targets_for(
+    sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str]
+) -> list[Target]:
     """Return all combinations of `pythons` and `platforms`.
 
     The default platform is this machine's, the default Python the one that uv would choose for `sources`. Raises
@@ -57,19 +59,31 @@ def targets_for(sources: Sequence[Source], pythons: Sequence[str], platforms: Se
     errors += more
     if errors:
         raise CombinedError(errors)
-    chosen_pythons = [python for names in known_pythons for python in names] or [_default_python(sources)]
+    chosen_pythons = [python for names in known_pythons for python in names] or [
+        _default_python(sources)
+    ]
     chosen_platforms = known_platforms or [this_platform()]
-    targets = {Target(python=python, platform=platform) for platform in chosen_platforms for python in chosen_pythons}
+    targets = {
+        Target(python=python, platform=platform)
+        for platform in chosen_platforms
+        for python in chosen_pythons
+    }
     # An execution script chooses the first that fits: the newest C library, then the newest Python.
     newest_first = sorted(targets, key=_age, reverse=True)
-    return sorted(newest_first, key=lambda target: (target.platform.system, target.platform.machine))
+    return sorted(
+        newest_first, key=lambda target: (target.platform.system, target.platform.machine)
+    )
 
 
 def require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> None:
     """Raise `CombinedError` with every script whose requires-python excludes the Python of a target."""
     errors = []
     for source in sources:
-        refused = {target.request.version for target in targets if not target.environments(source.requires_python)}
+        refused = {
+            target.request.version
+            for target in targets
+            if not target.environments(source.requires_python)
+        }
         if refused:
             error = python_refused(source.name, str(source.requires_python), refused)
             allowed = _allowed_python(source.requires_python)
@@ -152,12 +166,18 @@ def _default_python(sources: Sequence[Source]) -> str:
     allowed = lenient(both)
     named = os.environ.get("UV_PYTHON")
     try:
-        version = uv.python_for(named, failure) if named else _pinned_python(sources[0].folder(), allowed)
+        version = (
+            uv.python_for(named, failure) if named else _pinned_python(sources[0].folder(), allowed)
+        )
         if version is None:
             version = uv.python_for(str(allowed), failure)
     except UvError as error:
         other = _allowed_python(both)
-        error.hint = f"use --python {other}" if other else "bundle scripts that need different Pythons separately"
+        error.hint = (
+            f"use --python {other}"
+            if other
+            else "bundle scripts that need different Pythons separately"
+        )
         raise
     return ".".join(version.split(".")[:2])
 

@@ -73,7 +73,12 @@ def unpack(
 
 
 def _unpack(
-    source: IO[bytes], name: Path, folder: Path, base: Callable[[], Mapping[str, Sequence[Path]]], *, report: Report
+    source: IO[bytes],
+    name: Path,
+    folder: Path,
+    base: Callable[[], Mapping[str, Sequence[Path]]],
+    *,
+    report: Report,
 ) -> list[Path]:
     with contextlib.ExitStack() as stack:
         arrivals = _receive_all(source, name, folder, base, stack, report)
@@ -122,11 +127,17 @@ def _receive_all(
 
 
 def _exists(path: Path) -> BundlerError:
-    return BundlerError(f"{path} already exists", hint="delete it, or unpack to another folder with --output")
+    return BundlerError(
+        f"{path} already exists", hint="delete it, or unpack to another folder with --output"
+    )
 
 
 def _begin(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, folder: Path, stack: contextlib.ExitStack
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    name: Path,
+    folder: Path,
+    stack: contextlib.ExitStack,
 ) -> _Arrival:
     """Read the manifest `member` and return its bundle, whose folder `stack` renames at the end."""
     data = read_small(archive, member, name)
@@ -157,16 +168,24 @@ def _attach(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, name:
 
 
 def _receive(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, arrival: _Arrival | None, path: str, name: Path
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    arrival: _Arrival | None,
+    path: str,
+    name: Path,
 ) -> None:
     """Write the file `member` to its bundle. Raises `ArchiveError` unless it is exactly what the manifest lists."""
     if arrival is None:
         raise ArchiveError(name, f"contains {member.name!r} before the manifest of its bundle")
     if path not in arrival.missing:
-        raise ArchiveError(name, f"contains {member.name!r}, which the manifest does not list, or twice")
+        raise ArchiveError(
+            name, f"contains {member.name!r}, which the manifest does not list, or twice"
+        )
     size, sha256 = arrival.missing.pop(path)
     if member.size != size:
-        raise ArchiveError(name, f"contains {member.name!r} with {member.size} bytes instead of {size}")
+        raise ArchiveError(
+            name, f"contains {member.name!r} with {member.size} bytes instead of {size}"
+        )
     content, digest, target = archive.extractfile(member), hashlib.sha256(), arrival.folder / path
     with files.explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -178,14 +197,18 @@ def _receive(
         raise ArchiveError(name, f"{member.name!r} is damaged", "copy it again")
 
 
-def _leave_out(archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, arrival: _Arrival) -> list[File]:
+def _leave_out(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, name: Path, arrival: _Arrival
+) -> list[File]:
     """Read the list of files that a delta leaves out, and return them. Raises `ArchiveError` for a malformed list."""
     listed = {file.path: file for file in arrival.manifest.files}
     try:
         paths = json.loads(read_small(archive, member, name))["left_out"]
         arrival.left_out = [listed[path] for path in paths if arrival.missing.pop(path)]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ArchiveError(name, f"contains a {DELTA} that does not match its manifest", "copy it again") from None
+        raise ArchiveError(
+            name, f"contains a {DELTA} that does not match its manifest", "copy it again"
+        ) from None
     return arrival.left_out
 
 
@@ -210,12 +233,21 @@ def _complete(arrival: _Arrival, base: Mapping[str, Sequence[Path]], *, report: 
         with files.explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         errors: list[WheelhouseError] = []
-        while len(errors) < len(sources) and (error := _copy(sources[len(errors)], target, file)) is not None:
+        while (
+            len(errors) < len(sources)
+            and (error := _copy(sources[len(errors)], target, file)) is not None
+        ):
             errors.append(error)
         if len(errors) == len(sources):
             raise errors[0]
         done += file.size
-        report(Progress(text=f"Copying {counted(len(arrival.left_out), 'file')} from the base", done=done, total=total))
+        report(
+            Progress(
+                text=f"Copying {counted(len(arrival.left_out), 'file')} from the base",
+                done=done,
+                total=total,
+            )
+        )
 
 
 def _copy(source: Path, target: Path, file: File) -> WheelhouseError | None:
@@ -224,7 +256,8 @@ def _copy(source: Path, target: Path, file: File) -> WheelhouseError | None:
         if files.copy_plain(source, target, file.size) == file.sha256:
             return None
         problem: WheelhouseError = BundlerError(
-            f"{source}: was changed, so the delta cannot be completed", hint="repair it, or name another --base"
+            f"{source}: was changed, so the delta cannot be completed",
+            hint="repair it, or name another --base",
         )
     except FileError as error:
         problem = error
@@ -233,11 +266,15 @@ def _copy(source: Path, target: Path, file: File) -> WheelhouseError | None:
 
 
 def _require_complete(arrivals: dict[str, _Arrival], name: Path) -> None:
-    missing = sorted(f"{top}/{path}" for top, arrival in arrivals.items() for path in arrival.missing)
+    missing = sorted(
+        f"{top}/{path}" for top, arrival in arrivals.items() for path in arrival.missing
+    )
     if not arrivals:
         raise ArchiveError(name, "is not an archive of bundles", "pack bundles with `bundler pack`")
     if missing:
         more = [f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
-        error = ArchiveError(name, f"is incomplete: {counted(len(missing), 'file')} missing", "copy it again")
+        error = ArchiveError(
+            name, f"is incomplete: {counted(len(missing), 'file')} missing", "copy it again"
+        )
         error.facts = [*missing[:_SHOWN], *more]
         raise error

@@ -22,7 +22,9 @@ def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) ->
     scripts whose versions come from a lock.
     """
     if not output.exists():
-        raise BundlerError(f"{output}: no bundle to upgrade", hint="run bundle without --upgrade-package first")
+        raise BundlerError(
+            f"{output}: no bundle to upgrade", hint="run bundle without --upgrade-package first"
+        )
     manifest = read_manifest(output)
     upgraded = {str(canonicalize_name(name)) for name in packages}
     kept = []
@@ -38,7 +40,11 @@ def keeping(sources: Sequence[Source], output: Path, packages: Sequence[str]) ->
         errors.append(BundlerError(f"{name} is not in {output}, so it cannot be upgraded"))
     for source in sources:
         if source.locked:
-            errors.append(ScriptError(source.path, "its versions come from a lock file", source.upgrade_command()))
+            errors.append(
+                ScriptError(
+                    source.path, "its versions come from a lock file", source.upgrade_command()
+                )
+            )
     if errors:
         raise CombinedError(errors)
     return kept
@@ -57,7 +63,11 @@ def keeping_all(sources: Sequence[Source], output: Path) -> list[Source]:
 
 
 def _pins(versions: Mapping[str, set[str]]) -> list[str]:
-    return [f"{project}=={version}" for project in sorted(versions) for version in sorted(versions[project])]
+    return [
+        f"{project}=={version}"
+        for project in sorted(versions)
+        for version in sorted(versions[project])
+    ]
 
 
 def changes(before: Manifest, after: Manifest) -> list[str]:
@@ -75,7 +85,12 @@ def _listed(versions: set[str] | None) -> str:
 
 
 def settings_changes(
-    before: Manifest, sources: Sequence[Source], targets: Sequence[Target], *, uv: bool, python: bool
+    before: Manifest,
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    *,
+    uv: bool,
+    python: bool,
 ) -> list[str]:
     """Return a description of each option that differs between the bundle `before` and one of `sources` for `targets`.
 

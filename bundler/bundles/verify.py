@@ -116,10 +116,15 @@ def _expected_digests(manifest: Manifest, stated: Mapping[str, str]) -> dict[str
 
 
 def _of_other_kind_or_size(
-    manifest: Manifest, stated: Mapping[str, str], present: Mapping[str, int], expected: Iterable[str]
+    manifest: Manifest,
+    stated: Mapping[str, str],
+    present: Mapping[str, int],
+    expected: Iterable[str],
 ) -> set[str]:
     """Return the files that have another size than in `manifest`, and those of `expected` that are no regular files."""
-    changed = {file.path for file in manifest.files if present.get(file.path, file.size) != file.size}
+    changed = {
+        file.path for file in manifest.files if present.get(file.path, file.size) != file.size
+    }
     if EXEC_SCRIPT in stated:
         # A publication has a README of its own.
         changed.discard(README)

@@ -12,7 +12,16 @@ from bundler.bundle_folder import Bundle
 from bundler.bundles.consistency import index_pages, way_up
 from bundler.bundles.plan import Plan
 from bundler.bundles.readme import readme
-from bundler.layout import MANIFEST, PYTHONS, README, SUMS, WHEELS, script_files, script_folder, sums
+from bundler.layout import (
+    MANIFEST,
+    PYTHONS,
+    README,
+    SUMS,
+    WHEELS,
+    script_files,
+    script_folder,
+    sums,
+)
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import atomic, files
 from wheelhouse.errors import redacted
@@ -44,7 +53,9 @@ def write_target(folder: Path, target: Target, plan: Plan) -> None:
             atomic.write(folder / place / "simple" / path, page)
         node_lock.write_node_lock(folder / place / name, pins, target)
         atomic.write(folder / place / name, source.data)
-        atomic.write(folder / place / pylock, node_lock.target_pylock(pins, f"{way_up(place)}wheels"))
+        atomic.write(
+            folder / place / pylock, node_lock.target_pylock(pins, f"{way_up(place)}wheels")
+        )
 
 
 def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
@@ -77,7 +88,9 @@ def write_manifest(folder: Path, plan: Plan, *, sbom: bool = False) -> Manifest:
 def _fetched_files(folder: Path, plan: Plan) -> list[File]:
     """Return the entries of what was downloaded or built, with digests that were checked then."""
     entries = [_fetched(folder, f"{WHEELS}{wheel.filename}", wheel) for wheel in plan.wheels()]
-    entries += [_fetched(folder, f"{PYTHONS}{archive.filename}", archive) for archive in plan.archives()]
+    entries += [
+        _fetched(folder, f"{PYTHONS}{archive.filename}", archive) for archive in plan.archives()
+    ]
     return entries
 
 

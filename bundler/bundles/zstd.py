@@ -39,7 +39,9 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     peeked = _Peeked(source)
     if peeked.start != _MAGIC:
         return cast("IO[bytes]", peeked)
-    zstd = _module(f"{_HINT}, or decompress the archive with zstd -dc and pipe it to `bundler unpack -`")
+    zstd = _module(
+        f"{_HINT}, or decompress the archive with zstd -dc and pipe it to `bundler unpack -`"
+    )
     return cast("IO[bytes]", _Errors(zstd.ZstdFile(peeked, "rb"), zstd.ZstdError))
 
 
@@ -60,7 +62,9 @@ class _Peeked:
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self.start = b""
-        while len(self.start) < len(_MAGIC) and (data := source.read(len(_MAGIC) - len(self.start))):
+        while len(self.start) < len(_MAGIC) and (
+            data := source.read(len(_MAGIC) - len(self.start))
+        ):
             self.start += data
         self._rest = self.start
 

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _TERMINATED = 143
 # Errors that any write may raise, of temporary files too, without a bug in this tool.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+_DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+)
 
 
 def _run(command: click.Command) -> None:

@@ -35,7 +35,11 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
         help="HPS user name.",
     )
     @flag("--password-stdin", help="Read the password from standard input instead of HPS_PASSWORD.")
-    @click.option("--ca-bundle", metavar="FILE", help="Trust these CA certificates for HPS instead of the system's.")
+    @click.option(
+        "--ca-bundle",
+        metavar="FILE",
+        help="Trust these CA certificates for HPS instead of the system's.",
+    )
     @flag("--insecure", help="Disable TLS certificate verification (insecure).")
     @functools.wraps(command)
     def with_account(
@@ -49,7 +53,12 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         # Later, so that a command can check what needs no server first.
         account = functools.partial(
-            _account, url, username, password_stdin=password_stdin, ca_bundle=ca_bundle, insecure=insecure
+            _account,
+            url,
+            username,
+            password_stdin=password_stdin,
+            ca_bundle=ca_bundle,
+            insecure=insecure,
         )
         command(*args, account=account, **options)
 
@@ -80,10 +89,13 @@ def _account(
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
         raise click.BadParameter(
-            "must look like https://host:8443/hps and must not contain a password", param_hint="--url or HPS_URL"
+            "must look like https://host:8443/hps and must not contain a password",
+            param_hint="--url or HPS_URL",
         )
     if insecure:
-        warn("TLS certificate verification is disabled: anyone between this machine and HPS can read and change data")
+        warn(
+            "TLS certificate verification is disabled: anyone between this machine and HPS can read and change data"
+        )
     return connection.Account(
         url=url.rstrip("/"),
         username=username,
@@ -116,8 +128,12 @@ def _identified(account: connection.Account) -> connection.Account:
     if not account.username:
         tokens = login.kept_tokens(account.url)
         if tokens:
-            return replace(account, refresh_token=tokens["refresh_token"], storage=tokens["storage"])
+            return replace(
+                account, refresh_token=tokens["refresh_token"], storage=tokens["storage"]
+            )
     if not sys.stdin.isatty():
         return account
     username = account.username or click.prompt("HPS user", err=True)
-    return replace(account, username=username, password=click.prompt("Password", hide_input=True, err=True))
+    return replace(
+        account, username=username, password=click.prompt("Password", hide_input=True, err=True)
+    )

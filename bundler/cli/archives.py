@@ -27,7 +27,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 
     name = "size"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
         """Return the bytes in `value`."""
         try:
             size = parse_size(value)
@@ -53,8 +55,14 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
     type=PATH,
     help="Leave out the files of OLD: a bundle, publication, store, archive, manifest or list of digests.",
 )
-@click.option("--compress", type=click.Choice(["zstd"]), help="Compress the archive; useful with several Pythons.")
-@click.option("--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB.")
+@click.option(
+    "--compress",
+    type=click.Choice(["zstd"]),
+    help="Compress the archive; useful with several Pythons.",
+)
+@click.option(
+    "--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB."
+)
 @flag("--with-pyz", help="Also write bundler.pyz next to the archive.")
 @click.option(
     "--with-tool",
@@ -105,7 +113,9 @@ def pack(
     if tool and not tool.is_file():
         raise click.BadParameter(f"{tool} is not a file", param_hint="--with-tool")
     with reporting() as report:
-        paths = api.pack(bundles, output, since=since, compress=bool(compress), split=split, report=report)
+        paths = api.pack(
+            bundles, output, since=since, compress=bool(compress), split=split, report=report
+        )
     paths += _tools(output, tool, with_pyz=with_pyz)
     if paths:
         result({"archive": output, "files": paths}, paths, as_json=as_json)
@@ -135,7 +145,9 @@ def _tools(output: Path, tool: Path | None, *, with_pyz: bool) -> list[Path]:
 
 @command("unpack")
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--output", metavar="DIR", type=PATH, default=Path(), help="Unpack to this folder.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=PATH, default=Path(), help="Unpack to this folder."
+)
 @base_option
 @json_option
 def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json: bool) -> None:
@@ -176,7 +188,9 @@ def unpack(archives: tuple[Path, ...], output: Path, base: Path | None, as_json:
 )
 @flag("--with-hps", help="Include submit-jobs and the other commands for HPS.")
 @click.option(
-    "--python-mirror", metavar="URL", help="Take the Python from this URL or folder.  [default: uv's own downloads]"
+    "--python-mirror",
+    metavar="URL",
+    help="Take the Python from this URL or folder.  [default: uv's own downloads]",
 )
 @json_option
 def carry(
@@ -201,7 +215,12 @@ def carry(
     path = output or _default_tool(platform)
     with reporting() as report:
         digest = carrying.carry(
-            path, platform=platform, python=python, with_hps=with_hps, python_mirror=python_mirror, report=report
+            path,
+            platform=platform,
+            python=python,
+            with_hps=with_hps,
+            python_mirror=python_mirror,
+            report=report,
         )
     say(f"SHA-256: {digest}")
     result({"tool": path, "sha256": digest}, [path], as_json=as_json)

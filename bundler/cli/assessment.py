@@ -11,7 +11,16 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked, with_trust
+from bundler.cli.command import (
+    PATH,
+    base_option,
+    command,
+    flag,
+    json_option,
+    path_argument,
+    unpacked,
+    with_trust,
+)
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import BundlerError
 from bundler.units import counted
@@ -61,11 +70,17 @@ def sbom(
     with unpacked(path, base) as folders:
         for folder in folders:
             names = _document_names(folder, script, target)
-            documents |= {name: data for name, data in assurance.sbom(folder).items() if name in names}
+            documents |= {
+                name: data for name, data in assurance.sbom(folder).items() if name in names
+            }
     if not documents:
-        raise click.UsageError(f"{path} has no such script and target; `bundler inspect` lists them")
+        raise click.UsageError(
+            f"{path} has no such script and target; `bundler inspect` lists them"
+        )
     if output is None and len(documents) > 1:
-        raise click.UsageError(f"{path} has {len(documents)} documents; use --output, or --script and --target")
+        raise click.UsageError(
+            f"{path} has {len(documents)} documents; use --output, or --script and --target"
+        )
     if output is None:
         click.echo(b"".join(documents.values()), nl=False)
         return
@@ -97,7 +112,9 @@ def _document_names(folder: Path, script: str | None, target: str | None) -> set
     required=True,
     help="Build this bundle again.",
 )
-@click.option("-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=PATH, help="Keep the new bundle in this folder."
+)
 @flag("--build", help="Build from source what was built; this runs code that the bundle names.")
 @json_option
 def rebuild(bundle: Path, output: Path | None, build: bool, as_json: bool) -> None:
@@ -193,13 +210,21 @@ def report(
     rules = policies.read_policy(policy) if policy else None
     with unpacked(path, base) as folders:
         if len(folders) > 1:
-            raise click.UsageError(f"{path} contains {len(folders)} bundles; unpack it, and report each of them")
-        document = assurance.report(folders[0], trust=trust, since=since, advisories=advisories, accept=accept)
+            raise click.UsageError(
+                f"{path} contains {len(folders)} bundles; unpack it, and report each of them"
+            )
+        document = assurance.report(
+            folders[0], trust=trust, since=since, advisories=advisories, accept=accept
+        )
     violations = policies.violations(rules, document) if rules else None
     if as_json:
         result({**document, "violations": list(map(asdict, violations or ()))}, [], as_json=True)
     if output or not as_json:
-        _write_page(page.page(document, violations), output or _default_page(document["name"]), as_json=as_json)
+        _write_page(
+            page.page(document, violations),
+            output or _default_page(document["name"]),
+            as_json=as_json,
+        )
     if violations:
         raise _violated(path, policy, violations)
 
@@ -212,7 +237,9 @@ def _default_page(name: str) -> Path:
     with files.explained(path), files.open_input(path) as source:
         start = source.read(2000)
     if b'content="hps-bundler"' not in start:
-        raise BundlerError(f"{path} exists and is not a report", hint="choose another file with --output")
+        raise BundlerError(
+            f"{path} exists and is not a report", hint="choose another file with --output"
+        )
     return path
 
 
@@ -226,7 +253,9 @@ def _write_page(html: bytes, path: Path, *, as_json: bool) -> None:
         result(None, [path])
 
 
-def _violated(path: Path, policy: Path | None, violations: Sequence[policies.Violation]) -> BundlerError:
+def _violated(
+    path: Path, policy: Path | None, violations: Sequence[policies.Violation]
+) -> BundlerError:
     return BundlerError(
         f"{path} violates the policy {policy} ({counted(len(violations), 'violation')})",
         facts=[f"{entry.rule}: {entry.subject}: {entry.fact}" for entry in violations],

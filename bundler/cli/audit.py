@@ -83,17 +83,22 @@ def audit(
 
 def _warn_of_malformed(snapshot: snapshots.Snapshot) -> None:
     if snapshot.malformed:
-        warn(f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}")
+        warn(
+            f"{counted(len(snapshot.malformed), 'malformed record')} ignored, such as {snapshot.malformed[0]}"
+        )
 
 
-def _require_harmless(path: Path, found: Sequence[audits.Finding], fail_on: str | None, hint: str) -> None:
+def _require_harmless(
+    path: Path, found: Sequence[audits.Finding], fail_on: str | None, hint: str
+) -> None:
     """Raise `BundlerError` if one of `found` has the severity `fail_on` or a higher one."""
     if fail_on is None:
         return
     grave = findings.severe(found, severity.Severity[fail_on.upper()])
     if grave:
         raise BundlerError(
-            f"{path}: {counted(len(grave), 'finding')} of severity {fail_on} or above, or without a rating", hint=hint
+            f"{path}: {counted(len(grave), 'finding')} of severity {fail_on} or above, or without a rating",
+            hint=hint,
         )
 
 

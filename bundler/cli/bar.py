@@ -36,12 +36,21 @@ class _Sized(ProgressColumn):
 
 
 @contextlib.contextmanager
-def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
+def bar(
+    *, colour: bool | None, notice: Callable[[Progress], None]
+) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that draws each step as a bar, which disappears at the end; `notice` writes all other lines."""
     console = _console(colour)
-    sizes = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True))
+    sizes = (
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *map(_Sized, sizes))
-    with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True) as display:
+    with Bar(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=True
+    ) as display:
         task = display.add_task("", total=None, visible=False)
 
         def report(progress: Progress) -> None:
@@ -49,7 +58,9 @@ def bar(*, colour: bool | None, notice: Callable[[Progress], None]) -> Iterator[
                 notice(progress)
                 return
             if display.tasks[0].description != progress.text:
-                display.reset(task, description=progress.text, total=progress.total or None, visible=True)
+                display.reset(
+                    task, description=progress.text, total=progress.total or None, visible=True
+                )
             display.update(task, completed=progress.done, total=progress.total or None)
 
         yield report
@@ -61,7 +72,14 @@ def job_bar(*, colour: bool | None) -> Iterator[Callable[[str, int, int], None]]
     console = _console(colour)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     text = TextColumn("{task.description}", markup=False)
-    with Bar(SpinnerColumn(), *columns, text, console=console, redirect_stdout=False, redirect_stderr=True) as display:
+    with Bar(
+        SpinnerColumn(),
+        *columns,
+        text,
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=True,
+    ) as display:
         task = display.add_task("", total=None)
 
         def show(description: str, done: int, total: int) -> None:

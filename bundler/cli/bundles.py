@@ -10,7 +10,15 @@ import click
 
 from bundler.cli.account import account_of_environment, connected
 from bundler.cli.audit import SEVERITIES, show_vulnerabilities
-from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, unpacked
+from bundler.cli.command import (
+    PATH,
+    base_option,
+    command,
+    flag,
+    json_option,
+    path_argument,
+    unpacked,
+)
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
 from wheelhouse.lazily import lazily
@@ -68,7 +76,13 @@ with lazily():
     help="Build this package from source if no wheel fits. Git and folder sources are always built. Repeatable.",
 )
 @flag("--build-all", help="Build every package from source for which no wheel fits.")
-@click.option("--with", "requirements", metavar="REQUIREMENT", multiple=True, help="Add a requirement. Repeatable.")
+@click.option(
+    "--with",
+    "requirements",
+    metavar="REQUIREMENT",
+    multiple=True,
+    help="Add a requirement. Repeatable.",
+)
 @click.option(
     "--constraint",
     "constraints",
@@ -103,7 +117,12 @@ with lazily():
     multiple=True,
     help="Upgrade only this package and keep the bundled versions of the others where possible. Repeatable.",
 )
-@click.option("--advisories", metavar="FILE", type=PATH, help="Show known vulnerabilities; see `bundler audit`.")
+@click.option(
+    "--advisories",
+    metavar="FILE",
+    type=PATH,
+    help="Show known vulnerabilities; see `bundler audit`.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
@@ -112,7 +131,13 @@ with lazily():
 @flag("--sbom", help="Include a bill of materials (CycloneDX) for each script and target.")
 @flag("--attestations", help="Verify and include the attestations of wheels (PEP 740).")
 @flag("--provenance", help="Include a provenance statement (SLSA). Implied by --sign.")
-@click.option("--sign", "key", metavar="KEY", type=PATH, help="Sign the bundle with this ssh key; see `bundler sign`.")
+@click.option(
+    "--sign",
+    "key",
+    metavar="KEY",
+    type=PATH,
+    help="Sign the bundle with this ssh key; see `bundler sign`.",
+)
 @json_option
 def bundle(
     scripts: tuple[Path, ...],
@@ -185,7 +210,9 @@ def _require_consistent(
 def _platforms_of_hps() -> tuple[str, ...]:
     with connected(account_of_environment) as client:
         platforms = resources.platforms_to_bundle_for(resources.survey(client))
-    say(f"Bundling for the evaluators of HPS: {', '.join(platforms)} (assuming common processors and C libraries)")
+    say(
+        f"Bundling for the evaluators of HPS: {', '.join(platforms)} (assuming common processors and C libraries)"
+    )
     return platforms
 
 

@@ -32,7 +32,10 @@ path_argument = click.argument("path", metavar="PATH", type=PATH)
 store_argument = click.argument("path", metavar="STORE", type=PATH)
 publication_argument = click.argument("publication", metavar="PUBLICATION", type=PATH)
 base_option = click.option(
-    "--base", metavar="PATH", type=PATH, help="Complete a delta with the files of this bundle, publication or store."
+    "--base",
+    metavar="PATH",
+    type=PATH,
+    help="Complete a delta with the files of this bundle, publication or store.",
 )
 json_option = flag("--json", "as_json", help="Print the result as JSON.")
 
@@ -56,7 +59,9 @@ def with_trust(
         help="Reject signatures by the keys in this file (public keys, or a KRL of `ssh-keygen`).",
     )
     @functools.wraps(command)
-    def with_options(*args: Any, allowed: Path | None, revoked: Path | None, **settings: Any) -> None:
+    def with_options(
+        *args: Any, allowed: Path | None, revoked: Path | None, **settings: Any
+    ) -> None:
         if revoked and not allowed:
             raise click.UsageError("--revoked needs --trust")
         trust = None

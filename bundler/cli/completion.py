@@ -13,18 +13,26 @@ with lazily():
     from bundler.bundles import supported_targets
 
 
-def complete_platform(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_platform(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Return the platforms that start with `incomplete`."""
     return _starting_with(incomplete, supported_targets.platforms())
 
 
-def complete_python(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_python(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Return the Python versions that start with `incomplete`."""
     return _starting_with(incomplete, supported_targets.pythons())
 
 
 def _starting_with(incomplete: str, values: dict[str, str]) -> list[CompletionItem]:
-    return [CompletionItem(value, help=text) for value, text in values.items() if value.startswith(incomplete)]
+    return [
+        CompletionItem(value, help=text)
+        for value, text in values.items()
+        if value.startswith(incomplete)
+    ]
 
 
 @command()

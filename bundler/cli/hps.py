@@ -96,7 +96,9 @@ def _fetch(
         bundler hps fetch 02qtyJfpfAQ0fr3zkoIAfC -o results --failed
     """
     with connected(account) as client, reporting() as report:
-        count, table = api.fetch(client, project, output or Path(project), jobs=jobs, failed=failed, report=report)
+        count, table = api.fetch(
+            client, project, output or Path(project), jobs=jobs, failed=failed, report=report
+        )
     say(f"Fetched {counted(count, 'file')}")
     result({"table": table, "files": count}, [table], as_json=as_json)
 
@@ -175,7 +177,9 @@ def _delete(project: str, yes: bool, account: ReadAccount) -> None:
         bundler hps delete 02qtyJfpfAQ0fr3zkoIAfC --yes
     """
     with connected(account) as client:
-        if yes or click.confirm(f"Delete the HPS project {project} with all its results?", err=True):
+        if yes or click.confirm(
+            f"Delete the HPS project {project} with all its results?", err=True
+        ):
             projects.delete(client, project)
             say(f"Deleted the HPS project {project}")
 

@@ -16,7 +16,14 @@ from bundler.cli.terminal import result, say, warn
 from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler.hps import errors, login as logins, redaction, registration, resources, template as templates
+    from bundler.hps import (
+        errors,
+        login as logins,
+        redaction,
+        registration,
+        resources,
+        template as templates,
+    )
     from bundler.jobs import submission as submissions
     from bundler.trust import ssh_keygen
 
@@ -42,9 +49,13 @@ def check_hps(publication: Path, options: Any, account: ReadAccount, as_json: bo
         surveyed = resources.survey(client)
         lines = [_line(resource) for resource in surveyed]
         result({"resources": list(map(asdict, surveyed))}, lines, as_json=as_json)
-        on_demand = [redaction.plain(resource.name) for resource in surveyed if resource.kind != "evaluator"]
+        on_demand = [
+            redaction.plain(resource.name) for resource in surveyed if resource.kind != "evaluator"
+        ]
         if on_demand:
-            say(f"Evaluators of {', '.join(on_demand)} start on demand with an empty cache (see `bundler guide hps`)")
+            say(
+                f"Evaluators of {', '.join(on_demand)} start on demand with an empty cache (see `bundler guide hps`)"
+            )
         for resource in surveyed:
             for text in resource.warnings:
                 warn(f"{redaction.plain(resource.name)}: {text}")
@@ -52,7 +63,9 @@ def check_hps(publication: Path, options: Any, account: ReadAccount, as_json: bo
 
 
 def _line(resource: resources.Resource) -> str:
-    applications = [" ".join(filter(None, application)) for application in resource.applications or ()]
+    applications = [
+        " ".join(filter(None, application)) for application in resource.applications or ()
+    ]
     cells = (resource.kind, resource.name, resource.platform or "", ", ".join(applications))
     return "\t".join(map(redaction.plain, cells))
 
@@ -136,7 +149,11 @@ def _say_changes(alive: Sequence[resources.Resource], changes: Mapping[str, Any]
 @publication_argument
 @with_submission_options
 @with_trust
-@click.option("--name", metavar="NAME", help="Name of the template.  [default: Offline uv script: PUBLICATION]")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Name of the template.  [default: Offline uv script: PUBLICATION]",
+)
 @flag("--for-anyone", help="Let all users of this HPS use it, not only your organization.")
 @with_account
 @json_option

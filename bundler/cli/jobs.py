@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.account import ReadAccount, connected, with_account
-from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument, with_trust
+from bundler.cli.command import (
+    PATH,
+    command,
+    flag,
+    json_option,
+    parsed,
+    publication_argument,
+    with_trust,
+)
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
 from bundler.units import parse_duration, parse_size
@@ -72,20 +80,38 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         multiple=True,
         help="Set an environment variable for jobs. Repeatable.",
     )
-    @click.option("--cores", type=click.FloatRange(min=0, min_open=True), help="Cores of a job.  [default: 1]")
+    @click.option(
+        "--cores", type=click.FloatRange(min=0, min_open=True), help="Cores of a job.  [default: 1]"
+    )
     @click.option("--memory", metavar="SIZE", help="Memory of a job, such as 512 MB.")
     @click.option(
-        "--disk", metavar="SIZE", help="Disk space of a job, such as 2 GB.  [default: enough for its packages]"
+        "--disk",
+        metavar="SIZE",
+        help="Disk space of a job, such as 2 GB.  [default: enough for its packages]",
     )
     @click.option("--timeout", metavar="TIME", help="Time limit of a job, such as 90 min.")
-    @click.option("--trials", type=click.IntRange(min=1), help="Attempts to run a job.  [default: 1]")
+    @click.option(
+        "--trials", type=click.IntRange(min=1), help="Attempts to run a job.  [default: 1]"
+    )
     @click.option("--priority", type=click.IntRange(min=1), help="Priority of the HPS project.")
     @click.option("--queue", metavar="NAME", help="Queue of the job scheduler.")
-    @click.option("--exclusive", is_flag=True, default=None, help="Do not share nodes with other jobs.")
-    @click.option("--cores-per-node", type=click.IntRange(min=1), help="Cores on each node of a distributed job.")
+    @click.option(
+        "--exclusive", is_flag=True, default=None, help="Do not share nodes with other jobs."
+    )
+    @click.option(
+        "--cores-per-node",
+        type=click.IntRange(min=1),
+        help="Cores on each node of a distributed job.",
+    )
     @click.option("--gpus-per-node", type=click.IntRange(min=1), help="GPUs on each node.")
-    @click.option("--compute-resource-set", metavar="ID", help="Run only on this compute resource set.")
-    @click.option("--native-submit-options", metavar="TEXT", help="Options for the command of the job scheduler.")
+    @click.option(
+        "--compute-resource-set", metavar="ID", help="Run only on this compute resource set."
+    )
+    @click.option(
+        "--native-submit-options",
+        metavar="TEXT",
+        help="Options for the command of the job scheduler.",
+    )
     @click.option(
         "--set",
         "overrides",
@@ -98,7 +124,11 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         values: dict[str, Any] = {}
         for field in fields(job_options.Options):
             values[field.name] = settings.pop(field.name)
-        for name, parse in (("memory", parse_size), ("disk", parse_size), ("timeout", parse_duration)):
+        for name, parse in (
+            ("memory", parse_size),
+            ("disk", parse_size),
+            ("timeout", parse_duration),
+        ):
             if values[name] is not None:
                 values[name] = parsed(parse, values[name], f"--{name}")
         values["environment"] = _environment(values["environment"])
@@ -143,7 +173,9 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
 )
 @with_submission_options
 @with_trust
-@click.option("--name", metavar="NAME", help="Name of the HPS project.  [default: publication and time]")
+@click.option(
+    "--name", metavar="NAME", help="Name of the HPS project.  [default: publication and time]"
+)
 @flag("--replace", help="Delete projects of the same name and their results afterwards.")
 @flag("--force", help="Submit even if no evaluator can run the jobs.")
 @flag("--wait", help="Wait for the jobs and fail if one of them fails.")
@@ -203,7 +235,9 @@ def submit(
         return
     with connected(account) as client:
         with reporting() as report:
-            project = api.submit(client, submission, name=name, replace=replace, force=force, report=report)
+            project = api.submit(
+                client, submission, name=name, replace=replace, force=force, report=report
+            )
         result({"project": project}, [project], as_json=as_json)
         if wait:
             show_jobs(client, project, 1.0)

@@ -84,8 +84,14 @@ def check(publication: Path, probes: tuple[Path, ...], as_json: bool) -> None:
 
 
 @command()
-@click.argument("cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--limit", metavar="SIZE", help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]")
+@click.argument(
+    "cache", metavar="CACHE", type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+@click.option(
+    "--limit",
+    metavar="SIZE",
+    help="Keep the cache below this size, such as 512 MB.  [default: 20 GB]",
+)
 @json_option
 def gc(cache: Path, limit: str | None, as_json: bool) -> None:
     """Remove unused entries from a node's uv cache.

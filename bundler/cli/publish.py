@@ -18,7 +18,13 @@ from wheelhouse.lazily import lazily
 with lazily():
     from bundler import api
     from bundler.bundles import delta, parts, temporary
-    from bundler.publications import aliases, approval, publication as publications, upload, wheels as wheelhouses
+    from bundler.publications import (
+        aliases,
+        approval,
+        publication as publications,
+        upload,
+        wheels as wheelhouses,
+    )
     from bundler.trust import ssh_keygen
     from wheelhouse.store import creation, store as stores
 
@@ -26,7 +32,11 @@ with lazily():
 @command("publish-index")
 @click.argument("store", metavar="STORE", type=PATH)
 @click.argument("bundles", metavar="[BUNDLE]...", nargs=-1, type=PATH)
-@click.option("--seen-at", metavar="DIR", help="Absolute path of STORE on the nodes, if they mount it elsewhere.")
+@click.option(
+    "--seen-at",
+    metavar="DIR",
+    help="Absolute path of STORE on the nodes, if they mount it elsewhere.",
+)
 @click.option(
     "--strategy",
     type=click.Choice(["index", "cache", "environment"]),
@@ -47,7 +57,9 @@ with lazily():
     help="Upload the wheels to this package index, such as devpi or Artifactory; omit STORE.",
 )
 @click.option(
-    "--check-url", metavar="URL", help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]"
+    "--check-url",
+    metavar="URL",
+    help="Simple index of the --upload URL, to skip files.  [default: URL/simple/]",
 )
 @click.option(
     "--as",
@@ -121,7 +133,13 @@ def publish_index(
                     publication = api.publish_wheels(path, store, note=note, report=report)
                 else:
                     publication = api.publish(
-                        path, store, seen_at=seen, strategy=strategy, note=note, policy=policy, report=report
+                        path,
+                        store,
+                        seen_at=seen,
+                        strategy=strategy,
+                        note=note,
+                        policy=policy,
+                        report=report,
                     )
             if alias:
                 place = creation.create_store(publication.parent.parent)
@@ -142,7 +160,9 @@ def _upload(
     as_json: bool,
 ) -> None:
     if trust:
-        raise click.UsageError("--trust and --upload cannot be used together; run `bundler verify --trust` first")
+        raise click.UsageError(
+            "--trust and --upload cannot be used together; run `bundler verify --trust` first"
+        )
     with reporting() as report:
         count = upload.upload(bundles, url, check_url, report=report)
     result({"uploaded": count}, [], as_json=as_json)
@@ -169,7 +189,9 @@ def _only_wheels(bundles: Sequence[Path], trust: ssh_keygen.Trust | None) -> lis
 
 
 @contextlib.contextmanager
-def _unpacked(bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None) -> Iterator[list[Path]]:
+def _unpacked(
+    bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base: Path | None
+) -> Iterator[list[Path]]:
     """Yield the folders of `bundles` without `wheels`; archives are unpacked for the block.
 
     If none is named, this is the bundle in the current folder.
@@ -188,7 +210,9 @@ def _unpacked(bundles: Sequence[Path], wheels: Sequence[Path], store: Path, base
     with contextlib.ExitStack() as stack:
         for group in parts.grouped(paths or publications.bundles_in(Path())):
             with reporting() as report:
-                folders += stack.enter_context(temporary.unpacked(group, report, base_files, within))
+                folders += stack.enter_context(
+                    temporary.unpacked(group, report, base_files, within)
+                )
         for folder in folders:
             publications.require_bundle(folder)
         yield folders

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import click
 
-from bundler.cli.command import PATH, base_option, command, json_option, parsed, path_argument, unpacked
+from bundler.cli.command import (
+    PATH,
+    base_option,
+    command,
+    json_option,
+    parsed,
+    path_argument,
+    unpacked,
+)
 from bundler.cli.terminal import reporting, result, say
 from bundler.layout import EXEC_SCRIPT
 from wheelhouse.lazily import lazily
@@ -30,7 +38,9 @@ with lazily():
     type=PATH,
     help="Run in this folder.  [default: a new temporary folder]",
 )
-@click.option("--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]")
+@click.option(
+    "--script", metavar="NAME", help="Run only this script.  [default: all, one after the other]"
+)
 @click.option(
     "--parameter",
     "parameters",
@@ -72,7 +82,9 @@ def rehearse(
     Environment variables:
         BUNDLER_ARGUMENTS   arguments of the script, quoted as for a shell or as a JSON list
     """
-    values = dict(parsed(rehearsal.parse_parameter, parameter, "--parameter") for parameter in parameters)
+    values = dict(
+        parsed(rehearsal.parse_parameter, parameter, "--parameter") for parameter in parameters
+    )
     settings = options.Options(scripts=(script,) if script else (), inputs=inputs)
     with _published(aliases.pinned(path), base) as publication, _task_folder(output) as folder:
         submission = submissions.compose(publication, [values], settings)
@@ -90,13 +102,17 @@ def _published(path: Path, base: Path | None) -> Iterator[Path]:
     """Yield the publication `path`; publish a bundle or archive to a temporary store that is deleted at the end."""
     with unpacked(path, base) as folders:
         if len(folders) > 1:
-            raise click.UsageError(f"{path} contains several bundles; unpack it and rehearse one of them")
+            raise click.UsageError(
+                f"{path} contains several bundles; unpack it and rehearse one of them"
+            )
         folder = folders[0]
         manifest_reader.read_manifest(folder)
         if (folder / EXEC_SCRIPT).exists():
             yield folder
             return
-        with tempfile.TemporaryDirectory(prefix="rehearsal-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix="rehearsal-", ignore_cleanup_errors=True
+        ) as scratch:
             with reporting() as report:
                 publication = api.publish(folder, Path(scratch).resolve() / "store", report=report)
             yield publication

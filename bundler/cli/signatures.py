@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from bundler.cli.command import PATH, base_option, command, flag, json_option, path_argument, with_trust
+from bundler.cli.command import (
+    PATH,
+    base_option,
+    command,
+    flag,
+    json_option,
+    path_argument,
+    with_trust,
+)
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import DamagedError
 from bundler.units import counted
@@ -87,7 +95,10 @@ def verify(
     count = 0
     is_unchecked = False
     try:
-        with reporting() as report, temporary.unpacked([path], report, delta.base_of(base)) as folders:
+        with (
+            reporting() as report,
+            temporary.unpacked([path], report, delta.base_of(base)) as folders,
+        ):
             for folder in folders:
                 if trust:
                     approvals += assurance.approvals(folder, trust)

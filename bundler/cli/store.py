@@ -131,6 +131,13 @@ def _log(path: Path, as_json: bool) -> None:
         warn(str(error))
     lines = []
     for event in events:
-        cells = (event.time, f"{event.user}@{event.host}", event.action, event.subject, event.detail, event.note)
+        cells = (
+            event.time,
+            f"{event.user}@{event.host}",
+            event.action,
+            event.subject,
+            event.detail,
+            event.note,
+        )
         lines.append("  ".join(filter(None, cells)))
     result({"events": list(map(asdict, events))}, lines, as_json=as_json)

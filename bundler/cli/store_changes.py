@@ -17,7 +17,11 @@ with lazily():
     from wheelhouse.store import creation, sharing, store
 
 note_option = click.option(
-    "--note", metavar="TEXT", default="", show_default=False, help="Add this text to the log of the store."
+    "--note",
+    metavar="TEXT",
+    default="",
+    show_default=False,
+    help="Add this text to the log of the store.",
 )
 _dry_run = flag("--dry-run", help="Show what would be removed without removing it.")
 
@@ -97,7 +101,11 @@ def remove(
     type=click.IntRange(min=1),
     help="Keep the newest N publications of each bundle.",
 )
-@click.option("--older-than", metavar="AGE", help="Remove only what was published and submitted before, such as 90d.")
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    help="Remove only what was published and submitted before, such as 90d.",
+)
 @_dry_run
 @note_option
 @json_option
@@ -196,6 +204,11 @@ def _moves(place: store.Store, name: str) -> list[dict[str, str]]:
     moves = []
     for event in history.events(place)[0]:
         if event.action == "alias" and event.subject == name:
-            move = {"time": event.time, "user": event.user, "change": event.detail, "note": event.note}
+            move = {
+                "time": event.time,
+                "user": event.user,
+                "change": event.detail,
+                "note": event.note,
+            }
             moves.append(move)
     return moves

@@ -25,7 +25,9 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
 
     name = "percentage"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """Return the percentage `value` as a number from 0 to 1."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%?", str(value))
         if not match or not 0 < float(match[1]) <= 100:  # noqa: PLR2004 - percent
@@ -42,7 +44,9 @@ class _Share(click.ParamType):  # type: ignore[type-arg]  # not generic before c
     default="100%",
     help="Verify a random sample of the files.",
 )
-@click.option("--since", metavar="AGE", help="Verify only files written in the last AGE, such as 7d.")
+@click.option(
+    "--since", metavar="AGE", help="Verify only files written in the last AGE, such as 7d."
+)
 @flag("--resume", help="Skip files that an interrupted run has verified.")
 @flag("--repair", help="Restore what can be restored from the rest of the store.")
 @json_option
@@ -75,7 +79,11 @@ def verify(
     if repair and found:
         restored = restoring.restore(place, found)
         found = _find(place, extent)
-    document = {"path": path, "damage": list(map(asdict, found)), "restored": [item.path for item in restored]}
+    document = {
+        "path": path,
+        "damage": list(map(asdict, found)),
+        "restored": [item.path for item in restored],
+    }
     result(document, [], as_json=as_json)
     if restored:
         say(f"Restored {counted(len(restored), 'file')}")
@@ -89,7 +97,9 @@ def _damaged(path: Path, found: list[damage.Damage], *, repair: bool) -> errors.
     if repair:
         hint = "publish the bundles of these files again, and delete foreign files"
     facts = [f"{item.problem:8} {item.path}" for item in found]
-    return errors.StoreError(f"{path}: {counted(len(found), 'file')} damaged", facts=facts, hint=hint)
+    return errors.StoreError(
+        f"{path}: {counted(len(found), 'file')} damaged", facts=facts, hint=hint
+    )
 
 
 def _find(place: store.Store, extent: restoring.Extent) -> list[damage.Damage]:

@@ -59,7 +59,14 @@ def resolve(path: Path, wheels: tuple[Path, ...], note: str) -> None:
     with sharing.sharing(path):
         for file in wheels:
             old, new = reassign.reassign(place, file)
-            history.log(place, "resolve", file.name, sha256=new.sha256, detail=f"instead of {old.sha256}", note=note)
+            history.log(
+                place,
+                "resolve",
+                file.name,
+                sha256=new.sha256,
+                detail=f"instead of {old.sha256}",
+                note=note,
+            )
             say(f"The index now has {file.name} with sha256 {new.sha256}")
 
 

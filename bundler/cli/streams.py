@@ -63,7 +63,9 @@ def prepare() -> None:
 def require_output() -> None:
     """Raise `WheelhouseError` if standard output was closed, for a command whose only result is written there."""
     if isinstance(sys.stdout, _Closed):
-        raise WheelhouseError("standard output is closed", hint="write to a file, or to a pipe that is read")
+        raise WheelhouseError(
+            "standard output is closed", hint="write to a file, or to a pipe that is read"
+        )
 
 
 def _fill(descriptor: int) -> None:
@@ -82,4 +84,6 @@ def _guarded(stream: TextIO, *, is_result: bool) -> TextIO:
         return stream
     stream.flush()
     output = io.BufferedWriter(_Output(stream, is_result=is_result))
-    return io.TextIOWrapper(output, encoding=stream.encoding, errors=stream.errors, line_buffering=not is_result)
+    return io.TextIOWrapper(
+        output, encoding=stream.encoding, errors=stream.errors, line_buffering=not is_result
+    )

@@ -125,7 +125,9 @@ def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
         hint = "give the site's CA certificates with --ca-bundle FILE, or use --insecure"
         return f"its certificate is not trusted ({_innermost(error)})", hint
     unreachable = isinstance(error, requests.exceptions.ConnectionError)
-    if isinstance(error, requests.exceptions.Timeout) or (unreachable and "timed out" in str(error)):
+    if isinstance(error, requests.exceptions.Timeout) or (
+        unreachable and "timed out" in str(error)
+    ):
         return f"did not answer within {silence():g} s", "try again, or ask the administrator"
     if unreachable:
         return f"cannot be reached ({_innermost(error)})", "check the URL and the network"
@@ -146,9 +148,15 @@ def _status(status: int, reason: str) -> tuple[str, str]:
     why = f" ({reason})" if reason else ""
     answer = f"{status} {reason}".strip()
     if status == _UNAUTHORIZED:
-        return f"rejected the login{why}", "check the user name and password, or log in again: tokens expire"
+        return (
+            f"rejected the login{why}",
+            "check the user name and password, or log in again: tokens expire",
+        )
     if status == _FORBIDDEN:
-        return f"does not allow this user to do that{why}", "ask the administrator of HPS for permission"
+        return (
+            f"does not allow this user to do that{why}",
+            "ask the administrator of HPS for permission",
+        )
     if status == _NOT_FOUND:
         return f"has no such resource{why}", "check the ID and the URL"
     if status in BUSY:
@@ -158,7 +166,9 @@ def _status(status: int, reason: str) -> tuple[str, str]:
 
 def _innermost(error: BaseException) -> str:
     """Return the innermost message of a nested error."""
-    messages = re.findall(r"(?:\[Errno -?\d+\] |SSLError\(|SSLCertVerificationError\()([^()\"']+)", str(error))
+    messages = re.findall(
+        r"(?:\[Errno -?\d+\] |SSLError\(|SSLCertVerificationError\()([^()\"']+)", str(error)
+    )
     if not messages:
         return type(error).__name__
     return str(messages[-1]).strip()
@@ -171,5 +181,9 @@ def trust(account: Account) -> None:
             os.environ.pop(name, None)
     if account.ca_bundle:
         if not os.path.exists(account.ca_bundle):  # noqa: PTH110 - still text
-            raise HpsError(account.ca_bundle, "does not exist", "give the site's CA certificates with --ca-bundle FILE")
+            raise HpsError(
+                account.ca_bundle,
+                "does not exist",
+                "give the site's CA certificates with --ca-bundle FILE",
+            )
         os.environ[_CERTIFICATES[0]] = account.ca_bundle

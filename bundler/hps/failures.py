@@ -184,7 +184,9 @@ def _read_texts(
             sources[str(record["hash"])] = location(project, record["storage_id"])
     texts = {}
     with tempfile.TemporaryDirectory() as folder:
-        paths = {source: Path(folder, str(number)) for number, source in enumerate(sources.values())}
+        paths = {
+            source: Path(folder, str(number)) for number, source in enumerate(sources.values())
+        }
         if paths:
             transfer.download(client, paths)
         for checksum, source in sources.items():
@@ -222,4 +224,6 @@ def _quoted(job: str, output: str) -> list[str]:
 
 def _shown(line: str) -> str:
     """Return `line` without secrets and control characters, since a job must not control the user's terminal."""
-    return "".join(character if character.isprintable() else "?" for character in without_secrets(line))
+    return "".join(
+        character if character.isprintable() else "?" for character in without_secrets(line)
+    )

@@ -33,7 +33,11 @@ def log_in(
     With `device`, the browser may be on another machine (RFC 8628). Raises `HpsError`.
     """
     if storage == "keyring" and not find_spec("keyring"):
-        raise HpsError("keyring", "the package is not installed", "run `pip install keyring`, or use --store disk")
+        raise HpsError(
+            "keyring",
+            "the package is not installed",
+            "run `pip install keyring`, or use --store disk",
+        )
     silence()  # Reports an invalid HPS_TIMEOUT early.
     trust(account)
     verify = account.ca_bundle or not account.insecure
@@ -72,13 +76,19 @@ class _UrlHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on the URL in `record`, if it has one."""
         if str(record.msg).startswith("URL: "):
-            self._say(f"If no browser opens, open this URL on this machine:\n  {plain(record.getMessage()[5:])}")
+            self._say(
+                f"If no browser opens, open this URL on this machine:\n  {plain(record.getMessage()[5:])}"
+            )
 
 
 def _explained(url: str, text: str) -> HpsError | None:
     """Return the error for the message `text` of the client's login, or None for one about the server itself."""
     if text.startswith("Login failed: "):
-        return HpsError(url, f"rejected the login ({text[14:].strip(' -')})", "ask the administrator of HPS for access")
+        return HpsError(
+            url,
+            f"rejected the login ({text[14:].strip(' -')})",
+            "ask the administrator of HPS for access",
+        )
     if "timed out" in text:
         return HpsError(url, "nobody logged in within 5 minutes", "try again, or use --device")
     return None
@@ -90,7 +100,9 @@ def _with_device(
     say: Callable[[str], None],
 ) -> Mapping[str, Any]:
     """Return the tokens of a login on any device, by the device authorization grant (RFC 8628)."""
-    endpoints = oidc_login.get_discovery_data(f"{url}/auth/realms/{oidc_login.REALM}", verify=verify)
+    endpoints = oidc_login.get_discovery_data(
+        f"{url}/auth/realms/{oidc_login.REALM}", verify=verify
+    )
     if "device_authorization_endpoint" not in endpoints:
         raise HpsError(url, "does not support a login on another device", "log in without --device")
 
@@ -107,7 +119,9 @@ def _with_device(
     started.raise_for_status()
     grant = started.json()
     page = grant.get("verification_uri_complete") or grant["verification_uri"]
-    say(f"Open this URL on any device, and enter the code {plain(grant['user_code'])}:\n  {plain(page)}")
+    say(
+        f"Open this URL on any device, and enter the code {plain(grant['user_code'])}:\n  {plain(page)}"
+    )
     interval = float(grant.get("interval") or _INTERVAL)
     deadline = time.monotonic() + float(grant["expires_in"])
     while time.monotonic() < deadline:
@@ -118,7 +132,9 @@ def _with_device(
             return table
         reason = str(table.get("error"))
         if reason not in ("authorization_pending", "slow_down"):
-            raise HpsError(url, f"rejected the login ({reason})", "ask the administrator of HPS for access")
+            raise HpsError(
+                url, f"rejected the login ({reason})", "ask the administrator of HPS for access"
+            )
         if reason == "slow_down":
             interval += 5
     raise HpsError(url, "nobody logged in before the code expired", "run the command again")

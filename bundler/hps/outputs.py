@@ -24,7 +24,14 @@ _COLUMNS = ("job", "status", "seconds", "evaluators", "reason")
 CONSOLE = "console_output.txt"
 # The fields of jobs, tasks and files that are read; all fields of 10,000 jobs have 15 MB.
 JOB_FIELDS = ("id", "name", "eval_status", "values", "elapsed_time", "host_ids")
-TASK_FIELDS = ("id", "job_id", "task_definition_id", "creation_time", "trial_number", "output_file_ids")
+TASK_FIELDS = (
+    "id",
+    "job_id",
+    "task_definition_id",
+    "creation_time",
+    "trial_number",
+    "output_file_ids",
+)
 FILE_FIELDS = ("id", "name", "evaluation_path", "hash", "size", "storage_id")
 # The folder of a job without a usable name.
 _NUMBERED = re.compile(r"job-number-", re.IGNORECASE)
@@ -187,7 +194,9 @@ def _cell(value: object) -> object:
         return value
     # Spreadsheets end a row at a lone carriage return, which csv does not quote before Python 3.13.
     value = value.replace("\r\n", "\n").replace("\r", "\n")
-    visible = (character for character in value if character.isprintable() and not character.isspace())
+    visible = (
+        character for character in value if character.isprintable() and not character.isspace()
+    )
     if next(visible, "") in _FORMULA or value.startswith(("\t", "\n")):
         return f"'{value}"
     return value

@@ -15,7 +15,12 @@ from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, Proj
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
-from bundler.hps.definitions import fitness_definition, parameter_definition, task_definition, without_none
+from bundler.hps.definitions import (
+    fitness_definition,
+    parameter_definition,
+    task_definition,
+    without_none,
+)
 from bundler.hps.errors import HpsError
 from bundler.hps.outputs import location
 from bundler.hps.redaction import plain
@@ -173,7 +178,11 @@ def _fill(
             )
             definitions.update(zip(batch, made, strict=True))
         if len(variants) > _DEFINED:
-            report(Progress(text=f"Defining jobs for {len(variants)} sets of input files: {len(definitions)}"))
+            report(
+                Progress(
+                    text=f"Defining jobs for {len(variants)} sets of input files: {len(definitions)}"
+                )
+            )
     _create_jobs(client, api, submission.jobs, definitions, report=report)
 
 
@@ -210,7 +219,9 @@ def _upload(
     for (_, path), place, record in zip(uploads, places, records, strict=True):
         record.hash, record.size = received[place]
         if record.hash.casefold() != transfer.checksum(path):
-            raise HpsError(client.url, f"{path.name} was damaged while it was uploaded", "try again")
+            raise HpsError(
+                client.url, f"{path.name} was damaged while it was uploaded", "try again"
+            )
     with explained(client.url):
         for described in batches(records, BATCH):
             api.update_files(described, as_objects=False)
@@ -239,7 +250,10 @@ def _record(name: str, **options: bool) -> File:
 def _declare_parameters(api: ProjectApi, submission: Submission) -> list[str]:
     """Declare the parameters of jobs; return their IDs."""
     definitions = []
-    for mode, parameters in (("input", submission.parameters), ("output", submission.output_parameters)):
+    for mode, parameters in (
+        ("input", submission.parameters),
+        ("output", submission.output_parameters),
+    ):
         definitions += [parameter_definition(parameter, mode) for parameter in parameters]
     return _ids(api.create_parameter_definitions(definitions, as_objects=False))
 

@@ -35,7 +35,9 @@ def list_projects(client: Client) -> list[ProjectEntry]:
     """Return the projects that the user can see, the newest first. Raises `HpsError`."""
     with explained(client.url):
         tables = JmsApi(client).get_projects(
-            as_objects=False, fields=["id", "name", "creation_time", "active"], sort="-creation_time"
+            as_objects=False,
+            fields=["id", "name", "creation_time", "active"],
+            sort="-creation_time",
         )
         return list(map(_entry, tables))
 
@@ -83,7 +85,9 @@ def _change(
     jobs = select(project, _jobs_of(client, project), names)
     with explained(client.url):
         api = ProjectApi(client, project)
-        changes = [Job(id=job["id"], eval_status=state) for job in jobs if job["eval_status"] in states]
+        changes = [
+            Job(id=job["id"], eval_status=state) for job in jobs if job["eval_status"] in states
+        ]
         for batch in batches(changes, BATCH):
             api.update_jobs(batch, as_objects=False)
     return len(changes)

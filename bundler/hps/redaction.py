@@ -47,14 +47,20 @@ def without_secrets(text: str) -> str:
 
 def plain(text: object) -> str:
     """Return `text` from a server as one line without secrets and control characters."""
-    shown = [character if character.isprintable() else " " for character in without_secrets(str(text))]
+    shown = [
+        character if character.isprintable() else " " for character in without_secrets(str(text))
+    ]
     return "".join(shown).strip()
 
 
 def _forms(secret: str) -> set[str]:
     data = secret.encode("utf-8", "surrogateescape")
     forms = {secret, quote(data, safe=""), quote(data), quote_plus(data), html.escape(secret)}
-    forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    forms |= {
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
     forms |= {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
     if secret.split():
         forms.add(" ".join(secret.split()))

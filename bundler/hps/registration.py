@@ -80,7 +80,9 @@ def differences(
     changes = {}
     for resource in evaluators:
         with explained(client.url):
-            configuration = RmsApi(client).get_evaluator_configuration(resource.identity, as_object=False)
+            configuration = RmsApi(client).get_evaluator_configuration(
+                resource.identity, as_object=False
+            )
             others = list(configuration.get("applications") or [])
             old = _take(others, application["name"])
             new = {**old, **application}

@@ -33,7 +33,11 @@ _ALIVE = timedelta(seconds=60)
 # Reading the applications of an evaluator is one request, so only this many are asked.
 _ASKED = 100
 # HPS does not report processors and C libraries; these are the most common ones.
-_PLATFORMS = {"linux": "x86_64-manylinux_2_28", "windows": "x86_64-pc-windows-msvc", "darwin": "aarch64-apple-darwin"}
+_PLATFORMS = {
+    "linux": "x86_64-manylinux_2_28",
+    "windows": "x86_64-pc-windows-msvc",
+    "darwin": "aarch64-apple-darwin",
+}
 # The states of an evaluator that has ended. A running one reports "unset", and a newer server may report anything else,
 # which does not mean that it has ended: its last report tells.
 _GONE = frozenset(str(status.value) for status in ShutdownStatus) - {"unset"}
@@ -69,10 +73,20 @@ def _evaluators(client: Client) -> list[Resource]:
     records = rms.get_evaluators(
         as_objects=False,
         limit=_MANY,
-        fields=["id", "name", "host_name", "platform", "last_modified", "shutdown_status", "compute_resource_set_id"],
+        fields=[
+            "id",
+            "name",
+            "host_name",
+            "platform",
+            "last_modified",
+            "shutdown_status",
+            "compute_resource_set_id",
+        ],
         **{"last_modified.gt": since},
     )
-    alive = [record for record in records if str(record.get("shutdown_status")).casefold() not in _GONE]
+    alive = [
+        record for record in records if str(record.get("shutdown_status")).casefold() not in _GONE
+    ]
     resources = []
     for number, record in enumerate(alive):
         identity = record["id"]
@@ -186,7 +200,9 @@ def hosts_of(client: Client) -> dict[str, str]:
 
 def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
     """Return uv's names for the platforms of `resources`. Raises `HpsError` if there are none."""
-    platforms = {_PLATFORMS[resource.platform] for resource in resources if resource.platform in _PLATFORMS}
+    platforms = {
+        _PLATFORMS[resource.platform] for resource in resources if resource.platform in _PLATFORMS
+    }
     if not platforms:
         raise HpsError(
             "HPS",
@@ -216,7 +232,9 @@ def require_somewhere(
             continue
         advice = _advice(submission.application, names, resources)
         if fitting:
-            advice = "check cores, memory, disk, permissions and versions: the server finds no match"
+            advice = (
+                "check cores, memory, disk, permissions and versions: the server finds no match"
+            )
         applications = " and ".join(map(repr, names)) or "anything"
         needs = f"{applications} on {' or '.join(submission.platforms)}"
         raise nowhere_to_run(needs, dict(map(_described, resources)), advice)

@@ -185,7 +185,9 @@ def _download_together(
             with files.explained(target):
                 files.make_folder(target.parent)
             if not files.real(target.parent).is_relative_to(files.real(folder)):
-                raise HpsError(str(target.parent), "is outside of the output folder", "remove the link")
+                raise HpsError(
+                    str(target.parent), "is outside of the output folder", "remove the link"
+                )
         transfer.download(client, targets)
         for output in batch:
             partial = targets[output.source]

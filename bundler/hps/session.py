@@ -33,14 +33,21 @@ def silence() -> float:
     with contextlib.suppress(ValueError):
         if 0 < float(text) < math.inf:
             return float(text)
-    raise HpsError("HPS_TIMEOUT", f"must be a positive number (got {text!r})", "set it to seconds, such as 60")
+    raise HpsError(
+        "HPS_TIMEOUT", f"must be a positive number (got {text!r})", "set it to seconds, such as 60"
+    )
 
 
 def guard(session: requests.Session) -> None:
     """Give `session` time limits and retries. Its requests raise `HpsError` for what is no answer of HPS."""
     # A missing answer is not waited for five times; only requests that can be sent twice are sent again.
     retries = _Retry(
-        total=_ATTEMPTS, read=1, backoff_factor=0.5, status_forcelist=BUSY, raise_on_status=False, redirect=0
+        total=_ATTEMPTS,
+        read=1,
+        backoff_factor=0.5,
+        status_forcelist=BUSY,
+        raise_on_status=False,
+        redirect=0,
     )
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter(max_retries=retries))
@@ -58,7 +65,9 @@ class _Retry(Retry):
 class _Adapter(HTTPAdapter):
     """Limits the time of each answer, and follows redirects on the same server only."""
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> requests.Response:
         """Send `request`. Raises `HpsError` for what is no answer of HPS, and the errors of requests."""
         hide_secrets_of(request)
         options["timeout"] = _timeout(options.get("timeout"))
@@ -113,7 +122,11 @@ def _require_api(response: requests.Response) -> None:
     if not response.ok and response.status_code != _NOT_FOUND:
         return
     start = response.content.lstrip()[:20].lower()
-    is_markup = response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml"))
+    is_markup = (
+        response.headers.get("Content-Type", "")
+        .lower()
+        .startswith(("text/html", "application/xhtml"))
+    )
     if start.startswith((b"<!doctype", b"<html")) or (is_markup and start.startswith(b"<")):
         address = f"{_server(response.url)}{urlsplit(response.url).path}"
         raise HpsError(address, "answers with a web page instead of HPS's API", CHECK_URL)

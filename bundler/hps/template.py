@@ -41,7 +41,9 @@ def create_template(
     """
     with explained(client.url):
         jms = JmsApi(client)
-        jms.get_task_definition_templates(as_objects=False, fields=["id"], limit=1)  # Raises if HPS is too old.
+        jms.get_task_definition_templates(
+            as_objects=False, fields=["id"], limit=1
+        )  # Raises if HPS is too old.
         bucket = jms.get_api_info()["settings"]["execution_script_bucket"]
     digest = hashlib.sha256(submission.exec_script).hexdigest()
     script = f"{submission.publication}-{digest[:12]}.py"
@@ -82,7 +84,10 @@ def _template(
         execution_script_storage_id=script,
         software_requirements=list(starmap(_software, submission.software_of(step))),
         resource_requirements=_resources(submission.platform, step),
-        environment={key: TemplateProperty(type="string", default=value) for key, value in step.environment.items()},
+        environment={
+            key: TemplateProperty(type="string", default=value)
+            for key, value in step.environment.items()
+        },
         input_files=list(map(_input, step.inputs)),
         output_files=outputs,
     )

@@ -116,7 +116,10 @@ def _wait(
 
     def look(operations: list[Operation]) -> None:
         nonlocal seen, since
-        now = [(operation.state, operation.progress, operation.progress_current) for operation in operations]
+        now = [
+            (operation.state, operation.progress, operation.progress_current)
+            for operation in operations
+        ]
         if now != seen:
             seen, since = now, time.monotonic()
 

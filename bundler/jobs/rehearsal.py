@@ -152,7 +152,13 @@ def _run(
     inherited["PYTHONDONTWRITEBYTECODE"] = "1"
     inherited.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)))
     with as_file(files("bundler").joinpath("templates/evaluator.py")) as evaluator:
-        command: list[str | Path] = [*how.prefix, sys.executable, evaluator, publication / EXEC_SCRIPT, context]
+        command: list[str | Path] = [
+            *how.prefix,
+            sys.executable,
+            evaluator,
+            publication / EXEC_SCRIPT,
+            context,
+        ]
         return process.run_shown(command, cwd=folder, env=inherited, show=show)
 
 
@@ -204,13 +210,22 @@ def wildcards(output: str) -> re.Pattern[str]:
             expression += meanings[part]
         else:
             # Without the end that it adds; `[` in a set would be a warning of `re`.
-            expression += fnmatch.translate(part).rpartition(")")[0].removeprefix("(?s:").replace("[[", r"[\[")
+            expression += (
+                fnmatch.translate(part)
+                .rpartition(")")[0]
+                .removeprefix("(?s:")
+                .replace("[[", r"[\[")
+            )
     return re.compile(expression, re.DOTALL)
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
     """Return the files in `folder` and its folders, sorted, by their path below it."""
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def parse_parameter(text: str) -> tuple[str, object]:
@@ -232,15 +247,23 @@ def _context(
 ) -> dict[str, object]:
     """Return the context of a task, with the names that public execution scripts use."""
     software = []
-    with contextlib.suppress(WheelhouseError):  # Without uv here, the job uses that of the publication.
-        software.append({"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""})
+    with contextlib.suppress(
+        WheelhouseError
+    ):  # Without uv here, the job uses that of the publication.
+        software.append(
+            {"name": "uv", "executable": uv.executable(), "version": "", "install_path": ""}
+        )
     return {
         "software": software,
         "environment": environment,
         "parameter_values": dict(parameters),
         "input_files": [{"name": name, "path": name} for name in step.inputs],
         "output_files": [{"name": name, "path": name} for name in step.products],
-        "resource_requirements": {"num_cores": step.cores, "memory": step.memory, "disk_space": step.disk},
+        "resource_requirements": {
+            "num_cores": step.cores,
+            "memory": step.memory,
+            "disk_space": step.disk,
+        },
         "execution_context": dict(step.execution_context),
         "failure": "silent",
     }

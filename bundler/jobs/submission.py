@@ -101,7 +101,9 @@ def compose(
     bundle = open_bundle(publication, "publication")
     manifest = bundle.manifest
     if not manifest.scripts:
-        raise JobError(f"{publication} contains wheels and no script", hint="name the publication of a bundle")
+        raise JobError(
+            f"{publication} contains wheels and no script", hint="name the publication of a bundle"
+        )
     approved = require_approved(publication, Policy(trust=trust))
     warnings = tuple(_newer(publication, manifest, approved, trust))
     names = _script_names(publication, manifest, options.scripts)
@@ -257,7 +259,9 @@ def _merged(declarations: Iterable[Sequence[Parameter]]) -> dict[str, Parameter]
         for parameter in parameters:
             name = parameter.name
             if result.setdefault(name, parameter) != parameter:
-                raise JobError(f"two scripts declare the parameter {name} differently", hint="declare it once")
+                raise JobError(
+                    f"two scripts declare the parameter {name} differently", hint="declare it once"
+                )
     return result
 
 
@@ -300,7 +304,9 @@ def _require_files(
             if name in writers:
                 if given:
                     writer = writers[name].script
-                    problems.append(f"{name} is written by {writer}, so it cannot be an input file of a job")
+                    problems.append(
+                        f"{name} is written by {writer}, so it cannot be an input file of a job"
+                    )
                 continue
             if name in inputs or given == len(jobs):
                 continue

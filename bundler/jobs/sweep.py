@@ -42,7 +42,11 @@ def sweep(texts: Sequence[str]) -> list[Row]:
         name, _, values = text.partition("=")
         name = name.strip()
         if not name or not values or name in axes:
-            raise SweepError(f"--sweep {text}", "is malformed, or repeats a parameter", "write x=0:10:0.5 or x=1,2,5")
+            raise SweepError(
+                f"--sweep {text}",
+                "is malformed, or repeats a parameter",
+                "write x=0:10:0.5 or x=1,2,5",
+            )
         axes[name] = _values(text, values)
     if math.prod(map(len, axes.values())) > _LIMIT:
         raise SweepError(

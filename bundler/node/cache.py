@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-SHARED_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "9p", "afs", "ceph")
+SHARED_FILE_SYSTEMS = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "fuse.sshfs",
+    "9p",
+    "afs",
+    "ceph",
+)
 LARGEST_JSON = 256 << 20
 
 
@@ -34,7 +46,11 @@ def cache_folder(environment: Mapping[str, str]) -> str:
         warn_of_noexec(folder)
         return folder
     if registered:
-        reason = "does not support file locks (flock), which uv needs" if folder else "is not writable for this user"
+        reason = (
+            "does not support file locks (flock), which uv needs"
+            if folder
+            else "is not writable for this user"
+        )
         log.warning(
             "UV_CACHE_DIR=%s %s, so the cache is in %s. The administrator of the nodes can set UV_CACHE_DIR to a "
             "folder on a local disk that users can write to.",
@@ -42,7 +58,9 @@ def cache_folder(environment: Mapping[str, str]) -> str:
             reason,
             tempfile.gettempdir(),
         )
-    folder = private_folder(os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user)))
+    folder = private_folder(
+        os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user))
+    )
     warn_of_noexec(folder)
     return folder
 
@@ -71,7 +89,9 @@ def registered_cache(registered: str, user: str) -> str | None:
 def is_private(folder: str) -> bool:
     """Return whether only this user can have written to `folder`."""
     status = os.lstat(folder)
-    mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    mine = not hasattr(os, "getuid") or (
+        status.st_uid == os.getuid() and not status.st_mode & 0o022
+    )
     return stat.S_ISDIR(status.st_mode) and mine
 
 
@@ -97,7 +117,10 @@ def private_folder(folder: str) -> str:
 def file_system(folder: str) -> str:
     """Return the type of the file system of `folder`, by its name on Linux, or "" if it is unknown."""
     match = ("", "")
-    with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts,
+    ):
         real = os.path.realpath(folder)
         for line in mounts:
             point, kind = line.split(" ")[1:3]
@@ -121,6 +144,8 @@ def write_whole(path: str, text: str) -> None:
     """Write a small file atomically. A failure is ignored, since it only costs time later."""
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False, encoding="utf-8") as out:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=os.path.dirname(path), delete=False, encoding="utf-8"
+        ) as out:
             out.write(text)
         os.replace(out.name, path)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 GC_TIME = 60
 
 
-def collect_garbage(publication: Publication, root: str, python: str, environment: Mapping[str, str]) -> None:
+def collect_garbage(
+    publication: Publication, root: str, python: str, environment: Mapping[str, str]
+) -> None:
     """Remove unused entries from the cache if something was added to it and no job is running.
 
     Does nothing where no lock shows whether jobs are running: on Windows, and on shared file systems.
@@ -39,6 +41,11 @@ def collect_garbage(publication: Publication, root: str, python: str, environmen
                 copy = os.path.join(folder, "cache_gc.py")
                 copy_checked(collector, copy, publication["gc"])
                 limit = list(filter(None, [environment.get("BUNDLER_CACHE_LIMIT")]))
-                subprocess.run([python, "-I", copy, cache, *limit], env=environment, check=False, timeout=GC_TIME)
+                subprocess.run(
+                    [python, "-I", copy, cache, *limit],
+                    env=environment,
+                    check=False,
+                    timeout=GC_TIME,
+                )
         except (OSError, OfflineRunError, subprocess.TimeoutExpired) as error:
             log.warning("The uv cache was not cleaned: %s", error)

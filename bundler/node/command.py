@@ -47,7 +47,9 @@ def command_for(
     return command_with_uv(publication, root, name, software, environment)
 
 
-def command_without_uv(publication: Publication, root: str, name: str, environment: Mapping[str, str]) -> Command:
+def command_without_uv(
+    publication: Publication, root: str, name: str, environment: Mapping[str, str]
+) -> Command:
     """Return the command for a publication with ready-made environments."""
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target = fitting_targets(publication, node_facts())[0]
@@ -57,7 +59,12 @@ def command_without_uv(publication: Publication, root: str, name: str, environme
     commands = [os.path.dirname(python), environment.get("PATH", os.defpath)]
     more = dict(loader_path(python, environment), PATH=os.pathsep.join(commands))
     return Command(
-        [python, local.launcher], dict(environment, **more), [place, local.folder], python, local.script, None
+        [python, local.launcher],
+        dict(environment, **more),
+        [place, local.folder],
+        python,
+        local.script,
+        None,
     )
 
 
@@ -72,7 +79,11 @@ def command_with_uv(
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target, uv, python = tools(publication, root, software, environment, state)
     # A filled cache refers to wheels by the path of the publication from which it was filled.
-    base = publication["base"] if os.path.isdir(publication["base"]) and root == publication["path"] else root
+    base = (
+        publication["base"]
+        if os.path.isdir(publication["base"]) and root == publication["path"]
+        else root
+    )
     local = local_script(publication, base, target, name, python, state)
     # uv treats the folder of a script as its project, and refuses a project inside its cache.
     starter = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]

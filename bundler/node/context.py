@@ -33,7 +33,9 @@ def input_parameters(context: Any) -> dict[str, Any]:
 def context_document(context: Any) -> dict[str, Any]:
     """Return the contents of context.json."""
     return {
-        "software": [{field: entry.get(field) for field in SOFTWARE_FIELDS} for entry in software_of(context)],
+        "software": [
+            {field: entry.get(field) for field in SOFTWARE_FIELDS} for entry in software_of(context)
+        ],
         "resource_requirements": table_of(context, "resource_requirements"),
         "execution_context": table_of(context, "execution_context"),
         "input_files": files_of(context, "input_files"),
@@ -51,7 +53,11 @@ def files_of(context: Any, field: str) -> list[dict[str, Any]]:
     """Return the names and paths of the files in the list `field` of a context."""
     files = getattr(context, field, None)
     entries = files if isinstance(files, (list, tuple)) else []
-    return [{name: entry.get(name) for name in FILE_FIELDS} for entry in entries if isinstance(entry, dict)]
+    return [
+        {name: entry.get(name) for name in FILE_FIELDS}
+        for entry in entries
+        if isinstance(entry, dict)
+    ]
 
 
 def write_context(context: Any) -> None:

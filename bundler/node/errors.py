@@ -31,7 +31,9 @@ def remedy(words: bytes) -> str:
     if b"No space left" in words or b"os error 28" in words or b"quota exceeded" in words:
         return "free space on the disk of the uv cache, or ask the administrator of the nodes for a larger one"
     if b"Hash mismatch" in words:
-        return "ask the owner of the store why the wheel was changed, and to publish the bundle again"
+        return (
+            "ask the owner of the store why the wheel was changed, and to publish the bundle again"
+        )
     return "ask the administrator of the nodes, or publish the bundle again if a file in the store is damaged"
 
 

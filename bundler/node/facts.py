@@ -27,7 +27,11 @@ def node_facts() -> Facts:
             major, minor = version.split(".")[:2]
             libc = (name, int(major), int(minor))
         except (ValueError, OSError, AttributeError):
-            musl = [name for name in os.listdir("/lib") if name.startswith("ld-musl-")] if os.path.isdir("/lib") else []
+            musl = (
+                [name for name in os.listdir("/lib") if name.startswith("ld-musl-")]
+                if os.path.isdir("/lib")
+                else []
+            )
             libc = ("musl", 1, 2) if musl else None
     return platform.system(), MACHINES.get(machine, machine), libc
 

@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING
 
 try:
     import fcntl
-except ImportError:  # Windows: no lock shows whether jobs are running, so execution scripts do not clean.
+except (
+    ImportError
+):  # Windows: no lock shows whether jobs are running, so execution scripts do not clean.
     fcntl = None  # type: ignore[assignment]  # The usual idiom.
 
 if TYPE_CHECKING:
@@ -38,7 +40,17 @@ if TYPE_CHECKING:
 
 LIMIT = "20 GB"
 UNUSED = 30 * 24 * 3600
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
 # Bytes; more than any disk has.
 MOST = 2**63
 # Folders of unpacked archives: uv, Python, a filled cache or an environment.
@@ -98,7 +110,9 @@ def is_gone(publication: str) -> bool:
     try:
         os.stat(publication)
     except FileNotFoundError:
-        return os.path.isfile(os.path.join(os.path.dirname(os.path.dirname(publication)), "store.json"))
+        return os.path.isfile(
+            os.path.join(os.path.dirname(os.path.dirname(publication)), "store.json")
+        )
     except (OSError, ValueError):
         return False
     return False
@@ -113,7 +127,9 @@ def read_uses(state: str) -> list[Use]:
             try:
                 with open(path, encoding="utf-8") as source:
                     use = json.loads(source.read(LARGEST_USE))
-                holds = [str(folder) for folder in use["holds"] if b"\0" not in os.fsencode(str(folder))]
+                holds = [
+                    str(folder) for folder in use["holds"] if b"\0" not in os.fsencode(str(folder))
+                ]
                 uses.append((os.stat(path).st_mtime, path, str(use["publication"]), holds))
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 uses.append((0.0, path, "", []))  # Damaged; the next job writes it again.
@@ -143,7 +159,9 @@ def remove(folder: str, state: str) -> bool:
     going = os.path.join(state, GOING)
     with contextlib.suppress(OSError):
         os.makedirs(going, exist_ok=True)
-        os.rename(folder, os.path.join(going, "{}-{}".format(os.path.basename(folder), time.time())))
+        os.rename(
+            folder, os.path.join(going, "{}-{}".format(os.path.basename(folder), time.time()))
+        )
     return not os.path.lexists(folder)
 
 
@@ -209,11 +227,15 @@ def shrink(cache: str, uses: list[Use], limit: int) -> list[Use]:
     everything else would not be enough.
     """
     state = os.path.join(cache, "bundler")
-    for name in sorted(filter(WHEELS.fullmatch, os.listdir(cache)), key=lambda name: name.startswith("archive")):
+    for name in sorted(
+        filter(WHEELS.fullmatch, os.listdir(cache)), key=lambda name: name.startswith("archive")
+    ):
         remove(os.path.join(cache, name), state)
     remove(os.path.join(state, "pycache"), state)
     size = size_of(cache)
-    sizes = {use[1]: sum(size_of(folder) for folder in use[3] if inside(folder, cache)) for use in uses}
+    sizes = {
+        use[1]: sum(size_of(folder) for folder in use[3] if inside(folder, cache)) for use in uses
+    }
     if size - sum(sizes.values()) > limit:
         return uses
     for use in uses[:-1]:
@@ -257,7 +279,11 @@ def main(arguments: Sequence[str]) -> None:
         limit = parse_size(LIMIT)
     freed = collect(arguments[0], limit)
     if freed:
-        print("Removed {:.1f} MB of unused entries from the cache {}.".format(freed / 1e6, arguments[0]))
+        print(
+            "Removed {:.1f} MB of unused entries from the cache {}.".format(
+                freed / 1e6, arguments[0]
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -52,9 +52,15 @@ PUBLICATION: Publication = {
             "libc": ["glibc", 2, 28],
             "locks": {"eval.py": "sha256 of its lock"},
             "uv": ["wheels/uv-0.13.9-....whl", "sha256 of a wheel of uv, or uv is None"],
-            "interpreter": ["pythons/cpython-3.12.1-....tar.gz", "sha256 of a Python, or interpreter is None"],
+            "interpreter": [
+                "pythons/cpython-3.12.1-....tar.gz",
+                "sha256 of a Python, or interpreter is None",
+            ],
             "archives": {
-                "eval.py": ["archives/....tar.gz", "sha256 of a cache or an environment, if that is the strategy"]
+                "eval.py": [
+                    "archives/....tar.gz",
+                    "sha256 of a cache or an environment, if that is the strategy",
+                ]
             },
         }
     ],
@@ -120,7 +126,9 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         try:
             run(self.run_and_capture_output, words, command.python, command.settings)
         except OfflineRunError:
-            with contextlib.suppress(OfflineRunError):  # The failed run matters more than what it left.
+            with contextlib.suppress(
+                OfflineRunError
+            ):  # The failed run matters more than what it left.
                 self.context.parameter_values.update(read_output_parameters())
             raise
         self.context.parameter_values.update(read_output_parameters())

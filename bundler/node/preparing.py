@@ -69,7 +69,11 @@ def created_python(state: str, command: Command) -> str:
     log.info("Creating the environment of %s with %s", name, command.starter)
     try:
         done = subprocess.run(
-            command.starter, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+            command.starter,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
         )
     except OSError as error:
         raise OfflineRunError(
@@ -79,7 +83,8 @@ def created_python(state: str, command: Command) -> str:
     python = os.fsdecode(done.stdout).strip().rpartition("\n")[2]
     if done.returncode or not os.path.isfile(python):
         raise OfflineRunError(
-            "uv could not create the environment of {}{}".format(name, quoted(done.stderr)), remedy(done.stderr)
+            "uv could not create the environment of {}{}".format(name, quoted(done.stderr)),
+            remedy(done.stderr),
         )
     return python
 

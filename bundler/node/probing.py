@@ -24,31 +24,52 @@ def pythons(uv: str | None) -> dict[str, str]:
     """Return the paths of the Pythons that `uv` finds and of those on PATH, by version."""
     result = {}
     if uv:
-        listing = [uv, "python", "list", "--only-installed", "--offline", "--no-config", "--output-format", "json"]
+        listing = [
+            uv,
+            "python",
+            "list",
+            "--only-installed",
+            "--offline",
+            "--no-config",
+            "--output-format",
+            "json",
+        ]
         try:
-            done = subprocess.run(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            done = subprocess.run(
+                listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+            )
             for entry in json.loads(done.stdout.decode()):
-                spelled = "{}{}".format("pypy" * (entry["implementation"] == "pypy"), entry["version"])
+                spelled = "{}{}".format(
+                    "pypy" * (entry["implementation"] == "pypy"), entry["version"]
+                )
                 spelled += "t" * (entry.get("variant") == "freethreaded")
                 is_usual = entry.get("variant") in (None, "default", "freethreaded")
                 if is_usual and entry["implementation"] in ("cpython", "pypy"):
                     result[spelled] = entry["path"]
         except (OSError, subprocess.CalledProcessError, ValueError, KeyError, TypeError):
             pass
-    for name in [form.format(minor) for minor in range(8, 30) for form in ("python3.{}", "python3.{}t", "pypy3.{}")]:
+    for name in [
+        form.format(minor)
+        for minor in range(8, 30)
+        for form in ("python3.{}", "python3.{}t", "pypy3.{}")
+    ]:
         path = shutil.which(name)
         output = output_of([path, "-VV"]) if path else ""
         version = re.search(r"\d+\.\d+\.\d+", output)
         if version:
             is_threaded = "free-threading build" in output
-            result["{}{}{}".format("pypy" * ("PyPy" in output), version.group(), "t" * is_threaded)] = path
+            result[
+                "{}{}{}".format("pypy" * ("PyPy" in output), version.group(), "t" * is_threaded)
+            ] = path
     return result
 
 
 def output_of(command: Sequence[str]) -> str:
     """Return the standard output of `command`, or "" if it fails."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.decode(errors="replace")

@@ -62,7 +62,11 @@ def run(
         if isinstance(error, (TypeError, AttributeError)) and not os.path.exists(status):
             # All public execution scripts pass a string, so an evaluator may support nothing else.
             error = None
-            text = subprocess.list2cmdline(words) if os.name == "nt" else " ".join(map(shlex.quote, words))
+            text = (
+                subprocess.list2cmdline(words)
+                if os.name == "nt"
+                else " ".join(map(shlex.quote, words))
+            )
             try:
                 run_and_capture_output(text, shell=True, env=environment)  # noqa: S604 - quoted above
             except Exception as raised:

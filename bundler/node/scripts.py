@@ -78,7 +78,12 @@ def choose_scripts(publication: Publication, environment: Mapping[str, str]) -> 
 
 
 def local_script(
-    publication: Publication, root: str, target: TargetDescription, name: str, python: str, state: str
+    publication: Publication,
+    root: str,
+    target: TargetDescription,
+    name: str,
+    python: str,
+    state: str,
 ) -> LocalScript:
     """Return copies of the script `name` of `target` and its lock, in a folder on this node that nobody changes.
 
@@ -103,7 +108,9 @@ def local_script(
                 os.makedirs(os.path.join(contents, part), exist_ok=True)
                 with open(os.path.join(contents, part, filename), "wb") as out:
                     out.write(text)
-    return LocalScript(place, os.path.join(place, "script", name), os.path.join(place, "launcher", name))
+    return LocalScript(
+        place, os.path.join(place, "script", name), os.path.join(place, "launcher", name)
+    )
 
 
 def with_places(lock: bytes, root: str, folder: str) -> bytes:
@@ -112,8 +119,12 @@ def with_places(lock: bytes, root: str, folder: str) -> bytes:
     up = re.search(r'path = "((\.\./)+)wheels/', text)
     places = {'registry = "simple': os.path.join(os.path.abspath(folder), "simple")}
     if up:
-        places['path = "{}wheels/'.format(up.group(1))] = os.path.join(os.path.abspath(root), "wheels", "")
+        places['path = "{}wheels/'.format(up.group(1))] = os.path.join(
+            os.path.abspath(root), "wheels", ""
+        )
     for begin, place in places.items():
         key = begin.partition('"')[0]
-        text = text.replace(begin, '{}"{}'.format(key, json.dumps(place.replace(os.sep, "/"))[1:-1]))
+        text = text.replace(
+            begin, '{}"{}'.format(key, json.dumps(place.replace(os.sep, "/"))[1:-1])
+        )
     return text.encode("utf-8")

@@ -20,7 +20,9 @@ def opened(path: str, meaning: str) -> IO[bytes]:
     A special file could be endless; opening does not wait for a pipe.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
     except OSError as error:
         raise OfflineRunError(
             "cannot read {} {} ({})".format(meaning, path, error.strerror),

@@ -25,7 +25,9 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
     Variables that could make uv or Python use other packages than the published ones are removed.
     """
     environment = {
-        name: value for name, value in inherited.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
+        name: value
+        for name, value in inherited.items()
+        if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
     }
     # A frozen evaluator sets the loader path to its own libraries and keeps the original value under this name.
     if "LD_LIBRARY_PATH_ORIG" in environment:
@@ -34,7 +36,9 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
         environment.pop("LD_LIBRARY_PATH", None)
     environment.update({str(name): str(value) for name, value in given.items()})
     environment = {
-        name: value for name, value in environment.items() if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
     }
     if environment.get("UV_LINK_MODE") == "symlink":
         del environment["UV_LINK_MODE"]  # Environments would break when uv's cache is cleaned.
@@ -46,9 +50,13 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
     # Python would write bytecode next to the script, whose folder must not change. If it must not write bytecode, it
     # should at least find the existing one.
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
-        environment.setdefault("PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache"))
+        environment.setdefault(
+            "PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache")
+        )
     # The script is in another folder, but may import the input files of the job.
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), environment.get("PYTHONPATH")]))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [os.getcwd(), environment.get("PYTHONPATH")])
+    )
     return environment
 
 

@@ -44,7 +44,9 @@ def tools(
     """
     # Several nodes may share a cache.
     node = (platform.node(), node_facts())
-    key = hashlib.sha256(repr((publication, root, software, node)).encode("utf-8", "surrogatepass")).hexdigest()
+    key = hashlib.sha256(
+        repr((publication, root, software, node)).encode("utf-8", "surrogatepass")
+    ).hexdigest()
     memory = os.path.join(state, "{}.json".format(key))
     folders = {entry["folder"] for entry in publication["targets"]}
 
@@ -60,7 +62,9 @@ def tools(
                 environment["UV_CACHE_DIR"],
             )
         with turn(memory, remembered_here):
-            result = remembered_here(memory) or looked_for(publication, root, software, environment, state)
+            result = remembered_here(memory) or looked_for(
+                publication, root, software, environment, state
+            )
             programs = {name: identity(result[name]) for name in ("uv", "python")}
             write_whole(memory, json.dumps(dict(result, identities=programs)))
     target = next(entry for entry in publication["targets"] if entry["folder"] == result["folder"])
@@ -78,7 +82,9 @@ def remembered(memory: str, folders: Collection[str]) -> dict[str, str] | None:
     """Return the stored result of an earlier job for one of `folders`, or None if there is none or it is outdated."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         result: Any = read_json(memory)
-        unchanged = all(result["identities"][name] == identity(result[name]) for name in ("uv", "python"))
+        unchanged = all(
+            result["identities"][name] == identity(result[name]) for name in ("uv", "python")
+        )
         if unchanged and result["folder"] in folders:
             return dict(result)
     return None
@@ -121,16 +127,21 @@ def unpacked_uv(root: str, target: TargetDescription, state: str) -> str | None:
 
 def unpacked_python(root: str, target: TargetDescription, state: str) -> str | None:
     """Return the path of the Python in the publication for `target`, or None if it has none."""
-    return own_python(unpacked(root, target["interpreter"], state)) if target["interpreter"] else None
+    return (
+        own_python(unpacked(root, target["interpreter"], state)) if target["interpreter"] else None
+    )
 
 
 def no_python(pythons: str, complaints: Sequence[bytes]) -> OfflineRunError:
     """Return the error for a node without one of `pythons`, or on which uv failed with other `complaints`."""
     missing = b"error: No interpreter found"
-    others = [words for words in complaints if words.strip() and not words.lstrip().startswith(missing)]
+    others = [
+        words for words in complaints if words.strip() and not words.lstrip().startswith(missing)
+    ]
     if others:
         return OfflineRunError(
-            "uv could not look for Python {}{}".format(pythons, quoted(b"\n".join(others))), remedy(others[-1])
+            "uv could not look for Python {}{}".format(pythons, quoted(b"\n".join(others))),
+            remedy(others[-1]),
         )
     return OfflineRunError(
         "uv finds no Python {} on this node".format(pythons),
@@ -149,7 +160,10 @@ def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescri
                 system,
                 machine,
                 " with {} {}.{}".format(*libc) if libc else "",
-                "; ".join("{} {}".format(os.path.basename(target["folder"]), reason) for target, reason in reasons),
+                "; ".join(
+                    "{} {}".format(os.path.basename(target["folder"]), reason)
+                    for target, reason in reasons
+                ),
             ),
             "bundle the script again with a --platform for this node, or run the job on other nodes",
         )
@@ -180,7 +194,9 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
     if version < OLDEST_UV:
         return None, (
             "the registered uv {} is too old".format(".".join(map(str, version))),
-            "ask the administrator of HPS to install uv {} or newer".format(".".join(map(str, OLDEST_UV))),
+            "ask the administrator of HPS to install uv {} or newer".format(
+                ".".join(map(str, OLDEST_UV))
+            ),
         )
     return uv, ("", "")
 
@@ -196,7 +212,9 @@ def uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] |
 def version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:
     """Return the version of the program `uv`, or None if it is not uv or does not run; and what it says about that."""
     try:
-        done = subprocess.run([uv, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [uv, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+        )
     except OSError as error:
         return None, str(error.strerror).encode()
     match = re.match(rb"uv (\d+)\.(\d+)\.(\d+)", done.stdout)
@@ -208,7 +226,9 @@ def program_of(executable: str) -> str:
     """Return the path of the program in `executable`, which may be a bare name on PATH or have arguments."""
     candidates = [executable.strip().strip('"')]
     with contextlib.suppress(ValueError):
-        candidates += [word.strip('"') for word in shlex.split(executable, posix=os.name != "nt")[:1]]
+        candidates += [
+            word.strip('"') for word in shlex.split(executable, posix=os.name != "nt")[:1]
+        ]
     for candidate in candidates:
         path = candidate if os.path.isfile(candidate) else shutil.which(candidate)
         if path:
@@ -216,12 +236,25 @@ def program_of(executable: str) -> str:
     return candidates[0]
 
 
-def installed_python(uv: str, version: str, environment: Mapping[str, str]) -> tuple[str | None, bytes]:
+def installed_python(
+    uv: str, version: str, environment: Mapping[str, str]
+) -> tuple[str | None, bytes]:
     """Return the path of the Python `version` (in uv's notation) that uv finds here, or None; and uv's words."""
     request = version if version.startswith("pypy") else "cpython@{}".format(version)
-    command = [uv, "python", "find", "--system", "--no-project", "--no-config", "--offline", request]
+    command = [
+        uv,
+        "python",
+        "find",
+        "--system",
+        "--no-project",
+        "--no-config",
+        "--offline",
+        request,
+    ]
     try:
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+        )
     except OSError as error:
         raise OfflineRunError(
             "uv does not run from {} ({})".format(uv, error.strerror),
@@ -249,6 +282,12 @@ def own_python(folder: str) -> str:
 def loader_path(python: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variable that lets an interpreter of the publication find its libpython."""
     library = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
-    if not os.path.isdir(library) or not any(name.startswith("libpython") for name in os.listdir(library)):
+    if not os.path.isdir(library) or not any(
+        name.startswith("libpython") for name in os.listdir(library)
+    ):
         return {}
-    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [library, environment.get("LD_LIBRARY_PATH")]))}
+    return {
+        "LD_LIBRARY_PATH": os.pathsep.join(
+            filter(None, [library, environment.get("LD_LIBRARY_PATH")])
+        )
+    }

@@ -76,7 +76,14 @@ def unpack(root: str, path: str, sha256: str, contents: str) -> None:
             with tarfile.open(copy) as tar:
                 for member in within_limit(tar):
                     tar.extract(member, contents, **EXTRACTION)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        KeyError,
+        ValueError,
+    ) as error:
         raise OfflineRunError(
             "{} cannot be unpacked, although it matches its digest ({})".format(path, error),
             "bundle the script again with another Python or uv, and publish it",
@@ -98,7 +105,9 @@ def within_limit(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 def unpack_uv(wheel: str, contents: str) -> None:
     """Extract uv from its wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.endswith(("/scripts/uv", "/scripts/uv.exe"))]
+        names = [
+            name for name in archive.namelist() if name.endswith(("/scripts/uv", "/scripts/uv.exe"))
+        ]
         if not names:
             raise ValueError("it does not contain uv")
         for name in names:

@@ -21,7 +21,10 @@ _TARGET = re.compile(r"\.\./publications/([^/]+)")
 def require_alias(name: str) -> None:
     """Raise `BundlerError` unless `name` can be an alias."""
     if not _NAME.fullmatch(name):
-        raise BundlerError(f"{name!r} cannot be an alias", hint="use letters, digits, dots, hyphens and underscores")
+        raise BundlerError(
+            f"{name!r} cannot be an alias",
+            hint="use letters, digits, dots, hyphens and underscores",
+        )
 
 
 def point(store: Store, name: str, publication: str, note: str = "") -> Path:

@@ -45,9 +45,15 @@ def pack_environment(root: Path, script: str, entry: TargetEntry, place: str, pa
             lib = ("Lib",) if entry.system == "Windows" else ("lib", f"python{request.series}")
             packages = scratch.joinpath(_PYTHON, *lib, "site-packages")
         if not packages.resolve().is_relative_to(scratch.resolve()):
-            raise FileError(root / entry.interpreter, OSError("contains a link that points outside of it"))
+            raise FileError(
+                root / entry.interpreter, OSError("contains a link that points outside of it")
+            )
         selection = _chosen(root / place, script, entry, str(request))
-        wheels = [root / "wheels" / Path(package.wheels[0].path or "").name for package in selection if package.wheels]
+        wheels = [
+            root / "wheels" / Path(package.wheels[0].path or "").name
+            for package in selection
+            if package.wheels
+        ]
         environment.install(scratch / _PYTHON, packages, wheels, PLATFORMS[entry.platform])
         files.pack(scratch / _PYTHON, path, _PYTHON)
 
@@ -65,7 +71,9 @@ def pack_cache(root: Path, script: str, entry: TargetEntry, place: str, path: Pa
         packages = _chosen(root / place, script, entry, entry.python)
         if packages:
             index = (root / place / "simple").absolute().as_uri()
-            requirements = [f"{package.name}=={package.version or Version('0')}" for package in packages]
+            requirements = [
+                f"{package.name}=={package.version or Version('0')}" for package in packages
+            ]
             there = entry.python.replace(".", "").isdigit()
             hint = "" if there else f" (this may need Python {entry.python} on PATH)"
             uv.install(
@@ -88,7 +96,10 @@ def _chosen(folder: Path, script: str, entry: TargetEntry, python: str) -> list[
     pylock = Pylock.from_dict(toml.loads(lock.read_text(encoding="utf-8")))
     target = Target(python=python, platform=PLATFORMS[entry.platform])
     return [
-        package for package, _ in pylock.select(environment=target.environments(SpecifierSet())[0], tags=target.tags)
+        package
+        for package, _ in pylock.select(
+            environment=target.environments(SpecifierSet())[0], tags=target.tags
+        )
     ]
 
 

@@ -28,7 +28,10 @@ def require_approved(publication: Path, policy: Policy | None) -> list[Approval]
     They do not cover the execution script, see `genuine_script`. Raises `SignatureError` if one is missing or not
     accepted.
     """
-    return [approvals(publication, trust)[0] for trust in trusts(Store(publication.parent.parent), policy)]
+    return [
+        approvals(publication, trust)[0]
+        for trust in trusts(Store(publication.parent.parent), policy)
+    ]
 
 
 def genuine_script(publication: Path, approval: Approval) -> bytes:

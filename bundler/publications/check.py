@@ -36,7 +36,10 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts["libc"] = (str(libc[0]), int(libc[1]), int(libc[2])) if libc else None
         facts["machine"] = MACHINES.get(facts["machine"].lower(), facts["machine"].lower())
         facts["pythons"] = dict(facts["pythons"])
-        facts["uv"], facts["system"] = facts["uv"] and str(Version(facts["uv"])), str(facts["system"])
+        facts["uv"], facts["system"] = (
+            facts["uv"] and str(Version(facts["uv"])),
+            str(facts["system"]),
+        )
     except (
         InvalidVersion,
         LookupError,
@@ -47,12 +50,15 @@ def read_facts(path: Path) -> dict[str, Any]:
         RecursionError,
     ) as error:
         raise BundlerError(
-            f"{path} does not contain facts about a node", hint=f"run on the node: bundler probe > {path.name}"
+            f"{path} does not contain facts about a node",
+            hint=f"run on the node: bundler probe > {path.name}",
         ) from error
     return dict(facts)
 
 
-def obstacles(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> dict[str, list[str]]:
+def obstacles(
+    manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX
+) -> dict[str, list[str]]:
     """Return, for each target, the reasons why it does not run on a node with `facts`; none if it does."""
     return {target.name: _obstacles(target, facts, strategy) for target in manifest.targets}
 
@@ -66,19 +72,31 @@ def _obstacles(target: TargetEntry, facts: dict[str, Any], strategy: Strategy) -
         return []
     reasons = []
     if facts["uv"] and Version(facts["uv"]) < OLDEST_UV and not target.uv:
-        reasons.append(f"uv {facts['uv']} is older than {OLDEST_UV}; update it, or bundle with --include-uv")
-    if not target.interpreter and not any(_is(version, target.python) for version in facts["pythons"]):
-        reasons.append(f"no Python {target.python} on PATH; install it, or bundle with --include-python")
+        reasons.append(
+            f"uv {facts['uv']} is older than {OLDEST_UV}; update it, or bundle with --include-uv"
+        )
+    if not target.interpreter and not any(
+        _is(version, target.python) for version in facts["pythons"]
+    ):
+        reasons.append(
+            f"no Python {target.python} on PATH; install it, or bundle with --include-python"
+        )
     return reasons
 
 
-def would_not_run(publication: Path, nodes: Mapping[str, Mapping[str, Sequence[str]]]) -> BundlerError:
+def would_not_run(
+    publication: Path, nodes: Mapping[str, Mapping[str, Sequence[str]]]
+) -> BundlerError:
     """Return the error for `nodes` on which no target of `publication` runs, with the reasons for each target."""
     facts = []
     for node, targets in sorted(nodes.items()):
         facts.append(node)
-        facts += [f"  {target}: {'; '.join(reasons)}" for target, reasons in sorted(targets.items())]
-    return BundlerError(f"{publication.name} would not run on {counted(len(nodes), 'node')}", facts=facts)
+        facts += [
+            f"  {target}: {'; '.join(reasons)}" for target, reasons in sorted(targets.items())
+        ]
+    return BundlerError(
+        f"{publication.name} would not run on {counted(len(nodes), 'node')}", facts=facts
+    )
 
 
 def _is(found: str, wanted: str) -> bool:
@@ -93,4 +111,8 @@ def _is(found: str, wanted: str) -> bool:
 
 def needs_uv(manifest: Manifest, facts: dict[str, Any], strategy: Strategy = INDEX) -> bool:
     """Return whether uv must be registered for the node, which facts cannot show."""
-    return not strategy.self_contained and not facts["uv"] and not all(target.uv for target in manifest.targets)
+    return (
+        not strategy.self_contained
+        and not facts["uv"]
+        and not all(target.uv for target in manifest.targets)
+    )

@@ -51,7 +51,11 @@ class Delivery:
 
 
 def deliver(
-    delivery: Delivery, *, is_current: Callable[[Path], bool], fill: Callable[[Path], str], report: Report
+    delivery: Delivery,
+    *,
+    is_current: Callable[[Path], bool],
+    fill: Callable[[Path], str],
+    report: Report,
 ) -> Path:
     """Put the wheels of `delivery` into the store and publish it; return the folder of the publication.
 
@@ -66,7 +70,10 @@ def deliver(
         if is_current(place):
             _tell_restored(delivery, restored, report)
             return place
-    with atomic.building(place, replace=is_repair, scratch=store.scratch) as folder, files.explained(place):
+    with (
+        atomic.building(place, replace=is_repair, scratch=store.scratch) as folder,
+        files.explained(place),
+    ):
         # First, since it announces the wheels to processes that remove files right now.
         atomic.write(folder / MANIFEST, delivery.manifest)
         _store_wheels(delivery, delivery.others, report)
@@ -90,7 +97,9 @@ def _tell_restored(delivery: Delivery, restored: int, report: Report) -> None:
     text = f"{delivery.name} is already published"
     if restored:
         wheels = counted(restored, "wheel")
-        log(delivery.store, "repair", delivery.name, detail=f"restored {wheels}", note=delivery.note)
+        log(
+            delivery.store, "repair", delivery.name, detail=f"restored {wheels}", note=delivery.note
+        )
         text += f" (restored {wheels} in the store)"
     report(Progress(kind="note", text=text))
 
@@ -145,7 +154,9 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def put_wheels(delivery: Delivery, folder: Path, put: Callable[[Path, Path], None] = files.link) -> None:
+def put_wheels(
+    delivery: Delivery, folder: Path, put: Callable[[Path, Path], None] = files.link
+) -> None:
     """Put the wheels of `delivery` from the store into `folder` with `put`. Raises `FileError`."""
     for file, source in delivery.wheels.items():
         path = folder / file.path

@@ -63,7 +63,9 @@ def _target(manifest: Manifest, target: TargetEntry, archives: Mapping[str, str]
         "libc": list(target.libc) if target.libc else None,
         "locks": locks,
         "uv": [target.uv, digests[target.uv]] if target.uv else None,
-        "interpreter": [target.interpreter, digests[target.interpreter]] if target.interpreter else None,
+        "interpreter": [target.interpreter, digests[target.interpreter]]
+        if target.interpreter
+        else None,
         "archives": packed,
     }
 
@@ -88,8 +90,12 @@ def render(publication: Mapping[str, Any]) -> bytes:
 
 def stating(exec_script: bytes, approved: Sequence[Approval]) -> bytes:
     """Return `exec_script` of a publication whose signatures were checked, so that it logs who signed what."""
-    text = "; ".join(f"{entry.signer} on {entry.signed}, manifest {entry.manifest}" for entry in approved)
-    return exec_script.replace(_UNSTATED, b" 'approved': " + repr(text).encode("ascii", "backslashreplace") + b",\n", 1)
+    text = "; ".join(
+        f"{entry.signer} on {entry.signed}, manifest {entry.manifest}" for entry in approved
+    )
+    return exec_script.replace(
+        _UNSTATED, b" 'approved': " + repr(text).encode("ascii", "backslashreplace") + b",\n", 1
+    )
 
 
 def archive_path(script: str, target: TargetEntry) -> str:

@@ -43,7 +43,13 @@ class Event:
 
 
 def log(
-    store: Store, action: str, subject: str, *, sha256: str | None = None, detail: str = "", note: str = ""
+    store: Store,
+    action: str,
+    subject: str,
+    *,
+    sha256: str | None = None,
+    detail: str = "",
+    note: str = "",
 ) -> None:
     """Add an event to the history of `store`. Raises `FileError`."""
     now = datetime.fromtimestamp(atomic.now(store.scratch), timezone.utc)
@@ -91,9 +97,21 @@ def _event(path: Path) -> Event:
     try:
         values = json.loads(files.read_plain(path, _LIMIT))
         event = Event(**{key: value for key, value in values.items() if key in Event.__slots__})
-        texts = [event.time, event.action, event.subject, event.user, event.host, event.detail, event.note]
-        if all(isinstance(text, str) and text.isprintable() for text in [*texts, event.sha256 or ""]):
+        texts = [
+            event.time,
+            event.action,
+            event.subject,
+            event.user,
+            event.host,
+            event.detail,
+            event.note,
+        ]
+        if all(
+            isinstance(text, str) and text.isprintable() for text in [*texts, event.sha256 or ""]
+        ):
             return event
     except (FileError, ValueError, TypeError, AttributeError, RecursionError):
         pass
-    raise StoreError(f"{path}: is not an event of a store", hint="find out who changed it, and delete it")
+    raise StoreError(
+        f"{path}: is not an event of a store", hint="find out who changed it, and delete it"
+    )

@@ -39,7 +39,9 @@ def leave(publication: Path, project: str) -> bool:
         store = open_store(place.parent.parent)
         with sharing(store.path):
             path = store.path / "leases" / place.name / f"{secrets.token_hex(8)}.json"
-            return atomic.claim(path, json.dumps({"project": project}).encode() + b"\n", store.scratch)
+            return atomic.claim(
+                path, json.dumps({"project": project}).encode() + b"\n", store.scratch
+            )
     except WheelhouseError:  # A read-only store, or a copy of a publication elsewhere.
         return False
 
@@ -54,7 +56,9 @@ def _leases(folder: Path) -> Iterator[Lease]:
         for path in folder.iterdir():
             if _NAME.fullmatch(path.name):
                 project = "unknown"  # Of a damaged lease, the time still counts.
-                with contextlib.suppress(FileError, ValueError, TypeError, KeyError, RecursionError):
+                with contextlib.suppress(
+                    FileError, ValueError, TypeError, KeyError, RecursionError
+                ):
                     text = str(json.loads(files.read_plain(path, _LIMIT))["project"])
                     project = text if text.isprintable() else project
                 with contextlib.suppress(OSError):

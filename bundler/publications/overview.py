@@ -38,7 +38,9 @@ def overview(store: Store) -> list[dict[str, Any]]:
     return [_row(store, entry, users, names.get(entry.name, [])) for entry in entries]
 
 
-def _row(store: Store, entry: Published, users: Mapping[str, int], names: Sequence[str]) -> dict[str, Any]:
+def _row(
+    store: Store, entry: Published, users: Mapping[str, int], names: Sequence[str]
+) -> dict[str, Any]:
     own = shared = 0
     for digest, size in _sizes(entry).items():
         if users[digest] == 1:
@@ -99,7 +101,10 @@ def details(store: Store, entry: Published) -> dict[str, Any]:
     return {
         **row,
         "strategy": read_strategy(entry.folder).name,
-        "submissions": [{"project": lease.project, "time": utc(lease.time)} for lease in leases(store, entry.name)],
+        "submissions": [
+            {"project": lease.project, "time": utc(lease.time)}
+            for lease in leases(store, entry.name)
+        ],
         "previous": previous.name if previous else None,
         "changes": _changes(previous, entry),
     }
@@ -110,7 +115,11 @@ def _previous(store: Store, entry: Published) -> Published | None:
     if entry.manifest is None:
         return None
     for other in reversed(published(store)):
-        if other.manifest and other.manifest.name == entry.manifest.name and other.time < entry.time:
+        if (
+            other.manifest
+            and other.manifest.name == entry.manifest.name
+            and other.time < entry.time
+        ):
             return other
     return None
 
@@ -124,7 +133,9 @@ def _changes(previous: Published | None, entry: Published) -> list[str]:
 def published_packages(store: Store) -> Packages:
     """Return the packages of all publications of `store` with their uses, since their publication."""
     return merged(
-        packages_of(entry.manifest, entry.name, utc(entry.time)) for entry in published(store) if entry.manifest
+        packages_of(entry.manifest, entry.name, utc(entry.time))
+        for entry in published(store)
+        if entry.manifest
     )
 
 
@@ -156,7 +167,10 @@ def digests(store: Store) -> list[str]:
             # Publications have a README of their own.
             if file.path != README:
                 paths[file.sha256] = file.path
-    return [f"{digest}  {path}" for path, digest in sorted((path, digest) for digest, path in paths.items())]
+    return [
+        f"{digest}  {path}"
+        for path, digest in sorted((path, digest) for digest, path in paths.items())
+    ]
 
 
 def utc(time: float) -> str:

@@ -9,7 +9,19 @@ from importlib.resources import files
 
 # In the order of their imports; the docstring of the last one becomes that of the program.
 JOB = (
-    *("errors", "log", "facts", "share", "locks", "cache", "unpacking", "tools", "scripts", "context", "task"),
+    *(
+        "errors",
+        "log",
+        "facts",
+        "share",
+        "locks",
+        "cache",
+        "unpacking",
+        "tools",
+        "scripts",
+        "context",
+        "task",
+    ),
     "running",
     *("command", "preparing", "cleaning", "job"),
 )
@@ -34,7 +46,12 @@ def join(modules: tuple[str, ...]) -> str:
         parts += _definitions(source, tree)
     plain = sorted(line for line in imports if line.startswith("import "))
     named = sorted(imports - set(plain))
-    first = [docstring, "from __future__ import annotations", "\n".join(plain), *(["\n".join(named)] if named else [])]
+    first = [
+        docstring,
+        "from __future__ import annotations",
+        "\n".join(plain),
+        *(["\n".join(named)] if named else []),
+    ]
     return "\n\n".join(first) + "\n\n" + "\n\n\n".join(parts) + "\n"
 
 
@@ -43,7 +60,9 @@ def _imports(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.Import):
             yield ast.unparse(node)
-        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(("bundler.", "__future__")):
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(
+            ("bundler.", "__future__")
+        ):
             names = [alias.name for alias in node.names if alias.name != "TYPE_CHECKING"]
             if names:
                 yield f"from {node.module} import {', '.join(names)}"

@@ -37,7 +37,11 @@ _ID_LENGTH = 12
 def bundles_in(folder: Path) -> list[Path]:
     """Return the only bundle in `folder`. Raises `BundlerError` if there is none or several."""
     with files.explained(folder):
-        bundles = [path for path in folder.iterdir() if path.suffix == ".bundle" and (path / MANIFEST).is_file()]
+        bundles = [
+            path
+            for path in folder.iterdir()
+            if path.suffix == ".bundle" and (path / MANIFEST).is_file()
+        ]
     if not bundles:
         fact = f"{folder.absolute()} contains no bundle"
         raise BundlerError(fact, hint="create one with `bundle SCRIPT`, or name one")
@@ -75,7 +79,9 @@ def publish(
     report(Progress(text=f"Verifying {folder.name}"))
     bundle = verify(folder)
     if not bundle.manifest.scripts:
-        raise BundlerError(f"{folder} contains no script", hint="name the folder of its wheels to publish these")
+        raise BundlerError(
+            f"{folder} contains no script", hint="name the folder of its wheels to publish these"
+        )
     require_approval(bundle, destination, policy)
     draft = Draft(bundle=bundle, store=destination, seen_at=seen_at, note=note, policy=policy)
     strategy.require(draft)
@@ -89,13 +95,20 @@ def publish(
 
 def _require_interpreters(bundle: Bundle) -> None:
     """Raise `ArchiveError` for an interpreter that nodes could not unpack."""
-    for path, is_windows in {(target.interpreter, target.system == "Windows") for target in bundle.manifest.targets}:
+    for path, is_windows in {
+        (target.interpreter, target.system == "Windows") for target in bundle.manifest.targets
+    }:
         if path is not None:
             require_interpreter(bundle.folder / path, windows=is_windows)
 
 
 def _publish(
-    draft: Draft, strategy: Strategy, base: Path | None = None, *, is_base: bool = False, report: Report
+    draft: Draft,
+    strategy: Strategy,
+    base: Path | None = None,
+    *,
+    is_base: bool = False,
+    report: Report,
 ) -> Path:
     """Publish with `strategy`, with archives made from the publication `base`, or as such a base itself."""
     bundle, store = draft.bundle, draft.store
@@ -117,8 +130,12 @@ def _publish(
         _copy_others(bundle, folder)
         archives = _write_archives(manifest, strategy, base or folder, folder, report)
         seen = _join(draft.seen_at, "publications", delivery.name)
-        _write_program(manifest, describe(manifest, seen, strategy.name, archives, str(base or seen)), folder)
-        with contextlib.suppress(WheelhouseError):  # There may be no publication yet, or a damaged one.
+        _write_program(
+            manifest, describe(manifest, seen, strategy.name, archives, str(base or seen)), folder
+        )
+        with contextlib.suppress(
+            WheelhouseError
+        ):  # There may be no publication yet, or a damaged one.
             attach(delivery.place, folder, store.scratch)
         attach(bundle.folder, folder, store.scratch)
         _seal(folder, manifest, archives)
@@ -159,7 +176,9 @@ def _copy_others(bundle: Bundle, folder: Path) -> None:
             shutil.copyfile(bundle.path(file), path)
 
 
-def _write_archives(manifest: Manifest, strategy: Strategy, root: Path, folder: Path, report: Report) -> dict[str, str]:
+def _write_archives(
+    manifest: Manifest, strategy: Strategy, root: Path, folder: Path, report: Report
+) -> dict[str, str]:
     """Write the archives of `strategy` to `folder`, made from the publication in `root`; return their digests."""
     archives: dict[str, str] = {}
     if not strategy.has_archives:
@@ -226,7 +245,14 @@ def _signed_again(draft: Draft, delivery: Delivery) -> bool:
         approved = require_approval(published, store, draft.policy)
         if is_new:
             digest = files.sha256(place / MANIFEST)
-            log(store, "sign", place.name, sha256=digest, detail=signed_at(approved), note=draft.note)
+            log(
+                store,
+                "sign",
+                place.name,
+                sha256=digest,
+                detail=signed_at(approved),
+                note=draft.note,
+            )
     except FileError as error:
         if isinstance(error.error, FileNotFoundError):
             return False

@@ -71,7 +71,9 @@ def _with_bases(names: set[str], everything: Sequence[Published]) -> set[str]:
             needed[base] = entry.name
     for name in sorted(names):
         if name in needed:
-            raise BundlerError(f"{name} is the base of {needed[name]}", hint="remove both, or keep both")
+            raise BundlerError(
+                f"{name} is the base of {needed[name]}", hint="remove both, or keep both"
+            )
     return names | {base for base in bases if base not in needed}
 
 
@@ -98,9 +100,13 @@ def uses(store: Store, publication: str) -> list[str]:
     for lease in leases(store, publication):
         days = max(0, int((now - lease.time) / _DAY))
         if days < VALID_DAYS:
-            reasons[lease.project] = f"submitted {counted(days, 'day')} ago as HPS project {lease.project}"
+            reasons[lease.project] = (
+                f"submitted {counted(days, 'day')} ago as HPS project {lease.project}"
+            )
     facts = [f"{publication}: {reason}" for reason in reasons.values()]
-    return facts + [f"{publication}: the alias {name} points to it" for name in _aliases_of(store, publication)]
+    return facts + [
+        f"{publication}: the alias {name} points to it" for name in _aliases_of(store, publication)
+    ]
 
 
 def outdated(store: Store, keep_last: int, older_than: float) -> list[Published]:

@@ -68,7 +68,9 @@ def find_damage(place: Store, extent: Extent, *, report: Report) -> list[Damage]
             if time.monotonic() - written > _EVERY:
                 written = time.monotonic()
                 _write_state(state, file.sha256, damage)
-            report(Progress(text=f"Verifying {counted(len(chosen), 'wheel')}", done=done, total=total))
+            report(
+                Progress(text=f"Verifying {counted(len(chosen), 'wheel')}", done=done, total=total)
+            )
     report(Progress(text="Verifying the index"))
     damage += damaged_index(place, present)
     for entry in published(place):
@@ -136,7 +138,9 @@ def restore(place: Store, damage: Iterable[Damage]) -> list[Damage]:
     return restored
 
 
-def _restored(place: Store, entries: Sequence[Published], top: str, rest: Sequence[str], problem: str) -> bool:
+def _restored(
+    place: Store, entries: Sequence[Published], top: str, rest: Sequence[str], problem: str
+) -> bool:
     """Restore the file `top`/`rest` if it is a wheel, its metadata or its record; return whether it was."""
     if problem == "foreign":
         return False
@@ -178,7 +182,9 @@ def _read_state(path: Path) -> tuple[str, list[Damage]]:
     """Return the digest up to which an interrupted run verified files, and the damage it found."""
     with contextlib.suppress(FileError, ValueError, KeyError, TypeError, RecursionError):
         values = json.loads(files.read_plain(path, _LIMIT))
-        return str(values["done"]), [Damage(path=str(path), problem=str(problem)) for path, problem in values["damage"]]
+        return str(values["done"]), [
+            Damage(path=str(path), problem=str(problem)) for path, problem in values["damage"]
+        ]
     return "", []
 
 

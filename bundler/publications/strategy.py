@@ -120,7 +120,9 @@ class Environment(Strategy):
 
 
 INDEX = Index()
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (INDEX, Cache(), Environment())}
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy for strategy in (INDEX, Cache(), Environment())
+}
 
 
 def read_strategy(folder: Path) -> Strategy:

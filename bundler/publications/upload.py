@@ -17,14 +17,18 @@ from wheelhouse.resolve import uv
 _BATCH = 20
 
 
-def upload(bundles: Sequence[Path], url: str, check_url: str | None = None, *, report: Report) -> int:
+def upload(
+    bundles: Sequence[Path], url: str, check_url: str | None = None, *, report: Report
+) -> int:
     """Upload the wheels of `bundles` to the index at `url`; return their number.
 
     Files that are there are skipped, according to the simple index at `check_url` (by default `url`/simple/), so an
     interrupted upload resumes. Raises `BundlerError`, the errors of `verify`, and `UvError`.
     """
     if not url.startswith(("http://", "https://")):
-        raise BundlerError(f"{url} is not the URL of an index", hint="use a URL such as https://host/index/")
+        raise BundlerError(
+            f"{url} is not the URL of an index", hint="use a URL such as https://host/index/"
+        )
     paths: dict[str, Path] = {}
     for bundle in bundles:
         report(Progress(text=f"Verifying {bundle.name}"))

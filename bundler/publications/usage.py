@@ -38,7 +38,11 @@ class Published:
 def published(store: Store) -> list[Published]:
     """Return the publications of `store`, the oldest first. Raises `FileError`."""
     with files.explained(store.publications):
-        folders = [path for path in store.publications.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+        folders = [
+            path
+            for path in store.publications.iterdir()
+            if _NAME.fullmatch(path.name) and path.is_dir()
+        ]
     entries = []
     for folder in folders:
         entry = _published(folder)
@@ -54,7 +58,9 @@ def find(store: Store, names: Collection[str]) -> list[Published]:
     for given in names:
         name = given.rstrip("/").rpartition("/")[2]
         if name not in existing:
-            raise BundlerError(f"{store.path} has no publication {given}", hint=did_you_mean(name, existing))
+            raise BundlerError(
+                f"{store.path} has no publication {given}", hint=did_you_mean(name, existing)
+            )
         chosen[name] = existing[name]
     return list(chosen.values())
 

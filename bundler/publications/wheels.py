@@ -77,7 +77,9 @@ def _unpack(path: Path, folder: Path) -> None:
             raise error from None
 
 
-def publish_wheels(source: Path, destination: Store, note: str = "", name: str = "", *, report: Report) -> Path:
+def publish_wheels(
+    source: Path, destination: Store, note: str = "", name: str = "", *, report: Report
+) -> Path:
     """Add all wheels below the folder `source` to the store `destination`; return the publication that lists them.
 
     `name` replaces the name of the folder in that of the publication. Publishing again restores missing and
@@ -128,10 +130,17 @@ def publish_wheels(source: Path, destination: Store, note: str = "", name: str =
 
 def _warn_of_sources(source: Path, report: Report) -> None:
     """Report a warning if there are source distributions below the folder `source`."""
-    skipped = [path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()]
+    skipped = [
+        path.name for path in source.rglob("*") if _SDIST.fullmatch(path.name) and path.is_file()
+    ]
     if skipped:
         text = f"{counted(len(skipped), 'source distribution')} left out, such as {min(skipped)}"
-        report(Progress(kind="warning", text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these"))
+        report(
+            Progress(
+                kind="warning",
+                text=f"{text}\nhint: build wheels of them with `pip wheel`, and publish these",
+            )
+        )
 
 
 def _files(paths: Sequence[Path]) -> dict[File, Path]:
@@ -141,7 +150,9 @@ def _files(paths: Sequence[Path]) -> dict[File, Path]:
     for path in paths:
         other = by_name.setdefault(path.name, path)
         if other is not path:
-            errors.append(BundlerError(f"{other} and {path} have the same name", hint="keep the genuine one"))
+            errors.append(
+                BundlerError(f"{other} and {path} have the same name", hint="keep the genuine one")
+            )
     if errors:
         raise CombinedError(errors)
     with ThreadPoolExecutor(_THREADS) as pool:

@@ -68,7 +68,9 @@ def require_requirements(path: Path, texts: Sequence[str]) -> None:
             Requirement(text)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
-            raise ScriptError(path, f"{text!r} is not a requirement ({reason})", "fix it") from error
+            raise ScriptError(
+                path, f"{text!r} is not a requirement ({reason})", "fix it"
+            ) from error
 
 
 def require_no_overrides(path: Path, additions: Additions) -> None:

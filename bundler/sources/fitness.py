@@ -30,7 +30,11 @@ class Fitness:
 
 def parse_fitness(value: object) -> Fitness:
     """Return the fitness in the table `value`. Raises `TypeError`, `ValueError`."""
-    if not isinstance(value, dict) or set(value) != {"error", "terms"} or not isinstance(value["terms"], dict):
+    if (
+        not isinstance(value, dict)
+        or set(value) != {"error", "terms"}
+        or not isinstance(value["terms"], dict)
+    ):
         raise TypeError("must be a table with the number `error` and the table `terms`")
     terms = {name: _term(name, about) for name, about in value["terms"].items()}
     if not terms:
@@ -44,7 +48,9 @@ def _term(name: str, about: object) -> Term:
         "expression",
         "weight",
     }:
-        raise TypeError(f"{name} must be a table with the keys type, expression and, if needed, weight")
+        raise TypeError(
+            f"{name} must be a table with the keys type, expression and, if needed, weight"
+        )
     kind = about["type"]
     if kind not in TYPES:
         raise ValueError(f"{name} has the unknown type {kind!r}; the types are {', '.join(TYPES)}")

@@ -71,7 +71,9 @@ def parse_block(path: Path, data: bytes) -> dict[str, Any]:
         if number:
             first_line = before.count(b"\n") + 1
             where = f" (line {first_line + int(number[1])} of the script)"
-        raise ScriptError(path, f"its script metadata is not valid TOML: {error}{where}", _FIX) from error
+        raise ScriptError(
+            path, f"its script metadata is not valid TOML: {error}{where}", _FIX
+        ) from error
 
 
 def _lines(text: str) -> list[str]:

@@ -112,7 +112,11 @@ def parse_output_parameters(value: object) -> tuple[Parameter, ...]:
             _require_type(name, kind)
         return tuple(Parameter(name=name, type=kind) for name, kind in value.items())
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) and name for name in names)
+    ):
         start = str(value)[:60]
         raise ValueError(f"must be names, or a table of names and types (got {start!r})")
     return tuple(Parameter(name=name, type="float") for name in names)
@@ -139,7 +143,9 @@ def check_value(parameter: Parameter) -> Parameter:
     if kind not in ("float", "string"):
         raise ValueError(f"{name} is of type {kind}, which has no list of values")
     if default is not None and default not in values:
-        raise ValueError(f"{name} = {default!r} is not one of its values {', '.join(map(str, values))}")
+        raise ValueError(
+            f"{name} = {default!r} is not one of its values {', '.join(map(str, values))}"
+        )
     return parameter
 
 

@@ -73,7 +73,9 @@ class Script(Source):
         """Return the request for uv, with absolute paths."""
         return resolution.Wanted(
             subject=self.name,
-            dependencies=[_with_absolute_path(dependency, self.folder()) for dependency in self.dependencies],
+            dependencies=[
+                _with_absolute_path(dependency, self.folder()) for dependency in self.dependencies
+            ],
             requires_python=self.requires_python,
             own=self.uv_settings(),
             settings=self.effective_settings(),
@@ -99,7 +101,9 @@ class Script(Source):
                 )
         text = str((self.dependencies, self.tool))
         if redacted(text) != text:
-            facts.append("a URL in its metadata contains a password or query, which the bundle includes")
+            facts.append(
+                "a URL in its metadata contains a password or query, which the bundle includes"
+            )
         behind = Path(os.path.realpath(self.path))
         if self.lock is None and behind != self.path.absolute() and lock_path(behind).is_file():
             facts.append(

@@ -80,7 +80,9 @@ class Source(ABC):
     @property
     def resolved_with(self) -> tuple[str, ...]:
         """The options that affect resolution as text, without secrets."""
-        return tuple(_FOLDER.sub("file:", redacted(option)) for option in self.additions.as_options())
+        return tuple(
+            _FOLDER.sub("file:", redacted(option)) for option in self.additions.as_options()
+        )
 
     def entry(self) -> ScriptEntry:
         """Return the entry for the manifest."""

@@ -84,7 +84,9 @@ def _flag(value: object) -> bool:
 
 
 def _scalars(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(item, str | int | float) for item in value.values()):
+    if not isinstance(value, dict) or not all(
+        isinstance(item, str | int | float) for item in value.values()
+    ):
         raise TypeError("must be a table of strings, numbers and booleans")
     return value
 

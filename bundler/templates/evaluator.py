@@ -34,7 +34,9 @@ class ApplicationExecution:
     def run_and_capture_output(self, command, shell=False, env=None, cwd=None):  # noqa: FBT002 - the signature of HPS
         """Run `command` with its output in the console output of the task."""
         sys.stdout.flush()
-        code = subprocess.run(command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False).returncode
+        code = subprocess.run(
+            command, shell=shell, env=env, cwd=cwd, stderr=subprocess.STDOUT, check=False
+        ).returncode
         if code and self.context.failure == "raise":
             raise RuntimeError("Command exited with {}".format(code))
         return code if self.context.failure == "return" else None
@@ -69,7 +71,9 @@ def main(exec_script, context_path):
     scripts = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, ApplicationExecution) and value is not ApplicationExecution
+        if isinstance(value, type)
+        and issubclass(value, ApplicationExecution)
+        and value is not ApplicationExecution
     ]
     execution = scripts[0](context)
     failed = False
@@ -79,7 +83,9 @@ def main(exec_script, context_path):
         failed = True
         for line in "".join(traceback.format_exception_only(type(error), error)).splitlines():
             print("[ERROR]", line.partition(".OfflineRunError: ")[2] or line)
-    with open(os.path.join(os.path.dirname(context_path), "parameter_values.json"), "w", encoding="utf-8") as out:
+    with open(
+        os.path.join(os.path.dirname(context_path), "parameter_values.json"), "w", encoding="utf-8"
+    ) as out:
         json.dump(context.parameter_values, out)
     return EXECUTION_SCRIPT_FAILED if failed else 0
 

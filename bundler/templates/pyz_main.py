@@ -36,7 +36,9 @@ def cache_folder():
 def is_private(folder):
     """Return whether only this user can have written to `folder`."""
     status = os.lstat(folder)
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return not hasattr(os, "getuid") or (
+        status.st_uid == os.getuid() and not status.st_mode & 0o022
+    )
 
 
 def unpacked(archive):
@@ -64,7 +66,9 @@ def held(folder):
     lock(source, exclusive=False)
     HELD.append(source)
     # Another version may have moved it away between both steps.
-    return os.path.isdir(folder) and os.path.samestat(os.stat(source.name), os.fstat(source.fileno()))
+    return os.path.isdir(folder) and os.path.samestat(
+        os.stat(source.name), os.fstat(source.fileno())
+    )
 
 
 def lock(source, exclusive):
@@ -126,7 +130,10 @@ def temporary(archive):
 
 def extract(archive, folder):
     """Extract the inner zip file of `archive` to `folder`."""
-    with zipfile.ZipFile(archive) as outer, zipfile.ZipFile(io.BytesIO(outer.read("contents.zip"))) as inner:
+    with (
+        zipfile.ZipFile(archive) as outer,
+        zipfile.ZipFile(io.BytesIO(outer.read("contents.zip"))) as inner,
+    ):
         inner.extractall(folder)
 
 

@@ -34,7 +34,9 @@ def provenance(
     Secrets in URLs are left out.
     """
     inputs = [_input(script.name, script.sha256) for script in manifest.scripts]
-    inputs += [_input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")]
+    inputs += [
+        _input(file.path, file.sha256) for file in manifest.files if file.path.startswith("locks/")
+    ]
     for file in manifest.wheels:
         facts = releases.get(file.filename)
         if facts:

@@ -111,7 +111,9 @@ def _approval(path: Path, digests: dict[str, str], trust: Trust) -> Approval:
         signature = files.read_plain(path.with_suffix(SIGNATURE), LIMIT)
         signed = statement.parse(data)
     except ValueError:
-        raise SignatureError("is damaged", problem="damaged", hint="copy the bundle again") from None
+        raise SignatureError(
+            "is damaged", problem="damaged", hint="copy the bundle again"
+        ) from None
     except FileError as error:
         raise SignatureError(str(error), problem="damaged", hint="copy the bundle again") from error
     signer = ssh_keygen.check(data, signature, trust)

@@ -121,7 +121,9 @@ def sign(data: bytes, key: Path) -> bytes:
         message.write_bytes(data)
         # A new file: if there were a signature already, ssh-keygen would keep it and report success.
         signature = message.with_name("statement.sig")
-        code = process.attended([_program(), "-q", "-Y", "sign", "-f", key, "-n", NAMESPACE, message])
+        code = process.attended(
+            [_program(), "-q", "-Y", "sign", "-f", key, "-n", NAMESPACE, message]
+        )
         if code or not signature.is_file():
             raise SignatureError(
                 f"{_PROGRAM} could not sign with {key}",
@@ -171,7 +173,9 @@ def _mode_of_file(path: Path) -> int:
     return mode
 
 
-def _require_entries(path: Path, pattern: re.Pattern[str], article: str, kind: str, hint: str) -> None:
+def _require_entries(
+    path: Path, pattern: re.Pattern[str], article: str, kind: str, hint: str
+) -> None:
     """Raise `SignatureError` unless `path` has lines of this `kind`, and no others."""
     entries = _entries(path)
     if not entries:
@@ -296,7 +300,9 @@ def _problem(words: str, message: Path, path: Path) -> SignatureError:
     raise AssertionError(words)  # The last word of both tables is in every text.
 
 
-def _run(operation: str, message: Path, path: Path, options: Sequence[str | Path]) -> tuple[int, str, str]:
+def _run(
+    operation: str, message: Path, path: Path, options: Sequence[str | Path]
+) -> tuple[int, str, str]:
     code, out, err = process.run(
         [_program(), "-Y", operation, "-s", path, *options],
         stdin=message,

@@ -44,7 +44,9 @@ def timed(command: str, cwd: Path) -> tuple[float, int]:
     return time.perf_counter() - started, usage.ru_maxrss * 1024
 
 
-def in_turn(ways: dict[str, str], folder: Path, rounds: int, clear: Sequence[str] = ()) -> dict[str, float]:
+def in_turn(
+    ways: dict[str, str], folder: Path, rounds: int, clear: Sequence[str] = ()
+) -> dict[str, float]:
     """Run `ways` in turn, `rounds` times, without the paths `clear`; return the median seconds of each."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
@@ -70,14 +72,25 @@ def make_large(folder: Path, size: int) -> Path:
     wheels.mkdir()
     name, data = make_wheel("alpha")
     (wheels / name).write_bytes(data)
-    lines = ["dependencies = ['alpha']", "[tool.uv]", "no-index = true", f"find-links = ['{wheels}']"]
-    (folder / "large.py").write_text("# /// script\n" + "".join(f"# {line}\n" for line in lines) + "# ///\n")
-    subprocess.run([BIN / "bundle", "large.py", "-q"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    lines = [
+        "dependencies = ['alpha']",
+        "[tool.uv]",
+        "no-index = true",
+        f"find-links = ['{wheels}']",
+    ]
+    (folder / "large.py").write_text(
+        "# /// script\n" + "".join(f"# {line}\n" for line in lines) + "# ///\n"
+    )
+    subprocess.run(
+        [BIN / "bundle", "large.py", "-q"], cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
     bundle = folder / "large.bundle"
     (wheel,) = (bundle / "wheels").iterdir()
     os.truncate(wheel, 0)
     os.truncate(wheel, size)
-    digest = subprocess.run(["sha256sum", wheel], check=True, capture_output=True, text=True).stdout.split()[0]
+    digest = subprocess.run(
+        ["sha256sum", wheel], check=True, capture_output=True, text=True
+    ).stdout.split()[0]
     old = hashlib.sha256(data).hexdigest()
     manifest = read_manifest(bundle)
     files = []
@@ -85,7 +98,9 @@ def make_large(folder: Path, size: int) -> Path:
         path = bundle / file.path
         if path != wheel:
             text = path.read_bytes().replace(old.encode(), digest.encode())
-            path.write_bytes(text.replace(f"size = {len(data)}".encode(), f"size = {size}".encode()))
+            path.write_bytes(
+                text.replace(f"size = {len(data)}".encode(), f"size = {size}".encode())
+            )
             digest_of, length = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
         else:
             digest_of, length = digest, size
@@ -106,9 +121,18 @@ def main() -> None:
         folder = Path(scratch)
         case = CASES[1]
         script = case.script(folder)
-        command: list[str | Path] = [BIN / "bundle", script, "-q", "-o", folder / "case.bundle", *case.options()]
+        command: list[str | Path] = [
+            BIN / "bundle",
+            script,
+            "-q",
+            "-o",
+            folder / "case.bundle",
+            *case.options(),
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-        bytes_of = sum(path.stat().st_size for path in (folder / "case.bundle").rglob("*") if path.is_file())
+        bytes_of = sum(
+            path.stat().st_size for path in (folder / "case.bundle").rglob("*") if path.is_file()
+        )
         print(f"Bundle of {case.name}: {bytes_of / 1e6:.1f} MB")
         packing = {
             "sha256sum --check, tar --create": f"(cd case.bundle; {_CHECK}); tar -cf peer.tar case.bundle",
@@ -120,20 +144,31 @@ def main() -> None:
             "bundler unpack": f"{bundler} unpack -q ours.tar -o u",
         }
         subprocess.run(
-            ["bash", "-ec", packing["bundler pack"] + "; tar -cf peer.tar case.bundle"], cwd=folder, check=True
+            ["bash", "-ec", packing["bundler pack"] + "; tar -cf peer.tar case.bundle"],
+            cwd=folder,
+            check=True,
         )
         show("Unpack and verify", in_turn(unpacking, folder, rounds, ["p", "u"]))
 
-        seconds = in_turn({"zstd": f"{bundler} pack -q case.bundle -o z.tar --compress zstd"}, folder, 1, ["z.tar"])
+        seconds = in_turn(
+            {"zstd": f"{bundler} pack -q case.bundle -o z.tar --compress zstd"},
+            folder,
+            1,
+            ["z.tar"],
+        )
         ratio = (folder / "z.tar").stat().st_size / (folder / "ours.tar").stat().st_size
         back = in_turn({"zstd": f"{bundler} unpack -q z.tar -o z"}, folder, 1, ["z"])
-        print(f"\nZstandard: {ratio:.1%} of the size, pack {seconds['zstd']:.1f} s, unpack {back['zstd']:.1f} s")
+        print(
+            f"\nZstandard: {ratio:.1%} of the size, pack {seconds['zstd']:.1f} s, unpack {back['zstd']:.1f} s"
+        )
 
         measure_delta(folder, bundler, bytes_of)
         shutil.rmtree(folder / "case.bundle")
         large = make_large(folder, size)
         packed = timed(f"{bundler} pack -q {large.name} -o - > /dev/null", folder)
-        piped = timed(f"{bundler} pack -q {large.name} -o - | {bundler} unpack -q - -o large", folder)
+        piped = timed(
+            f"{bundler} pack -q {large.name} -o - | {bundler} unpack -q - -o large", folder
+        )
         print(f"\nBundle of {size / 1e9:g} GB")
         for text, (seconds_of, memory) in {"pack": packed, "pack | unpack": piped}.items():
             print(
@@ -160,11 +195,18 @@ def measure_delta(folder: Path, bundler: str, bytes_of: int) -> None:
     timed(f"{bundler} pack -q case.bundle -o delta.tar --since old.bundle", folder)
     # By digest: a child process would count the memory of this one at its start.
     old = {sha256(path) for path in (folder / "old.bundle").rglob("*") if path.is_file()}
-    files = [path for path in (folder / "case.bundle").rglob("*") if path.is_file() and sha256(path) not in old]
+    files = [
+        path
+        for path in (folder / "case.bundle").rglob("*")
+        if path.is_file() and sha256(path) not in old
+    ]
     fresh = sum(path.stat().st_size for path in files)
     delta = (folder / "delta.tar").stat().st_size
     wheels = len(new() - before)
-    print(f"\nDelta with {wheels} new wheels: {delta / 1e6:.2f} MB of {bytes_of / 1e6:.1f} MB, ", end="")
+    print(
+        f"\nDelta with {wheels} new wheels: {delta / 1e6:.2f} MB of {bytes_of / 1e6:.1f} MB, ",
+        end="",
+    )
     print(f"{delta / fresh:.3f} times the new bytes")
 
 

@@ -42,10 +42,21 @@ def advisories(packages: list[Package]) -> list[Record]:
         after, before = f"{version.major + 1}.0", f"{max(version.major - 1, 0)}.0"
         forms: list[Record] = [
             record(f"PYSEC-2026-{number}", project, [("introduced", "0"), ("fixed", after)]),
-            record(f"GHSA-{number:04}-aaaa", project, [("introduced", before), ("last_affected", version.public)]),
-            record(f"PYSEC-2025-{number}", project, [("introduced", "0"), ("fixed", version.public)]),
+            record(
+                f"GHSA-{number:04}-aaaa",
+                project,
+                [("introduced", before), ("last_affected", version.public)],
+            ),
+            record(
+                f"PYSEC-2025-{number}", project, [("introduced", "0"), ("fixed", version.public)]
+            ),
             record(f"PYSEC-2024-{number}", project, versions=[version.public, "1.0-not-a-version"]),
-            record(f"GHSA-{number:04}-bbbb", project, [("introduced", "0")], withdrawn="2026-01-01T00:00:00Z"),
+            record(
+                f"GHSA-{number:04}-bbbb",
+                project,
+                [("introduced", "0")],
+                withdrawn="2026-01-01T00:00:00Z",
+            ),
             record(f"GHSA-{number:04}-cccc", project, [("introduced", after)]),
         ]
         forms[1]["aliases"] = [f"CVE-2026-{number}", f"PYSEC-2026-{number}"]
@@ -64,12 +75,24 @@ def ours(packages: list[Package], folder: Path) -> set[tuple[str, str]]:
     }
 
 
-def of_pip_audit(packages: list[Package], url: str, peers: Path, scratch: Path) -> set[tuple[str, str]]:
+def of_pip_audit(
+    packages: list[Package], url: str, peers: Path, scratch: Path
+) -> set[tuple[str, str]]:
     """Return the same of pip-audit."""
     path = scratch / "requirements.txt"
     path.write_text("".join(f"{project}=={version}\n" for project, version in packages))
     done = subprocess.run(
-        [f"{peers}/bin/pip-audit", "-r", str(path), "--no-deps", "--disable-pip", "-s", "osv", "-f", "json"]
+        [
+            f"{peers}/bin/pip-audit",
+            "-r",
+            str(path),
+            "--no-deps",
+            "--disable-pip",
+            "-s",
+            "osv",
+            "-f",
+            "json",
+        ]
         + ["--osv-url", f"{url}/v1/query", "--progress-spinner", "off"],
         capture_output=True,
         text=True,
@@ -140,16 +163,23 @@ def compare(packages: list[Package], peers: Path, scratch: Path) -> None:
             started = time.perf_counter()
             found[tool] = run()
             seconds = time.perf_counter() - started
-            more, fewer = sorted(found[tool] - found["bundler"]), sorted(found["bundler"] - found[tool])
+            more, fewer = (
+                sorted(found[tool] - found["bundler"]),
+                sorted(found["bundler"] - found[tool]),
+            )
             text = f"{len({project for project, _ in found[tool]})} affected packages, {len(found[tool])} identifiers"
-            print(f"{tool:10} {seconds:6.2f} s  {text}; {len(more)} more and {len(fewer)} fewer than bundler")
+            print(
+                f"{tool:10} {seconds:6.2f} s  {text}; {len(more)} more and {len(fewer)} fewer than bundler"
+            )
             for pair in [*more[:10], *fewer[:10]]:
                 print(f"    {pair}")
 
 
 def large(scratch: Path) -> None:
     """Print the seconds of an audit of many wheels after loading."""
-    packages = [(f"project-{number // 10}", f"{number % 10}.{number % 7}") for number in range(_LARGE)]
+    packages = [
+        (f"project-{number // 10}", f"{number % 10}.{number % 7}") for number in range(_LARGE)
+    ]
     folder = scratch / "large"
     folder.mkdir()
     for number, entry in enumerate(advisories(packages[::5])):
@@ -160,7 +190,10 @@ def large(scratch: Path) -> None:
     uses = {package: [Use(place="store", since="", scripts=())] for package in packages}
     findings = audit(uses, snapshot)
     ended = time.perf_counter()
-    print(f"{len(packages)} wheels, {snapshot.records} records: {loaded - started:.2f} s to load, ", end="")
+    print(
+        f"{len(packages)} wheels, {snapshot.records} records: {loaded - started:.2f} s to load, ",
+        end="",
+    )
     print(f"{ended - loaded:.2f} s for the audit, {len(findings)} findings")
 
 
@@ -175,9 +208,15 @@ def main(peers: Path, bundles: list[Path]) -> None:
                 command = [f"{BIN}/bundle", str(script), "-o", str(made), "-q"]
                 if subprocess.run(command, check=False, capture_output=True).returncode == 0:
                     bundles.append(made)
-        packages = sorted({package for path in bundles for package in packages_of(read_manifest(path), path.name)})
+        packages = sorted(
+            {package for path in bundles for package in packages_of(read_manifest(path), path.name)}
+        )
         # A lock file of uv has one version of each project.
-        compare(list({project: (project, version) for project, version in packages}.values()), peers, scratch)
+        compare(
+            list({project: (project, version) for project, version in packages}.values()),
+            peers,
+            scratch,
+        )
         large(scratch)
 
 

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 # Indexes that only pip is configured for would be used by us and not by uv.
-NO_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "", "PIP_EXTRA_INDEX_URL": ""}
+NO_PIP = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_FIND_LINKS": "",
+    "PIP_INDEX_URL": "",
+    "PIP_EXTRA_INDEX_URL": "",
+}
 MANYLINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
 LEGACY = ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 # uv's name of a platform, and what pip has to be told to mean the same.
@@ -60,12 +65,19 @@ class Case:
 
     def options(self) -> list[str]:
         """Return the options of `bundle` for the targets."""
-        named = [("--python", python) for python in self.pythons] + [("--platform", name) for name in self.platforms]
+        named = [("--python", python) for python in self.pythons] + [
+            ("--platform", name) for name in self.platforms
+        ]
         return [part for pair in named for part in pair]
 
 
 CASES = [
-    Case(name="1 target", requirements=["numpy", "matplotlib"], pythons=["3.12"], platforms=["x86_64-manylinux_2_28"]),
+    Case(
+        name="1 target",
+        requirements=["numpy", "matplotlib"],
+        pythons=["3.12"],
+        platforms=["x86_64-manylinux_2_28"],
+    ),
     Case(
         name="12 targets",
         requirements=["numpy", "pydantic", "requests", "click", "rich", "jinja2", "pillow"],
@@ -91,7 +103,9 @@ def logged(command: Sequence[str | Path], log: IO[bytes], **environment: str) ->
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         log.seek(0)
-        raise SystemExit(f"{command}: exit code {process.returncode}\n{log.read().decode(errors='replace')}")
+        raise SystemExit(
+            f"{command}: exit code {process.returncode}\n{log.read().decode(errors='replace')}"
+        )
     return seconds, usage.ru_maxrss * 1024
 
 
@@ -127,10 +141,27 @@ def pip_loop(case: Case, folder: Path) -> tuple[float, int]:
     for python in case.pythons:
         for name in case.platforms:
             platforms = [part for tag in PLATFORMS[name] for part in ("--platform", tag)]
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-            command += ["--only-binary", ":all:", "--python-version", python, "--implementation", "cp", *platforms]
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+            ]
+            command += [
+                "--only-binary",
+                ":all:",
+                "--python-version",
+                python,
+                "--implementation",
+                "cp",
+                *platforms,
+            ]
             command += ["--dest", str(folder / "pip"), *case.requirements]
-            one, size = timed(command, PIP_CACHE_DIR=str(folder / "pip-cache"), PIP_CONFIG_FILE=os.devnull)
+            one, size = timed(
+                command, PIP_CACHE_DIR=str(folder / "pip-cache"), PIP_CONFIG_FILE=os.devnull
+            )
             seconds, memory = seconds + one, max(memory, size)
     return seconds, memory
 
@@ -138,15 +169,23 @@ def pip_loop(case: Case, folder: Path) -> tuple[float, int]:
 def origins(bundled: Path) -> list[tuple[str, str, int, str]]:
     """Return file name, URL, size and digest of every wheel of a bundle."""
     files = json.loads((bundled / "manifest.json").read_bytes())["files"]
-    return [(Path(file["path"]).name, file["origin"], file["size"], file["sha256"]) for file in files if file["origin"]]
+    return [
+        (Path(file["path"]).name, file["origin"], file["size"], file["sha256"])
+        for file in files
+        if file["origin"]
+    ]
 
 
 def curl(wheels: Sequence[tuple[str, str, int, str]], folder: Path) -> tuple[float, int]:
     """Fetch the same URLs with curl: no resolving, no hashing."""
     config = folder / "curl.txt"
     (folder / "curl").mkdir()
-    config.write_text("".join(f'url = "{url}"\noutput = "{folder}/curl/{name}"\n' for name, url, _, _ in wheels))
-    return timed(["curl", "--silent", "--fail", "--parallel", "--parallel-max", "8", "--config", config])
+    config.write_text(
+        "".join(f'url = "{url}"\noutput = "{folder}/curl/{name}"\n' for name, url, _, _ in wheels)
+    )
+    return timed(
+        ["curl", "--silent", "--fail", "--parallel", "--parallel-max", "8", "--config", config]
+    )
 
 
 def in_folder(work: Callable[[Path], None]) -> None:
@@ -187,7 +226,9 @@ def measure(case: Case, rounds: int) -> None:
     for _ in range(rounds):
         in_folder(one_round)
     medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
-    print(f"\n{case.name}: {', '.join(case.requirements)}; {count} wheels, {size / 1e6:.0f} MB, median of {rounds}")
+    print(
+        f"\n{case.name}: {', '.join(case.requirements)}; {count} wheels, {size / 1e6:.0f} MB, median of {rounds}"
+    )
     for name, seconds in medians.items():
         peak = f"{memory[name] / 1e6:7.0f} MB at most" if memory[name] else ""
         print(f"  {name:20} {seconds:8.2f} s {peak}")
@@ -200,12 +241,18 @@ def measure(case: Case, rounds: int) -> None:
         f"  {medians['its download stage'] / medians['curl --parallel']:8.2f} x the time of curl in the download stage"
     )
     goal = medians["uv lock"] + (
-        1.5 * medians["curl --parallel"] + 0.8 if case.count > 1 else medians["curl --parallel"] + 0.35
+        1.5 * medians["curl --parallel"] + 0.8
+        if case.count > 1
+        else medians["curl --parallel"] + 0.35
     )
-    print(f"  {medians['bundle'] / goal:8.2f} x the goal of {goal:.2f} s, from the times of uv lock and curl")
+    print(
+        f"  {medians['bundle'] / goal:8.2f} x the goal of {goal:.2f} s, from the times of uv lock and curl"
+    )
     if case.count == 1:
         goal = medians["uv lock, warm cache"] + 0.35
-        print(f"  {medians['bundle, warm caches'] / goal:8.2f} x the goal of {goal:.2f} s with warm caches")
+        print(
+            f"  {medians['bundle, warm caches'] / goal:8.2f} x the goal of {goal:.2f} s with warm caches"
+        )
 
 
 def main() -> None:

@@ -112,9 +112,16 @@ def main() -> None:
         folder = Path(scratch)
         (folder / "home").mkdir()
         kept = {
-            name: text for name, text in os.environ.items() if "CA_BUNDLE" not in name and not name.startswith("UV_")
+            name: text
+            for name, text in os.environ.items()
+            if "CA_BUNDLE" not in name and not name.startswith("UV_")
         }
-        environment = {**kept, "HOME": str(folder / "home"), "HPS_USERNAME": "anna", "HPS_PASSWORD": "secret of anna"}
+        environment = {
+            **kept,
+            "HOME": str(folder / "home"),
+            "HPS_USERNAME": "anna",
+            "HPS_PASSWORD": "secret of anna",
+        }
         (folder / "wheels").mkdir()
         name, data = make_wheel("alpha")
         (folder / "wheels" / name).write_bytes(data)
@@ -122,10 +129,18 @@ def main() -> None:
             '# /// script\n# dependencies = ["alpha"]\n# [tool.uv]\n# no-index = true\n'
             f'# find-links = ["{folder}/wheels"]\n# ///\n'
         )
-        bundle = [str(BIN / "bundle"), str(folder / "eval.py"), "-o", str(folder / "x.bundle"), "--python", PYTHON]
+        bundle = [
+            str(BIN / "bundle"),
+            str(folder / "eval.py"),
+            "-o",
+            str(folder / "x.bundle"),
+            "--python",
+            PYTHON,
+        ]
         run(bundle, environment)
         _, _, publication = run(
-            [str(BIN / "publish-index"), str(folder / "share"), str(folder / "x.bundle")], environment
+            [str(BIN / "publish-index"), str(folder / "share"), str(folder / "x.bundle")],
+            environment,
         )
         with serving(Hps(storage=folder / "storage")) as hps:
             environment["HPS_URL"] = hps.url
@@ -140,7 +155,14 @@ def main() -> None:
                     hps.register("node")
                     ways = {
                         "submit-jobs": [str(BIN / "submit-jobs"), publication, "-j", str(count)],
-                        "public example": [sys.executable, "-c", EXAMPLE, hps.url, str(folder / "eval.py"), str(count)],
+                        "public example": [
+                            sys.executable,
+                            "-c",
+                            EXAMPLE,
+                            hps.url,
+                            str(folder / "eval.py"),
+                            str(count),
+                        ],
                     }
                     for way, command in ways.items():
                         before = hps.requests.total()
@@ -158,15 +180,28 @@ def main() -> None:
             for way in ("ours", "get_jobs()"):
                 polls = [poll(hps, big, way, environment) for _ in range(rounds)]
                 seconds = statistics.median(each[0] for each in polls)
-                print(f"  {way:16} {seconds * 1000:8.1f} ms  {polls[0][1]} requests  {polls[0][2] / 1e3:9.1f} kB")
+                print(
+                    f"  {way:16} {seconds * 1000:8.1f} ms  {polls[0][1]} requests  {polls[0][2] / 1e3:9.1f} kB"
+                )
             print("\nOne command")
             fetch = [str(BIN / "bundler"), "hps", "fetch", big, "-o", str(folder / "results")]
             measure(hps, f"fetch of {COUNTS[-1]} jobs without files", fetch, environment)
             submit = [str(BIN / "submit-jobs"), publication, "-j", "200"]
             _, _, project = run(submit, environment)
             for job in list(hps.of(project, "jobs").values()):
-                failed_job(hps, project, job["name"], "node n1: uv finds no Python\nhint: install one\n", "a line\n")
-            measure(hps, "show of 200 failures", [str(BIN / "bundler"), "hps", "show", project], environment)
+                failed_job(
+                    hps,
+                    project,
+                    job["name"],
+                    "node n1: uv finds no Python\nhint: install one\n",
+                    "a line\n",
+                )
+            measure(
+                hps,
+                "show of 200 failures",
+                [str(BIN / "bundler"), "hps", "show", project],
+                environment,
+            )
 
 
 def measure(hps: Hps, text: str, command: list[str], environment: dict[str, str]) -> None:

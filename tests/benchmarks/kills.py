@@ -44,10 +44,22 @@ class Case:
 CASES = (
     Case(name="publish", before=(), command="publish-index {} first.bundle"),
     Case(name="publish wheels", before=(), command="publish-index {} wheels"),
-    Case(name="publish again", before=("rm -rf {}/files/*/*/beta*",), command="publish-index {} second.bundle"),
+    Case(
+        name="publish again",
+        before=("rm -rf {}/files/*/*/beta*",),
+        command="publish-index {} second.bundle",
+    ),
     Case(name="remove", before=(), command="bundler store prune {} --keep-last 0"),
-    Case(name="repair", before=("rm -rf {}/simple {}/records/beta",), command="bundler store verify {} --repair"),
-    Case(name="yank", before=(), command="bundler store yank {} beta-1.0-py3-none-any.whl --reason broken"),
+    Case(
+        name="repair",
+        before=("rm -rf {}/simple {}/records/beta",),
+        command="bundler store verify {} --repair",
+    ),
+    Case(
+        name="yank",
+        before=(),
+        command="bundler store yank {} beta-1.0-py3-none-any.whl --reason broken",
+    ),
     Case(name="alias", before=(), command="publish-index {} second.bundle --as current"),
 )
 
@@ -55,7 +67,12 @@ CASES = (
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a shell command in `folder`, which must succeed."""
     done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, capture_output=True, text=True, check=False, env=_env(folder)
+        ["bash", "-ec", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_env(folder),
     )
     if done.returncode:
         raise SystemExit(f"{command}: {done.stderr}")
@@ -63,7 +80,11 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _env(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "BUNDLER_CACHE_DIR": str(folder / "cache")}
+    return {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "BUNDLER_CACHE_DIR": str(folder / "cache"),
+    }
 
 
 def broken_links(store: Path) -> list[str]:
@@ -86,7 +107,11 @@ def kill(case: Case, template: Path, folder: Path, longest: float) -> bool:
         run(command.format(*[store] * command.count("{}")), folder)
     command = f"exec {case.command.format(store)}"
     with subprocess.Popen(
-        ["bash", "-c", command], cwd=folder, env=_env(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["bash", "-c", command],
+        cwd=folder,
+        env=_env(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         time.sleep(random.uniform(0.15, longest))  # noqa: S311 - before that, Python starts
         hit = process.poll() is None
@@ -107,7 +132,9 @@ def main(count: int, names: Sequence[str] = ()) -> None:
         for name in ("alpha", "beta", "gamma"):
             index.add(make_wheel(name))
         for name, dependencies in (("first", '"alpha", "beta"'), ("second", '"beta", "gamma"')):
-            (folder / f"{name}.py").write_text(f"# /// script\n# dependencies = [{dependencies}]\n# ///\n")
+            (folder / f"{name}.py").write_text(
+                f"# /// script\n# dependencies = [{dependencies}]\n# ///\n"
+            )
             options = f"--python {PYTHON} -o {name}.bundle"
             run(f"env UV_DEFAULT_INDEX={index.url}/simple bundle {name}.py {options}", folder)
         run("mkdir wheels; cp first.bundle/wheels/* wheels", folder)
@@ -123,7 +150,9 @@ def main(count: int, names: Sequence[str] = ()) -> None:
             while hits < count:
                 hits += kill(case, folder / "template", folder, longest)
                 tries += 1
-            print(f"{case.name:16} killed {hits} times in {tries} runs of {longest:.2f} s: the store was whole")
+            print(
+                f"{case.name:16} killed {hits} times in {tries} runs of {longest:.2f} s: the store was whole"
+            )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,9 @@ class Node:
         }
         command = [sys.executable, "-c", DRIVER.format(templates=str(TEMPLATES))]
         command += [str(publication / "exec_script.py"), json.dumps(context), str(task)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=task)
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=task
+        )
 
     def job(self, publication: Path) -> float:
         """Run one job; return the seconds of its execution script."""
@@ -85,7 +87,14 @@ def bare(publication: Path, cache: Path) -> float:
     """Start the published script with uv alone, by the command that the execution script uses."""
     script = next(publication.glob("targets/*/*/case.py"))
     command = [str(BIN / "uv"), "run", "--offline", "--frozen", "--no-config", "--no-index"]
-    command += ["--find-links", str(publication / "wheels"), "--python", sys.executable, "--script", str(script)]
+    command += [
+        "--find-links",
+        str(publication / "wheels"),
+        "--python",
+        sys.executable,
+        "--script",
+        str(script),
+    ]
     return timed(command, UV_CACHE_DIR=str(cache))
 
 
@@ -94,7 +103,15 @@ def pip(publication: Path, folder: Path) -> float:
     target = next(publication.glob("targets/*/case"))
     seconds = timed([sys.executable, "-m", "venv", str(folder)])
     python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    install = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-cache-dir",
+    ]
     index = ["--index-url", (target / "simple").as_uri(), "numpy", "matplotlib"]
     seconds += timed([*install, *index], PIP_CONFIG_FILE=os.devnull, PIP_FIND_LINKS="")
     return seconds + timed([python, str(target / "case.py")])
@@ -136,9 +153,13 @@ def measure(folder: Path, publications: dict[str, Path], rounds: int) -> dict[st
                 rows.setdefault("bare uv run: cold", []).append(bare(publication, cache))
                 environment = next(cache.glob("environments-v*/*/bin/python"))
                 for _ in range(5):
-                    own = timed([str(environment), str(next(publication.glob("targets/*/*/case.py")))])
+                    own = timed(
+                        [str(environment), str(next(publication.glob("targets/*/*/case.py")))]
+                    )
                     rows.setdefault("the environment's own python", []).append(own)
-                rows.setdefault("pip into a fresh venv", []).append(pip(publication, folder / f"pip-{number}"))
+                rows.setdefault("pip into a fresh venv", []).append(
+                    pip(publication, folder / f"pip-{number}")
+                )
     return rows
 
 
@@ -149,10 +170,21 @@ def main() -> None:
     try:
         (folder / "case.py").write_text(SCRIPT)
         subprocess.run(
-            [BIN / "bundler", "pack-python", sys.executable, folder / "mirror"], check=True, capture_output=True
+            [BIN / "bundler", "pack-python", sys.executable, folder / "mirror"],
+            check=True,
+            capture_output=True,
         )
-        bundle = [str(BIN / "bundle"), str(folder / "case.py"), "-o", str(folder / "case.bundle"), "--python", PYTHON]
-        subprocess.run([*bundle, "--python-mirror", str(folder / "mirror")], check=True, capture_output=True)
+        bundle = [
+            str(BIN / "bundle"),
+            str(folder / "case.py"),
+            "-o",
+            str(folder / "case.bundle"),
+            "--python",
+            PYTHON,
+        ]
+        subprocess.run(
+            [*bundle, "--python-mirror", str(folder / "mirror")], check=True, capture_output=True
+        )
         publications = {}
         for strategy in STRATEGIES:
             places = [str(folder / "share"), str(folder / "case.bundle")]
@@ -162,14 +194,24 @@ def main() -> None:
             )
         rows = measure(folder, publications, rounds)
         medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
-        print(f"\nStart of an empty script that needs numpy and matplotlib, seconds, median of {rounds} cold starts")
+        print(
+            f"\nStart of an empty script that needs numpy and matplotlib, seconds, median of {rounds} cold starts"
+        )
         for name in sorted(medians):
             print(f"  {name:32} {medians[name]:8.3f}")
-        print(f"  {medians['index: warm'] / medians['bare uv run: warm']:8.2f} x bare uv run, warm start by the index")
-        print(f"  {medians['pip into a fresh venv'] / medians['index: cold']:8.1f} x faster than pip, cold start")
+        print(
+            f"  {medians['index: warm'] / medians['bare uv run: warm']:8.2f} x bare uv run, warm start by the index"
+        )
+        print(
+            f"  {medians['pip into a fresh venv'] / medians['index: cold']:8.1f} x faster than pip, cold start"
+        )
         shared, failed = crowd([Node(folder, "crowd")] * AT_ONCE, publications["index"])
-        private, _ = crowd([Node(folder, f"alone-{number}") for number in range(AT_ONCE)], publications["index"])
-        print(f"  {AT_ONCE} cold starts at once: {shared:.1f} s, {failed} failed; {private:.1f} s with private caches")
+        private, _ = crowd(
+            [Node(folder, f"alone-{number}") for number in range(AT_ONCE)], publications["index"]
+        )
+        print(
+            f"  {AT_ONCE} cold starts at once: {shared:.1f} s, {failed} failed; {private:.1f} s with private caches"
+        )
         print(f"  {private / shared:8.1f} x faster than with private caches")
     finally:
         shutil.rmtree(folder)

@@ -36,12 +36,18 @@ class RefusedError(Exception):
 def run(folder: Path, *command: str | Path) -> None:
     """Run `command` with caches of its own; raise `RefusedError` with its last words if it fails."""
     caches = {
-        name: str(folder / "cache" / name) for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PEX_ROOT", "XDG_CACHE_HOME")
+        name: str(folder / "cache" / name)
+        for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PEX_ROOT", "XDG_CACHE_HOME")
     }
     environment = {**os.environ, **caches, "BUNDLER_CACHE_DIR": str(folder / "cache" / "bundler")}
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
+        list(map(str, command)),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RefusedError((done.stderr or done.stdout).strip().splitlines()[-1][:70])
@@ -96,7 +102,11 @@ def pip_tools(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
 def pex(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
     """Lock for all targets at once, and download the lock for each, described as pex wants targets to be."""
     platforms = list(map(parse_platform, case.platforms))
-    targets = [Target(python=python, platform=platform) for python in case.pythons for platform in platforms]
+    targets = [
+        Target(python=python, platform=platform)
+        for python in case.pythons
+        for platform in platforms
+    ]
     options = []
     for target in targets:
         described = folder / f"{target.name}.json"
@@ -104,11 +114,20 @@ def pex(case: Case, folder: Path, peers: Path) -> tuple[Path, int]:
         tags = list(map(str, target.tags))
         described.write_text(json.dumps({"marker_environment": markers, "compatible_tags": tags}))
         options += ["--complete-platform", str(described)]
-    create: list[str | Path] = [peers / "pex3", "lock", "create", *case.requirements, "-o", "lock.json"]
+    create: list[str | Path] = [
+        peers / "pex3",
+        "lock",
+        "create",
+        *case.requirements,
+        "-o",
+        "lock.json",
+    ]
     if len(targets) > 1:
         constraint = f"CPython>={case.pythons[0]},<3.{int(case.pythons[-1].split('.')[1]) + 1}"
         create += ["--style", "universal", "--interpreter-constraint", constraint]
-        create += [part for system in ("linux", "mac", "windows") for part in ("--target-system", system)]
+        create += [
+            part for system in ("linux", "mac", "windows") for part in ("--target-system", system)
+        ]
     else:
         create += options
     run(folder, *create)
@@ -137,7 +156,9 @@ def measure(case: Case, peers: Path, rounds: int) -> None:
                     did[name], whole[name] = f"refused: {fault}", False
                     continue
                 rows.setdefault(name, []).append(time.perf_counter() - started)
-                did[name] = f"{len(list(found.glob('*.whl')))} wheels for {targets} of {case.count} targets"
+                did[name] = (
+                    f"{len(list(found.glob('*.whl')))} wheels for {targets} of {case.count} targets"
+                )
                 whole[name] = targets == case.count
     medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
     print(f"\n{case.name}: {', '.join(case.requirements)}, median of {rounds}")

@@ -35,7 +35,9 @@ def make_wheels(folder: Path, count: int, size: int) -> None:
     folder.mkdir()
     for number in range(count):
         files = {"data": random.Random(number).randbytes(size)}  # noqa: S311 - the same wheels in every run
-        name, data = make_wheel(f"project-{number // _VERSIONS:05}", f"1.{number % _VERSIONS}", files=files)
+        name, data = make_wheel(
+            f"project-{number // _VERSIONS:05}", f"1.{number % _VERSIONS}", files=files
+        )
         (folder / name).write_bytes(data)
 
 
@@ -56,7 +58,12 @@ def floor(folder: Path) -> tuple[float, float]:
 def packages_json(folder: Path, path: Path) -> None:
     """Write the list of packages that dumb-pypi reads, with hashes."""
     lines = [
-        json.dumps({"filename": wheel.name, "hash": f"sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}"})
+        json.dumps(
+            {
+                "filename": wheel.name,
+                "hash": f"sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}",
+            }
+        )
         for wheel in folder.iterdir()
     ]
     path.write_text("\n".join(lines))
@@ -106,10 +113,14 @@ def main(peers: Path, sizes: list[str]) -> None:
             floor(scratch / "floor")
             read, stat = floor(scratch / "floor")
             rows = measure(peers, scratch / "floor", scratch)
-        print(f"{count} wheels of {kilobytes or 'less than 1'} kB: hash and METADATA {read:.2f} s, stat {stat:.2f} s")
+        print(
+            f"{count} wheels of {kilobytes or 'less than 1'} kB: hash and METADATA {read:.2f} s, stat {stat:.2f} s"
+        )
         print(f"{'':28} {'all':>8} {'/ floor':>8} {'one more':>9} {'memory':>9}")
         for tool, full, more, memory in rows:
-            print(f"{tool:28} {full:6.2f} s {full / read:8.2f} {more:7.2f} s {memory / 1e6:6.0f} MB")
+            print(
+                f"{tool:28} {full:6.2f} s {full / read:8.2f} {more:7.2f} s {memory / 1e6:6.0f} MB"
+            )
         print()
 
 

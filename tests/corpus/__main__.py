@@ -41,7 +41,13 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PIP_")}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "UV_PYTHON_DOWNLOADS": "never"}
     return subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600
+        list(map(str, command)),
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
 
 
@@ -71,7 +77,12 @@ def by_uv(script: Path, folder: Path, python: str, platform: str) -> set[str] | 
     for patch in FIRST_AND_LAST:
         install: list[str | Path] = [BIN / "uv", "pip", "install", "--dry-run", "--no-deps"]
         install += ["--target", folder / f"empty-{platform}"]
-        options: list[str | Path] = ["--python-version", f"{python}.{patch}", "--python-platform", platform]
+        options: list[str | Path] = [
+            "--python-version",
+            f"{python}.{patch}",
+            "--python-platform",
+            platform,
+        ]
         done = run(*install, *options, "--requirements", lock, cwd=folder)
         if done.returncode:
             return None
@@ -87,12 +98,17 @@ def differences(bundle: Path, platform: str, uvs: set[str] | None) -> list[str]:
 def sbom_faults(bundle: Path) -> list[str]:
     """Return what is wrong with the bill of materials of a bundle."""
     files = json.loads((bundle / "manifest.json").read_bytes())["files"]
-    listed = {entry["path"][7:]: entry["sha256"] for entry in files if entry["path"].startswith("wheels/")}
+    listed = {
+        entry["path"][7:]: entry["sha256"] for entry in files if entry["path"].startswith("wheels/")
+    }
     faults = []
     for path in (bundle / "sbom").iterdir():
         text = path.read_text()
         fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-        stated = {item["bom-ref"]: item["hashes"][0]["content"] for item in json.loads(text).get("components", [])}
+        stated = {
+            item["bom-ref"]: item["hashes"][0]["content"]
+            for item in json.loads(text).get("components", [])
+        }
         faults += [f"invalid bill: {fault}"] if fault else []
         faults += [] if stated == listed else ["the bill lists other wheels"]
     return faults
@@ -101,13 +117,17 @@ def sbom_faults(bundle: Path) -> list[str]:
 def target_platform(bundle: Path) -> str:
     """Return the platform of this machine as the bundle names it."""
     manifest = json.loads((bundle / "manifest.json").read_bytes())
-    return str(next(target["platform"] for target in manifest["targets"] if target["system"] != "Windows"))
+    return str(
+        next(target["platform"] for target in manifest["targets"] if target["system"] != "Windows")
+    )
 
 
 def chosen(bundle: Path, platform: str) -> set[str]:
     """Return name==version of what a target of `bundle` installs."""
     done = run(BIN / "bundler", "inspect", bundle, "--json", cwd=bundle.parent)
-    target = next(each for each in json.loads(done.stdout)["targets"] if each["platform"].startswith(platform))
+    target = next(
+        each for each in json.loads(done.stdout)["targets"] if each["platform"].startswith(platform)
+    )
     return {f"{wheel['project']}=={wheel['version']}" for wheel in target["wheels"]}
 
 
@@ -123,29 +143,65 @@ def bundle_and_run(script: Path) -> tuple[str, list[str], bool]:
             command = [BIN / "bundle", script, "-o", bundle, "--python", PYTHON, "--sbom", *build]
             done = run(*command, cwd=folder)
             if done.returncode:
-                return script.stem, ["not bundled", done.stderr.strip().splitlines()[-1][:90]], False
+                return (
+                    script.stem,
+                    ["not bundled", done.stderr.strip().splitlines()[-1][:90]],
+                    False,
+                )
             here = target_platform(bundle)
             uvs = by_uv(script, folder, PYTHON, here)
             differs = differences(bundle, here, uvs) + sbom_faults(bundle)
-            count, size = len(list((bundle / "wheels").iterdir())), sum(f.stat().st_size for f in bundle.rglob("*"))
+            count, size = (
+                len(list((bundle / "wheels").iterdir())),
+                sum(f.stat().st_size for f in bundle.rglob("*")),
+            )
             if script.stem not in HERE_ONLY:
                 other = folder / "other.bundle"
-                command = [BIN / "bundle", script, "-o", other, "--python", OTHER[0], "--platform", OTHER[1], *build]
+                command = [
+                    BIN / "bundle",
+                    script,
+                    "-o",
+                    other,
+                    "--python",
+                    OTHER[0],
+                    "--platform",
+                    OTHER[1],
+                    *build,
+                ]
                 done = run(*command, cwd=folder)
                 if done.returncode:
-                    return script.stem, ["not for windows", done.stderr.strip().splitlines()[1][:90]], False
-                differs += differences(other, "x86_64-pc-windows-msvc", by_uv(script, folder, *OTHER))
-            publication = run(BIN / "publish-index", folder / "share", bundle, cwd=folder).stdout.strip()
+                    return (
+                        script.stem,
+                        ["not for windows", done.stderr.strip().splitlines()[1][:90]],
+                        False,
+                    )
+                differs += differences(
+                    other, "x86_64-pc-windows-msvc", by_uv(script, folder, *OTHER)
+                )
+            publication = run(
+                BIN / "publish-index", folder / "share", bundle, cwd=folder
+            ).stdout.strip()
             job = run(BIN / "bundler", "rehearse", publication, "-o", folder / "task", cwd=folder)
             ran = "imported" in job.stderr and job.returncode == 0
             words = "" if ran else job.stderr.strip().splitlines()[-2][:90]
             cells = [
                 f"{count:3} wheels",
                 f"{size / 1e6:6.1f} MB",
-                ("as uv" if uvs is not None else "uv cannot") if not differs else f"differs: {differs}",
+                ("as uv" if uvs is not None else "uv cannot")
+                if not differs
+                else f"differs: {differs}",
             ]
-            cells += ["runs" if ran else f"does not run: {words}", f"{time.monotonic() - started:5.1f} s"]
-        except (RuntimeError, subprocess.TimeoutExpired, StopIteration, ValueError, IndexError) as fault:
+            cells += [
+                "runs" if ran else f"does not run: {words}",
+                f"{time.monotonic() - started:5.1f} s",
+            ]
+        except (
+            RuntimeError,
+            subprocess.TimeoutExpired,
+            StopIteration,
+            ValueError,
+            IndexError,
+        ) as fault:
             return script.stem, [f"{type(fault).__name__}: {str(fault)[:100]}"], False
         return script.stem, cells, ran and not differs
 

@@ -13,7 +13,11 @@ from tests.stand_ins.index import Index, serving
 from tests.stand_ins.wheels import make_wheel
 
 _SHORT = PYTHON.replace(".", "")
-_TAGS = ("py3-none-any", f"cp{_SHORT}-cp{_SHORT}-manylinux_2_17_x86_64", f"cp{_SHORT}-abi3-manylinux_2_28_x86_64")
+_TAGS = (
+    "py3-none-any",
+    f"cp{_SHORT}-cp{_SHORT}-manylinux_2_17_x86_64",
+    f"cp{_SHORT}-abi3-manylinux_2_28_x86_64",
+)
 _VERSIONS = ("1.0", "1.0+cpu", "2.0", "2.0.post1")
 _BUILDS = ("", "1-", "9-", "141-")
 # Names that modules of the standard library or other scripts have, too.
@@ -42,7 +46,11 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
     scripts = {}
     for script in draw(st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3, unique=True)):
         wanted = draw(
-            st.lists(st.sampled_from(sorted(set(files.values()))), max_size=2, unique_by=lambda pair: pair[0])
+            st.lists(
+                st.sampled_from(sorted(set(files.values()))),
+                max_size=2,
+                unique_by=lambda pair: pair[0],
+            )
         )
         scripts[script] = dict(wanted)
     return {"files": files, "scripts": scripts}

@@ -43,10 +43,35 @@ COMMANDS = [
     ("bundler", "unpack"),
 ]
 STORE = [
-    *("list", "show", "stats", "log", "verify", "init", "remove", "prune", "alias", "yank", "unyank", "resolve"),
+    *(
+        "list",
+        "show",
+        "stats",
+        "log",
+        "verify",
+        "init",
+        "remove",
+        "prune",
+        "alias",
+        "yank",
+        "unyank",
+        "resolve",
+    ),
 ]
 HPS = [
-    *("list", "show", "check", "watch", "fetch", "retry", "abort", "delete", "register", "template", "login"),
+    *(
+        "list",
+        "show",
+        "check",
+        "watch",
+        "fetch",
+        "retry",
+        "abort",
+        "delete",
+        "register",
+        "template",
+        "login",
+    ),
 ]
 
 
@@ -66,7 +91,10 @@ def test_every_command_has_a_version_and_a_help_with_examples_and_exit_codes(
         assert done.returncode == 0
         examples = done.stdout.partition("Examples")[2].partition("\n\n")[0].splitlines()[1:]
         assert len(examples) >= 2, done.stdout
-        assert all(re.match(r" +(bundler? |publish-index |submit-jobs |python3 |cat )", line) for line in examples)
+        assert all(
+            re.match(r" +(bundler? |publish-index |submit-jobs |python3 |cat )", line)
+            for line in examples
+        )
         assert "Exit codes: " in done.stdout
     done = workplace.run(*command, "--version")
     assert (done.returncode, done.stderr) == (0, "")
@@ -75,7 +103,11 @@ def test_every_command_has_a_version_and_a_help_with_examples_and_exit_codes(
 
 def test_the_commands_tested_here_are_all_there_are(workplace: Workplace) -> None:
     def listed(*command: str) -> set[str]:
-        text = workplace.run(*command, "--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+        text = (
+            workplace.run(*command, "--help")
+            .stdout.partition("Commands:\n")[2]
+            .partition("\n\n")[0]
+        )
         return {line.split()[0] for line in text.splitlines()}
 
     assert listed("bundler") == {command[-1] for command in COMMANDS} - {"submit-jobs"}
@@ -91,7 +123,10 @@ def test_the_commands_tested_here_are_all_there_are(workplace: Workplace) -> Non
         (["bundle", "--pyton", "3.12"], "error: no such option: --pyton\nhint: did you mean --"),
         (["bundler", "nonsense"], "error: no such command 'nonsense'\nhint: run `bundler --help`"),
         (["publish-index", "--strategy", "luck", "x"], "error: invalid value for '--strategy': "),
-        (["publish-index", "--json"], "error: missing argument 'STORE'\nhint: run `publish-index --help`"),
+        (
+            ["publish-index", "--json"],
+            "error: missing argument 'STORE'\nhint: run `publish-index --help`",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_an_error_and_a_hint(
@@ -110,7 +145,9 @@ def test_colour_is_for_terminals_unless_asked_for(workplace: Workplace) -> None:
     assert workplace.run("bundler", "verify", "absent", NO_COLOR="1").stderr == plain.stderr
 
 
-def test_quiet_leaves_the_result_and_verbose_adds_the_commands_that_are_run(workplace: Workplace) -> None:
+def test_quiet_leaves_the_result_and_verbose_adds_the_commands_that_are_run(
+    workplace: Workplace,
+) -> None:
     workplace.script("solve.py")
     quiet = workplace.run("bundle", "solve.py", "--quiet")
     assert (quiet.stdout, quiet.stderr) == ("solve.bundle\n", "")
@@ -121,8 +158,12 @@ def test_quiet_leaves_the_result_and_verbose_adds_the_commands_that_are_run(work
 
 def test_results_are_json_for_programs(workplace: Workplace) -> None:
     workplace.script("solve.py")
-    assert json.loads(workplace.run("bundle", "solve.py", "--json").stdout) == {"bundle": "solve.bundle"}
-    (publication,) = json.loads(workplace.run("publish-index", "share", "--json").stdout)["publications"]
+    assert json.loads(workplace.run("bundle", "solve.py", "--json").stdout) == {
+        "bundle": "solve.bundle"
+    }
+    (publication,) = json.loads(workplace.run("publish-index", "share", "--json").stdout)[
+        "publications"
+    ]
     assert Path(publication).parent == workplace.folder / "share" / "publications"
     document = json.loads(workplace.run("bundler", "verify", "solve.bundle", "--json").stdout)
     assert (document["path"], document["missing"]) == ("solve.bundle", [])
@@ -141,18 +182,26 @@ def test_results_are_json_for_programs(workplace: Workplace) -> None:
         ("bundler guide perf", "performance"),
     ],
 )
-def test_a_shell_completes_commands_and_values(workplace: Workplace, words: str, value: str) -> None:
+def test_a_shell_completes_commands_and_values(
+    workplace: Workplace, words: str, value: str
+) -> None:
     program, *rest = words.split()
     variable = f"_{program.upper().replace('-', '_')}_COMPLETE"
-    workplace.environment.update({variable: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(rest))})
+    workplace.environment.update(
+        {variable: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(rest))}
+    )
     done = workplace.run(program)
     assert f"plain,{value}" in done.stdout.splitlines()
     del workplace.environment[variable]
     assert variable in workplace.run("bundler", "completion", "bash").stdout
 
 
-def test_guides_are_shown_as_markdown_in_a_pipe_and_drawn_in_a_pager_on_a_terminal(workplace: Workplace) -> None:
-    assert workplace.run("bundler", "guide", "jobs").stdout.startswith("# Submit, watch and fetch jobs\n")
+def test_guides_are_shown_as_markdown_in_a_pipe_and_drawn_in_a_pager_on_a_terminal(
+    workplace: Workplace,
+) -> None:
+    assert workplace.run("bundler", "guide", "jobs").stdout.startswith(
+        "# Submit, watch and fetch jobs\n"
+    )
     assert "troubleshooting" in workplace.run("bundler", "guide").stdout
     shown = on_a_terminal(workplace, "bundler", "guide", "jobs", PAGER="cat")
     assert "Submit, watch and fetch jobs" in shown
@@ -198,7 +247,10 @@ def on_a_terminal(workplace: Workplace, *command: str, **environment: str) -> st
 
 
 def test_a_module_is_a_command_too(workplace: Workplace) -> None:
-    assert workplace.run("python", "-m", "bundler", "--version").stdout == workplace.run("bundler", "--version").stdout
+    assert (
+        workplace.run("python", "-m", "bundler", "--version").stdout
+        == workplace.run("bundler", "--version").stdout
+    )
 
 
 def test_the_commands_of_the_far_side_start_without_http_and_uv(workplace: Workplace) -> None:
@@ -262,7 +314,9 @@ def test_inspect_shows_a_table_for_people_and_json_for_programs(workplace: Workp
 def test_a_bundle_is_not_submitted_before_it_is_published(workplace: Workplace) -> None:
     workplace.script("solve.py")
     bundle = workplace.bundle("solve.py")
-    done = workplace.run("submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
+    done = workplace.run(
+        "submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token"
+    )
     assert done.returncode == 1
     assert "is a bundle, not a publication" in done.stderr
 
@@ -277,7 +331,11 @@ def test_a_node_is_probed_and_a_publication_checked_against_it(workplace: Workpl
     assert done.stdout.startswith("node.json\t3.")
     facts = (workplace.folder / "node.json").read_text().replace('"Linux"', '"Windows"')
     (workplace.folder / "other.json").write_text(facts)
-    done = workplace.run("bundler", "check", publication, "--probe", "node.json", "--probe", "other.json")
+    done = workplace.run(
+        "bundler", "check", publication, "--probe", "node.json", "--probe", "other.json"
+    )
     assert done.returncode == 1
     assert "would not run on 1 node\n  other.json" in done.stderr
-    assert workplace.run("bundler", "probe", "--script").stdout.startswith('"""Prints facts about a node')
+    assert workplace.run("bundler", "probe", "--script").stdout.startswith(
+        '"""Prints facts about a node'
+    )

@@ -24,8 +24,17 @@ class Blocker:
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
 sys.meta_path.insert(0, Blocker())
 """
-MODULES = {"backports-zstd": "backports", "ansys-hps-client": "ansys", "pip-tools": "piptools", "tomli-w": "tomli_w"}
-MODULES |= {"cyclonedx-python-lib": "cyclonedx", "pypi-attestations": "pypi_attestations", "pyyaml": "yaml"}
+MODULES = {
+    "backports-zstd": "backports",
+    "ansys-hps-client": "ansys",
+    "pip-tools": "piptools",
+    "tomli-w": "tomli_w",
+}
+MODULES |= {
+    "cyclonedx-python-lib": "cyclonedx",
+    "pypi-attestations": "pypi_attestations",
+    "pyyaml": "yaml",
+}
 
 
 def modules_of(*extras: str) -> set[str]:
@@ -37,7 +46,9 @@ def modules_of(*extras: str) -> set[str]:
         for extra in extras
         if requirement.marker and requirement.marker.evaluate({"extra": extra})
     }
-    return {MODULES.get(name, name) for name in names} | ({"httpx", "pydantic"} if "hps" in extras else set())
+    return {MODULES.get(name, name) for name in names} | (
+        {"httpx", "pydantic"} if "hps" in extras else set()
+    )
 
 
 @pytest.fixture
@@ -65,10 +76,24 @@ def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplac
     write(far_side.folder / "osv", record("PYSEC-1", "alpha", versions=["1.0"]))
     (far_side.folder / "node.json").write_text(far_side.run("bundler", "probe").stdout)
     for command in (
-        *("sign solve.bundle --key key", "verify solve.bundle --trust allowed", "report solve.bundle --trust allowed"),
+        *(
+            "sign solve.bundle --key key",
+            "verify solve.bundle --trust allowed",
+            "report solve.bundle --trust allowed",
+        ),
         *("audit solve.bundle --advisories osv", "audit share --advisories osv --json"),
-        *("verify solve.bundle", "inspect solve.bundle", f"inspect {publication}", "guide jobs", "completion bash"),
-        *(f"check {publication} --probe node.json", f"gc {far_side.folder}", "rehearse solve.bundle"),
+        *(
+            "verify solve.bundle",
+            "inspect solve.bundle",
+            f"inspect {publication}",
+            "guide jobs",
+            "completion bash",
+        ),
+        *(
+            f"check {publication} --probe node.json",
+            f"gc {far_side.folder}",
+            "rehearse solve.bundle",
+        ),
         *(f"rehearse {publication} -o task", f"submit {publication} --dry-run"),
         *(f"store {name} share" for name in ("list", "stats", "log", "verify", "init")),
         *(f"store show share {publication}", f"store alias share solve {publication.name}"),
@@ -89,22 +114,30 @@ def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplac
         (["bundler", "audit", "solve.bundle", "--advisories", "advisories"], "yaml"),
     ],
 )
-def test_a_command_whose_extra_is_missing_names_it(far_side: Workplace, command: list[str], extra: str) -> None:
+def test_a_command_whose_extra_is_missing_names_it(
+    far_side: Workplace, command: list[str], extra: str
+) -> None:
     (far_side.folder / "advisories").mkdir()
     (far_side.folder / "advisories" / "a.yaml").write_text("id: X")
     done = far_side.run(*command, HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    assert f"which this command needs\nhint: run `pip install 'hps-bundler[{extra}]'`" in done.stderr
+    assert (
+        f"which this command needs\nhint: run `pip install 'hps-bundler[{extra}]'`" in done.stderr
+    )
 
 
 def test_pip_tools_are_an_extra_of_their_own(workplace: Workplace, tmp_path: Path) -> None:
     workplace.script("solve.py")
     block(workplace, tmp_path, {"piptools"})
     done = workplace.run("bundle", "solve.py", "--resolver", "pip-tools")
-    assert done.stderr.endswith("this command needs\nhint: run `pip install 'hps-bundler[pip-tools]'`\n"), done.stderr
+    assert done.stderr.endswith(
+        "this command needs\nhint: run `pip install 'hps-bundler[pip-tools]'`\n"
+    ), done.stderr
 
 
 def test_a_module_that_is_missing_by_a_mistake_of_ours_is_a_bug(workplace: Workplace) -> None:
-    lines = "import bundler.cli, click\n@click.command()\ndef command():\n    import bundler.absent\n"
+    lines = (
+        "import bundler.cli, click\n@click.command()\ndef command():\n    import bundler.absent\n"
+    )
     done = workplace.run("python", "-c", lines + "bundler.cli._run(command)\n")
     assert "ModuleNotFoundError: No module named 'bundler.absent'" in done.stderr

@@ -17,7 +17,10 @@ from tests.stand_ins.hps_site import evaluator
 from tests.stand_ins.wheels import make_wheel
 
 README = Path(__file__).parents[2] / "README.md"
-PAGES = {"README": README.read_text(encoding="utf-8"), **{topic: read_guide(topic) for topic in TOPICS}}
+PAGES = {
+    "README": README.read_text(encoding="utf-8"),
+    **{topic: read_guide(topic) for topic in TOPICS},
+}
 BLOCKS = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```console\n(.*?)```", re.DOTALL)
 BODY = """
 import json, pathlib
@@ -78,7 +81,9 @@ def reader(site: Workplace, hps: Hps, packable: Path) -> Reader:
     (site.folder / ".venv" / "bin" / "python").symlink_to(packable)
     for name in ("eval.py", "mesh.py"):
         path = site.script(name, "numpy", "matplotlib", body=BODY)
-        block = "# [tool.bundler]\n# parameters = {frequency = 1.0}\n# outputs = ['plot.png']\n# ///\n"
+        block = (
+            "# [tool.bundler]\n# parameters = {frequency = 1.0}\n# outputs = ['plot.png']\n# ///\n"
+        )
         path.write_text(path.read_text().replace("# ///\n" + BODY, block + BODY))
     site.environment["HOME"] = str(site.folder.parent / "home")
     return Reader(site=site, hps=hps)
@@ -100,7 +105,12 @@ def test_the_examples_work_as_they_are(reader: Reader, block: str) -> None:
     if "/shared/store/simple" in block or "bundler store" in block:
         reader.publication()
     if "unpack eval.tar" in block:
-        assert reader.site.run("bundler", "pack", reader.site.bundle("eval.py"), "-o", "eval.tar").returncode == 0
+        assert (
+            reader.site.run(
+                "bundler", "pack", reader.site.bundle("eval.py"), "-o", "eval.tar"
+            ).returncode
+            == 0
+        )
     reader.type(block)
 
 

@@ -42,7 +42,9 @@ def test_nothing_is_sent_to_where_a_server_redirects(
 ) -> None:
     with stand_in.serving(Hps(storage=tmp_path / "elsewhere")) as elsewhere:
         host = elsewhere.url.removeprefix("http://")
-        hps.faults[method, pattern] = redirect(status, f"http://anna:hidden@{host}/jms/api/v1/projects/P/jobs?hidden=1")
+        hps.faults[method, pattern] = redirect(
+            status, f"http://anna:hidden@{host}/jms/api/v1/projects/P/jobs?hidden=1"
+        )
         done = site.run(*WATCH)
         assert not elsewhere.requests
     assert done.returncode == 1
@@ -54,7 +56,9 @@ def test_nothing_is_sent_to_where_a_server_redirects(
     assert "hidden" not in done.stderr
 
 
-def test_a_redirect_within_the_server_is_followed(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_redirect_within_the_server_is_followed(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     hps.faults["GET", "/jms/api/v1"] = once(redirect(307, "/hps/jms/api/v1/"))
     hps.faults["GET", "/dt/api/v1"] = once(redirect(307, f"{hps.url}/dt/api/v1"))
     hps.faults["POST", ".*/token"] = once(redirect(308, f"{hps.url}/auth/realms/rep/token"))
@@ -62,12 +66,16 @@ def test_a_redirect_within_the_server_is_followed(site: Workplace, hps: Hps, pub
 
 
 def busy(handler: Handler) -> bool:
-    handler.send(503, {"title": "busy", "description": "later"}, data=None, **{"Retry-After": "99999"})
+    handler.send(
+        503, {"title": "busy", "description": "later"}, data=None, **{"Retry-After": "99999"}
+    )
     return True
 
 
 @pytest.mark.parametrize("pattern", ["/jms/api/v1", ".*/openid-configuration", ".*/jobs"])
-def test_a_server_that_is_busy_for_a_day_is_not_waited_for(site: Workplace, hps: Hps, pattern: str) -> None:
+def test_a_server_that_is_busy_for_a_day_is_not_waited_for(
+    site: Workplace, hps: Hps, pattern: str
+) -> None:
     site.environment["HPS_TIMEOUT"] = "1"
     hps.faults["GET", pattern] = busy
     started = time.monotonic()
@@ -78,7 +86,9 @@ def test_a_server_that_is_busy_for_a_day_is_not_waited_for(site: Workplace, hps:
     assert "\nhint: try again later\n" in done.stderr
 
 
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     site.environment["HPS_TIMEOUT"] = "3"
     hps.faults["GET", "/rms/api/v1/evaluators"] = once(busy)
     assert submitted(site, publication) in hps.projects
@@ -89,7 +99,14 @@ def test_files_with_impossible_names_are_named_and_all_others_fetched(
 ) -> None:
     with working(evaluator(site, hps)):
         project = submitted(site, publication, "--sweep", "frequency=1:7:1", "--wait")
-    names = ["x/" * 2000 + "x", "n" * 300, "é" * 150, "../../evil.txt", "plot.txt/within", "/".join(["y" * 200] * 6)]
+    names = [
+        "x/" * 2000 + "x",
+        "n" * 300,
+        "é" * 150,
+        "../../evil.txt",
+        "plot.txt/within",
+        "/".join(["y" * 200] * 6),
+    ]
     outputs = [file for file in hps.of(project, "files").values() if file.get("reference_id")]
     for name, file in zip(names, outputs, strict=False):
         file["evaluation_path"] = name
@@ -109,7 +126,10 @@ def test_files_with_impossible_names_are_named_and_all_others_fetched(
         "job-5/plot.txt/within: ",
     ):
         assert reason in done.stderr
-    assert "\nhint: fetch again for these files; all other files and the table are complete" in done.stderr
+    assert (
+        "\nhint: fetch again for these files; all other files and the table are complete"
+        in done.stderr
+    )
     results = site.folder / "results"
     assert not list(site.folder.rglob("evil*"))
     assert (results / "job-7" / "plot.txt").read_text() == "x" * 70
@@ -122,7 +142,11 @@ def test_files_with_impossible_names_are_named_and_all_others_fetched(
 def test_a_password_that_a_server_sends_back_is_not_shown(site: Workplace, hps: Hps) -> None:
     def echo(handler: Handler) -> bool:
         password = parse_qs(handler.body.decode())["password"][0]
-        forms = [password, quote_plus(password), base64.b64encode(f"anna:{password}".encode()).decode()]
+        forms = [
+            password,
+            quote_plus(password),
+            base64.b64encode(f"anna:{password}".encode()).decode(),
+        ]
         handler.send(401, {"error": "x", "error_description": " | ".join(["wrong", *forms])})
         return True
 
@@ -155,7 +179,11 @@ def test_jobs_in_a_state_that_nobody_documents_are_not_watched_for_ever(
 ) -> None:
     project = submitted(site, publication, "-j", "3")
     first, second, third = jobs_of(hps, project)
-    first["eval_status"], second["eval_status"], third["eval_status"] = "evaluated", "exploded", "exploded"
+    first["eval_status"], second["eval_status"], third["eval_status"] = (
+        "evaluated",
+        "exploded",
+        "exploded",
+    )
     script = f"""
 import sys
 import bundler.hps.watch as watch
@@ -167,11 +195,16 @@ main()
     done = site.run(sys.executable, "-c", script)
     assert done.returncode == 1
     assert "1 evaluated, 2 exploded" in done.stderr
-    assert "2 jobs are in the state 'exploded', which HPS does not document, and nothing changed for" in done.stderr
+    assert (
+        "2 jobs are in the state 'exploded', which HPS does not document, and nothing changed for"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("pattern", ["/jms/api/v1", ".*/jobs"])
-def test_a_web_page_in_place_of_the_interface_is_called_one(site: Workplace, hps: Hps, pattern: str) -> None:
+def test_a_web_page_in_place_of_the_interface_is_called_one(
+    site: Workplace, hps: Hps, pattern: str
+) -> None:
     def page(handler: Handler) -> bool:
         handler.send_response(200)
         handler.send_header("Content-Type", "text/html; charset=utf-8")
@@ -192,7 +225,10 @@ def test_text_in_place_of_json_is_no_answer_of_hps(site: Workplace, hps: Hps) ->
         return True
 
     hps.faults["GET", "/jms/api/v1"] = text
-    assert "does not answer like HPS (an answer is not JSON)\nhint: check the URL" in site.run(*WATCH).stderr
+    assert (
+        "does not answer like HPS (an answer is not JSON)\nhint: check the URL"
+        in site.run(*WATCH).stderr
+    )
 
 
 @pytest.mark.parametrize("tells_shutdown", [True, False])
@@ -201,12 +237,21 @@ def test_an_evaluator_that_did_not_shut_down_is_alive(
 ) -> None:
     hps.tells_shutdown = tells_shutdown
     done = site.run("bundler", "hps", "check", publication)
-    assert (done.returncode, done.stdout) == (0, "evaluator\tnode-1\tlinux\tuv 0.6.14\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "evaluator\tnode-1\tlinux\tuv 0.6.14\n"), (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "alive"),
-    [("normal", False), ("aborted", False), ("crash", False), ("failed", False), (None, True), ("draining", True)],
+    [
+        ("normal", False),
+        ("aborted", False),
+        ("crash", False),
+        ("failed", False),
+        (None, True),
+        ("draining", True),
+    ],
 )
 def test_only_a_documented_shutdown_makes_an_evaluator_gone(
     site: Workplace, hps: Hps, publication: Path, status: str | None, alive: bool
@@ -218,10 +263,21 @@ def test_only_a_documented_shutdown_makes_an_evaluator_gone(
 
 
 def test_registering_without_an_evaluator_alive_fails(site: Workplace, hps: Hps) -> None:
-    arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache", "--uv-version", "0.13.9"]
-    done = site.run("bundler", "hps", "register", *arguments, "--apply", "--yes", "--evaluator", "node-7")
+    arguments = [
+        "--executable",
+        "/ansys_inc/uv/bin/uv",
+        "--cache",
+        "/tmp/scratch/uv_cache",
+        "--uv-version",
+        "0.13.9",
+    ]
+    done = site.run(
+        "bundler", "hps", "register", *arguments, "--apply", "--yes", "--evaluator", "node-7"
+    )
     assert done.returncode == 1
-    assert "no running evaluator is called node-7\nhint: running evaluators: node-1\n" in done.stderr
+    assert (
+        "no running evaluator is called node-7\nhint: running evaluators: node-1\n" in done.stderr
+    )
     for each in hps.evaluators.values():
         each["shutdown_status"] = "normal"
     done = site.run("bundler", "hps", "register", *arguments)

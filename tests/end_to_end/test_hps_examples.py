@@ -63,7 +63,12 @@ def solvers(site: Workplace, hps: Hps, programs: dict[str, str]) -> Evaluator:
         path.parent.mkdir(exist_ok=True)
         path.write_text(python_program(f"import sys\n{body}\n"))
         path.chmod(0o755)
-        about = {"name": name, "version": "2025 R2", "install_path": str(path.parent), "executable": str(path)}
+        about = {
+            "name": name,
+            "version": "2025 R2",
+            "install_path": str(path.parent),
+            "executable": str(path),
+        }
         configuration["applications"].append(about)
         software.append(about)
     return evaluator(site, hps, software=software)
@@ -103,38 +108,63 @@ type = "target_constraint"
 expression = "map_target_constraint(values['freq_mode_1'], 100.0, 1.0, 50.0)"
 """
     packages = ("ansys-geometry-core", "ansys-meshing-prime", "ansys-mapdl-core")
-    for (name, block), package, body in zip(blocks.items(), packages, (GEOMETRY, MESH, MAPDL), strict=True):
+    for (name, block), package, body in zip(
+        blocks.items(), packages, (GEOMETRY, MESH, MAPDL), strict=True
+    ):
         more = fitness if name == "eval_mapdl.py" else ""
         module = f"import {package.replace('-', '_')}\n"
-        script(site, name, package, body=HEAD + module + body, block=block + common + parameters + more)
+        script(
+            site, name, package, body=HEAD + module + body, block=block + common + parameters + more
+        )
     site.bundle(*blocks, "-o", "cantilever.bundle")
     with working(solvers(site, hps, SOLVERS)):
         project = submitted(
-            site, site.publish("cantilever.bundle"), "--sweep", "canti_length=100,200", "--set", "eval_mapdl.py:cores=4"
+            site,
+            site.publish("cantilever.bundle"),
+            "--sweep",
+            "canti_length=100,200",
+            "--set",
+            "eval_mapdl.py:cores=4",
         )
         done = site.run("bundler", "hps", "watch", project, "--interval", "0.2")
     assert done.returncode == 0, done.stderr
     rows = results(site, project)
-    assert [(row["freq_mode_1"], row["freq_mode_3"]) for row in rows] == [("400.0", "1200.0"), ("800.0", "2400.0")]
+    assert [(row["freq_mode_1"], row["freq_mode_3"]) for row in rows] == [
+        ("400.0", "1200.0"),
+        ("800.0", "2400.0"),
+    ]
     (definition,) = hps.of(project, "job_definitions").values()
     assert definition["fitness_definition"]["fitness_term_definitions"][0]["name"] == "frequency"
-    levels = {task["name"]: task["execution_level"] for task in hps.of(project, "task_definitions").values()}
+    levels = {
+        task["name"]: task["execution_level"]
+        for task in hps.of(project, "task_definitions").values()
+    }
     assert levels == {"eval_geometry.py": 0, "eval_mesh.py": 1, "eval_mapdl.py": 2}
 
 
 def test_a_plot_with_uv_on_an_older_and_on_a_current_server(site: Workplace, hps: Hps) -> None:
     site.index.add(make_wheel("alpha"))
     block = 'outputs = ["plot.png"]\ncores = 0.5\nmemory = "100 MiB"\ntimeout = 500\n'
-    script(site, "eval.py", "alpha", body="import alpha\nopen('plot.png', 'w').write('a plot')\n", block=block)
+    script(
+        site,
+        "eval.py",
+        "alpha",
+        body="import alpha\nopen('plot.png', 'w').write('a plot')\n",
+        block=block,
+    )
     site.bundle("eval.py")
     publication = site.publish()
     for older in (True, False):
         with working(evaluator(site, hps, older=older)):
-            project = submitted(site, publication, "-j", "3", "--wait", "--name", f"older is {older}")
+            project = submitted(
+                site, publication, "-j", "3", "--wait", "--name", f"older is {older}"
+            )
         assert {job["eval_status"] for job in jobs_of(hps, project)} == {"evaluated"}
 
 
-def test_processes_that_run_at_the_same_time_with_arguments_of_their_own(site: Workplace, hps: Hps) -> None:
+def test_processes_that_run_at_the_same_time_with_arguments_of_their_own(
+    site: Workplace, hps: Hps
+) -> None:
     body = """
 import json, pathlib, sys
 source, number = sys.argv[1:]
@@ -164,11 +194,16 @@ cores = 0.2
     monitored = {file["name"] for file in hps.of(project, "files").values() if file.get("monitor")}
     assert monitored == {f"td{number}_results.txt" for number in range(3)}
     results(site, project)
-    texts = [(site.folder / "results" / "job-1" / f"td{number}_results.txt").read_text() for number in range(3)]
+    texts = [
+        (site.folder / "results" / "job-1" / f"td{number}_results.txt").read_text()
+        for number in range(3)
+    ]
     assert texts == ["period 1 of 0", "period 2 of 1", "period 3 of 2"]
 
 
-def test_a_solver_whose_files_are_monitored_and_whose_results_decide(site: Workplace, hps: Hps) -> None:
+def test_a_solver_whose_files_are_monitored_and_whose_results_decide(
+    site: Workplace, hps: Hps
+) -> None:
     body = """
 model = pathlib.Path("motorbike_frame.mac").read_text().replace("RADIUS", str(given["tube1_radius"]))
 pathlib.Path("model.mac").write_text(model)
@@ -191,13 +226,18 @@ tube1_radius = {default = 12.0, lower = 4.0, upper = 20.0}
     site.bundle("frame.py")
     publication = site.publish("frame.bundle")
     solver = "text = open(sys.argv[1]).read()\nfor name in ('file.out', 'file0.err', 'file1.err', 'frame.jpg'):\n"
-    with working(solvers(site, hps, {"Ansys Mechanical APDL": f"{solver}    open(name, 'w').write(text)"})):
+    with working(
+        solvers(site, hps, {"Ansys Mechanical APDL": f"{solver}    open(name, 'w').write(text)"})
+    ):
         more = ("--input", "motorbike_frame.mac", "--sweep", "tube1_radius=12,16")
         done = site.run("submit-jobs", publication, *more, "--wait")
     assert done.returncode == 1
     assert "not all jobs succeeded: 1 evaluated, 1 failed" in done.stderr, done.stderr
     rows = results(site, done.stdout.strip())
-    assert [(row["status"], row["weight"]) for row in rows] == [("evaluated", "6.0"), ("failed", "8.0")]
+    assert [(row["status"], row["weight"]) for row in rows] == [
+        ("evaluated", "6.0"),
+        ("failed", "8.0"),
+    ]
     for path in ("file.out", "file0.err", "file1.err", "frame.jpg"):
         assert (site.folder / "results" / "job-1" / path).read_text() == "radius(1)=12.0\n"
 
@@ -210,7 +250,9 @@ def test_each_job_with_its_own_mesh(site: Workplace, hps: Hps, name: str) -> Non
     meshes.mkdir()
     for mesh in ("coarse", "fine"):
         (meshes / f"{mesh}.msh").write_text(mesh)
-    (meshes / "table.csv").write_text("job,mesh.msh\ncoarse,coarse.msh\nfine,fine.msh\nagain,fine.msh\n")
+    (meshes / "table.csv").write_text(
+        "job,mesh.msh\ncoarse,coarse.msh\nfine,fine.msh\nagain,fine.msh\n"
+    )
     site.bundle("solve.py")
     arguments: dict[str, tuple[Any, ...]] = {
         "a table": ("--params", "meshes/table.csv"),
@@ -219,6 +261,8 @@ def test_each_job_with_its_own_mesh(site: Workplace, hps: Hps, name: str) -> Non
     with working(evaluator(site, hps)):
         project = submitted(site, site.publish("solve.bundle"), *arguments[name], "--wait")
     results(site, project)
-    texts = {path.parent.name: path.read_text() for path in (site.folder / "results").glob("*/out.txt")}
+    texts = {
+        path.parent.name: path.read_text() for path in (site.folder / "results").glob("*/out.txt")
+    }
     expected = {"coarse": "coarse", "fine": "fine", "again": "fine"}
     assert texts == (expected if name == "a table" else {"job-1": "coarse", "job-2": "fine"})

@@ -55,7 +55,11 @@ def older(kind: str, record: Table) -> Table:
     if kind == "evaluators":
         record["update_time"] = record.pop("last_modified", None)
         record.pop("shutdown_status", None)
-    times = {key: str(record[key])[:19] for key in ("creation_time", "modification_time") if record.get(key)}
+    times = {
+        key: str(record[key])[:19]
+        for key in ("creation_time", "modification_time")
+        if record.get(key)
+    }
     return {**record, **times}
 
 

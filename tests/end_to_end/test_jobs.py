@@ -58,11 +58,24 @@ def test_ten_jobs_of_a_sweep_are_submitted_run_offline_watched_and_fetched(
         assert f"frequency is {row['frequency']}" in console
     before = hps.requests.copy()
     assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
-    assert not [path for path in (hps.requests - before) if "/storage/" in path], "all was there already"
+    assert not [path for path in (hps.requests - before) if "/storage/" in path], (
+        "all was there already"
+    )
 
 
-def test_a_project_has_what_the_script_says_of_its_jobs(site: Workplace, hps: Hps, publication: Path) -> None:
-    project = submitted(site, publication, "--memory", "512 MB", "--cores", "2", "--environment", "OMP_NUM_THREADS=2")
+def test_a_project_has_what_the_script_says_of_its_jobs(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    project = submitted(
+        site,
+        publication,
+        "--memory",
+        "512 MB",
+        "--cores",
+        "2",
+        "--environment",
+        "OMP_NUM_THREADS=2",
+    )
     (task,) = hps.of(project, "task_definitions").values()
     assert task["max_execution_time"] == 60
     assert task["software_requirements"] == [{"name": "uv"}]
@@ -71,11 +84,19 @@ def test_a_project_has_what_the_script_says_of_its_jobs(site: Workplace, hps: Hp
     assert (wanted["platform"], wanted["memory"], wanted["num_cores"]) == ("linux", 512_000_000, 2)
     assert wanted["disk_space"] > 64 << 20
     files = hps.of(project, "files")
-    assert files[task["success_criteria"]["required_output_file_ids"][0]]["evaluation_path"] == "plot.txt"
+    assert (
+        files[task["success_criteria"]["required_output_file_ids"][0]]["evaluation_path"]
+        == "plot.txt"
+    )
     (sent,) = [file for file in files.values() if file["name"] == "exec_script.py"]
-    assert (hps.storage / project / sent["id"]).read_bytes() == (publication / "exec_script.py").read_bytes()
+    assert (hps.storage / project / sent["id"]).read_bytes() == (
+        publication / "exec_script.py"
+    ).read_bytes()
     parameters = {each["name"]: each for each in hps.of(project, "parameter_definitions").values()}
-    assert (parameters["frequency"]["type"], parameters["frequency"]["upper_limit"]) == ("float", 100)
+    assert (parameters["frequency"]["type"], parameters["frequency"]["upper_limit"]) == (
+        "float",
+        100,
+    )
     assert parameters["maximum"]["mode"] == "output"
     (job,) = jobs_of(hps, project)
     assert (job["eval_status"], job["values"]) == ("pending", {"frequency": 1.0})
@@ -117,7 +138,10 @@ def test_several_scripts_are_steps_that_pass_files_on(site: Workplace, hps: Hps)
     (site.folder / "geometry.txt").write_text("beam")
     with working(evaluator(site, hps)):
         project = submitted(site, publication, "--input", "geometry.txt", "--wait")
-    levels = {task["name"]: task["execution_level"] for task in hps.of(project, "task_definitions").values()}
+    levels = {
+        task["name"]: task["execution_level"]
+        for task in hps.of(project, "task_definitions").values()
+    }
     assert levels == {"mesh.py": 0, "solve.py": 1}
     assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
     assert (site.folder / "results" / "job-1" / "result.txt").read_text() == "fine beam solved"
@@ -142,7 +166,9 @@ def test_an_application_of_another_name_is_told_before_anything_is_submitted(
     assert hps.projects[project]["active"]
 
 
-def test_a_server_to_which_case_does_not_matter_decides_itself(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_server_to_which_case_does_not_matter_decides_itself(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     hps.exact_names = False
     for configuration in hps.configurations.values():
         configuration["applications"][0]["name"] = "Uv"
@@ -152,7 +178,9 @@ def test_a_server_to_which_case_does_not_matter_decides_itself(site: Workplace, 
     assert "use --application Uv" in site.run("bundler", "hps", "check", publication).stderr
 
 
-def test_a_server_that_falls_silent_is_not_waited_for_for_ever(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     def fall_silent(_: Handler) -> bool:
         time.sleep(4)
         return False
@@ -166,7 +194,9 @@ def test_a_server_that_falls_silent_is_not_waited_for_for_ever(site: Workplace, 
     assert not hps.projects
 
 
-def test_a_transfer_that_stands_still_is_given_up(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_transfer_that_stands_still_is_given_up(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     def stand_still(_: Handler) -> bool:
         time.sleep(6)
         return False
@@ -203,16 +233,22 @@ def test_a_failed_replacement_costs_nothing(site: Workplace, hps: Hps, publicati
     assert list(hps.projects) == [old]
 
 
-def test_results_are_those_of_the_last_run_of_a_job(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_results_are_those_of_the_last_run_of_a_job(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     (site.folder / "values.json").write_text('[{"frequency": 13}, {"frequency": 1}]')
     with working(evaluator(site, hps)):
-        done = site.run("submit-jobs", publication, "--params", "values.json", "--trials", "2", "--wait")
+        done = site.run(
+            "submit-jobs", publication, "--params", "values.json", "--trials", "2", "--wait"
+        )
         project = done.stdout.strip()
         (bad,) = [job for job in jobs_of(hps, project) if job["eval_status"] == "failed"]
         bad["values"] = {"frequency": 3.0}
         assert site.run("bundler", "hps", "retry", project, "--wait").returncode == 0
     assert site.run("bundler", "hps", "fetch", project, "-o", "results").returncode == 0
-    assert "unlucky" not in (site.folder / "results" / bad["name"] / "console_output.txt").read_text()
+    assert (
+        "unlucky" not in (site.folder / "results" / bad["name"] / "console_output.txt").read_text()
+    )
     assert (site.folder / "results" / bad["name"] / "plot.txt").read_text() == "x" * 30
 
 
@@ -237,7 +273,12 @@ def test_jobs_that_are_deleted_or_in_no_known_state_are_no_success(
     [
         ("GET", ".*/jobs", {"jobs": None}, "watch"),
         ("GET", ".*/jobs", {"jobs": [{"eval_status": "failed"}]}, "watch"),
-        ("GET", ".*/jobs", {"jobs": [{"id": "1", "eval_status": "failed", "values": [1]}]}, "fetch"),
+        (
+            "GET",
+            ".*/jobs",
+            {"jobs": [{"id": "1", "eval_status": "failed", "values": [1]}]},
+            "fetch",
+        ),
         ("GET", ".*/tasks", {"tasks": [{"job_id": 3, "output_file_ids": 7}]}, "fetch"),
         ("GET", "/rms/api/v1/evaluators", {"evaluators": ["x"]}, "check"),
         ("POST", "/rms/api/v1/analyze", [], "check"),
@@ -247,7 +288,13 @@ def test_jobs_that_are_deleted_or_in_no_known_state_are_no_success(
     ],
 )
 def test_whatever_a_server_answers_is_told_in_a_sentence(
-    site: Workplace, hps: Hps, publication: Path, method: str, pattern: str, answer: Any, command: str
+    site: Workplace,
+    hps: Hps,
+    publication: Path,
+    method: str,
+    pattern: str,
+    answer: Any,
+    command: str,
 ) -> None:
     project = submitted(site, publication)
 
@@ -269,7 +316,9 @@ def test_whatever_a_server_answers_is_told_in_a_sentence(
     assert list(hps.projects) == [project]
 
 
-def test_without_rights_to_look_jobs_are_submitted_all_the_same(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_without_rights_to_look_jobs_are_submitted_all_the_same(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     hps.faults["GET", "/rms/api/v1/evaluators/.*/configuration"] = refuse(403)
     hps.faults["POST", "/rms/api/v1/analyze"] = refuse(403)
     assert submitted(site, publication)
@@ -279,13 +328,17 @@ def test_without_rights_to_look_jobs_are_submitted_all_the_same(site: Workplace,
     assert submitted(site, publication, "--force")
 
 
-def test_a_worker_that_is_late_leaves_no_orphan(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_worker_that_is_late_leaves_no_orphan(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     late = "import time\ntime.sleep(9)\n"
     hps.worker = python_program(late + stand_in.WORKER.read_text()).encode()
     done = site.run("submit-jobs", publication)
     assert "the transfer worker does not start" in done.stderr
     time.sleep(0.5)
-    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     assert str(site.environment["HOME"]) not in running
 
 
@@ -296,7 +349,10 @@ def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
     hps.evaluators[identity]["platform"] = "windows"
     assert "no evaluator or compute" in site.run("bundler", "hps", "check", publication).stderr
     hps.evaluators[identity].update(platform="linux", last_modified=stand_in.stale(3600))
-    assert "hint: start an evaluator; none is running" in site.run("bundler", "hps", "check", publication).stderr
+    assert (
+        "hint: start an evaluator; none is running"
+        in site.run("bundler", "hps", "check", publication).stderr
+    )
     hps.resource_sets.append(
         {
             "id": "crs",
@@ -310,7 +366,9 @@ def test_evaluators_of_another_platform_dead_or_without_rights_do_not_count(
     assert done.stdout == "compute resource set\tcluster\tlinux\tuv 0.6.14\n"
 
 
-def test_more_evaluators_than_a_server_tells_by_itself_are_asked(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_more_evaluators_than_a_server_tells_by_itself_are_asked(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     for configuration in hps.configurations.values():
         configuration["applications"] = []
     for number in range(2, 20):
@@ -353,7 +411,9 @@ def test_nothing_half_made_stays_when_submitting_fails(
     assert not hps.projects
 
 
-def test_an_upload_that_arrives_changed_is_noticed(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_an_upload_that_arrives_changed_is_noticed(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     def change(handler: Handler) -> bool:
         handler.body += b"\n"
         return False
@@ -364,7 +424,9 @@ def test_an_upload_that_arrives_changed_is_noticed(site: Workplace, hps: Hps, pu
     assert not hps.projects
 
 
-def test_an_interrupt_leaves_no_project_and_no_worker(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_an_interrupt_leaves_no_project_and_no_worker(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     reached = threading.Event()
 
     def stall(_: Handler) -> bool:
@@ -381,11 +443,15 @@ def test_an_interrupt_leaves_no_project_and_no_worker(site: Workplace, hps: Hps,
     assert "Traceback" not in err
     assert not hps.projects
     time.sleep(0.5)
-    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     assert str(site.environment["HOME"]) not in running
 
 
-def test_what_hps_refuses_or_fails_at_is_a_sentence(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_what_hps_refuses_or_fails_at_is_a_sentence(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     done = site.run("submit-jobs", publication, HPS_PASSWORD="wrong")  # noqa: S106 - of nobody
     assert (done.returncode, done.stdout) == (1, "")
     assert "rejected the login (Invalid user credentials)" in done.stderr
@@ -403,7 +469,10 @@ def test_what_hps_refuses_or_fails_at_is_a_sentence(site: Workplace, hps: Hps, p
     assert "HPS 1.2.0 or newer" in done.stderr
     hps.version = "1.1.225"
     hps.faults["POST", "/jms/api/v1/projects"] = refuse(403, "no quota")
-    assert "does not allow this user to do that (no quota)" in site.run("submit-jobs", publication).stderr
+    assert (
+        "does not allow this user to do that (no quota)"
+        in site.run("submit-jobs", publication).stderr
+    )
     assert not hps.projects
 
 
@@ -435,7 +504,9 @@ with connected(Account(url={hps.url!r}, username="anna", password="secret of ann
     assert len(list((site.folder / "second").rglob("plot.txt"))) == 3
 
 
-def test_a_home_with_a_space_is_told_at_once(site: Workplace, hps: Hps, publication: Path, tmp_path: Path) -> None:
+def test_a_home_with_a_space_is_told_at_once(
+    site: Workplace, hps: Hps, publication: Path, tmp_path: Path
+) -> None:
     home = tmp_path / "my home"
     home.mkdir()
     started = time.monotonic()
@@ -445,7 +516,9 @@ def test_a_home_with_a_space_is_told_at_once(site: Workplace, hps: Hps, publicat
     assert not hps.projects
 
 
-def test_a_worker_that_does_not_start_is_told_with_what_to_remove(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_a_worker_that_does_not_start_is_told_with_what_to_remove(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     workers = Path(site.environment["HOME"], ".ansys", "hps", "data-transfer", "binaries", "worker")
     workers.mkdir(parents=True)
     (workers / f"hpsdata-{hps.worker_version}").write_bytes(b"half of a progr")
@@ -456,8 +529,12 @@ def test_a_worker_that_does_not_start_is_told_with_what_to_remove(site: Workplac
     assert not hps.projects
 
 
-@pytest.mark.parametrize("name", ["../../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "C:\\evil.txt"])
-def test_a_hostile_file_name_of_the_server_is_refused(site: Workplace, hps: Hps, publication: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "C:\\evil.txt"]
+)
+def test_a_hostile_file_name_of_the_server_is_refused(
+    site: Workplace, hps: Hps, publication: Path, name: str
+) -> None:
     with working(evaluator(site, hps)):
         project = submitted(site, publication, "--wait")
     for file in hps.of(project, "files").values():
@@ -494,7 +571,11 @@ def test_hostile_names_of_jobs_become_numbers_and_changed_files_are_refused(
     assert done.returncode == 1
     assert "could not be fetched" in done.stderr
     assert (site.folder / "again" / "results.csv").exists()
-    assert not [path for path in (site.folder / "again").rglob("*") if path.is_file() and "plot" in path.name]
+    assert not [
+        path
+        for path in (site.folder / "again").rglob("*")
+        if path.is_file() and "plot" in path.name
+    ]
 
 
 def test_jobs_that_stay_pending_are_warned_of(site: Workplace, hps: Hps, publication: Path) -> None:
@@ -531,11 +612,25 @@ def test_watching_sees_every_change_whether_or_not_hps_stamps_it(
     assert "3 evaluated" in done.stderr
 
 
-def test_registering_shows_the_difference_and_changes_only_what_it_says(site: Workplace, hps: Hps) -> None:
+def test_registering_shows_the_difference_and_changes_only_what_it_says(
+    site: Workplace, hps: Hps
+) -> None:
     configuration = next(iter(hps.configurations.values()))
-    other = {"name": "Ansys Mechanical", "version": "2026 R1", "install_path": "/a", "executable": "/a/m"}
+    other = {
+        "name": "Ansys Mechanical",
+        "version": "2026 R1",
+        "install_path": "/a",
+        "executable": "/a/m",
+    }
     configuration["applications"].append(other)
-    arguments = ["--executable", "/ansys_inc/uv/bin/uv", "--cache", "/tmp/scratch/uv_cache", "--uv-version", "0.13.9"]
+    arguments = [
+        "--executable",
+        "/ansys_inc/uv/bin/uv",
+        "--cache",
+        "/tmp/scratch/uv_cache",
+        "--uv-version",
+        "0.13.9",
+    ]
     hps.register("node-2", platform="windows")
     done = site.run("bundler", "hps", "register", *arguments)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -546,24 +641,36 @@ def test_registering_shows_the_difference_and_changes_only_what_it_says(site: Wo
     found = {app["name"]: app for app in configuration["applications"]}
     assert found["uv"]["environment"] == {"UV_CACHE_DIR": "/tmp/scratch/uv_cache"}
     assert found["Ansys Mechanical"]["version"] == "2026 R1"
-    assert "Already registered on node-1" in site.run("bundler", "hps", "register", *arguments).stderr
+    assert (
+        "Already registered on node-1" in site.run("bundler", "hps", "register", *arguments).stderr
+    )
 
 
-def test_a_template_holds_the_execution_script_for_others(site: Workplace, hps: Hps, publication: Path) -> None:
-    done = site.run("bundler", "hps", "template", publication, "--name", "Plot a sine", "--for-anyone")
+def test_a_template_holds_the_execution_script_for_others(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    done = site.run(
+        "bundler", "hps", "template", publication, "--name", "Plot a sine", "--for-anyone"
+    )
     assert done.returncode == 0, done.stderr
     template = hps.templates[done.stdout.strip()]
     assert template["name"] == "Plot a sine"
     assert template["software_requirements"] == [{"name": "uv", "versions": []}]
     assert template["output_files"][0]["evaluation_path"] == "plot.txt"
-    path = hps.storage / template["execution_script_storage_bucket"] / template["execution_script_storage_id"]
+    path = (
+        hps.storage
+        / template["execution_script_storage_bucket"]
+        / template["execution_script_storage_id"]
+    )
     assert path.read_bytes() == (publication / "exec_script.py").read_bytes()
     assert [each["permission_type"] for each in template["permissions"]] == ["user", "anyone"]
     hps.version = "1.1.20"
     assert "too old" in site.run("bundler", "hps", "template", publication).stderr
 
 
-def test_jobs_of_a_signed_bundle_say_who_signed_it(site: Workplace, hps: Hps, publication: Path) -> None:
+def test_jobs_of_a_signed_bundle_say_who_signed_it(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
     trust = allow(make_key(site.folder / "anna"))
     options = ["--trust", str(trust.allowed)]
     done = site.run("submit-jobs", publication, *options)
@@ -582,9 +689,13 @@ def test_jobs_of_a_signed_bundle_say_who_signed_it(site: Workplace, hps: Hps, pu
 
 def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) -> None:
     browser = site.folder / "browser"
-    browser.write_text(python_program("import sys, urllib.request\nurllib.request.urlopen(sys.argv[1]).read()\n"))
+    browser.write_text(
+        python_program("import sys, urllib.request\nurllib.request.urlopen(sys.argv[1]).read()\n")
+    )
     browser.chmod(0o755)
-    site.environment.update(HPS_USERNAME="", HPS_PASSWORD="", BROWSER=f"{shlex.quote(str(browser))} %s")
+    site.environment.update(
+        HPS_USERNAME="", HPS_PASSWORD="", BROWSER=f"{shlex.quote(str(browser))} %s"
+    )
     done = site.run("bundler", "hps", "login", "--store", "disk")
     assert done.returncode == 0, done.stderr
     project = site.run("submit-jobs", publication)
@@ -594,7 +705,9 @@ def test_a_login_with_the_browser_is_kept(site: Workplace, publication: Path) ->
     assert "If no browser opens, open this URL on this machine:\n  http" in done.stderr
 
 
-def test_a_dry_run_needs_no_server_and_shows_the_jobs(workplace: Workplace, publication: Path) -> None:
+def test_a_dry_run_needs_no_server_and_shows_the_jobs(
+    workplace: Workplace, publication: Path
+) -> None:
     done = workplace.run("submit-jobs", publication, "--sweep", "frequency=1:3:1", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"3 jobs of {publication.name} on linux\n")
@@ -603,7 +716,9 @@ def test_a_dry_run_needs_no_server_and_shows_the_jobs(workplace: Workplace, publ
     assert json.loads(done.stdout)["jobs"] == [{"values": {"frequency": 1.0}}] * 2
 
 
-def test_what_needs_no_server_is_checked_before_one_is_asked_for(workplace: Workplace, publication: Path) -> None:
+def test_what_needs_no_server_is_checked_before_one_is_asked_for(
+    workplace: Workplace, publication: Path
+) -> None:
     done = workplace.run("submit-jobs", publication, "--sweep", "frequenzy=1:3:1")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no script declares frequenzy (declared: frequency)" in done.stderr
@@ -614,7 +729,9 @@ def test_a_login_can_use_a_browser_on_another_device(site: Workplace, hps: Hps) 
     site.environment.update(HPS_USERNAME="", HPS_PASSWORD="")
     done = site.run("bundler", "hps", "login", "--store", "disk", "--device")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "does not support a login on another device\nhint: log in without --device" in done.stderr
+    assert (
+        "does not support a login on another device\nhint: log in without --device" in done.stderr
+    )
     hps.device_logins = ["authorization_pending", ""]
     done = site.run("bundler", "hps", "login", "--store", "disk", "--device")
     assert done.returncode == 0, done.stderr
@@ -629,7 +746,10 @@ def test_a_login_says_at_once_that_there_is_no_keyring(site: Workplace, hps: Hps
         pytest.skip("there is a keyring here")
     done = site.run("bundler", "hps", "login")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "keyring: the package is not installed\nhint: run `pip install keyring`, or use --store disk" in done.stderr
+    assert (
+        "keyring: the package is not installed\nhint: run `pip install keyring`, or use --store disk"
+        in done.stderr
+    )
     assert not hps.requests
 
 
@@ -649,7 +769,9 @@ def test_a_password_comes_by_standard_input_and_no_secret_is_written_anywhere(
     assert done.returncode == 0, done.stderr
 
     def tell(handler: Handler) -> bool:
-        handler.send(500, {"title": "x", "description": f"token was {handler.headers['Authorization']}"})
+        handler.send(
+            500, {"title": "x", "description": f"token was {handler.headers['Authorization']}"}
+        )
         return True
 
     hps.faults["POST", ".*/jobs"] = tell
@@ -657,8 +779,14 @@ def test_a_password_comes_by_standard_input_and_no_secret_is_written_anywhere(
     assert "token was ***" in failed.stderr
     written = [done.stdout, done.stderr, failed.stderr]
     for folder in (site.folder, Path(site.environment["HOME"])):
-        written += [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
-    assert not [text for text in written if "secret of anna" in text or ("eyJ" in text and "eyJ[" not in text)]
+        written += [
+            path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()
+        ]
+    assert not [
+        text
+        for text in written
+        if "secret of anna" in text or ("eyJ" in text and "eyJ[" not in text)
+    ]
 
 
 @pytest.fixture
@@ -666,8 +794,26 @@ def certificates(tmp_path: Path) -> tuple[Path, Path]:
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl here to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    names = [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run([*command, *names], check=True, capture_output=True)
     return key, certificate
 
@@ -706,7 +852,9 @@ def test_a_publication_that_brings_all_needs_no_application(site: Workplace, hps
     assert not task["software_requirements"]
 
 
-def test_a_bundle_is_for_the_evaluators_that_hps_has_or_for_what_the_script_says(site: Workplace, hps: Hps) -> None:
+def test_a_bundle_is_for_the_evaluators_that_hps_has_or_for_what_the_script_says(
+    site: Workplace, hps: Hps
+) -> None:
     site.script("solve.py")
     done = site.run("bundle", "solve.py", "--python", "3.12", "--for-hps")
     assert done.returncode == 0, done.stderr
@@ -721,4 +869,7 @@ def test_a_bundle_is_for_the_evaluators_that_hps_has_or_for_what_the_script_says
     assert [target["python"] for target in manifest["targets"]] == ["3.12", "3.11"]
     assert {target["system"] for target in manifest["targets"]} == {"Windows"}
     hps.evaluators.clear()
-    assert "hint: give the platform with --platform" in site.run("bundle", "solve.py", "--for-hps").stderr
+    assert (
+        "hint: give the platform with --platform"
+        in site.run("bundle", "solve.py", "--for-hps").stderr
+    )

@@ -36,16 +36,21 @@ ODD_NAMES = [
 
 def test_a_script_is_bundled_published_and_rehearsed(workplace: Workplace) -> None:
     publication = published(
-        workplace, body="import alpha, beta\nopen('plot.txt', 'w').write(alpha.version + beta.version)\n"
+        workplace,
+        body="import alpha, beta\nopen('plot.txt', 'w').write(alpha.version + beta.version)\n",
     )
     done = workplace.run("bundler", "rehearse", publication, "-o", "task")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "task/plot.txt\n"
     assert (workplace.folder / "task" / "plot.txt").read_text() == "1.01.5"
-    assert ("network namespace" if ISOLATED else "this system does not support network namespaces") in done.stderr
+    assert (
+        "network namespace" if ISOLATED else "this system does not support network namespaces"
+    ) in done.stderr
 
 
-def test_a_bundle_is_rehearsed_without_a_store_and_leaves_no_trace(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_bundle_is_rehearsed_without_a_store_and_leaves_no_trace(
+    workplace: Workplace, tmp_path: Path
+) -> None:
     published(workplace, body="import alpha\nprint('got', alpha.version)\n")
     shutil.rmtree(workplace.folder / "share")
     before = tree(workplace.folder)
@@ -61,7 +66,9 @@ def test_a_bundle_is_rehearsed_without_a_store_and_leaves_no_trace(workplace: Wo
 def test_a_rehearsal_that_is_interrupted_leaves_nothing_behind(
     workplace: Workplace, tmp_path: Path, number: signal.Signals
 ) -> None:
-    publication = published(workplace, body="import time\nprint('now', flush=True)\ntime.sleep(60)\n")
+    publication = published(
+        workplace, body="import time\nprint('now', flush=True)\ntime.sleep(60)\n"
+    )
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     workplace.environment["TMPDIR"] = str(temporary)
@@ -83,11 +90,17 @@ def test_a_publication_of_an_earlier_version_can_be_rehearsed(workplace: Workpla
     # Earlier ones knew no list of scripts.
     script = publication / "exec_script.py"
     text, changes = re.subn(
-        r"    if value and value not in names.*?\n(?=    if not selection)", "", script.read_text(), flags=re.DOTALL
+        r"    if value and value not in names.*?\n(?=    if not selection)",
+        "",
+        script.read_text(),
+        flags=re.DOTALL,
     )
     assert changes == 1
     sums = publication / "SHA256SUMS"
-    known = hashlib.sha256(script.read_bytes()).hexdigest(), hashlib.sha256(text.encode()).hexdigest()
+    known = (
+        hashlib.sha256(script.read_bytes()).hexdigest(),
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
     for path, words in ((script, text), (sums, sums.read_text().replace(*known))):
         path.chmod(0o644)
         path.write_text(words)
@@ -124,7 +137,16 @@ json.dump({"sum": given["x"] + len(given["name"])}, open("output_parameters.json
 print(open("data.txt").read())
 """
     (workplace.folder / "data.txt").write_text("the data")
-    options = ["--parameter", "x=2.5", "--parameter", "name=abc", "--input", "data.txt", "-o", "task"]
+    options = [
+        "--parameter",
+        "x=2.5",
+        "--parameter",
+        "name=abc",
+        "--input",
+        "data.txt",
+        "-o",
+        "task",
+    ]
     done = workplace.run("bundler", "rehearse", published(workplace, body), *options)
     assert done.returncode == 0, done.stderr
     assert "the data" in done.stderr
@@ -135,7 +157,11 @@ print(open("data.txt").read())
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_script_runs_whatever_it_is_called(workplace: Workplace, name: str) -> None:
     workplace.index.add(make_wheel("alpha"))
-    workplace.script(name, "alpha", body="import sys, alpha\nprint('ran', ascii(sys.argv[0].rpartition('/')[2]))\n")
+    workplace.script(
+        name,
+        "alpha",
+        body="import sys, alpha\nprint('ran', ascii(sys.argv[0].rpartition('/')[2]))\n",
+    )
     workplace.bundle("-o", "x.bundle", "--", name)
     publication = workplace.publish()
     assert publication.name.isascii()
@@ -152,7 +178,12 @@ def test_the_oldest_uv_runs_what_the_newest_locked(workplace: Workplace, old_uv:
     assert "got 1.0" in done.stdout
     _swap(publication / "wheels" / "beta-1.5-py3-none-any.whl")
     fresh = {"UV_CACHE_DIR": str(workplace.folder / "fresh")}
-    done, _ = evaluate(workplace, publication, software=[{"name": "uv", "executable": str(old_uv)}], environment=fresh)
+    done, _ = evaluate(
+        workplace,
+        publication,
+        software=[{"name": "uv", "executable": str(old_uv)}],
+        environment=fresh,
+    )
     assert "Hash mismatch" in done.stdout
     assert done.returncode == 70
 
@@ -169,7 +200,9 @@ json.dump({"y": x * 2}, open("output_parameters.json", "w"))
 
 
 @pytest.mark.parametrize("failure", ["raise", "return", "silent"])
-def test_a_failing_script_fails_its_job_and_keeps_its_output_parameters(workplace: Workplace, failure: str) -> None:
+def test_a_failing_script_fails_its_job_and_keeps_its_output_parameters(
+    workplace: Workplace, failure: str
+) -> None:
     body = "open('output_parameters.json', 'w').write('{\"y\": 1}')\nraise SystemExit(3)\n"
     done, values = evaluate(workplace, published(workplace, body), failure=failure)
     assert done.returncode == 70
@@ -252,7 +285,8 @@ def test_a_python_that_is_missing_is_told(workplace: Workplace) -> None:
     assert done.returncode != 0
     assert (
         "uv finds no Python 3.14 on this node\n"
-        "[ERROR] hint: ask the administrator of the nodes to install one, or bundle the script with" in done.stdout
+        "[ERROR] hint: ask the administrator of the nodes to install one, or bundle the script with"
+        in done.stdout
     )
 
 
@@ -261,7 +295,11 @@ def test_hostile_settings_of_the_node_change_nothing(workplace: Workplace) -> No
     evil.mkdir()
     (evil / "alpha.py").write_text("version = 'evil'\n")
     workplace.environment.update(
-        UV_INDEX_URL="http://127.0.0.1:9", UV_LOCKED="1", UV_NO_BINARY="1", UV_PYTHON="3.8", PYTHONPATH=str(evil)
+        UV_INDEX_URL="http://127.0.0.1:9",
+        UV_LOCKED="1",
+        UV_NO_BINARY="1",
+        UV_PYTHON="3.8",
+        PYTHONPATH=str(evil),
     )
     publication = published(
         Workplace(
@@ -275,7 +313,9 @@ def test_hostile_settings_of_the_node_change_nothing(workplace: Workplace) -> No
     assert "got 1.0" in done.stdout
 
 
-def test_a_share_that_evaluators_see_elsewhere_makes_a_publication_of_its_own(workplace: Workplace) -> None:
+def test_a_share_that_evaluators_see_elsewhere_makes_a_publication_of_its_own(
+    workplace: Workplace,
+) -> None:
     publication = published(workplace)
     before = tree(publication)
     places = {publication}
@@ -298,9 +338,14 @@ def test_a_share_of_any_name_works(workplace: Workplace, old_uv: Path) -> None:
     done = workplace.run("publish-index", odd, "solve.bundle")
     assert done.returncode == 0, done.stderr
     for uv in (BIN / "uv", old_uv):
-        cache = {"UV_CACHE_DIR": str(workplace.folder / f"cache-{uv.parent.name}-{uv.stat().st_size}")}
+        cache = {
+            "UV_CACHE_DIR": str(workplace.folder / f"cache-{uv.parent.name}-{uv.stat().st_size}")
+        }
         run, _ = evaluate(
-            workplace, Path(done.stdout.strip()), software=[{"name": "uv", "executable": str(uv)}], environment=cache
+            workplace,
+            Path(done.stdout.strip()),
+            software=[{"name": "uv", "executable": str(uv)}],
+            environment=cache,
         )
         assert run.returncode == 0, run.stdout
         assert "got 1.0" in run.stdout
@@ -336,8 +381,12 @@ def test_many_publishers_of_one_bundle_at_once_all_succeed(workplace: Workplace)
     shutil.rmtree(workplace.folder / "share")
     for _ in range(4):
         with contextlib.ExitStack() as stack:
-            publishers = [stack.enter_context(workplace.started("publish-index", "share")) for _ in range(5)]
-            ended = [(process.communicate(timeout=60), process.returncode) for process in publishers]
+            publishers = [
+                stack.enter_context(workplace.started("publish-index", "share")) for _ in range(5)
+            ]
+            ended = [
+                (process.communicate(timeout=60), process.returncode) for process in publishers
+            ]
         assert [code for _, code in ended] == [0] * 5, ended
         assert len({out for (out, _), _ in ended}) == 1
         assert workplace.run("bundler", "verify", ended[0][0][0].strip()).returncode == 0
@@ -376,7 +425,11 @@ def test_all_scripts_run_with_nothing_but_uv_and_nothing_but_pip_and_leave_no_tr
     place = workplace.publish(bundle) if published_first else bundle
     text = (place / "README.txt").read_text()
     assert text.startswith("Publication " if published_first else "Bundle ")
-    shown = [block for block in text.partition("To run the scripts")[2].split("\n\n") if block.startswith("    ")]
+    shown = [
+        block
+        for block in text.partition("To run the scripts")[2].split("\n\n")
+        if block.startswith("    ")
+    ]
     setting, by_uv, by_pip = shown
     by_pip = by_pip.replace(f"python{PYTHON} ", f"{shlex.quote(sys.executable)} ", 1)
     for commands in (by_uv, by_pip):
@@ -416,7 +469,9 @@ def test_a_page_of_the_index_that_got_lost_comes_back(workplace: Workplace) -> N
 def test_where_the_store_is_does_not_depend_on_where_one_stands(workplace: Workplace) -> None:
     publication = published(workplace)
     (workplace.folder / "sub").mkdir()
-    done = workplace.run("publish-index", "../share", "../solve.bundle", cwd=workplace.folder / "sub")
+    done = workplace.run(
+        "publish-index", "../share", "../solve.bundle", cwd=workplace.folder / "sub"
+    )
     assert done.stdout.strip() == str(publication)
     done = workplace.run("publish-index", "share", "--seen-at", "relative/share")
     assert done.returncode == 2
@@ -439,7 +494,10 @@ def test_the_bundle_to_publish_is_found_or_the_choice_is_told(workplace: Workpla
     shutil.copytree(workplace.folder / "solve.bundle", workplace.folder / "other.bundle")
     done = workplace.run("publish-index", "share")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "contains 2 bundles\n  other.bundle\n  solve.bundle\nhint: name the bundles to publish" in done.stderr
+    assert (
+        "contains 2 bundles\n  other.bundle\n  solve.bundle\nhint: name the bundles to publish"
+        in done.stderr
+    )
 
 
 def test_a_changed_bundle_is_not_published(workplace: Workplace) -> None:
@@ -500,14 +558,20 @@ def test_an_interrupted_bundle_leaves_the_good_one_of_before(
     assert (bundle / "wheels" / name).exists()
 
 
-def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(workplace: Workplace) -> None:
+def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(
+    workplace: Workplace,
+) -> None:
     publication = published(workplace)
     share, bundle = workplace.folder / "share", workplace.folder / "solve.bundle"
     before = tree(publication)
     for version in range(2, 8):
-        workplace.index.add(make_wheel("beta", f"{version}.0", files={"beta.py": os.urandom(300_000)}))
+        workplace.index.add(
+            make_wheel("beta", f"{version}.0", files={"beta.py": os.urandom(300_000)})
+        )
         for delay in (0.05 * version, 0.5):
-            with workplace.started("bundle", "solve.py", "--upgrade", "--python", PYTHON) as process:
+            with workplace.started(
+                "bundle", "solve.py", "--upgrade", "--python", PYTHON
+            ) as process:
                 time.sleep(delay)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
@@ -528,13 +592,21 @@ def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(wor
 @pytest.mark.skipif(not MOUNTS, reason="this system allows no mount namespace")
 @pytest.mark.parametrize("command", ["bundle", "publish-index"])
 def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, command: str) -> None:
-    workplace.index.add(make_wheel("alpha", files={"alpha.py": b"version = 1\n", "big.bin": os.urandom(3_000_000)}))
+    workplace.index.add(
+        make_wheel("alpha", files={"alpha.py": b"version = 1\n", "big.bin": os.urandom(3_000_000)})
+    )
     workplace.script("solve.py", "alpha")
     workplace.bundle("solve.py")
     (workplace.folder / "small").mkdir()
     line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {shlex.quote(str(BIN / command))} "
-    line += f"solve.py --python {PYTHON} -o small/x.bundle" if command == "bundle" else "small/share solve.bundle"
-    done = workplace.run("unshare", "-rm", "sh", "-c", f"{line}; code=$?; find small -type f | sort; exit $code")
+    line += (
+        f"solve.py --python {PYTHON} -o small/x.bundle"
+        if command == "bundle"
+        else "small/share solve.bundle"
+    )
+    done = workplace.run(
+        "unshare", "-rm", "sh", "-c", f"{line}; code=$?; find small -type f | sort; exit $code"
+    )
     assert done.returncode == 1
     assert f"no space left on the disk at {workplace.folder / 'small'} (" in done.stderr
     assert "MB free)\nhint: " in done.stderr
@@ -546,7 +618,9 @@ def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, comma
 
 def test_a_bundle_of_format_1_is_verified_published_and_rehearsed(workplace: Workplace) -> None:
     """All scripts of a target share a folder and an index in it."""
-    old = shutil.copytree(REPOSITORY / "tests" / "golden" / "format-1", workplace.folder / "old.bundle")
+    old = shutil.copytree(
+        REPOSITORY / "tests" / "golden" / "format-1", workplace.folder / "old.bundle"
+    )
     assert workplace.run("bundler", "verify", old).returncode == 0
     publication = workplace.publish(old)
     if PYTHON != "3.11":

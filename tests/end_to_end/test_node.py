@@ -21,7 +21,17 @@ import pytest
 
 from tests.conftest import BIN, PYTHON, Workplace, workplace_in
 from tests.stand_ins.index import Index, serving
-from tests.stand_ins.nodes import EVALUATOR, ISOLATED, MOUNTS, STRATEGIES, bare, evaluate, publish, tree, with_bundle
+from tests.stand_ins.nodes import (
+    EVALUATOR,
+    ISOLATED,
+    MOUNTS,
+    STRATEGIES,
+    bare,
+    evaluate,
+    publish,
+    tree,
+    with_bundle,
+)
 from tests.stand_ins.wheels import make_wheel
 
 # As root: become the user of the first argument, then run the others.
@@ -93,7 +103,11 @@ def test_the_uv_and_the_python_of_the_site_are_taken_where_they_will_do(bundled:
     assert done.returncode == 0, done.stdout
     assert f"{str(BIN / 'uv')!r}, 'run'" in done.stdout
     copies, *others = (bundled.folder / "node-cache" / "bundler").glob("?" * 16)
-    assert sorted(tree(copies)) == ["launcher/solve.py", "launcher/solve.py.lock", "script/solve.py"]
+    assert sorted(tree(copies)) == [
+        "launcher/solve.py",
+        "launcher/solve.py.lock",
+        "script/solve.py",
+    ]
     assert others == []
 
 
@@ -110,7 +124,9 @@ def test_an_old_uv_of_the_site_gives_way_to_the_one_of_the_publication(bundled: 
     old = bundled.folder / "old-uv"
     old.write_text("#!/bin/sh\necho uv 0.5.0\n")
     old.chmod(0o755)
-    done, _ = evaluate(bundled, publish(bundled, "index"), software=[{"name": "uv", "executable": str(old)}])
+    done, _ = evaluate(
+        bundled, publish(bundled, "index"), software=[{"name": "uv", "executable": str(old)}]
+    )
     assert done.returncode == 0, done.stdout
     assert "got 1.5" in done.stdout
 
@@ -127,27 +143,42 @@ def test_a_job_after_one_that_met_a_damaged_file_works(bundled: Workplace) -> No
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_many_jobs_at_once_on_a_cold_node_all_succeed_in_one_environment(bundled: Workplace, strategy: str) -> None:
+def test_many_jobs_at_once_on_a_cold_node_all_succeed_in_one_environment(
+    bundled: Workplace, strategy: str
+) -> None:
     publication = publish(bundled, strategy)
     node = bare(bundled)
     with ThreadPoolExecutor(16) as pool:
         jobs = list(pool.map(lambda _: evaluate(node, publication, software=[])[0], range(16)))
-    assert [job.returncode for job in jobs] == [0] * 16, [job.stdout for job in jobs if job.returncode]
-    assert len({line for job in jobs for line in job.stdout.splitlines() if line.startswith("got")}) == 1
+    assert [job.returncode for job in jobs] == [0] * 16, [
+        job.stdout for job in jobs if job.returncode
+    ]
+    assert (
+        len({line for job in jobs for line in job.stdout.splitlines() if line.startswith("got")})
+        == 1
+    )
     kept = bundled.folder / "node-cache" / "bundler"
     assert not [path.name for path in kept.iterdir() if path.name.startswith(".unpacking")]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("how", ["job", "rehearsal"])
-def test_what_no_digest_names_is_not_imported_and_not_read(bundled: Workplace, strategy: str, how: str) -> None:
+def test_what_no_digest_names_is_not_imported_and_not_read(
+    bundled: Workplace, strategy: str, how: str
+) -> None:
     publication = publish(bundled, strategy)
     evil = "open('owned', 'w').write('1')\nversion = 'evil'\n"
-    for folder in (publication, *publication.glob("targets/**/"), *publication.glob("targets/*/*/simple")):
+    for folder in (
+        publication,
+        *publication.glob("targets/**/"),
+        *publication.glob("targets/*/*/simple"),
+    ):
         for name in ("alpha.py", "beta.py", "sitecustomize.py", "usercustomize.py", "random.py"):
             (folder / name).write_text(evil)
         (folder / "uv.toml").write_text('index-url = "http://127.0.0.1:9/"\n')
-        (folder / "pyproject.toml").write_text("[tool.uv]\nfind-links = ['/nowhere']\n[project]\nbroken = [\n")
+        (folder / "pyproject.toml").write_text(
+            "[tool.uv]\nfind-links = ['/nowhere']\n[project]\nbroken = [\n"
+        )
         (folder / ".python-version").write_text("2.7\n")
         (folder / "pyvenv.cfg").write_text("home = /nowhere\n")
     if how == "job":
@@ -168,11 +199,15 @@ def no_flock(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no C compiler here")
     folder = tmp_path_factory.mktemp("no-flock")
     (folder / "no_flock.c").write_text(NO_FLOCK)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", "no_flock.so", "no_flock.c"], cwd=folder, check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", "no_flock.so", "no_flock.c"], cwd=folder, check=True
+    )
     return folder / "no_flock.so"
 
 
-def cold_starts(bundled: Workplace, publication: Path, jobs: int, uv: Path = BIN / "uv", **settings: str) -> list[str]:
+def cold_starts(
+    bundled: Workplace, publication: Path, jobs: int, uv: Path = BIN / "uv", **settings: str
+) -> list[str]:
     """Start `jobs` jobs at once on a node that ran none, each with a TMPDIR of its own; return what they printed."""
     node = bundled.folder / f"node-{uuid.uuid4().hex}"
     places = [node / f"tmp-{number}" for number in range(jobs)]
@@ -189,21 +224,31 @@ def cold_starts(bundled: Workplace, publication: Path, jobs: int, uv: Path = BIN
                 publication,
                 software=[{"name": "uv", "executable": str(gathering)}],
                 environment={"UV_CACHE_DIR": str(node / "cache")},
-                prefix=["env", f"TMPDIR={place}", *(f"{name}={node}/{text}" for name, text in settings.items())],
+                prefix=[
+                    "env",
+                    f"TMPDIR={place}",
+                    *(f"{name}={node}/{text}" for name, text in settings.items()),
+                ],
             )
             for place in places
         ]
         return [job.result()[0].stdout for job in running]
 
 
-def test_cold_starts_with_a_tmpdir_each_leave_each_other_their_environment(bundled: Workplace, old_uv: Path) -> None:
+def test_cold_starts_with_a_tmpdir_each_leave_each_other_their_environment(
+    bundled: Workplace, old_uv: Path
+) -> None:
     publication = publish(bundled, "index")
     for uv in (BIN / "uv", old_uv):
-        assert [said for said in cold_starts(bundled, publication, 16, uv) if "got 1.5" not in said] == []
+        assert [
+            said for said in cold_starts(bundled, publication, 16, uv) if "got 1.5" not in said
+        ] == []
 
 
 @pytest.mark.parametrize("place", ["cache", "tmp-"])
-def test_cold_starts_work_where_one_file_system_has_no_locks(bundled: Workplace, no_flock: Path, place: str) -> None:
+def test_cold_starts_work_where_one_file_system_has_no_locks(
+    bundled: Workplace, no_flock: Path, place: str
+) -> None:
     publication = publish(bundled, "index")
     bundled.environment["LD_PRELOAD"] = str(no_flock)
     all_said = cold_starts(bundled, publication, 8, NO_FLOCK_BELOW=place)
@@ -211,14 +256,23 @@ def test_cold_starts_work_where_one_file_system_has_no_locks(bundled: Workplace,
     assert [said for said in all_said if "does not support file locks (flock)" in said]
 
 
-def test_where_uv_fails_for_want_of_locks_the_cure_is_named(bundled: Workplace, no_flock: Path, old_uv: Path) -> None:
+def test_where_uv_fails_for_want_of_locks_the_cure_is_named(
+    bundled: Workplace, no_flock: Path, old_uv: Path
+) -> None:
     publication = publish(bundled, "index")
     software = [{"name": "uv", "executable": str(old_uv)}]
     (bundled.folder / "tmp").mkdir()
-    prefix = ["env", f"LD_PRELOAD={no_flock}", f"TMPDIR={bundled.folder}/tmp", f"NO_FLOCK_BELOW={bundled.folder}/tmp"]
+    prefix = [
+        "env",
+        f"LD_PRELOAD={no_flock}",
+        f"TMPDIR={bundled.folder}/tmp",
+        f"NO_FLOCK_BELOW={bundled.folder}/tmp",
+    ]
     done, _ = evaluate(bundled, publication, software=software, prefix=prefix)
     assert done.returncode != 0
-    assert "The administrator of the nodes can set TMPDIR to a folder on a local disk." in done.stdout
+    assert (
+        "The administrator of the nodes can set TMPDIR to a folder on a local disk." in done.stdout
+    )
 
 
 def test_a_node_that_died_while_it_unpacked_starts_afresh(bundled: Workplace) -> None:
@@ -234,7 +288,9 @@ def python_for_all(folder: Path, mirror: Path) -> Path:
     """Return a Python that any user can run: one of this machine, else the one of `mirror`, unpacked in `folder`."""
     for python in (Path(sys.base_prefix, "bin", "python3"), Path("/usr/bin/python3")):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run([python, "-c", ""], check=True, user=40_000, group=40_000, extra_groups=[], cwd="/")
+            subprocess.run(
+                [python, "-c", ""], check=True, user=40_000, group=40_000, extra_groups=[], cwd="/"
+            )
             return python
     (archive,) = mirror.glob("*.tar.gz")
     subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
@@ -243,7 +299,9 @@ def python_for_all(folder: Path, mirror: Path) -> Path:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become five others")
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_several_users_on_one_node_do_not_meet(open_folder: Path, index: Index, mirror: Path, strategy: str) -> None:
+def test_several_users_on_one_node_do_not_meet(
+    open_folder: Path, index: Index, mirror: Path, strategy: str
+) -> None:
     # The repository and its virtual environment may lie where nobody else can enter.
     uv, program = open_folder / "uv", open_folder / "evaluator.py"
     shutil.copy(BIN / "uv", uv)
@@ -258,17 +316,25 @@ def test_several_users_on_one_node_do_not_meet(open_folder: Path, index: Index, 
 
     def job(uid: int) -> subprocess.CompletedProcess[str]:
         become = [str(python), "-c", BECOME, str(uid)]
-        return evaluate(node, publication, software=[], prefix=become, owner=uid, evaluator=[python, program])[0]
+        return evaluate(
+            node, publication, software=[], prefix=become, owner=uid, evaluator=[python, program]
+        )[0]
 
     users = range(40_001, 40_006) if strategy == "index" else range(40_001, 40_004)
     with ThreadPoolExecutor(len(users)) as pool:
         jobs = list(pool.map(job, users))
-    assert [done.returncode for done in jobs] == [0] * len(users), [done.stdout for done in jobs if done.returncode]
-    assert {path.name: path.stat().st_uid for path in cache.iterdir()} == {f"user-{uid}": uid for uid in users}
+    assert [done.returncode for done in jobs] == [0] * len(users), [
+        done.stdout for done in jobs if done.returncode
+    ]
+    assert {path.name: path.stat().st_uid for path in cache.iterdir()} == {
+        f"user-{uid}": uid for uid in users
+    }
 
 
 @pytest.mark.parametrize("strategy", ["index", "cache"])
-def test_the_oldest_uv_of_a_site_runs_what_the_newest_bundled(bundled: Workplace, old_uv: Path, strategy: str) -> None:
+def test_the_oldest_uv_of_a_site_runs_what_the_newest_bundled(
+    bundled: Workplace, old_uv: Path, strategy: str
+) -> None:
     software = [{"name": "uv", "executable": str(old_uv)}]
     publication = publish(bundled, strategy)
     for _ in range(2):
@@ -281,16 +347,25 @@ def test_several_scripts_of_a_bundle_run_as_one_job(bundled: Workplace) -> None:
     step = "import json\nvalues = json.load(open('input_parameters.json'))\n"
     leave = "json.dump({}, open('output_parameters.json', 'w'))\n"
     bundled.script("mesh.py", body=step + leave.replace("{}", "{'cells': values['size'] * 2}"))
-    bundled.script("solve.py", "alpha", body=step + leave.replace("{}", "{'sum': values['cells'] + 1}"))
+    bundled.script(
+        "solve.py", "alpha", body=step + leave.replace("{}", "{'sum': values['cells'] + 1}")
+    )
     bundled.bundle("mesh.py", "solve.py", "-o", "steps.bundle")
     publication = Path(bundled.run("publish-index", "share", "steps.bundle").stdout.strip())
-    environment = {"UV_CACHE_DIR": str(bundled.folder / "node-cache"), "BUNDLER_SCRIPT": '["mesh.py", "solve.py"]'}
-    done, values = evaluate(bundled, publication, environment=environment, parameter_values={"size": 4})
+    environment = {
+        "UV_CACHE_DIR": str(bundled.folder / "node-cache"),
+        "BUNDLER_SCRIPT": '["mesh.py", "solve.py"]',
+    }
+    done, values = evaluate(
+        bundled, publication, environment=environment, parameter_values={"size": 4}
+    )
     assert done.returncode == 0, done.stdout
     assert values == {"size": 4, "cells": 8, "sum": 9}
 
 
-def test_a_ready_environment_has_the_commands_and_data_files_of_its_packages(bundled: Workplace, mirror: Path) -> None:
+def test_a_ready_environment_has_the_commands_and_data_files_of_its_packages(
+    bundled: Workplace, mirror: Path
+) -> None:
     files = {
         "tool.py": b"def main():\n    print('command of', __name__)\n    return 0\n",
         "package/table.txt": b"the package's own",
@@ -323,12 +398,26 @@ print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").rea
     ("strategy", "options", "words"),
     [
         ("index", "size=64k", "No space left on device"),
-        ("cache", "size=64k", "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR"),
-        ("environment", "size=64k", "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR"),
-        ("index", "noexec", "if that disk is mounted noexec, ask the administrator of the nodes to set UV_CACHE_DIR"),
+        (
+            "cache",
+            "size=64k",
+            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR",
+        ),
+        (
+            "environment",
+            "size=64k",
+            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR",
+        ),
+        (
+            "index",
+            "noexec",
+            "if that disk is mounted noexec, ask the administrator of the nodes to set UV_CACHE_DIR",
+        ),
     ],
 )
-def test_a_local_disk_that_will_not_do_is_told(bundled: Workplace, strategy: str, options: str, words: str) -> None:
+def test_a_local_disk_that_will_not_do_is_told(
+    bundled: Workplace, strategy: str, options: str, words: str
+) -> None:
     publication = publish(bundled, strategy)
     cache = bundled.folder / "node-cache"
     cache.mkdir()
@@ -359,13 +448,17 @@ def test_what_no_publication_needs_leaves_the_cache_of_a_node(bundled: Workplace
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_cache_over_its_limit_starts_anew_and_jobs_go_on(bundled: Workplace, strategy: str) -> None:
+def test_a_cache_over_its_limit_starts_anew_and_jobs_go_on(
+    bundled: Workplace, strategy: str
+) -> None:
     publication = publish(bundled, strategy)
     node = bare(bundled)
     assert evaluate(node, publication, software=[])[0].returncode == 0
     cache = bundled.folder / "node-cache"
     (use,) = cache.glob("bundler/*.use")
-    use.with_name("newer.use").write_text(json.dumps({"publication": str(publication), "holds": []}))
+    use.with_name("newer.use").write_text(
+        json.dumps({"publication": str(publication), "holds": []})
+    )
     done = bundled.run("bundler", "gc", cache, "--limit", "50 kB")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split("\t")[1]) > 300_000
@@ -403,10 +496,14 @@ def test_two_versions_of_a_script_run_side_by_side(bundled: Workplace) -> None:
 def test_packages_of_the_user_and_bytecode_of_python_stay_out_of_it(
     bundled: Workplace, mirror: Path, strategy: str
 ) -> None:
-    site = Path(bundled.environment["HOME"]) / ".local" / "lib" / f"python{PYTHON}" / "site-packages"
+    site = (
+        Path(bundled.environment["HOME"]) / ".local" / "lib" / f"python{PYTHON}" / "site-packages"
+    )
     site.mkdir(parents=True)
     (site / "beta.py").write_text("version = 'evil'\n")
-    bundled.script("solve.py", "alpha", body="import beta, helper\nprint('solve got', beta.version)\n")
+    bundled.script(
+        "solve.py", "alpha", body="import beta, helper\nprint('solve got', beta.version)\n"
+    )
     bundled.bundle("solve.py", "--include-uv", "--python-mirror", mirror)
     publication = publish(bundled, strategy)
     before = tree(bundled.folder / "share")
@@ -416,12 +513,17 @@ def test_packages_of_the_user_and_bytecode_of_python_stay_out_of_it(
 
 
 def test_arguments_and_files_of_the_job_reach_the_script(bundled: Workplace) -> None:
-    body = "import sys, helper\nprint('told', sys.argv[1:], helper.answer, open('data.txt').read())\n"
+    body = (
+        "import sys, helper\nprint('told', sys.argv[1:], helper.answer, open('data.txt').read())\n"
+    )
     bundled.script("solve.py", "alpha", body=body)
     bundled.bundle("solve.py")
     publication = publish(bundled, "index")
     files = {"helper.py": "answer = 42\n", "data.txt": "input"}
-    environment = {"UV_CACHE_DIR": str(bundled.folder / "node-cache"), "BUNDLER_ARGUMENTS": "--size 3 'a b'"}
+    environment = {
+        "UV_CACHE_DIR": str(bundled.folder / "node-cache"),
+        "BUNDLER_ARGUMENTS": "--size 3 'a b'",
+    }
     done, _ = evaluate(bundled, publication, files=files, environment=environment)
     assert done.returncode == 0, done.stdout
     assert "told ['--size', '3', 'a b'] 42 input" in done.stdout
@@ -447,10 +549,17 @@ def test_an_interpreter_that_nodes_could_not_use_is_not_published(bundled: Workp
     manifest, sums = bundle / "manifest.json", bundle / "SHA256SUMS"
     before = hashlib.sha256(manifest.read_bytes()).hexdigest()
     tables = json.loads(manifest.read_bytes())
-    tables["files"] = [{**file, **changed} if file["sha256"] == known["sha256"] else file for file in tables["files"]]
+    tables["files"] = [
+        {**file, **changed} if file["sha256"] == known["sha256"] else file
+        for file in tables["files"]
+    ]
     manifest.write_text(json.dumps(tables))
     after = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    sums.write_text(sums.read_text().replace(str(known["sha256"]), str(changed["sha256"])).replace(before, after))
+    sums.write_text(
+        sums.read_text()
+        .replace(str(known["sha256"]), str(changed["sha256"]))
+        .replace(before, after)
+    )
     done = bundled.run("publish-index", "share")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{path.name}: does not contain python/bin/python3" in done.stderr
@@ -466,7 +575,9 @@ def test_a_cache_is_not_published_for_another_place(workplace: Workplace) -> Non
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_publishing_by_any_strategy_twice_changes_nothing(bundled: Workplace, strategy: str) -> None:
+def test_publishing_by_any_strategy_twice_changes_nothing(
+    bundled: Workplace, strategy: str
+) -> None:
     publication = publish(bundled, strategy)
     before = tree(bundled.folder / "share")
     assert publish(bundled, strategy) == publication
@@ -481,8 +592,12 @@ class Traced:
         inside = re.escape(str(share))
         self.connected = re.findall(r"connect\(\d+(?:<[^>]*>)?, \{sa_family=(AF_INET6?)", log)
         self.opened = set(re.findall(rf'openat?\([^"\n]*"({inside}[^"]*)"[^\n]*= \d+', log))
-        self.looked_at = set(re.findall(rf'(?:stat|access|readlink)[a-z0-9]*\([^"\n]*"({inside}[^"]*)"', log))
-        sizes = re.findall(rf"(?:read|pread64|sendfile|copy_file_range)\([^\n]*<{inside}/[^>]*>[^\n]*= (\d+)", log)
+        self.looked_at = set(
+            re.findall(rf'(?:stat|access|readlink)[a-z0-9]*\([^"\n]*"({inside}[^"]*)"', log)
+        )
+        sizes = re.findall(
+            rf"(?:read|pread64|sendfile|copy_file_range)\([^\n]*<{inside}/[^>]*>[^\n]*= (\d+)", log
+        )
         self.read = sum(map(int, sizes))
 
 
@@ -493,7 +608,9 @@ def traced(workplace: Workplace, publication: Path, share: Path | None = None) -
     tracer = ["strace", "-ff", "-y", "-s", "4096", "-e", calls, "-o", str(logs / "log")]
     done, _ = evaluate(workplace, publication, prefix=tracer)
     assert done.returncode == 0, done.stdout
-    return Traced([path.read_text(errors="replace") for path in logs.iterdir()], share or publication)
+    return Traced(
+        [path.read_text(errors="replace") for path in logs.iterdir()], share or publication
+    )
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here to count with")
@@ -510,7 +627,9 @@ with contextlib.suppress(OSError):
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here to count with")
-def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one(bundled: Workplace) -> None:
+def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one(
+    bundled: Workplace,
+) -> None:
     for number in range(30):  # what the node does not need must not be looked at
         bundled.index.add(make_wheel(f"other{number}", files={"x.bin": bytes(100_000)}))
     bundled.script("other.py", *(f"other{number}" for number in range(30)))
@@ -519,13 +638,19 @@ def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one
     publication = Path(done.stdout.strip())
     bundled.environment["BUNDLER_SCRIPT"] = "solve.py"
     needed = sum(
-        path.stat().st_size for path in publication.glob("wheels/*.whl") if path.name.startswith(("alpha", "beta"))
+        path.stat().st_size
+        for path in publication.glob("wheels/*.whl")
+        if path.name.startswith(("alpha", "beta"))
     )
     cold = traced(bundled, publication)
     assert cold.connected == []
     assert len(cold.looked_at | cold.opened) <= 40
     # These tests' wheels are small; the files of ours are what they are, and each is read once or twice.
-    ours = [*publication.glob("targets/*/*/solve.py*"), publication / "exec_script.py", publication / "cache_gc.py"]
+    ours = [
+        *publication.glob("targets/*/*/solve.py*"),
+        publication / "exec_script.py",
+        publication / "cache_gc.py",
+    ]
     assert needed <= cold.read <= 1.1 * needed + 2 * sum(path.stat().st_size for path in ours)
     warm = traced(bundled, publication)
     assert warm.connected == []
@@ -537,7 +662,9 @@ def test_the_share_sees_little_of_a_cold_start_and_next_to_nothing_of_a_warm_one
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here to count with")
 @pytest.mark.parametrize("strategy", ["cache", "environment"])
-def test_what_was_made_ready_needs_no_wheel_even_on_a_cold_node(bundled: Workplace, strategy: str) -> None:
+def test_what_was_made_ready_needs_no_wheel_even_on_a_cold_node(
+    bundled: Workplace, strategy: str
+) -> None:
     seen = traced(bundled, publish(bundled, strategy), share=bundled.folder / "share")
     assert seen.connected == []
     assert not [path for path in seen.opened if path.endswith(".whl")]
@@ -545,7 +672,9 @@ def test_what_was_made_ready_needs_no_wheel_even_on_a_cold_node(bundled: Workpla
 
 def test_no_network_is_needed_in_any_strategy(bundled: Workplace) -> None:
     if not ISOLATED:
-        pytest.skip("this system allows no network namespace; strace above shows that nothing connects")
+        pytest.skip(
+            "this system allows no network namespace; strace above shows that nothing connects"
+        )
     for strategy in STRATEGIES:
         done = bundled.run("bundler", "rehearse", publish(bundled, strategy))
         assert done.returncode == 0, done.stderr

@@ -33,7 +33,14 @@ def test_the_example_plots_its_sine_without_network(online: Workplace) -> None:
 
 
 def test_an_older_glibc_gets_an_older_numpy(online: Workplace) -> None:
-    options = ["--python", "3.12", "--platform", "x86_64-manylinux2014", "--platform", "x86_64-manylinux_2_28"]
+    options = [
+        "--python",
+        "3.12",
+        "--platform",
+        "x86_64-manylinux2014",
+        "--platform",
+        "x86_64-manylinux_2_28",
+    ]
     done = online.run("bundle", EXAMPLE, *options)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((online.folder / "eval.bundle" / "manifest.json").read_bytes())

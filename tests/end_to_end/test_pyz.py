@@ -40,7 +40,9 @@ def far_side(workplace: Workplace) -> Workplace:
     return workplace
 
 
-def test_the_same_packages_give_the_same_bytes_with_no_path_or_native_module(pyz: Path, workplace: Workplace) -> None:
+def test_the_same_packages_give_the_same_bytes_with_no_path_or_native_module(
+    pyz: Path, workplace: Workplace
+) -> None:
     done = workplace.run("bundler", "pyz", "--output", "again.pyz")
     assert (done.returncode, done.stdout) == (0, "again.pyz\n"), done.stderr
     data = (workplace.folder / "again.pyz").read_bytes()
@@ -49,7 +51,11 @@ def test_the_same_packages_give_the_same_bytes_with_no_path_or_native_module(pyz
         assert sorted(outer.namelist()) == ["__main__.py", "contents.zip"]
         inner = zipfile.ZipFile(outer.open("contents.zip"))
         names = inner.namelist()
-        assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc", ".pth")) or name.startswith("..")]
+        assert not [
+            name
+            for name in names
+            if name.endswith((".so", ".pyd", ".pyc", ".pth")) or name.startswith("..")
+        ]
         assert {
             "bundler/cli/__init__.py",
             "wheelhouse/store/store.py",
@@ -69,14 +75,35 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
     publication = run("publish-index", "share", "solve.bundle").strip()
     (far_side.folder / "node.json").write_text(run("probe"))
     make_key(far_side.folder / "key")
-    write(far_side.folder / "osv", record("PYSEC-1", "alpha", [("introduced", "0")], severity=[{"score": VECTOR}]))
+    write(
+        far_side.folder / "osv",
+        record("PYSEC-1", "alpha", [("introduced", "0")], severity=[{"score": VECTOR}]),
+    )
     for command in (
-        *(["verify", "solve.bundle"], ["inspect", publication, "--json"], ["guide"], ["guide", "store"]),
-        *(["check", publication, "--probe", "node.json"], ["gc", "."], ["rehearse", publication, "-o", "task"]),
-        *(["submit", publication, "--dry-run"], ["completion", "bash"], ["--version"], ["probe", "--script"]),
+        *(
+            ["verify", "solve.bundle"],
+            ["inspect", publication, "--json"],
+            ["guide"],
+            ["guide", "store"],
+        ),
+        *(
+            ["check", publication, "--probe", "node.json"],
+            ["gc", "."],
+            ["rehearse", publication, "-o", "task"],
+        ),
+        *(
+            ["submit", publication, "--dry-run"],
+            ["completion", "bash"],
+            ["--version"],
+            ["probe", "--script"],
+        ),
         *(["report", "solve.bundle"], ["sign", "solve.bundle", "--key", "key"]),
         ["audit", "solve.bundle", "--advisories", "osv"],
-        *(["store", "list", "share"], ["store", "verify", "share"], ["store", "prune", "share", "--keep-last", "1"]),
+        *(
+            ["store", "list", "share"],
+            ["store", "verify", "share"],
+            ["store", "prune", "share", "--keep-last", "1"],
+        ),
     ):
         run(*command)
     far_side.run("bundle", "solve.py", "--include-uv")
@@ -84,7 +111,9 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
     assert "hint: run `pip install 'hps-bundler[bundle]'`" in done.stderr
 
 
-def test_it_is_unpacked_once_for_a_user_and_replaces_an_earlier_version(pyz: Path, far_side: Workplace) -> None:
+def test_it_is_unpacked_once_for_a_user_and_replaces_an_earlier_version(
+    pyz: Path, far_side: Workplace
+) -> None:
     cache = Path(far_side.environment["HOME"], ".cache", "hps-bundler")
     for name in ("pyz-new-killed", "pyz-old-killed", "pyz-0123"):
         (cache / name).mkdir(parents=True)
@@ -117,7 +146,11 @@ def test_a_version_that_runs_is_not_deleted_by_another_one(pyz: Path, workplace:
         "input(); import bundler.cli.store_damage; print(bundler.__file__)\n"
     )
     with subprocess.Popen(
-        [PYTHON, "-c", code], env=workplace.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [PYTHON, "-c", code],
+        env=workplace.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as running:
         assert running.stdin
         assert running.stdout
@@ -154,7 +187,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 60, 355, 365, 900])
-def test_killed_at_any_change_of_its_cache_each_version_still_runs(pyz: Path, workplace: Workplace, step: int) -> None:
+def test_killed_at_any_change_of_its_cache_each_version_still_runs(
+    pyz: Path, workplace: Workplace, step: int
+) -> None:
     other = other_version(pyz, workplace.folder / "other.pyz")
     assert workplace.run(PYTHON, other, "--version").returncode == 0
     workplace.run(PYTHON, "-c", _KILL, str(step), pyz)
@@ -169,7 +204,9 @@ def test_killed_at_any_change_of_its_cache_each_version_still_runs(pyz: Path, wo
 
 
 @pytest.mark.parametrize("place", ["nowhere", "open"])
-def test_it_runs_where_no_private_folder_can_be_made(pyz: Path, far_side: Workplace, place: str) -> None:
+def test_it_runs_where_no_private_folder_can_be_made(
+    pyz: Path, far_side: Workplace, place: str
+) -> None:
     folder = far_side.folder / place
     if place == "open":
         (folder / "hps-bundler").mkdir(parents=True)

@@ -42,12 +42,16 @@ def runtime(request: pytest.FixtureRequest) -> PythonRequest:
     return found(request.param)
 
 
-def test_a_job_gets_the_wheels_of_its_runtime_and_no_others(workplace: Workplace, runtime: PythonRequest) -> None:
+def test_a_job_gets_the_wheels_of_its_runtime_and_no_others(
+    workplace: Workplace, runtime: PythonRequest
+) -> None:
     tags = list(map(str, Target(python=str(runtime), platform=this_platform()).tags))
     compiled = [tag for tag in tags if tag.split("-")[1] not in ("none", "abi3t")]
     minor = runtime.minor.replace(".", "")
     for tag in (compiled[0], f"cp{minor}-cp{minor}-{compiled[0].split('-')[2]}", "cp39-abi3-any"):
-        workplace.index.add(make_wheel("alpha", tag=tag, files={"alpha.py": f"tag = {tag!r}\n".encode()}))
+        workplace.index.add(
+            make_wheel("alpha", tag=tag, files={"alpha.py": f"tag = {tag!r}\n".encode()})
+        )
     workplace.index.add(make_wheel("beta"))
     workplace.index.add(make_wheel("gamma"))
     body = "import sys, alpha\nprint('got', alpha.tag, sys.implementation.name, sys.version_info[:3])\n"
@@ -68,7 +72,9 @@ def test_a_job_gets_the_wheels_of_its_runtime_and_no_others(workplace: Workplace
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler here")
-def test_what_has_no_wheel_for_a_free_threaded_python_is_built_with_it(workplace: Workplace) -> None:
+def test_what_has_no_wheel_for_a_free_threaded_python_is_built_with_it(
+    workplace: Workplace,
+) -> None:
     runtime = found("python3.13t")
     workplace.index.add(source_sdist("fast", compiled=True))
     workplace.script("solve.py", "fast", body="import fast\nprint('answer', fast.answer())\n")
@@ -86,10 +92,19 @@ def test_a_free_threaded_python_is_packed_and_carried(workplace: Workplace) -> N
     (entry,) = json.loads((workplace.folder / "mirror" / "downloads.json").read_text()).values()
     assert entry["variant"] == "freethreaded"
     workplace.index.add(make_wheel("alpha"))
-    body = "import sysconfig, alpha\nprint('threads', sysconfig.get_config_var('Py_GIL_DISABLED'))\n"
+    body = (
+        "import sysconfig, alpha\nprint('threads', sysconfig.get_config_var('Py_GIL_DISABLED'))\n"
+    )
     workplace.script("solve.py", "alpha", body=body)
-    options = ["--platform", f"x86_64-manylinux_2_{max(entry['glibc'], 36)}", "--python-mirror", "mirror"]
-    assert workplace.run("bundle", "solve.py", "--python", runtime.minor, *options).returncode == 1, "it is another one"
+    options = [
+        "--platform",
+        f"x86_64-manylinux_2_{max(entry['glibc'], 36)}",
+        "--python-mirror",
+        "mirror",
+    ]
+    assert (
+        workplace.run("bundle", "solve.py", "--python", runtime.minor, *options).returncode == 1
+    ), "it is another one"
     done = workplace.run("bundle", "solve.py", "--python", str(runtime.series), *options)
     assert done.returncode == 0, done.stderr
     for strategy in ("index", "environment"):
@@ -126,10 +141,14 @@ def test_a_python_with_other_bytes_in_the_mirror_is_taken_and_versions_are_kept(
     archive.write_bytes(gzip.compress(gzip.decompress(archive.read_bytes()), 1, mtime=1))
     listed = workplace.folder / "mirror" / "downloads.json"
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    listed.write_text(re.sub(r'"sha256": "[0-9a-f]{64}"', f'"sha256": "{digest}"', listed.read_text()))
+    listed.write_text(
+        re.sub(r'"sha256": "[0-9a-f]{64}"', f'"sha256": "{digest}"', listed.read_text())
+    )
     workplace.index.add(make_wheel("alpha", "2.0"))
     bundle = workplace.bundle("solve.py", *options)
     manifest = read_manifest(bundle)
-    (interpreter,) = [file for file in manifest.files if file.path == manifest.targets[0].interpreter]
+    (interpreter,) = [
+        file for file in manifest.files if file.path == manifest.targets[0].interpreter
+    ]
     assert interpreter.sha256 == digest
     assert (bundle / "wheels" / "alpha-1.0-py3-none-any.whl").is_file()

@@ -42,7 +42,13 @@ def at_once(workplace: Workplace, publication: Path, jobs: int, width: int, uv: 
     software = [{"name": "uv", "executable": str(uv)}]
     with ThreadPoolExecutor(width) as pool:
         running = [
-            pool.submit(evaluate, workplace, publication, software=software, environment={"UV_CACHE_DIR": str(node)})
+            pool.submit(
+                evaluate,
+                workplace,
+                publication,
+                software=software,
+                environment={"UV_CACHE_DIR": str(node)},
+            )
             for _ in range(jobs)
         ]
         done = [job.result()[0] for job in running]
@@ -52,14 +58,18 @@ def at_once(workplace: Workplace, publication: Path, jobs: int, width: int, uv: 
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(sys.version_info[2] == 0, reason="this Python is the patch release that the script allows")
+@pytest.mark.skipif(
+    sys.version_info[2] == 0, reason="this Python is the patch release that the script allows"
+)
 @pytest.mark.parametrize(("jobs", "width"), [(40, 4), (200, 16)])
 @pytest.mark.parametrize("age", ["today's uv", "the oldest uv"])
 def test_jobs_at_once_keep_their_environment_if_requires_python_excludes_the_python_of_the_node(
     workplace: Workplace, old_uv: Path, age: str, jobs: int, width: int
 ) -> None:
     publication = published(workplace, EXACT)
-    lines = at_once(workplace, publication, jobs, width, BIN / "uv" if age == "today's uv" else old_uv)
+    lines = at_once(
+        workplace, publication, jobs, width, BIN / "uv" if age == "today's uv" else old_uv
+    )
     assert len(lines) == jobs
     assert len(set(lines)) == 1, "the environment was made once"
 
@@ -104,7 +114,9 @@ def repairing(workplace: Workplace, publication: Path) -> Iterator[list[int]]:
         worker.join()
 
 
-def test_jobs_keep_their_environment_while_their_publication_is_repaired(workplace: Workplace) -> None:
+def test_jobs_keep_their_environment_while_their_publication_is_repaired(
+    workplace: Workplace,
+) -> None:
     publication = published(workplace, EXACT)
     first = at_once(workplace, publication, 1, 4, BIN / "uv")
     with repairing(workplace, publication) as codes:
@@ -114,7 +126,9 @@ def test_jobs_keep_their_environment_while_their_publication_is_repaired(workpla
     assert set(codes) == {0}
 
 
-def test_relative_settings_and_references_of_a_script_do_no_harm_on_a_node(workplace: Workplace) -> None:
+def test_relative_settings_and_references_of_a_script_do_no_harm_on_a_node(
+    workplace: Workplace,
+) -> None:
     """uv would look for them next to the copy of the script."""
     wheels = workplace.folder / "wheels"
     wheels.mkdir()

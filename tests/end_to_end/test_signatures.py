@@ -32,7 +32,12 @@ def test_a_bundle_is_signed_verified_and_published(signing: Workplace) -> None:
     assert "Signatures were not checked (use --trust ALLOWED_SIGNERS)\n" in done.stderr
     done = signing.run("bundler", "verify", "eval.bundle", "--trust", "only-anna")
     assert re.search(r"Signed by anna@site \(SHA256:\S+\) on \d{4}-\d\d-\d\d\n", done.stderr)
-    assert signing.run("bundler", "store", "init", "store", "--require-signature", "only-anna").returncode == 0
+    assert (
+        signing.run(
+            "bundler", "store", "init", "store", "--require-signature", "only-anna"
+        ).returncode
+        == 0
+    )
     done = signing.run("publish-index", "store", "eval.bundle")
     assert done.returncode == 0, done.stderr
     done = signing.run("bundler", "verify", done.stdout.strip(), "--trust", "only-anna", "--json")
@@ -44,14 +49,21 @@ def test_signing_prints_the_path_of_the_signature(signing: Workplace) -> None:
     done = signing.run("bundler", "sign", "eval.bundle", "--key", "anna")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"eval.bundle/signatures/[0-9a-f]{16}\.sums\.sig\n", done.stdout)
-    document = json.loads(signing.run("bundler", "sign", "eval.bundle", "--key", "anna", "--json").stdout)
+    document = json.loads(
+        signing.run("bundler", "sign", "eval.bundle", "--key", "anna", "--json").stdout
+    )
     assert document == {"signature": done.stdout.strip()}
 
 
 def test_an_archive_has_the_signatures_of_its_bundle(signing: Workplace) -> None:
     done = signing.run("bundle", "eval.py", "--sign", "anna", "--archive")
-    assert signing.run("bundler", "verify", done.stdout.strip(), "--trust", "only-anna").returncode == 0
-    assert signing.run("bundler", "verify", done.stdout.strip(), "--trust", "only-ben").returncode == 1
+    assert (
+        signing.run("bundler", "verify", done.stdout.strip(), "--trust", "only-anna").returncode
+        == 0
+    )
+    assert (
+        signing.run("bundler", "verify", done.stdout.strip(), "--trust", "only-ben").returncode == 1
+    )
     done = signing.run("publish-index", "store", "eval.tar", "--trust", "only-anna")
     assert done.returncode == 0, done.stderr
 
@@ -75,7 +87,10 @@ def test_the_same_bundle_made_again_keeps_its_signatures_and_another_one_says_th
     assert (done.returncode, "do not cover" in done.stderr) == (0, False)
     assert signing.run("bundler", "verify", "eval.bundle", "--trust", "only-anna").returncode == 0
     done = signing.run("bundle", "eval.py", "--sbom")
-    assert "warning: the signatures of the previous bundle do not cover the new one\nhint: have it" in done.stderr
+    assert (
+        "warning: the signatures of the previous bundle do not cover the new one\nhint: have it"
+        in done.stderr
+    )
     assert signing.run("bundler", "verify", "eval.bundle", "--trust", "only-anna").returncode == 1
 
 
@@ -86,7 +101,9 @@ def test_a_key_that_is_missing_is_noticed_before_anything_is_downloaded(signing:
     assert not (signing.folder / "eval.bundle").exists()
 
 
-def test_a_bundle_of_an_unknown_signer_is_refused_and_nothing_is_published(signing: Workplace) -> None:
+def test_a_bundle_of_an_unknown_signer_is_refused_and_nothing_is_published(
+    signing: Workplace,
+) -> None:
     signing.run("bundle", "eval.py", "--sign", "ben")
     done = signing.run("publish-index", "store", "eval.bundle", "--trust", "only-anna")
     assert (done.returncode, done.stdout) == (1, "")
@@ -103,7 +120,9 @@ def test_a_bundle_of_an_unknown_signer_is_refused_and_nothing_is_published(signi
         ("publish-index", "eval.bundle", "--upload", "http://127.0.0.1:1/", "--trust", "only-anna"),
     ],
 )
-def test_options_that_would_have_no_effect_are_wrong_usage(signing: Workplace, arguments: tuple[str, ...]) -> None:
+def test_options_that_would_have_no_effect_are_wrong_usage(
+    signing: Workplace, arguments: tuple[str, ...]
+) -> None:
     signing.bundle("eval.py")
     done = signing.run(*arguments)
     assert done.returncode == 2

@@ -78,7 +78,9 @@ def refused(workplace: Workplace, *command: str | Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zero", "loop"])
-def test_what_is_no_file_is_refused_by_every_command_without_waiting(ready: Workplace, places: Path, kind: str) -> None:
+def test_what_is_no_file_is_refused_by_every_command_without_waiting(
+    ready: Workplace, places: Path, kind: str
+) -> None:
     place = Path("/dev/zero") if kind == "zero" else places / kind
     before = place.lstat()
     for command in COMMANDS:
@@ -87,12 +89,16 @@ def test_what_is_no_file_is_refused_by_every_command_without_waiting(ready: Work
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zero", "link"])
-@pytest.mark.parametrize("name", ["eval.py", "eval.py.lock", "simple/alpha/index.html", "publication.json"])
+@pytest.mark.parametrize(
+    "name", ["eval.py", "eval.py.lock", "simple/alpha/index.html", "publication.json"]
+)
 def test_a_publication_with_something_else_in_the_place_of_a_file_is_refused(
     ready: Workplace, places: Path, kind: str, name: str
 ) -> None:
     publication = (ready.folder / "publication").resolve()
-    (path,) = [path for path in publication.rglob(Path(name).name) if path.as_posix().endswith(f"/{name}")]
+    (path,) = [
+        path for path in publication.rglob(Path(name).name) if path.as_posix().endswith(f"/{name}")
+    ]
     path.parent.chmod(0o755)
     if kind == "link":
         shutil.copy(path, ready.folder / "copy")
@@ -105,7 +111,9 @@ def test_a_publication_with_something_else_in_the_place_of_a_file_is_refused(
     refused(ready, "bundler", "verify", publication)
     refused(ready, "publish-index", "other", publication)
     for command in ("inspect", "check", "rehearse", "audit", "report"):
-        more = {"check": ["--probe", "nothing"], "audit": ["--advisories", "nothing"]}.get(command, [])
+        more = {"check": ["--probe", "nothing"], "audit": ["--advisories", "nothing"]}.get(
+            command, []
+        )
         done = ready.run("bundler", command, publication, *more)
         assert "Traceback" not in done.stderr
     done = ready.run("submit-jobs", publication, "--dry-run")

@@ -46,7 +46,11 @@ def ready(workplace: Workplace) -> Workplace:
 def call(workplace: Workplace, command: str, redirection: str) -> tuple[int, str]:
     shell = f"exec {BIN}/{command} {redirection}"
     done = subprocess.run(
-        ["/bin/sh", "-c", shell], cwd=workplace.folder, env=workplace.environment, capture_output=True, check=False
+        ["/bin/sh", "-c", shell],
+        cwd=workplace.folder,
+        env=workplace.environment,
+        capture_output=True,
+        check=False,
     )
     text = done.stdout.decode() + done.stderr.decode()
     assert "Traceback" not in text, (command, redirection, text)
@@ -55,7 +59,9 @@ def call(workplace: Workplace, command: str, redirection: str) -> tuple[int, str
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "2>/dev/full", "<&-", "<&- >&- 2>&-"])
-def test_work_that_was_done_succeeds_without_a_stream_or_with_lost_messages(ready: Workplace, redirection: str) -> None:
+def test_work_that_was_done_succeeds_without_a_stream_or_with_lost_messages(
+    ready: Workplace, redirection: str
+) -> None:
     for command in COMMANDS:
         assert call(ready, command, redirection)[0] == 0, command
 
@@ -65,7 +71,9 @@ def test_results_that_are_lost_are_an_error_that_names_standard_output(ready: Wo
     for command in COMMANDS:
         code, text = call(ready, command, ">/dev/full")
         assert code == (0 if command in SILENT else 1), command
-        assert command in SILENT or "error: standard output: No space left on device\nhint: " in text, command
+        assert (
+            command in SILENT or "error: standard output: No space left on device\nhint: " in text
+        ), command
 
 
 def test_no_file_gets_the_number_of_a_closed_stream(ready: Workplace) -> None:

@@ -22,8 +22,21 @@ from tests.stand_ins.nodes import STRATEGIES, bare, evaluate, publish, with_bund
 from wheelhouse.errors import WheelhouseError
 
 _OF_A_BUNDLE = [
-    *("manifest.json", "SHA256SUMS", "README.txt", "wheels/alpha-*.whl", "wheels/beta-*.whl", "wheels/uv-*.whl"),
-    *("pythons/*.tar.gz", "locks/*", "targets/*/*/solve.py", "targets/*/*/solve.py.lock", "targets/*/*/pylock.*.toml"),
+    *(
+        "manifest.json",
+        "SHA256SUMS",
+        "README.txt",
+        "wheels/alpha-*.whl",
+        "wheels/beta-*.whl",
+        "wheels/uv-*.whl",
+    ),
+    *(
+        "pythons/*.tar.gz",
+        "locks/*",
+        "targets/*/*/solve.py",
+        "targets/*/*/solve.py.lock",
+        "targets/*/*/pylock.*.toml",
+    ),
     *("targets/*/*/simple/index.html", "targets/*/*/simple/*/index.html"),
 ]
 _OF_A_PUBLICATION = ["exec_script.py", "publication.json", "cache_gc.py", "archives/*/*"]
@@ -140,7 +153,9 @@ def refused(folder: Path) -> str:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("pattern", _OF_A_BUNDLE)
-def test_a_bundle_that_was_tampered_with_is_refused(published: Published, pattern: str, damage: str) -> None:
+def test_a_bundle_that_was_tampered_with_is_refused(
+    published: Published, pattern: str, damage: str
+) -> None:
     with damaged(published.bundle, pattern, damage) as path:
         assert path.name in refused(published.bundle)
     verify(published.bundle)
@@ -148,7 +163,9 @@ def test_a_bundle_that_was_tampered_with_is_refused(published: Published, patter
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("pattern", [*_OF_A_BUNDLE, *_OF_A_PUBLICATION])
-def test_a_publication_that_was_tampered_with_is_refused(published: Published, pattern: str, damage: str) -> None:
+def test_a_publication_that_was_tampered_with_is_refused(
+    published: Published, pattern: str, damage: str
+) -> None:
     publication = published.publications["cache"]
     with damaged(publication, pattern, damage) as path:
         assert path.name in refused(publication)
@@ -158,10 +175,18 @@ def test_a_publication_that_was_tampered_with_is_refused(published: Published, p
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
     ("strategy", "pattern"),
-    [(strategy, pattern) for strategy in STRATEGIES for pattern in (*_READ[strategy], *_ALWAYS_READ)]
+    [
+        (strategy, pattern)
+        for strategy in STRATEGIES
+        for pattern in (*_READ[strategy], *_ALWAYS_READ)
+    ]
     + [
         ("index", pattern)
-        for pattern in ("manifest.json", "targets/*/*/simple/*/index.html", "targets/*/*/pylock.*.toml")
+        for pattern in (
+            "manifest.json",
+            "targets/*/*/simple/*/index.html",
+            "targets/*/*/pylock.*.toml",
+        )
     ],
 )
 def test_a_job_runs_what_was_published_or_does_not_run(
@@ -170,7 +195,9 @@ def test_a_job_runs_what_was_published_or_does_not_run(
     publication = published.publications[strategy]
     # A cache was filled from a publication of its own, and so were the locks that go with it.
     bare_publication = next(publication.parent.glob("*-base-*"))
-    folder = bare_publication if strategy == "cache" and pattern.startswith("targets") else publication
+    folder = (
+        bare_publication if strategy == "cache" and pattern.startswith("targets") else publication
+    )
     shutil.rmtree(published.workplace.folder / "node-cache", ignore_errors=True)
     with damaged(folder, pattern, damage) as path:
         done, _ = evaluate(
@@ -184,7 +211,10 @@ def test_a_job_runs_what_was_published_or_does_not_run(
         )
     assert "EVIL" not in done.stdout
     assert "Traceback" not in done.stdout
-    harmless = damage in ("a link", "joined by others") or pattern not in (*_READ[strategy], *_ALWAYS_READ)
+    harmless = damage in ("a link", "joined by others") or pattern not in (
+        *_READ[strategy],
+        *_ALWAYS_READ,
+    )
     if harmless:
         assert done.returncode == 0, done.stdout
         assert "got 1.5" in done.stdout

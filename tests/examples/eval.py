@@ -26,7 +26,9 @@ y = np.sin(frequency * x)
 
 figure, axes = plt.subplots()
 axes.plot(x, y)
-axes.set(xlabel="x", ylabel=f"sin({frequency:g} x)", title="A sine wave from a node without internet")
+axes.set(
+    xlabel="x", ylabel=f"sin({frequency:g} x)", title="A sine wave from a node without internet"
+)
 figure.savefig("plot.png")
 
 Path("output_parameters.json").write_text(json.dumps({"maximum": float(y.max())}))

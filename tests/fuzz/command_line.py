@@ -42,13 +42,74 @@ _SURROUNDINGS = {
     "NO_PROXY": "127.0.0.1",
 }
 _PLACES = (
-    *("eval.py", "eval.bundle", "eval.bundle/manifest.json", "eval.bundle/wheels", "eval.tar", "store", "publication"),
-    *("store/publications", "nowhere", "nowhere/deeper", "eval.py/below", "folder", "pipe", "zero", "loop", "loop/x"),
-    *("latin.py", "empty", "binary", "folder.csv", "d/" * 2000 + "x", "a" * 300, "caf\udce9.py", ".", "./", "-"),
+    *(
+        "eval.py",
+        "eval.bundle",
+        "eval.bundle/manifest.json",
+        "eval.bundle/wheels",
+        "eval.tar",
+        "store",
+        "publication",
+    ),
+    *(
+        "store/publications",
+        "nowhere",
+        "nowhere/deeper",
+        "eval.py/below",
+        "folder",
+        "pipe",
+        "zero",
+        "loop",
+        "loop/x",
+    ),
+    *(
+        "latin.py",
+        "empty",
+        "binary",
+        "folder.csv",
+        "d/" * 2000 + "x",
+        "a" * 300,
+        "caf\udce9.py",
+        ".",
+        "./",
+        "-",
+    ),
 )
 _WORDS = (
-    *("", " ", "0", "-1", "1e999", "nan", "9" * 40, "0.0 d", "1 d", "3.11", "3.99", "=", "a=b", "a=", "=b", "[", "\\"),
-    *("\x1b[2J", "\u202e", "\udcff", "x" * 5000, "${HOME}", "%s", "*", "**", "eval.py:a=1", "[]", "{}", "ms", "\n"),
+    *(
+        "",
+        " ",
+        "0",
+        "-1",
+        "1e999",
+        "nan",
+        "9" * 40,
+        "0.0 d",
+        "1 d",
+        "3.11",
+        "3.99",
+        "=",
+        "a=b",
+        "a=",
+        "=b",
+        "[",
+        "\\",
+    ),
+    *(
+        "\x1b[2J",
+        "\u202e",
+        "\udcff",
+        "x" * 5000,
+        "${HOME}",
+        "%s",
+        "*",
+        "**",
+        "eval.py:a=1",
+        "[]",
+        "{}",
+        "ms",
+        "\n",
+    ),
 )
 
 
@@ -75,7 +136,9 @@ def a_call(chance: random.Random) -> list[str]:
         is_argument = isinstance(parameter, click.Argument)
         if chance.random() > (0.9 if is_argument else 0.25):
             continue
-        for _ in range(chance.choice([1, 1, 1, 2]) if parameter.multiple or parameter.nargs == -1 else 1):
+        for _ in range(
+            chance.choice([1, 1, 1, 2]) if parameter.multiple or parameter.nargs == -1 else 1
+        ):
             if not is_argument:
                 result.append(chance.choice(parameter.opts))
             if is_argument or not getattr(parameter, "is_flag", False):
@@ -100,7 +163,9 @@ def prepare(folder: Path) -> None:
     (folder / "eval.py").write_text(block)
     run = [sys.executable, "-m", "bundler"]
     subprocess.run([*run, "bundle", "eval.py"], cwd=folder, check=True, capture_output=True)
-    subprocess.run([*run, "pack", "eval.bundle", "-o", "eval.tar"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [*run, "pack", "eval.bundle", "-o", "eval.tar"], cwd=folder, check=True, capture_output=True
+    )
     published = subprocess.run(
         [*run, "publish-index", "store", "eval.bundle"], cwd=folder, check=True, capture_output=True
     )
@@ -141,7 +206,9 @@ def problem(words: list[str], template: Path, place: Path) -> str:
     if "Traceback" in text or "Exception ignored" in text or code not in (0, 1, 2):
         return f"exit code {code}\n{text[-3000:]}"
     return (
-        "" if code == 0 or "rror" in text or "Usage" in text else f"exit code {code} without a message: {text[-500:]}"
+        ""
+        if code == 0 or "rror" in text or "Usage" in text
+        else f"exit code {code} without a message: {text[-500:]}"
     )
 
 
@@ -193,7 +260,15 @@ def main() -> int:
     if given.worker is not None:
         return min(_work(given.worker, given.seed, given.calls), 1)
     share = -(-given.calls // _WORKERS)
-    command = [sys.executable, "-m", "tests.fuzz.command_line", "--calls", str(share), "--seed", str(given.seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.command_line",
+        "--calls",
+        str(share),
+        "--seed",
+        str(given.seed),
+    ]
     began = time.monotonic()
 
     def start(number: int) -> int:

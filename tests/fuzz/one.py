@@ -16,7 +16,24 @@ with atheris.instrument_imports(include=["bundler", "wheelhouse", "packaging"]):
     from tests.fuzz import targets
 
 # What readers of JSON do not think of.
-_ODD: list[Any] = [None, True, -1, 0, 1e999, 2**70, "", "../x", "/", "\ud800", "a" * 300, "\0", [], {}, [[]], {"": ""}]
+_ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1e999,
+    2**70,
+    "",
+    "../x",
+    "/",
+    "\ud800",
+    "a" * 300,
+    "\0",
+    [],
+    {},
+    [[]],
+    {"": ""},
+]
 
 
 def mutate(data: bytes, size: int, seed: int) -> bytes:
@@ -38,7 +55,13 @@ def _changed(value: Any, chance: random.Random) -> Any:
         key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
         other = _changed(value[key], chance)
         if isinstance(value, list):
-            return chance.choice([value[:key] + [other] + value[key + 1 :], value[:key] + value[key + 1 :], value * 2])
+            return chance.choice(
+                [
+                    value[:key] + [other] + value[key + 1 :],
+                    value[:key] + value[key + 1 :],
+                    value * 2,
+                ]
+            )
         renamed = chance.choice([key, key, key, str(other)[:20]])
         kept = {each: value[each] for each in value if each != key}
         return chance.choice([{**kept, renamed: other}, {**kept, renamed: other}, kept])
@@ -50,7 +73,9 @@ def main() -> None:
     target, *options = sys.argv[1:]
     # libFuzzer starts this anew by its first argument to merge what it found.
     again = f"{sys.executable} -m tests.fuzz.one {target}"
-    atheris.Setup([again, *options], lambda data: targets.check(target, data), custom_mutator=mutate)
+    atheris.Setup(
+        [again, *options], lambda data: targets.check(target, data), custom_mutator=mutate
+    )
     atheris.Fuzz()
 
 

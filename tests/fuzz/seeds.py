@@ -70,15 +70,50 @@ _FACTS = {
     "cache": None,
     "temporary": {"path": "/tmp", "free": 1},
 }
-_MEMORY = {"folder": "targets/a", "uv": "/bin/sh", "python": "/bin/sh", "identities": {"uv": [], "python": []}}
-_USE = {"publication": "/share/publications/a", "holds": ["0123456789abcdef", "../mine", "/"], "prepared": True}
-_JOBS = [{"id": "1", "name": "case", "eval_status": "evaluated", "values": {"x": 1.5, "=y": "=cmd|' /C calc'!A0"}}]
-_TASKS = [{"id": "t", "job_id": "1", "task_definition_id": "s", "output_file_ids": ["f"], "trial_number": 1}]
-_FILES = [{"id": "f", "name": "a", "evaluation_path": "out/a.txt", "hash": "AB", "size": 3, "storage_id": "p/f"}]
+_MEMORY = {
+    "folder": "targets/a",
+    "uv": "/bin/sh",
+    "python": "/bin/sh",
+    "identities": {"uv": [], "python": []},
+}
+_USE = {
+    "publication": "/share/publications/a",
+    "holds": ["0123456789abcdef", "../mine", "/"],
+    "prepared": True,
+}
+_JOBS = [
+    {
+        "id": "1",
+        "name": "case",
+        "eval_status": "evaluated",
+        "values": {"x": 1.5, "=y": "=cmd|' /C calc'!A0"},
+    }
+]
+_TASKS = [
+    {
+        "id": "t",
+        "job_id": "1",
+        "task_definition_id": "s",
+        "output_file_ids": ["f"],
+        "trial_number": 1,
+    }
+]
+_FILES = [
+    {
+        "id": "f",
+        "name": "a",
+        "evaluation_path": "out/a.txt",
+        "hash": "AB",
+        "size": 3,
+        "storage_id": "p/f",
+    }
+]
 _STEPS = [{"id": "s", "name": "solve"}]
 
 
-_STATEMENT = f"# signed: 2026-01-02T03:04:05Z\n{_SHA256}  SHA256SUMS\n{_SHA256}  manifest.json\n".encode()
+_STATEMENT = (
+    f"# signed: 2026-01-02T03:04:05Z\n{_SHA256}  SHA256SUMS\n{_SHA256}  manifest.json\n".encode()
+)
 _SIGNERS = b"""# Who may sign.
 anna@site,!ben@site namespaces="bundle@hps-bundler",valid-before="20300101" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKs
 *@site cert-authority ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKs comment
@@ -111,7 +146,10 @@ minimum-release-age = "7 d"
 required-signers = ["anna@site"]
 forbidden-packages = ["beta<2"]
 """
-_PARTS = {"components": [{"name": "zlib", "version": "1.3", "purl": "pkg:generic/zlib@1.3"}], "packages": []}
+_PARTS = {
+    "components": [{"name": "zlib", "version": "1.3", "purl": "pkg:generic/zlib@1.3"}],
+    "packages": [],
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -140,7 +178,10 @@ def _examples() -> dict[str, list[bytes]]:
         "statement": [_STATEMENT],
         "provenance": [_provenance()],
         "signers": [_SIGNERS],
-        "advisory": [b"j" + json.dumps(_ADVISORY).encode(), b"\xff" + json.dumps(_ADVISORY, indent=1).encode()],
+        "advisory": [
+            b"j" + json.dumps(_ADVISORY).encode(),
+            b"\xff" + json.dumps(_ADVISORY, indent=1).encode(),
+        ],
         "advisories": [_zipped_advisory()],
         "acceptance": _json(_ACCEPTED),
         "policy": [_POLICY],
@@ -148,10 +189,16 @@ def _examples() -> dict[str, list[bytes]]:
         "manifest": [manifest.to_json()],
         "sums": [sums(digests)],
         "publication": _json({"strategy": "index", "scripts": {}}, {"strategy": "environment"}),
-        "named_wheels": [bytes([number]) + text.encode() for number, text in enumerate([_PYLOCK, "", _LOCK, *pages])],
+        "named_wheels": [
+            bytes([number]) + text.encode()
+            for number, text in enumerate([_PYLOCK, "", _LOCK, *pages])
+        ],
         "script": [_SCRIPT.encode()],
         "wheel": [_wheel()],
-        "wheel_name": [b"alpha-1.0-py3-none-any.whl", b"a_b-1!2.0rc1+l.1-1_b-cp312-abi3-manylinux_2_28_x86_64.whl"],
+        "wheel_name": [
+            b"alpha-1.0-py3-none-any.whl",
+            b"a_b-1!2.0rc1+l.1-1_b-cp312-abi3-manylinux_2_28_x86_64.whl",
+        ],
         "archive": [b"t" + _tar(), b"t" + gzip.decompress(_tar()), b"z" + _wheel()],
         "bundles": [_bundles(), _bundles(b'{"left_out": ["wheels/alpha-1.0-py3-none-any.whl"]}')],
         "parts": [f"{_SHA256}  a.tar.001\n{_SHA256}  a.tar.002\n".encode()],
@@ -166,7 +213,13 @@ def _examples() -> dict[str, list[bytes]]:
 
 
 def _provenance() -> bytes:
-    facts = {"alpha-1.0-py3-none-any.whl": {"uploaded": "2026-01-02T03:04:05Z", "yanked": None, "status": "active"}}
+    facts = {
+        "alpha-1.0-py3-none-any.whl": {
+            "uploaded": "2026-01-02T03:04:05Z",
+            "yanked": None,
+            "status": "active",
+        }
+    }
     times = ("2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z")
     return provenance(a_manifest(), ["https://a.test/simple"], facts, "0.13.9", times)
 
@@ -180,7 +233,10 @@ def _zipped_advisory() -> bytes:
 
 def _rich_wheel() -> bytes:
     headers = ["License: MIT\n  more", "Classifier: License :: OSI Approved :: MIT License"]
-    requires = ["beta>1; python_version >= '3.9' and extra == 'x'", "gamma[y]; sys_platform == 'linux'"]
+    requires = [
+        "beta>1; python_version >= '3.9' and extra == 'x'",
+        "gamma[y]; sys_platform == 'linux'",
+    ]
     files = {"alpha.so": b"", "alpha-1.0.dist-info/sboms/a.json": json.dumps(_PARTS).encode()}
     return make_wheel("alpha", requires=requires, headers=headers, files=files)[1]
 
@@ -203,7 +259,10 @@ def _bundles(delta: bytes = b"") -> bytes:
     """Return the start of an archive of bundles: the manifest, the sums and one file, which is damaged."""
     manifest = a_manifest()
     data = manifest.to_json()
-    digests = {MANIFEST: hashlib.sha256(data).hexdigest(), **{file.path: file.sha256 for file in manifest.files}}
+    digests = {
+        MANIFEST: hashlib.sha256(data).hexdigest(),
+        **{file.path: file.sha256 for file in manifest.files},
+    }
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w|") as tar:
         members = [(MANIFEST, data), (SUMS, sums(digests)), *([(DELTA, delta)] if delta else [])]

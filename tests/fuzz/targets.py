@@ -66,7 +66,9 @@ _SHA256 = "ab" * 32
 def a_manifest() -> Manifest:
     """Return the manifest of a bundle of one script that needs one wheel, with an index."""
     bare = manifest(script="s.py", wheel=_WHEEL)
-    pages = [f"{bare.targets[0].folder()}/simple/{name}" for name in ("index.html", "alpha/index.html")]
+    pages = [
+        f"{bare.targets[0].folder()}/simple/{name}" for name in ("index.html", "alpha/index.html")
+    ]
     found = [*bare.files, *(File(path=path, size=1, sha256=_SHA256) for path in pages)]
     whole = [replace(file, sha256=_SHA256) for file in sorted(found, key=lambda file: file.path)]
     return replace(bare, files=tuple(whole), scripts=(replace(bare.scripts[0], sha256=_SHA256),))
@@ -77,7 +79,9 @@ def only(folder: Path) -> Iterator[None]:
     """Fail where anything appears or disappears beside `folder`."""
     before = {path.name for path in folder.parent.iterdir()}
     yield
-    assert {path.name for path in folder.parent.iterdir()} == before, "something was written outside"
+    assert {path.name for path in folder.parent.iterdir()} == before, (
+        "something was written outside"
+    )
 
 
 def _manifest(data: bytes, folder: Path) -> None:
@@ -229,7 +233,10 @@ def _arguments(data: bytes, _: Path) -> None:
     with contextlib.suppress(OfflineRunError):
         assert all(isinstance(word, str) for word in task.arguments(text))
     with contextlib.suppress(OfflineRunError):
-        assert set(scripts.choose_scripts(publication, {"BUNDLER_SCRIPT": text})) <= {"a.py", "b.py"}
+        assert set(scripts.choose_scripts(publication, {"BUNDLER_SCRIPT": text})) <= {
+            "a.py",
+            "b.py",
+        }
 
 
 def _hps(data: bytes, folder: Path) -> None:
@@ -243,7 +250,11 @@ def _hps(data: bytes, folder: Path) -> None:
     with explained("https://hps.test"):
         places = places_of(jobs)
         outputs, _ = outputs_of(
-            "p", places, latest(tasks), {file["id"]: file for file in about}, {each["id"]: str(each) for each in steps}
+            "p",
+            places,
+            latest(tasks),
+            {file["id"]: file for file in about},
+            {each["id"]: str(each) for each in steps},
         )
         table = table_of(jobs, places, {}, {})
         for output in outputs:
@@ -277,7 +288,9 @@ def _provenance(data: bytes, folder: Path) -> None:
         read_provenance(data, whole.to_json())
     except ValueError:
         return
-    bare = replace(whole, files=tuple(file for file in whole.files if not file.path.startswith("wheels/")))
+    bare = replace(
+        whole, files=tuple(file for file in whole.files if not file.path.startswith("wheels/"))
+    )
     document = review(Bundle(folder=folder, manifest=bare), date(2026, 1, 2))
     report(document, violations(Policy(), document)).decode()
 
@@ -292,7 +305,10 @@ def _advisory(data: bytes, folder: Path) -> None:
     (folder / ("a.json" if data[:1] < b"\x80" else "a.yaml")).write_bytes(data[1:])
     uses = {("alpha", "1.0"): [Use(place="p", since="", scripts=())]}
     snapshot = read_snapshot(folder)
-    for line in [*lines(audit(uses, snapshot)), json.dumps(document([], 1, snapshot, date(2026, 1, 2)))]:
+    for line in [
+        *lines(audit(uses, snapshot)),
+        json.dumps(document([], 1, snapshot, date(2026, 1, 2))),
+    ]:
         assert line.isprintable()
 
 

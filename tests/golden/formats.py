@@ -35,19 +35,32 @@ def formats() -> dict[str, bytes]:
         "README.txt": readme(found, published=False),
         "SHA256SUMS": sums({"wheels/b.whl": "b" * 64, "manifest.json": "a" * 64}),
         "pylock.solve.toml": _pylock(),
-        **{f"publication.{name}.json": _publication(found, name) for name in ("index", "cache", "environment")},
+        **{
+            f"publication.{name}.json": _publication(found, name)
+            for name in ("index", "cache", "environment")
+        },
     }
     return made | _store()
 
 
 def _pylock() -> bytes:
     wheels = [
-        Wheel(filename="alpha-1.0-py3-none-any.whl", url="https://x.test/alpha.whl", sha256="a" * 64, size=1234),
-        Wheel(filename="beta-2.0-cp312-cp312-manylinux_2_28_x86_64.whl", url="https://x.test/b.whl", sha256="b" * 64),
+        Wheel(
+            filename="alpha-1.0-py3-none-any.whl",
+            url="https://x.test/alpha.whl",
+            sha256="a" * 64,
+            size=1234,
+        ),
+        Wheel(
+            filename="beta-2.0-cp312-cp312-manylinux_2_28_x86_64.whl",
+            url="https://x.test/b.whl",
+            sha256="b" * 64,
+        ),
     ]
     markers = [None, 'python_full_version < "3.12.4"']
     return target_pylock(
-        [Pin(wheel=wheel, marker=marker) for wheel, marker in zip(wheels, markers, strict=True)], "../../../wheels"
+        [Pin(wheel=wheel, marker=marker) for wheel, marker in zip(wheels, markers, strict=True)],
+        "../../../wheels",
     )
 
 
@@ -73,7 +86,10 @@ def _store() -> dict[str, bytes]:
             "store-root.html": place.path / "simple" / "index.html",
             "store-root.json": place.path / "simple" / "index.json",
         }
-        return {name: _TIME.sub(b"2026-01-31T12:00:00.000000Z", path.read_bytes()) for name, path in written.items()}
+        return {
+            name: _TIME.sub(b"2026-01-31T12:00:00.000000Z", path.read_bytes())
+            for name, path in written.items()
+        }
 
 
 if __name__ == "__main__":

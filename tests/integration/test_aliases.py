@@ -14,7 +14,9 @@ from tests.conftest import Workplace
 from wheelhouse.store.store import open_store
 
 
-def test_an_alias_moves_in_one_step_and_has_a_history(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:
+def test_an_alias_moves_in_one_step_and_has_a_history(
+    site: Workplace, share: Path, bundles: dict[str, Path]
+) -> None:
     first, second, _ = published(open_store(share))
     for bundle in ("first", "second"):
         done = site.run("publish-index", share, bundles[bundle], "--as", "solve", "--note", bundle)
@@ -23,7 +25,9 @@ def test_an_alias_moves_in_one_step_and_has_a_history(site: Workplace, share: Pa
     done = site.run("bundler", "store", "alias", share, "solve", first.name)
     assert (done.returncode, done.stdout) == (0, f"{share}/aliases/solve\n")
     assert site.run("bundler", "store", "alias", share).stdout == f"solve  {first.name}\n"
-    moves = json.loads(site.run("bundler", "store", "alias", share, "solve", "--json").stdout)["moves"]
+    moves = json.loads(site.run("bundler", "store", "alias", share, "solve", "--json").stdout)[
+        "moves"
+    ]
     assert [move["change"] for move in moves] == [
         f"new -> {first.name}",
         f"{first.name} -> {second.name}",
@@ -49,7 +53,9 @@ def test_a_name_that_is_no_plain_file_name_is_refused(share: Path, name: str) ->
         point(place, name, published(place)[0].name)
 
 
-@pytest.mark.parametrize("target", ["/etc", "../../etc", "../publications/../../etc", "../publications"])
+@pytest.mark.parametrize(
+    "target", ["/etc", "../../etc", "../publications/../../etc", "../publications"]
+)
 def test_a_link_to_elsewhere_is_not_an_alias(share: Path, target: str) -> None:
     (share / "aliases").mkdir()
     (share / "aliases" / "solve").symlink_to(target)

@@ -47,10 +47,15 @@ def test_a_script_is_bundled_published_and_described_without_a_word(
     submission = bundler.compose(publication, [{"frequency": 0.5}, {"frequency": 1.0}])
     assert made == Path("solve.bundle")
     assert [script.name for script in manifest.scripts] == ["solve.py"]
-    assert (bundler.inspect(made)["strategy"], bundler.inspect(publication)["strategy"]) == (None, "index")
+    assert (bundler.inspect(made)["strategy"], bundler.inspect(publication)["strategy"]) == (
+        None,
+        "index",
+    )
     assert [parameter.name for parameter in submission.parameters] == ["frequency"]
     assert capfd.readouterr() == ("", "")
-    assert dict(os.environ) == before, "what a bundle takes of pip's configuration is for the bundle only"
+    assert dict(os.environ) == before, (
+        "what a bundle takes of pip's configuration is for the bundle only"
+    )
 
 
 def test_report_is_told_what_the_command_says(here: Workplace) -> None:
@@ -62,12 +67,16 @@ def test_report_is_told_what_the_command_says(here: Workplace) -> None:
     assert heard[-1].text.startswith("Bundled 1 wheel ")
     heard.clear()
     bundler.bundle(["solve.py"], pythons=[PYTHON], report=heard.append)
-    assert [progress.text for progress in heard] == ["solve.bundle is up to date (use --upgrade for newer versions)"]
+    assert [progress.text for progress in heard] == [
+        "solve.bundle is up to date (use --upgrade for newer versions)"
+    ]
 
 
 def test_what_cannot_be_bundled_is_an_error_of_the_library(here: Workplace) -> None:
     here.script("solve.py", requires=">=99")
-    with pytest.raises((bundler.BundlerError, bundler.WheelhouseError), match="requires-python >=99"):
+    with pytest.raises(
+        (bundler.BundlerError, bundler.WheelhouseError), match="requires-python >=99"
+    ):
         bundler.bundle(["solve.py"], pythons=[PYTHON])
     assert not (here.folder / "solve.bundle").exists()
 

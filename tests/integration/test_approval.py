@@ -43,7 +43,10 @@ def sign_on(day: str, bundle: Path, key: Path) -> None:
 @pytest.fixture
 def months(bundles: dict[str, Path], tmp_path: Path, anna: Path) -> dict[str, Path]:
     """The bundles of two months, signed then."""
-    copies = {name: shutil.copytree(bundles[name], tmp_path / name / "solve.bundle") for name in ("first", "second")}
+    copies = {
+        name: shutil.copytree(bundles[name], tmp_path / name / "solve.bundle")
+        for name in ("first", "second")
+    }
     for (_, bundle), day in zip(copies.items(), ("2026-01-31", "2026-02-28"), strict=True):
         sign_on(day, bundle, anna)
     return copies
@@ -143,7 +146,9 @@ def test_an_older_bundle_is_refused_also_once_the_newer_one_was_removed(
     shutil.rmtree(newer)
     assert refused(months["first"], store.path, policy) == "older"
     api.publish(months["second"], store.path, policy=policy)
-    assert api.publish(months["first"], store.path, policy=Policy(trust=allow(anna), allow_older=True))
+    assert api.publish(
+        months["first"], store.path, policy=Policy(trust=allow(anna), allow_older=True)
+    )
 
 
 def test_submitting_an_older_one_than_the_store_has_is_a_warning(
@@ -159,7 +164,10 @@ def test_submitting_an_older_one_than_the_store_has_is_a_warning(
     alias.unlink()
     alias.symlink_to(f"../publications/{older.name}")
     (warning,) = compose(alias, [{}], trust=allow(anna)).warnings
-    assert f"{older.name} was signed at 2026-01-31T00:00:00Z, before {newer.name} (2026-02-28T00:00:00Z)" in warning
+    assert (
+        f"{older.name} was signed at 2026-01-31T00:00:00Z, before {newer.name} (2026-02-28T00:00:00Z)"
+        in warning
+    )
     assert compose(alias, [{}]).warnings == ()
 
 
@@ -172,7 +180,9 @@ def test_signing_an_old_bundle_again_says_that_it_is_wanted(
     api.publish(months["first"], store, policy=policy)
 
 
-def test_what_nobody_signed_makes_nothing_older(months: dict[str, Path], tmp_path: Path, anna: Path) -> None:
+def test_what_nobody_signed_makes_nothing_older(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
     store, policy = create_store(tmp_path / "store").path, Policy(trust=allow(anna))
     sign_on("2099-01-01", months["second"], make_key(tmp_path / "mallory"))
     api.publish(months["second"], store)
@@ -200,11 +210,15 @@ def test_a_signature_with_another_provenance_replaces_none_in_the_store(
     publication = api.publish(months["second"], store)
     manifest = (months["second"] / "manifest.json").read_bytes()
     times = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z")
-    (months["second"] / "provenance.json").write_bytes(provenance(parse(manifest, publication), [], {}, "1", times))
+    (months["second"] / "provenance.json").write_bytes(
+        provenance(parse(manifest, publication), [], {}, "1", times)
+    )
     sign_on("2026-03-01", months["second"], ben)
     api.publish(months["second"], store)
     assert assurance.approvals(publication, allow(anna))
-    with pytest.raises(SignatureError, match="is already published with another provenance.json") as caught:
+    with pytest.raises(
+        SignatureError, match="is already published with another provenance.json"
+    ) as caught:
         api.publish(months["second"], store, policy=Policy(trust=allow(ben)))
     assert f"hint: sign the publication: bundler sign {publication}" in str(caught.value)
     assurance.sign(publication, ben)
@@ -212,8 +226,13 @@ def test_a_signature_with_another_provenance_replaces_none_in_the_store(
     assert len(assurance.approvals(publication, allow(anna))) == 1
 
 
-def test_what_is_not_a_signature_is_not_published(months: dict[str, Path], tmp_path: Path, anna: Path) -> None:
-    store, junk = create_store(tmp_path / "store").path, months["second"] / SIGNATURES / "00000000deadbeef.sums"
+def test_what_is_not_a_signature_is_not_published(
+    months: dict[str, Path], tmp_path: Path, anna: Path
+) -> None:
+    store, junk = (
+        create_store(tmp_path / "store").path,
+        months["second"] / SIGNATURES / "00000000deadbeef.sums",
+    )
     junk.write_bytes(b"junk")
     junk.with_suffix(".sums.sig").write_bytes(b"junk")
     publication = api.publish(months["second"], store, policy=Policy(trust=allow(anna)))
@@ -244,9 +263,10 @@ def test_repairing_a_publication_keeps_the_signatures_that_are_whole(
     store = create_store(tmp_path / "store").path
     publication = api.publish(months["second"], store)
     (statement_path,) = (publication / SIGNATURES).glob("*.sums")
-    damaged = {"readme": publication / "README.txt", "provenance": publication / "provenance.json"}.get(
-        harm, statement_path
-    )
+    damaged = {
+        "readme": publication / "README.txt",
+        "provenance": publication / "provenance.json",
+    }.get(harm, statement_path)
     damaged.unlink(missing_ok=True)
     damaged.write_bytes(b"damaged")
     if harm == "signature":

@@ -67,13 +67,22 @@ class _Pipe:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def rewritten(data: bytes, change: Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]) -> bytes:
+def rewritten(
+    data: bytes, change: Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]
+) -> bytes:
     """Return an archive to which `change` adds each member of `data` as it likes."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(data)) as source, tarfile.open(fileobj=out, mode="w") as target:
+    with (
+        tarfile.open(fileobj=io.BytesIO(data)) as source,
+        tarfile.open(fileobj=out, mode="w") as target,
+    ):
         for member in source:
             content = source.extractfile(member)
             change(target, member, content.read() if content else b"")
@@ -99,11 +108,18 @@ def test_an_archive_is_the_same_bytes_from_any_folder_with_any_umask(
     assert packed(copy) == archive
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         members = tar.getmembers()
-    assert [member.name for member in members[:2]] == ["solve.bundle/manifest.json", "solve.bundle/SHA256SUMS"]
-    assert {(member.mtime, member.uid, member.uname, member.mode) for member in members} == {(0, 0, "", 0o644)}
+    assert [member.name for member in members[:2]] == [
+        "solve.bundle/manifest.json",
+        "solve.bundle/SHA256SUMS",
+    ]
+    assert {(member.mtime, member.uid, member.uname, member.mode) for member in members} == {
+        (0, 0, "", 0o644)
+    }
 
 
-def test_what_was_packed_is_unpacked_byte_for_byte(bundled: Path, archive: bytes, tmp_path: Path) -> None:
+def test_what_was_packed_is_unpacked_byte_for_byte(
+    bundled: Path, archive: bytes, tmp_path: Path
+) -> None:
     (folder,) = unpack_all(archive, tmp_path)
     assert folder == tmp_path / "solve.bundle"
     assert files_of(folder) == files_of(bundled)
@@ -113,7 +129,9 @@ def test_what_was_packed_is_unpacked_byte_for_byte(bundled: Path, archive: bytes
     assert [path.name for path in tmp_path.iterdir()] == ["solve.bundle"]
 
 
-def test_plain_tar_can_unpack_it(bundled: Path, archive: bytes, tmp_path: Path, workplace: Workplace) -> None:
+def test_plain_tar_can_unpack_it(
+    bundled: Path, archive: bytes, tmp_path: Path, workplace: Workplace
+) -> None:
     (tmp_path / "x.tar").write_bytes(archive)
     assert workplace.run("tar", "-xf", tmp_path / "x.tar", cwd=tmp_path).returncode == 0
     assert files_of(tmp_path / "solve.bundle") == files_of(bundled)
@@ -136,7 +154,9 @@ def test_a_bundle_that_is_damaged_is_not_packed(bundled: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     "part", ["after the manifest", "in a wheel", "before the last file", "nothing", "half a header"]
 )
-def test_a_truncated_archive_is_incomplete_and_leaves_nothing(archive: bytes, tmp_path: Path, part: str) -> None:
+def test_a_truncated_archive_is_incomplete_and_leaves_nothing(
+    archive: bytes, tmp_path: Path, part: str
+) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         members = tar.getmembers()
     (wheel,) = [member for member in members if member.name.endswith(".whl")]
@@ -163,17 +183,27 @@ def with_another(tar: tarfile.TarFile, member: tarfile.TarInfo, data: bytes) -> 
 
 
 HOSTILE: dict[str, Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]] = {
-    "a link": lambda tar, member, _data: add(tar, member.name, type=tarfile.SYMTYPE, linkname="/etc/passwd"),
-    "a hard link": lambda tar, member, _data: add(tar, member.name, type=tarfile.LNKTYPE, linkname="solve.bundle/x"),
+    "a link": lambda tar, member, _data: add(
+        tar, member.name, type=tarfile.SYMTYPE, linkname="/etc/passwd"
+    ),
+    "a hard link": lambda tar, member, _data: add(
+        tar, member.name, type=tarfile.LNKTYPE, linkname="solve.bundle/x"
+    ),
     "a device": lambda tar, member, _data: add(tar, member.name, type=tarfile.CHRTYPE),
     "a pipe": lambda tar, member, _data: add(tar, member.name, type=tarfile.FIFOTYPE),
     "a folder": lambda tar, member, _data: add(tar, member.name, type=tarfile.DIRTYPE),
     "an absolute name": lambda tar, member, data: add(tar, f"/tmp/{member.name}", data),
-    "a name that leads out": lambda tar, member, data: add(tar, f"solve.bundle/../../{member.name}", data),
+    "a name that leads out": lambda tar, member, data: add(
+        tar, f"solve.bundle/../../{member.name}", data
+    ),
     "no folder": lambda tar, member, data: add(tar, member.name.partition("/")[2], data),
-    "another bundle's manifest": lambda tar, member, data: add(tar, member.name.replace("solve", "other"), data),
+    "another bundle's manifest": lambda tar, member, data: add(
+        tar, member.name.replace("solve", "other"), data
+    ),
     "files twice": twice,
-    "other bytes": lambda tar, member, data: add(tar, member.name, data[:-1] + bytes([data[-1] ^ 1])),
+    "other bytes": lambda tar, member, data: add(
+        tar, member.name, data[:-1] + bytes([data[-1] ^ 1])
+    ),
     "longer files": lambda tar, member, data: add(tar, member.name, data + b" "),
     "shorter files": lambda tar, member, data: add(tar, member.name, data[:-1]),
     "a foreign file": with_another,
@@ -181,7 +211,9 @@ HOSTILE: dict[str, Callable[[tarfile.TarFile, tarfile.TarInfo, bytes], None]] = 
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_is_refused_and_leaves_nothing(archive: bytes, tmp_path: Path, kind: str) -> None:
+def test_a_hostile_archive_is_refused_and_leaves_nothing(
+    archive: bytes, tmp_path: Path, kind: str
+) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     with pytest.raises(WheelhouseError):
@@ -190,7 +222,9 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(archive: bytes, tmp_pat
     assert list(tmp_path.iterdir()) == [inside]
 
 
-def test_files_before_their_manifest_and_huge_headers_are_refused(archive: bytes, tmp_path: Path) -> None:
+def test_files_before_their_manifest_and_huge_headers_are_refused(
+    archive: bytes, tmp_path: Path
+) -> None:
     def last(tar: tarfile.TarFile, member: tarfile.TarInfo, data: bytes) -> None:
         if not member.name.endswith("manifest.json"):
             add(tar, member.name, data)
@@ -198,7 +232,9 @@ def test_files_before_their_manifest_and_huge_headers_are_refused(archive: bytes
     with pytest.raises(ArchiveError, match="before the manifest of its bundle"):
         unpack_all(rewritten(archive, last), tmp_path)
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * 100_000}):
+    with tarfile.open(
+        fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * 100_000}
+    ):
         pass
     with pytest.raises(ArchiveError, match="a header is too large"):
         unpack_all(out.getvalue() + archive, tmp_path)
@@ -214,7 +250,11 @@ def test_no_mutation_is_unpacked_as_something_else(
     archive: bytes, bundled: Path, tmp_path: Path, position: int, value: int, length: int
 ) -> None:
     start = position % len(archive)
-    data = archive[:start] + bytes([value]) * min(length, len(archive) - start) + archive[start + length :]
+    data = (
+        archive[:start]
+        + bytes([value]) * min(length, len(archive) - start)
+        + archive[start + length :]
+    )
     target = tmp_path / hashlib.sha256(data).hexdigest()[:16]
     target.mkdir(exist_ok=True)
     try:
@@ -233,7 +273,9 @@ def test_bundle_packs_an_archive_next_to_the_bundle(workplace: Workplace) -> Non
     workplace.script("solve.py", "alpha")
     done = workplace.run("bundle", "solve.py", "--archive")
     assert (done.returncode, done.stdout) == (0, "solve.tar\n"), done.stderr
-    assert (workplace.folder / "solve.tar").read_bytes() == packed(workplace.folder / "solve.bundle")
+    assert (workplace.folder / "solve.tar").read_bytes() == packed(
+        workplace.folder / "solve.bundle"
+    )
     assert workplace.run("bundle", "solve.py", "--archive", "-o", ".").returncode == 2
 
 
@@ -261,7 +303,9 @@ def test_wrong_options_of_pack_write_nothing(
     done = workplace.run("bundler", "pack", bundled, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert text in done.stderr
-    assert [path.name for path in workplace.folder.iterdir() if path.name.startswith(("x", ".x"))] == []
+    assert [
+        path.name for path in workplace.folder.iterdir() if path.name.startswith(("x", ".x"))
+    ] == []
 
 
 def test_a_bundle_is_not_packed_into_itself(bundled: Path, workplace: Workplace) -> None:
@@ -276,7 +320,10 @@ def test_a_script_in_the_place_of_a_bundle_is_told_what_to_do(workplace: Workpla
     for command in (["verify"], ["inspect"], ["rehearse"], ["unpack"], ["report"]):
         done = workplace.run("bundler", *command, script)
         assert done.returncode == 1
-        assert done.stderr == f"error: {script}: is a script, not a bundle\nhint: run `bundle 'my eval.py'` first\n"
+        assert (
+            done.stderr
+            == f"error: {script}: is a script, not a bundle\nhint: run `bundle 'my eval.py'` first\n"
+        )
 
 
 def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace) -> None:
@@ -287,7 +334,9 @@ def test_a_full_standard_output_is_explained(bundled: Path, workplace: Workplace
 
 @pytest.mark.skipif(not MOUNTS, reason="this system does not let users mount")
 @pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 20])
-def test_a_full_disk_keeps_no_hidden_parts(bundled: Path, workplace: Workplace, kilobytes: int) -> None:
+def test_a_full_disk_keeps_no_hidden_parts(
+    bundled: Path, workplace: Workplace, kilobytes: int
+) -> None:
     command = (
         f"mount -t tmpfs -o size={kilobytes}k none /mnt && {BIN}/bundler pack {workplace.folder / bundled} "
         "-o /mnt/x.tar --split 10kB; code=$?; ls -A /mnt; exit $code"
@@ -320,7 +369,9 @@ def test_a_bundle_that_another_run_unpacked_meanwhile_is_an_error(
 
     with pytest.raises(BundlerError, match="already exists"):
         unpack(io.BytesIO(archive), Path("x.tar"), tmp_path / "there", report=meanwhile)
-    assert files_of(tmp_path / "there" / "solve.bundle") == files_of(workplace.folder / "solve.bundle")
+    assert files_of(tmp_path / "there" / "solve.bundle") == files_of(
+        workplace.folder / "solve.bundle"
+    )
 
 
 def test_one_medium_holds_the_archive_and_the_tool(bundled: Path, workplace: Workplace) -> None:
@@ -333,7 +384,9 @@ def test_one_medium_holds_the_archive_and_the_tool(bundled: Path, workplace: Wor
     assert all((workplace.folder / name).is_file() for name in names)
 
 
-def test_commands_take_archives_and_pipes(bundled: Path, archive: bytes, workplace: Workplace) -> None:
+def test_commands_take_archives_and_pipes(
+    bundled: Path, archive: bytes, workplace: Workplace
+) -> None:
     assert workplace.run("bundler", "pack", bundled, "-o", "x.tar").stdout == "x.tar\n"
     assert (workplace.folder / "x.tar").read_bytes() == archive
     for command in ("verify", "inspect"):

@@ -29,7 +29,9 @@ from tests.stand_ins.wheels import make_wheel
 FIXTURE = Path(__file__).parents[3] / "shared" / "fixtures" / "attestations"
 NAME = "pypi_attestations-0.0.19.tar.gz"
 PUBLISHER = "GitHub trailofbits/pypi-attestations release.yml"
-needs_fixture = pytest.mark.skipif(not (FIXTURE / NAME).is_file(), reason="needs the attestation of another project")
+needs_fixture = pytest.mark.skipif(
+    not (FIXTURE / NAME).is_file(), reason="needs the attestation of another project"
+)
 
 
 @pytest.fixture
@@ -41,7 +43,9 @@ def attested(tmp_path: Path) -> Path:
 
 
 def check(folder: Path, **options: Path) -> tuple[str, ...]:
-    return verify_attestations(folder / NAME, (folder / f"{NAME}.provenance").read_bytes(), **options)
+    return verify_attestations(
+        folder / NAME, (folder / f"{NAME}.provenance").read_bytes(), **options
+    )
 
 
 @needs_fixture
@@ -73,7 +77,9 @@ def test_a_change_is_refused(attested: Path, harm: str) -> None:
     else:
         bundle["attestations"] = []
     path.write_text(json.dumps(document))
-    with pytest.raises(BundlerError, match=f"{NAME}: its attestation is not valid .*\nhint: do not use this file"):
+    with pytest.raises(
+        BundlerError, match=f"{NAME}: its attestation is not valid .*\nhint: do not use this file"
+    ):
         check(attested)
 
 
@@ -95,8 +101,17 @@ def test_keys_that_have_expired_are_refused_and_others_can_be_given(attested: Pa
     assert check(attested, trusted_root=attested / "root.json") == (PUBLISHER,)
     past = {"start": "2020-01-01T00:00:00Z", "end": "2020-02-01T00:00:00Z"}
     for kind, changed in (
-        ("certificateAuthorities", [{**entry, "validFor": past} for entry in root["certificateAuthorities"]]),
-        ("tlogs", [{**entry, "publicKey": {**entry["publicKey"], "validFor": past}} for entry in root["tlogs"]]),
+        (
+            "certificateAuthorities",
+            [{**entry, "validFor": past} for entry in root["certificateAuthorities"]],
+        ),
+        (
+            "tlogs",
+            [
+                {**entry, "publicKey": {**entry["publicKey"], "validFor": past}}
+                for entry in root["tlogs"]
+            ],
+        ),
         ("tlogs", 5),
     ):
         (attested / "root.json").write_text(json.dumps({**root, kind: changed}))
@@ -105,13 +120,23 @@ def test_keys_that_have_expired_are_refused_and_others_can_be_given(attested: Pa
 
 
 @needs_fixture
-@pytest.mark.skipif(not shutil.which("unshare") or os.geteuid() != 0, reason="needs network namespaces")
+@pytest.mark.skipif(
+    not shutil.which("unshare") or os.geteuid() != 0, reason="needs network namespaces"
+)
 def test_no_network_and_no_home_are_needed(attested: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from bundler.assessment.attestation_check import verify_attestations\n"
         "print(*verify_attestations(Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()))"
     )
-    command = ["unshare", "--net", sys.executable, "-c", program, str(attested / NAME), f"{attested / NAME}.provenance"]
+    command = [
+        "unshare",
+        "--net",
+        sys.executable,
+        "-c",
+        program,
+        str(attested / NAME),
+        f"{attested / NAME}.provenance",
+    ]
     if shutil.which("strace"):
         command = ["strace", "-f", "-e", "trace=connect", "-o", str(attested / "trace"), *command]
     done = subprocess.run(
@@ -127,7 +152,9 @@ def test_no_network_and_no_home_are_needed(attested: Path) -> None:
         assert "AF_INET" not in (attested / "trace").read_text()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"attestation_bundles": [5]}', b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"attestation_bundles": [5]}', b"[" * 100_000, b"\xff"]
+)
 def test_what_is_not_a_provenance_object_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ValueError, match="is not a provenance object"):
         publishers(data)
@@ -138,8 +165,15 @@ def test_what_is_not_a_provenance_object_is_refused(tmp_path: Path, data: bytes)
 
 
 def stated(repository: str) -> bytes:
-    publisher = {"kind": "GitHub", "repository": repository, "workflow": "release.yml", "environment": None}
-    return json.dumps({"version": 1, "attestation_bundles": [{"publisher": publisher, "attestations": []}]}).encode()
+    publisher = {
+        "kind": "GitHub",
+        "repository": repository,
+        "workflow": "release.yml",
+        "environment": None,
+    }
+    return json.dumps(
+        {"version": 1, "attestation_bundles": [{"publisher": publisher, "attestations": []}]}
+    ).encode()
 
 
 @pytest.fixture
@@ -155,7 +189,10 @@ def offering(workplace: Workplace) -> Workplace:
 def test_an_attestation_that_is_not_valid_stops_the_bundle(offering: Workplace) -> None:
     done = offering.run("bundle", "eval.py", "--attestations")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "alpha-1.0-py3-none-any.whl: its attestation is not valid (it contains no attestation)" in done.stderr
+    assert (
+        "alpha-1.0-py3-none-any.whl: its attestation is not valid (it contains no attestation)"
+        in done.stderr
+    )
     assert not (offering.folder / "eval.bundle").exists()
     assert offering.run("bundle", "eval.py").returncode == 0
 
@@ -204,13 +241,19 @@ def test_a_publisher_that_changed_or_disappeared_is_reported(offering: Workplace
         verify_bundle(before)
 
 
-def test_a_bundle_with_attestations_verifies_and_is_published(offering: Workplace, tmp_path: Path) -> None:
+def test_a_bundle_with_attestations_verifies_and_is_published(
+    offering: Workplace, tmp_path: Path
+) -> None:
     bundle = offering.bundle("eval.py")
     name = "alpha-1.0-py3-none-any.whl"
     with_attestation(bundle, name, stated("good/alpha"))
     manifest = read_manifest(bundle)
     path = f"{ATTESTATIONS}{name}.provenance"
-    listed = tuple(sorted((*manifest.files, File(path=path, size=1, sha256="0" * 64)), key=lambda file: file.path))
+    listed = tuple(
+        sorted(
+            (*manifest.files, File(path=path, size=1, sha256="0" * 64)), key=lambda file: file.path
+        )
+    )
     seal(bundle, replace(manifest, files=listed))
     assert api.verify(bundle)
     publication = api.publish(bundle, tmp_path / "store")

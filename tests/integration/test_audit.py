@@ -25,7 +25,11 @@ GHSA = record(
     database_specific={"severity": "HIGH"},
 )
 PYSEC = record(
-    "PYSEC-2026-7", "alpha", [("introduced", "0"), ("fixed", "1.5")], aliases=["CVE-2026-1"], published="2026-01-01"
+    "PYSEC-2026-7",
+    "alpha",
+    [("introduced", "0"), ("fixed", "1.5")],
+    aliases=["CVE-2026-1"],
+    published="2026-01-01",
 )
 OTHER = record("PYSEC-2026-8", "beta", versions=["1.0"], summary="Takes long")
 FIXED = record("PYSEC-2026-9", "beta", [("introduced", "0"), ("fixed", "0.5")])
@@ -73,7 +77,9 @@ def test_each_vulnerability_is_printed_once_with_its_fix_and_its_use(audited: Wo
         "  Reads any file",
         "  used in eval.bundle by eval.py",
     ]
-    assert done.stderr.startswith("Found 2 vulnerabilities in 2 packages; advisories as of 2026-11-20 (")
+    assert done.stderr.startswith(
+        "Found 2 vulnerabilities in 2 packages; advisories as of 2026-11-20 ("
+    )
 
 
 def test_an_accepted_finding_is_shown_and_does_not_fail(audited: Workplace) -> None:
@@ -92,17 +98,23 @@ def test_an_accepted_finding_is_shown_and_does_not_fail(audited: Workplace) -> N
 
 
 @pytest.mark.parametrize(("threshold", "code"), [("critical", 1), ("high", 1)])
-def test_an_unrated_finding_fails_at_every_threshold(audited: Workplace, threshold: str, code: int) -> None:
+def test_an_unrated_finding_fails_at_every_threshold(
+    audited: Workplace, threshold: str, code: int
+) -> None:
     (audited.folder / "osv" / "GHSA-1.json").unlink()
     (audited.folder / "osv" / "PYSEC-2026-7.json").unlink()
-    done = audited.run("bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", threshold)
+    done = audited.run(
+        "bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", threshold
+    )
     assert done.returncode == code
 
 
 def test_a_rated_finding_passes_a_higher_threshold(audited: Workplace) -> None:
     (audited.folder / "osv" / "PYSEC-2026-8.json").unlink()
     for threshold, code in (("critical", 0), ("high", 1), ("medium", 1), ("low", 1)):
-        done = audited.run("bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", threshold)
+        done = audited.run(
+            "bundler", "audit", "eval.bundle", "--advisories", "osv", "--fail-on", threshold
+        )
         assert done.returncode == code, threshold
 
 
@@ -115,7 +127,11 @@ def test_a_store_tells_which_publications_are_affected_since_when(audited: Workp
     document = json.loads(done.stdout)
     (finding,) = (entry for entry in document["findings"] if entry["project"] == "alpha")
     assert (finding["id"], finding["aliases"]) == ("CVE-2026-1", ["GHSA-1", "PYSEC-2026-7"])
-    assert (finding["severity"], finding["fixed"], finding["published"]) == ("high", ["1.5"], "2026-01-01")
+    assert (finding["severity"], finding["fixed"], finding["published"]) == (
+        "high",
+        ["1.5"],
+        "2026-01-01",
+    )
     assert [use["scripts"] for use in finding["uses"]] == [["eval.py"], ["later.py"]]
     assert [use["in"].rpartition("-")[0] for use in finding["uses"]] == ["eval", "later"]
     assert all(use["since"] for use in finding["uses"])
@@ -137,9 +153,14 @@ def test_a_bundle_can_be_audited_when_it_is_created(audited: Workplace) -> None:
     assert (done.returncode, done.stdout) == (0, "new.bundle\n")
     assert "alpha 1.0  high  CVE-2026-1  fixed in 1.5\n" in done.stderr
     assert "Found 2 vulnerabilities in 2 packages; " in done.stderr
-    done = audited.run("bundle", "eval.py", "-o", "new.bundle", "--advisories", "osv", "--fail-on", "critical")
+    done = audited.run(
+        "bundle", "eval.py", "-o", "new.bundle", "--advisories", "osv", "--fail-on", "critical"
+    )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "error: new.bundle: 1 finding of severity critical or above, or without a rating\nhint: " in done.stderr
+    assert (
+        "error: new.bundle: 1 finding of severity critical or above, or without a rating\nhint: "
+        in done.stderr
+    )
     assert audited.run("bundle", "eval.py", "--fail-on", "low").returncode == 2
 
 
@@ -164,20 +185,35 @@ def test_no_advisories_are_an_error(audited: Workplace) -> None:
 
 def test_the_library_returns_findings(audited: Workplace) -> None:
     findings, packages, snapshot = assurance.audit(
-        [audited.folder / "eval.bundle"], audited.folder / "osv", accept=audited.folder / "accepted.json"
+        [audited.folder / "eval.bundle"],
+        audited.folder / "osv",
+        accept=audited.folder / "accepted.json",
     )
     assert (packages, snapshot.records) == (2, 4)
-    assert [(entry.project, entry.acceptance is not None) for entry in findings] == [("beta", False), ("alpha", True)]
+    assert [(entry.project, entry.acceptance is not None) for entry in findings] == [
+        ("beta", False),
+        ("alpha", True),
+    ]
 
 
 def test_advisories_meet_through_a_third_one() -> None:
     def made(identity: str, *aliases: str) -> Record:
         return record(identity, "alpha", versions=["1.0"], aliases=list(aliases))
 
-    records = [made("A-1", "CVE-1"), made("B-1", "CVE-2"), made("C-1", "CVE-1", "CVE-2"), made("D-1", "CVE-3")]
+    records = [
+        made("A-1", "CVE-1"),
+        made("B-1", "CVE-2"),
+        made("C-1", "CVE-1", "CVE-2"),
+        made("D-1", "CVE-3"),
+    ]
     advisories = [entry for stated in records for entry in advisories_of(stated)]
     for order in (advisories, advisories[::-1]):
         snapshot = Snapshot(by_project={"alpha": order}, records=4, day="2026-01-01")
-        uses: dict[tuple[str, str], list[Any]] = {("alpha", "1.0"): [Use(place="p", since="", scripts=())]}
+        uses: dict[tuple[str, str], list[Any]] = {
+            ("alpha", "1.0"): [Use(place="p", since="", scripts=())]
+        }
         findings = audit(uses, snapshot)
-        assert [(entry.identity, len(entry.aliases)) for entry in findings] == [("CVE-1", 4), ("CVE-3", 1)]
+        assert [(entry.identity, len(entry.aliases)) for entry in findings] == [
+            ("CVE-1", 4),
+            ("CVE-3", 1),
+        ]

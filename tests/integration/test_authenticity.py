@@ -44,13 +44,18 @@ def forge(publication: Path, name: str, data: bytes) -> None:
     listed.write_text("".join(f"{line}\n" for line in sorted(lines, key=lambda line: line[66:])))
 
 
-def test_what_publish_index_writes_is_genuine_and_jobs_know_who_signed_it(publication: Path, anna: Path) -> None:
+def test_what_publish_index_writes_is_genuine_and_jobs_know_who_signed_it(
+    publication: Path, anna: Path
+) -> None:
     submission = compose(publication, [{}], trust=allow(anna))
     (approval,) = submission.approved
     assert approval.signer.name == "anna@site"
     text = f"anna@site ({approval.signer.key}) on {approval.signed}, manifest {approval.manifest}"
     assert f"'approved': {text!r}" in submission.exec_script.decode()
-    assert approval.manifest == hashlib.sha256((publication / "manifest.json").read_bytes()).hexdigest()
+    assert (
+        approval.manifest
+        == hashlib.sha256((publication / "manifest.json").read_bytes()).hexdigest()
+    )
 
 
 def test_without_trust_nothing_is_checked_and_nothing_is_said(publication: Path) -> None:
@@ -59,7 +64,9 @@ def test_without_trust_nothing_is_checked_and_nothing_is_said(publication: Path)
     assert submission.exec_script == (publication / EXEC_SCRIPT).read_bytes()
 
 
-def test_the_store_can_require_signatures_for_jobs(publication: Path, tmp_path: Path, anna: Path) -> None:
+def test_the_store_can_require_signatures_for_jobs(
+    publication: Path, tmp_path: Path, anna: Path
+) -> None:
     place = create_store(publication.parent.parent)
     require_signatures(place, allow(make_key(tmp_path / "ben")).allowed)
     with pytest.raises(SignatureError, match="does not belong to an allowed signer"):
@@ -69,12 +76,18 @@ def test_the_store_can_require_signatures_for_jobs(publication: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("name", [EXEC_SCRIPT, PUBLICATION, COLLECTOR, README])
-def test_a_forged_file_is_refused_even_if_the_digests_agree(publication: Path, anna: Path, name: str) -> None:
+def test_a_forged_file_is_refused_even_if_the_digests_agree(
+    publication: Path, anna: Path, name: str
+) -> None:
     forge(publication, name, (publication / name).read_bytes() + b"\n")
     api.verify(publication)
-    with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
+    with pytest.raises(
+        SignatureError, match=f"{name} is not what this version of publish-index writes"
+    ):
         assurance.approvals(publication, allow(anna))
-    with pytest.raises(SignatureError, match=f"{name} is not what this version of publish-index writes"):
+    with pytest.raises(
+        SignatureError, match=f"{name} is not what this version of publish-index writes"
+    ):
         compose(publication, [{}], trust=allow(anna))
     assert require_approved(publication, None) == []
 
@@ -109,7 +122,9 @@ def test_a_description_that_is_not_json_is_refused(publication: Path, anna: Path
         assurance.approvals(publication, allow(anna))
 
 
-def test_a_place_and_a_strategy_that_the_script_agrees_with_are_refused_too(publication: Path, anna: Path) -> None:
+def test_a_place_and_a_strategy_that_the_script_agrees_with_are_refused_too(
+    publication: Path, anna: Path
+) -> None:
     manifest = read_manifest(publication)
     place = str(publication)
     for described in (
@@ -136,10 +151,16 @@ def test_archives_that_no_signature_covers_are_refused(publication: Path, anna: 
     assert caught.value.problem == "uncovered"
 
 
-def test_names_of_signers_cannot_leave_the_text_in_the_execution_script(publication: Path, anna: Path) -> None:
+def test_names_of_signers_cannot_leave_the_text_in_the_execution_script(
+    publication: Path, anna: Path
+) -> None:
     submission = compose(publication, [{}], trust=allow(anna, "it's\\"))
     names: dict[str, object] = {}
-    block = submission.exec_script.decode().partition("# <publication>\n")[2].partition("# </publication>")[0]
+    block = (
+        submission.exec_script.decode()
+        .partition("# <publication>\n")[2]
+        .partition("# </publication>")[0]
+    )
     exec(block, names)  # noqa: S102 - what a node runs
     described = names["PUBLICATION"]
     assert isinstance(described, dict)
@@ -153,7 +174,9 @@ def test_a_manifest_that_changes_after_the_check_is_refused(publication: Path, a
         genuine_script(publication, approval)
 
 
-def test_a_bundle_has_no_execution_script(publication: Path, bundles: dict[str, Path], anna: Path) -> None:
+def test_a_bundle_has_no_execution_script(
+    publication: Path, bundles: dict[str, Path], anna: Path
+) -> None:
     (approval,) = require_approved(publication, Policy(trust=allow(anna)))
     with pytest.raises(WheelhouseError):
         genuine_script(bundles["second"], approval)

@@ -83,7 +83,9 @@ _SOURCES = '[tool.uv.sources]\nlib = { path = "./lib" }\n'
 
 def write_lib(folder: Path, *, version: str = "1.0", requires: str = "[]", needs: str = "") -> Path:
     """Write the source tree of `lib` to `folder`."""
-    stated = 'dynamic = ["version"]' if version == "git" else f'version = "{version}"\ndependencies = []'
+    stated = (
+        'dynamic = ["version"]' if version == "git" else f'version = "{version}"\ndependencies = []'
+    )
     files = {
         "pyproject.toml": _PYPROJECT.format(requires=requires, version=stated),
         "backend.py": _BACKEND,
@@ -99,8 +101,17 @@ def write_lib(folder: Path, *, version: str = "1.0", requires: str = "[]", needs
 
 
 def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "protocol.file.allow=always"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    identity = [
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=n@example.org",
+        "-c",
+        "protocol.file.allow=always",
+    ]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -119,7 +130,12 @@ def run(workplace: Workplace) -> str:
     """Return what the script prints under `uv run`."""
     command = [str(BIN / "uv"), "run", "--no-cache", "--script", "solve.py"]
     done = subprocess.run(
-        command, cwd=workplace.folder, env=workplace.environment, capture_output=True, text=True, check=False
+        command,
+        cwd=workplace.folder,
+        env=workplace.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return printed(done.stdout)
@@ -146,7 +162,9 @@ def test_a_folder_with_packages_called_build_and_dist_is_complete(workplace: Wor
     assert bundled(workplace) == run(workplace)
 
 
-def test_a_folder_with_links_that_lead_outside_contains_what_they_lead_to(workplace: Workplace) -> None:
+def test_a_folder_with_links_that_lead_outside_contains_what_they_lead_to(
+    workplace: Workplace,
+) -> None:
     lib = write_lib(workplace.folder / "lib")
     (workplace.folder / "common").mkdir()
     (workplace.folder / "common" / "shared.py").write_text("SHARED = 1")
@@ -223,19 +241,25 @@ SETTINGS = [
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("where", ["the script", "a uv.toml"])
-def test_settings_for_builds_count_as_for_uv_run(workplace: Workplace, setting: str, where: str) -> None:
+def test_settings_for_builds_count_as_for_uv_run(
+    workplace: Workplace, setting: str, where: str
+) -> None:
     for name in ("tool", "extra"):
         for version in ("1.0", "2.0", "3.0a1"):
             data = {f"{name}.py": f"version = {version!r}".encode()}
             workplace.index.add(make_wheel(name, version, files=data))
     needs_extra = "extra-build-dependencies" in setting or "isolation" in setting
-    write_lib(workplace.folder / "lib", requires='["tool"]', needs="tool extra" if needs_extra else "tool")
+    write_lib(
+        workplace.folder / "lib", requires='["tool"]', needs="tool extra" if needs_extra else "tool"
+    )
     own = setting if where == "the script" else ""
     if where == "a uv.toml":
         (workplace.folder / "uv.toml").write_text(re.sub(r"\[tool\.uv\.", "[", setting))
     script(workplace, "lib", "extra<3", "tool<2.5", uv=f"{own}\n{_SOURCES}")
     if where == "a uv.toml" and needs_extra and "isolation" not in setting:
-        assert workplace.run("bundle", "solve.py").returncode == 1, "as uv, which takes it from scripts only"
+        assert workplace.run("bundle", "solve.py").returncode == 1, (
+            "as uv, which takes it from scripts only"
+        )
         return
     if "isolation" in setting:
         # uv needs a second run, since the requirements of the build must be installed before.
@@ -266,11 +290,15 @@ def test_what_may_not_be_built_is_refused(workplace: Workplace) -> None:
     assert (done.returncode, "lib" in done.stderr) == (1, True)
 
 
-def test_a_source_that_builds_another_version_than_the_locked_one_is_refused(workplace: Workplace) -> None:
+def test_a_source_that_builds_another_version_than_the_locked_one_is_refused(
+    workplace: Workplace,
+) -> None:
     lib = write_lib(workplace.folder / "lib")
     script(workplace, "lib", uv=_SOURCES)
     lock = [str(BIN / "uv"), "lock", "--script", "solve.py"]
-    subprocess.run(lock, cwd=workplace.folder, env=workplace.environment, check=True, capture_output=True)
+    subprocess.run(
+        lock, cwd=workplace.folder, env=workplace.environment, check=True, capture_output=True
+    )
     text = (workplace.folder / "solve.py.lock").read_text()
     assert 'source = { directory = "lib" }' in text
     (workplace.folder / "pylock.toml").write_text(
@@ -283,7 +311,9 @@ def test_a_source_that_builds_another_version_than_the_locked_one_is_refused(wor
     assert "its source builds version 1.1, but the lock says 1.0" in done.stderr
 
 
-def test_the_password_of_a_repository_does_not_reach_the_server_of_a_submodule(tmp_path: Path) -> None:
+def test_the_password_of_a_repository_does_not_reach_the_server_of_a_submodule(
+    tmp_path: Path,
+) -> None:
 
     url, variables = _without_secrets("https://me:s3cret@git.test/lib.git", Credentials())
     assert url == "https://git.test/lib.git"
@@ -291,5 +321,7 @@ def test_the_password_of_a_repository_does_not_reach_the_server_of_a_submodule(t
     environment = {**os.environ, **variables, "GIT_TERMINAL_PROMPT": "0", "HOME": str(tmp_path)}
     for host, has_password in (("git.test", True), ("other.test", False)):
         words = f"protocol=https\nhost={host}\n\n"
-        done = subprocess.run(ask, input=words, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ask, input=words, env=environment, capture_output=True, text=True, check=False
+        )
         assert ("s3cret" in done.stdout) == has_password

@@ -28,7 +28,11 @@ def other() -> Iterator[Index]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def wheels(bundle: Path) -> list[str]:
@@ -50,7 +54,10 @@ def test_only_the_path_of_the_bundle_is_on_standard_output(workplace: Workplace)
 
 def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Workplace) -> None:
     workplace.index.add(
-        make_wheel("tool", requires=["colors; sys_platform == 'win32'", "backport; python_version < '3.11'"])
+        make_wheel(
+            "tool",
+            requires=["colors; sys_platform == 'win32'", "backport; python_version < '3.11'"],
+        )
     )
     workplace.index.add(make_wheel("colors"))
     workplace.index.add(make_wheel("backport"))
@@ -59,7 +66,16 @@ def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Wo
             workplace.index.add(make_wheel("fast", tag=f"{python}-{python}-{platform}"))
     workplace.script("solve.py", "tool", "fast", requires=">=3.10")
     done = workplace.run(
-        "bundle", "solve.py", "--python", "3.10", "--python", "3.12", "--platform", LINUX, "--platform", "windows"
+        "bundle",
+        "solve.py",
+        "--python",
+        "3.10",
+        "--python",
+        "3.12",
+        "--platform",
+        LINUX,
+        "--platform",
+        "windows",
     )
     assert done.returncode == 0, done.stderr
     bundle = workplace.folder / "solve.bundle"
@@ -76,12 +92,18 @@ def test_several_targets_share_each_file_and_get_their_own_markers(workplace: Wo
     }
 
 
-def test_the_same_inputs_give_the_same_bytes_and_nothing_of_this_machine(workplace: Workplace) -> None:
+def test_the_same_inputs_give_the_same_bytes_and_nothing_of_this_machine(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_wheel("alpha", requires=["beta"]))
     workplace.index.add(make_wheel("beta"))
     workplace.script("solve.py", "alpha")
     one = tree(workplace.bundle("solve.py", "-o", "one"))
-    two = tree(workplace.bundle("solve.py", "-o", "two", BUNDLER_CACHE_DIR=str(workplace.folder / "other-cache")))
+    two = tree(
+        workplace.bundle(
+            "solve.py", "-o", "two", BUNDLER_CACHE_DIR=str(workplace.folder / "other-cache")
+        )
+    )
     assert one == two
     for path, data in one.items():
         if not path.startswith("wheels/"):
@@ -111,7 +133,9 @@ def test_a_damaged_bundle_is_made_anew(workplace: Workplace) -> None:
     workplace.script("solve.py", "alpha")
     bundle = workplace.bundle("solve.py")
     before = tree(bundle)
-    (bundle / "wheels" / "alpha-1.0-py3-none-any.whl").write_bytes(b"rot")  # through the link: the cache rots with it
+    (bundle / "wheels" / "alpha-1.0-py3-none-any.whl").write_bytes(
+        b"rot"
+    )  # through the link: the cache rots with it
     assert tree(workplace.bundle("solve.py")) == before
 
 
@@ -139,14 +163,19 @@ def test_a_lock_that_no_longer_fits_is_refused_with_what_to_do(workplace: Workpl
     assert "Add beta v1.0" in done.stderr
 
 
-def test_a_version_whose_wheels_need_a_newer_glibc_gives_way_to_one_that_fits(workplace: Workplace) -> None:
+def test_a_version_whose_wheels_need_a_newer_glibc_gives_way_to_one_that_fits(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_wheel("fast", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64"))
     workplace.index.add(make_wheel("fast", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64"))
     workplace.script("solve.py", "fast")
     both = ("--platform", LINUX, "--platform", "x86_64-manylinux_2_34")
     done = workplace.run("bundle", "solve.py", "--python", "3.12", *both)
     assert done.returncode == 0, done.stderr
-    assert [name[:8] for name in wheels(workplace.folder / "solve.bundle")] == ["fast-1.0", "fast-2.0"]
+    assert [name[:8] for name in wheels(workplace.folder / "solve.bundle")] == [
+        "fast-1.0",
+        "fast-2.0",
+    ]
 
 
 def test_resolving_again_for_a_target_keeps_to_tool_uv_of_the_script(workplace: Workplace) -> None:
@@ -160,14 +189,20 @@ def test_resolving_again_for_a_target_keeps_to_tool_uv_of_the_script(workplace: 
     ):
         (links / named[0]).write_bytes(named[1])
     workplace.script(
-        "solve.py", "fast", uv="no-index = true\nfind-links = ['links']\nconstraint-dependencies = ['fast!=1.5']"
+        "solve.py",
+        "fast",
+        uv="no-index = true\nfind-links = ['links']\nconstraint-dependencies = ['fast!=1.5']",
     )
     done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX)
     assert done.returncode == 0, done.stderr
-    assert wheels(workplace.folder / "solve.bundle") == ["fast-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"]
+    assert wheels(workplace.folder / "solve.bundle") == [
+        "fast-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
+    ]
 
 
-def test_a_locked_version_that_does_not_fit_is_refused_rather_than_replaced(workplace: Workplace) -> None:
+def test_a_locked_version_that_does_not_fit_is_refused_rather_than_replaced(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_wheel("fast", "2.0", tag="cp312-cp312-manylinux_2_34_x86_64"))
     workplace.index.add(make_wheel("fast", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64"))
     script = workplace.script("solve.py", "fast")
@@ -177,12 +212,16 @@ def test_a_locked_version_that_does_not_fit_is_refused_rather_than_replaced(work
     assert "fast 2.0   its wheels need glibc 2.34" in done.stderr
 
 
-def test_all_packages_without_a_wheel_are_named_at_once_for_every_target(workplace: Workplace) -> None:
+def test_all_packages_without_a_wheel_are_named_at_once_for_every_target(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_sdist("source"))
     workplace.index.add(make_wheel("fast", tag="cp312-cp312-manylinux_2_34_x86_64"))
     workplace.index.add(make_sdist("fast"))
     workplace.script("solve.py", "source", "fast")
-    done = workplace.run("bundle", "solve.py", "--python", "3.12", "--platform", LINUX, "--platform", "windows")
+    done = workplace.run(
+        "bundle", "solve.py", "--python", "3.12", "--platform", LINUX, "--platform", "windows"
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert "fast 1.0     its wheels need glibc 2.34" in done.stderr
     assert done.stderr.count("source 1.0   only a source distribution is published") == 2
@@ -201,14 +240,18 @@ def test_two_scripts_share_files_and_keep_their_own_versions(workplace: Workplac
     assert [name[:9] for name in wheels(bundle)] == ["alpha-1.0", "alpha-2.0", "beta-1.0-"]
 
 
-def test_one_file_name_with_different_bytes_from_two_places_is_refused(workplace: Workplace) -> None:
+def test_one_file_name_with_different_bytes_from_two_places_is_refused(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_wheel("alpha"))
     other = workplace.folder / "other"
     other.mkdir()
     name, data = make_wheel("alpha", files={"alpha.py": b"other = 1\n"})
     (other / name).write_bytes(data)
     workplace.script("one.py", "alpha")
-    workplace.script("two.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "other/{name}" }}')
+    workplace.script(
+        "two.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "other/{name}" }}'
+    )
     done = workplace.run("bundle", "one.py", "two.py", "--python", PYTHON)
     assert done.returncode == 1
     assert "has different bytes on two indexes" in done.stderr
@@ -218,7 +261,9 @@ def test_a_wheel_from_a_path_of_the_script_is_bundled(workplace: Workplace) -> N
     name, data = make_wheel("alpha")
     (workplace.folder / "local wheels").mkdir()
     (workplace.folder / "local wheels" / name).write_bytes(data)
-    workplace.script("solve.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "local wheels/{name}" }}')
+    workplace.script(
+        "solve.py", "alpha", uv=f'[tool.uv.sources]\nalpha = {{ path = "local wheels/{name}" }}'
+    )
     bundle = workplace.bundle("solve.py")
     assert wheels(bundle) == [name]
     assert str(workplace.folder).encode() not in (bundle / "manifest.json").read_bytes()
@@ -237,20 +282,31 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
         (["plain.py"], "plain.py: no inline script metadata\nhint: "),
         (["solve.py", "--python", "banana"], "banana is not a Python version"),
         (["solve.py", "--python", "3.99"], "3.99 is not a Python that uv knows"),
-        (["solve.py", "--platform", "solaris", "--platform", "beos"], "beos is not a supported platform"),
-        (["solve.py", "--platform", "solaris", "--platform", "beos"], "solaris is not a supported platform"),
+        (
+            ["solve.py", "--platform", "solaris", "--platform", "beos"],
+            "beos is not a supported platform",
+        ),
+        (
+            ["solve.py", "--platform", "solaris", "--platform", "beos"],
+            "solaris is not a supported platform",
+        ),
         (["solve.py", "--python", "3.8"], "requires-python >=3.9 excludes Python 3.8"),
         (["solve.py", "--python", PYTHON, "-o", "taken"], "taken exists and is not a bundle"),
         (["solve.py", "--python", PYTHON, "-o", "plain.py"], "plain.py exists and is not a bundle"),
         (["solve.py", "--python", PYTHON, "-o", "/proc/x/y"], "/proc/x: No such file or directory"),
         (["/dev/zero", "--python", PYTHON], "/dev/zero: is not a regular file"),
-        (["solve.py", "--python", PYTHON, "--constraint", "/dev/zero"], "/dev/zero: is not a regular file"),
+        (
+            ["solve.py", "--python", PYTHON, "--constraint", "/dev/zero"],
+            "/dev/zero: is not a regular file",
+        ),
         (["absent.py", "--python", PYTHON], "absent.py: uv could not resolve its dependencies"),
         (["absent.py", "--python", PYTHON], "nosuchthing was not found"),
         (["clash.py", "--python", PYTHON], "requirements are unsatisfiable"),
     ],
 )
-def test_bad_input_is_one_explained_failure(workplace: Workplace, arguments: list[str], words: str) -> None:
+def test_bad_input_is_one_explained_failure(
+    workplace: Workplace, arguments: list[str], words: str
+) -> None:
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha")
     workplace.script("absent.py", "nosuchthing")
@@ -277,7 +333,12 @@ def test_an_exact_minor_python_is_warned_of_and_bundled(workplace: Workplace) ->
 def test_an_index_that_is_down_is_told_in_the_words_of_uv(workplace: Workplace) -> None:
     workplace.script("solve.py", "alpha")
     done = workplace.run(
-        "bundle", "solve.py", "--python", PYTHON, UV_DEFAULT_INDEX="http://127.0.0.1:9/simple", UV_HTTP_RETRIES="0"
+        "bundle",
+        "solve.py",
+        "--python",
+        PYTHON,
+        UV_DEFAULT_INDEX="http://127.0.0.1:9/simple",
+        UV_HTTP_RETRIES="0",
     )
     assert done.returncode == 1
     assert "127.0.0.1:9" in done.stderr
@@ -317,14 +378,18 @@ def test_an_empty_working_folder_may_become_the_bundle(workplace: Workplace) -> 
     workplace.index.add(make_wheel("alpha"))
     script = workplace.script("solve.py", "alpha")
     (workplace.folder / "empty").mkdir()
-    done = workplace.run("bundle", script, "--python", PYTHON, "-o", ".", cwd=workplace.folder / "empty")
+    done = workplace.run(
+        "bundle", script, "--python", PYTHON, "-o", ".", cwd=workplace.folder / "empty"
+    )
     assert done.returncode == 0, done.stderr
     assert (workplace.folder / "empty" / "manifest.json").exists()
 
 
 def test_secrets_of_urls_stay_out_of_the_manifest(workplace: Workplace) -> None:
     name = workplace.index.add(make_wheel("alpha"))
-    url = f"{workplace.index.url}/files/{name}?token=SECRET1".replace("http://", "http://me:SECRET2@")
+    url = f"{workplace.index.url}/files/{name}?token=SECRET1".replace(
+        "http://", "http://me:SECRET2@"
+    )
     workplace.script("solve.py", f"alpha @ {url}")
     bundle = workplace.bundle("solve.py")
     for path in bundle.rglob("*"):
@@ -337,13 +402,17 @@ def test_certificates_that_cannot_be_used_are_told(workplace: Workplace) -> None
     workplace.script("solve.py", "alpha")
     (workplace.folder / "empty.pem").touch()
     for place in ("/nowhere.pem", str(workplace.folder / "empty.pem")):
-        done = workplace.run("bundle", "solve.py", "--python", PYTHON, SSL_CERT_FILE="", REQUESTS_CA_BUNDLE=place)
+        done = workplace.run(
+            "bundle", "solve.py", "--python", PYTHON, SSL_CERT_FILE="", REQUESTS_CA_BUNDLE=place
+        )
         assert done.returncode == 1
         assert f"{place}: cannot be read as certificates" in done.stderr
 
 
 @pytest.mark.parametrize("way", ["url", "variables", "script"])
-def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(workplace: Workplace, way: str) -> None:
+def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(
+    workplace: Workplace, way: str
+) -> None:
     workplace.index.password = "s3cret/pw"  # noqa: S105
     workplace.index.add(make_wheel("alpha"))
     simple = f"{workplace.index.url}/simple"
@@ -356,7 +425,10 @@ def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(
         url = with_password if way == "script" else simple
         settings = f'[[tool.uv.index]]\nname = "my-corp"\nurl = "{url}"\ndefault = true'
     if way == "variables":
-        workplace.environment |= {"UV_INDEX_MY_CORP_USERNAME": "me", "UV_INDEX_MY_CORP_PASSWORD": "s3cret/pw"}
+        workplace.environment |= {
+            "UV_INDEX_MY_CORP_USERNAME": "me",
+            "UV_INDEX_MY_CORP_PASSWORD": "s3cret/pw",
+        }
     workplace.script("solve.py", "alpha", uv=settings)
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert done.returncode == 0, done.stderr
@@ -366,13 +438,18 @@ def test_an_index_with_a_password_serves_those_who_know_it_and_nobody_learns_it(
             assert b"s3cret" not in path.read_bytes(), path
 
 
-def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stand(workplace: Workplace) -> None:
+def test_of_a_bundle_one_package_is_upgraded_and_the_versions_of_all_others_stand(
+    workplace: Workplace,
+) -> None:
     def add(version: str) -> None:
         for name in ("alpha", "beta"):
             workplace.index.add(make_wheel(name, version))
 
     def versions() -> list[str]:
-        return [path.name.removesuffix("-py3-none-any.whl") for path in sorted((bundle / "wheels").iterdir())]
+        return [
+            path.name.removesuffix("-py3-none-any.whl")
+            for path in sorted((bundle / "wheels").iterdir())
+        ]
 
     add("1.0")
     script = workplace.script("solve.py", "alpha", "beta")
@@ -421,13 +498,18 @@ def test_packages_of_a_requirements_file_and_of_pip_tools_are_upgraded_too(
     for name in ("alpha", "beta"):
         workplace.index.add(make_wheel(name, "2.0"))
     workplace.bundle(source, *options, "-P", "beta")
-    assert sorted(path.name[:9] for path in (bundle / "wheels").iterdir()) == ["alpha-1.0", "beta-2.0-"]
+    assert sorted(path.name[:9] for path in (bundle / "wheels").iterdir()) == [
+        "alpha-1.0",
+        "beta-2.0-",
+    ]
 
 
 def test_a_version_that_only_one_target_has_stands_too(workplace: Workplace) -> None:
     """The one for an older C library is found by a resolution of its own."""
     for version, glibc in (("1.0", 17), ("2.0", 34)):
-        workplace.index.add(make_wheel("alpha", version, tag=f"py3-none-manylinux_2_{glibc}_x86_64"))
+        workplace.index.add(
+            make_wheel("alpha", version, tag=f"py3-none-manylinux_2_{glibc}_x86_64")
+        )
     workplace.index.add(make_wheel("beta", "1.0"))
     workplace.script("solve.py", "alpha", "beta")
     platforms = [f"--platform=x86_64-manylinux_2_{minor}" for minor in (28, 35)]
@@ -437,21 +519,36 @@ def test_a_version_that_only_one_target_has_stands_too(workplace: Workplace) -> 
     workplace.index.add(make_wheel("alpha", "1.5", tag="py3-none-manylinux_2_17_x86_64"))
     workplace.index.add(make_wheel("beta", "2.0"))
     workplace.bundle("solve.py", *platforms, "-P", "beta")
-    assert [path.name[:9] for path in sorted((bundle / "wheels").iterdir())] == ["alpha-1.0", "alpha-2.0", "beta-2.0-"]
+    assert [path.name[:9] for path in sorted((bundle / "wheels").iterdir())] == [
+        "alpha-1.0",
+        "alpha-2.0",
+        "beta-2.0-",
+    ]
 
 
-def test_what_works_for_an_older_python_than_this_works_with_all_options(workplace: Workplace) -> None:
+def test_what_works_for_an_older_python_than_this_works_with_all_options(
+    workplace: Workplace,
+) -> None:
     """uv pip would take the Python that it runs on for the oldest one."""
     workplace.index.add(make_wheel("alpha"))
     workplace.index.add(make_wheel("beta"))
     (workplace.folder / "requirements.txt").write_text("alpha\n")
     workplace.script("solve.py", "alpha")
-    for arguments in (["solve.py"], ["solve.py", "-P", "alpha"], ["solve.py", "--with", "beta"], ["requirements.txt"]):
-        done = workplace.run("bundle", *arguments, "--python", "3.9", "--python", "3.13", "--platform", "windows")
+    for arguments in (
+        ["solve.py"],
+        ["solve.py", "-P", "alpha"],
+        ["solve.py", "--with", "beta"],
+        ["requirements.txt"],
+    ):
+        done = workplace.run(
+            "bundle", *arguments, "--python", "3.9", "--python", "3.13", "--platform", "windows"
+        )
         assert done.returncode == 0, done.stderr
 
 
-def test_settings_of_the_working_folder_hold_for_every_way_to_resolve(workplace: Workplace, other: Index) -> None:
+def test_settings_of_the_working_folder_hold_for_every_way_to_resolve(
+    workplace: Workplace, other: Index
+) -> None:
     """Else a package would come from another index because one option more was given."""
     for name in ("alpha", "beta", "gamma"):
         workplace.index.add(make_wheel(name, "1.0"))
@@ -460,11 +557,15 @@ def test_settings_of_the_working_folder_hold_for_every_way_to_resolve(workplace:
     home = workplace.folder.parent / "home" / ".config" / "uv"
     home.mkdir(parents=True)
     (home / "uv.toml").write_text(f'[[index]]\nurl = "{other.url}/simple"\ndefault = true\n')
-    (workplace.folder / "uv.toml").write_text(f'[[index]]\nurl = "{workplace.index.url}/simple"\ndefault = true\n')
+    (workplace.folder / "uv.toml").write_text(
+        f'[[index]]\nurl = "{workplace.index.url}/simple"\ndefault = true\n'
+    )
     workplace.script("solve.py", "alpha", "beta")
     for options in ((), ("-P", "alpha"), ("--with", "gamma")):
         bundle = workplace.bundle("solve.py", *options)
-        assert {path.name.split("-")[1] for path in (bundle / "wheels").iterdir()} == {"1.0"}, options
+        assert {path.name.split("-")[1] for path in (bundle / "wheels").iterdir()} == {"1.0"}, (
+            options
+        )
 
 
 @pytest.mark.parametrize("option", ["--with", "-P"])
@@ -477,7 +578,9 @@ def test_a_dependency_may_be_called_like_anything(workplace: Workplace, option: 
     assert len(list((bundle / "wheels").iterdir())) == 2
 
 
-def test_paths_are_found_also_where_the_temporary_folder_is_a_link(workplace: Workplace, tmp_path: Path) -> None:
+def test_paths_are_found_also_where_the_temporary_folder_is_a_link(
+    workplace: Workplace, tmp_path: Path
+) -> None:
     """As on macOS."""
     write_source(workplace.folder / "libs" / "mine", "mine")
     (workplace.folder / "requirements.txt").write_text("./libs/mine\n")
@@ -493,14 +596,22 @@ def test_paths_are_found_also_where_the_temporary_folder_is_a_link(workplace: Wo
     [
         "marker = \"os_name ~= 'posix'\"",
         "marker = \"extra == 'x'\"",
-        '[packages.vcs]\ntype = "git"\nurl = "https://x.test/a\\u0000b"\ncommit-id = "' + "a" * 40 + '"',
+        '[packages.vcs]\ntype = "git"\nurl = "https://x.test/a\\u0000b"\ncommit-id = "'
+        + "a" * 40
+        + '"',
         '[packages.vcs]\ntype = "git"\nurl = "ext::sh -c true"\ncommit-id = "' + "a" * 40 + '"',
-        '[packages.archive]\nurl = "http://[x/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "' + "a" * 64 + '"}',
-        '[packages.archive]\nurl = "file:///a%00b/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "' + "a" * 64 + '"}',
+        '[packages.archive]\nurl = "http://[x/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "'
+        + "a" * 64
+        + '"}',
+        '[packages.archive]\nurl = "file:///a%00b/alpha-1.0-py3-none-any.whl"\nhashes = {sha256 = "'
+        + "a" * 64
+        + '"}',
         "x = " + "[" * 3000,
     ],
 )
-def test_a_lock_that_must_not_be_trusted_is_refused_in_words(workplace: Workplace, lines: str) -> None:
+def test_a_lock_that_must_not_be_trusted_is_refused_in_words(
+    workplace: Workplace, lines: str
+) -> None:
     lock = f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "alpha"\nversion = "1.0"\n{lines}\n'
     (workplace.folder / "pylock.toml").write_text(lock)
     done = workplace.run("bundle", "pylock.toml", "--python", PYTHON)
@@ -508,13 +619,17 @@ def test_a_lock_that_must_not_be_trusted_is_refused_in_words(workplace: Workplac
     assert "error: " in done.stderr
 
 
-def test_the_lock_of_a_script_behind_a_link_is_used_if_a_lock_is_required(workplace: Workplace) -> None:
+def test_the_lock_of_a_script_behind_a_link_is_used_if_a_lock_is_required(
+    workplace: Workplace,
+) -> None:
     """uv does not follow the link, so without --locked nothing but a warning would be what uv does."""
     workplace.index.add(make_wheel("alpha", "1.0"))
     (workplace.folder / "real").mkdir()
     workplace.script("real/solve.py", "alpha")
     lock = [str(BIN / "uv"), "lock", "--script", "real/solve.py"]
-    subprocess.run(lock, cwd=workplace.folder, env=workplace.environment, check=True, capture_output=True)
+    subprocess.run(
+        lock, cwd=workplace.folder, env=workplace.environment, check=True, capture_output=True
+    )
     workplace.index.add(make_wheel("alpha", "2.0"))
     (workplace.folder / "tool.py").symlink_to("real/solve.py")
     bundle = workplace.bundle("tool.py", "--locked")

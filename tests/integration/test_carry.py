@@ -33,7 +33,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
             member.size, member.mode = len(data), 0o755
             tar.addfile(member, io.BytesIO(data))
     path = place / "tool.sh"
-    write_shell(place / "environment.tar.gz", path, manifest().targets[0], ("bundler", "publish-index"))
+    write_shell(
+        place / "environment.tar.gz", path, manifest().targets[0], ("bundler", "publish-index")
+    )
     return path
 
 
@@ -46,10 +48,14 @@ def installed(small: Path, tmp_path: Path) -> Path:
 
 def install(small: Path, folder: Path | str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = ["sh", str(small), str(folder)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, **options
+    )
 
 
-def test_an_older_installation_is_replaced_also_through_a_link(installed: Path, small: Path, tmp_path: Path) -> None:
+def test_an_older_installation_is_replaced_also_through_a_link(
+    installed: Path, small: Path, tmp_path: Path
+) -> None:
     (installed / "old").touch()
     (tmp_path / "link").symlink_to(installed)
     done = install(small, f"{tmp_path}/link//")
@@ -73,7 +79,12 @@ def test_folders_that_are_no_installation_are_kept(small: Path, tmp_path: Path) 
         assert (done.returncode, done.stdout) == (1, "")
         assert reason in done.stderr
     assert install(small, "/").stderr.startswith("error: the tool cannot be installed in /")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "other", "x.bundler-old", "y.bundler-new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dangling",
+        "other",
+        "x.bundler-old",
+        "y.bundler-new",
+    ]
     assert len(list(tmp_path.glob("*/precious"))) == 3
 
 
@@ -111,7 +122,21 @@ def test_an_interrupted_update_leaves_an_installation_and_the_next_one_works(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pid", "programs", "tool"]
 
 
-PROGRAMS = ("cat", "chmod", "dirname", "basename", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "tail", "tar")
+PROGRAMS = (
+    "cat",
+    "chmod",
+    "dirname",
+    "basename",
+    "id",
+    "ls",
+    "mkdir",
+    "mv",
+    "rm",
+    "rmdir",
+    "sha256sum",
+    "tail",
+    "tar",
+)
 
 
 @pytest.fixture
@@ -150,7 +175,9 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_after_the_next_run(
             (place / "tool" / "old").touch()
         command = f'echo $$ > {tmp_path}/pid; exec sh "{small}" "{place}/tool"'
         environment = {**counting, **kill}
-        return subprocess.run(["/bin/sh", "-c", command], env=environment, check=False, capture_output=True).returncode
+        return subprocess.run(
+            ["/bin/sh", "-c", command], env=environment, check=False, capture_output=True
+        ).returncode
 
     assert run() == 0
     steps = len(list(calls.iterdir()))
@@ -168,7 +195,11 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_after_the_next_run(
 def test_a_disk_without_room_keeps_the_installation_and_a_running_one_is_waited_for(
     installed: Path, small: Path, tmp_path: Path
 ) -> None:
-    done = install(small, installed, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)))
+    done = install(
+        small,
+        installed,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert "make room on its disk" in done.stderr
     assert subprocess.run([installed / "bin" / "bundler"], check=False, timeout=60).returncode == 0
@@ -177,12 +208,17 @@ def test_a_disk_without_room_keeps_the_installation_and_a_running_one_is_waited_
     own = hashlib.sha256(Path("/proc/self/cmdline").read_bytes()).hexdigest()
     (running / ".pid").write_text(f"{os.getpid()} {own}\n")
     done = install(small, installed)
-    assert (done.returncode, f"another installation in {installed} is running" in done.stderr) == (1, True)
+    assert (done.returncode, f"another installation in {installed} is running" in done.stderr) == (
+        1,
+        True,
+    )
     assert (running / ".pid").exists()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "1\n", "OWN\n", "OWN another command\n", "-1\n"])
-def test_what_a_killed_installation_left_blocks_no_later_one(small: Path, tmp_path: Path, text: str) -> None:
+def test_what_a_killed_installation_left_blocks_no_later_one(
+    small: Path, tmp_path: Path, text: str
+) -> None:
     """It may have been killed before it wrote its number, which another process may have by now."""
     left = tmp_path / "tool.bundler-new"
     left.mkdir()
@@ -202,7 +238,10 @@ def test_an_empty_folder_is_replaced(small: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="what another user installs is for that user")
 def test_what_root_installs_is_for_everybody(small: Path, tmp_path: Path) -> None:
     assert install(small, tmp_path / "tool", preexec_fn=lambda: os.umask(0o077)).returncode == 0
-    modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path / "tool", *(tmp_path / "tool").rglob("*")]}
+    modes = {
+        path: path.stat().st_mode & 0o777
+        for path in [tmp_path / "tool", *(tmp_path / "tool").rglob("*")]
+    }
     assert {path for path, mode in modes.items() if mode & 0o044 != 0o044} == set()
 
 
@@ -214,23 +253,31 @@ def test_a_python_with_a_library_of_its_own_finds_it(tmp_path: Path) -> None:
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o755
             tar.addfile(member, io.BytesIO(data))
-    write_shell(tmp_path / "environment.tar.gz", tmp_path / "tool.sh", manifest().targets[0], ("bundler",))
+    write_shell(
+        tmp_path / "environment.tar.gz", tmp_path / "tool.sh", manifest().targets[0], ("bundler",)
+    )
     done = install(tmp_path / "tool.sh", tmp_path / "tool")
     assert done.returncode == 0, done.stderr
     command = [tmp_path / "tool" / "bin" / "bundler"]
     for before, expected in (("", "lib"), ("/elsewhere", "lib:/elsewhere")):
         environment = {**os.environ, "LD_LIBRARY_PATH": before}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=60)
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment, timeout=60
+        )
         assert done.stdout.strip().endswith(f"/python/{expected}")
 
 
-def test_any_name_of_a_folder_works_and_the_removal_can_be_pasted(small: Path, tmp_path: Path) -> None:
+def test_any_name_of_a_folder_works_and_the_removal_can_be_pasted(
+    small: Path, tmp_path: Path
+) -> None:
     name = 'it\'s $x `y` \\n "z" -é'
     done = install(small, f"new/{name}/", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "new" / name
     assert done.stdout == f"{folder}/bin\n"
-    assert subprocess.run([folder / "bin" / "publish-index"], check=False, timeout=60).returncode == 0
+    assert (
+        subprocess.run([folder / "bin" / "publish-index"], check=False, timeout=60).returncode == 0
+    )
     removal = done.stderr.rpartition("To remove it: ")[2]
     (tmp_path / "new" / "neighbour").touch()
     subprocess.run(["sh", "-c", removal], check=True, timeout=60)
@@ -243,9 +290,13 @@ def test_a_damaged_file_installs_nothing(small: Path, tmp_path: Path, kind: str)
     if kind == "flipped":
         data[-1000] ^= 1
     damaged = tmp_path / "damaged.sh"
-    damaged.write_bytes(data[: {"flipped": len(data), "cut": len(data) // 2, "cut in the header": 1500}[kind]])
+    damaged.write_bytes(
+        data[: {"flipped": len(data), "cut": len(data) // 2, "cut in the header": 1500}[kind]]
+    )
     for arguments in ([tmp_path / "there"], ["--verify"]):
-        done = subprocess.run(["sh", damaged, *arguments], check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["sh", damaged, *arguments], check=False, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode != 0
         assert done.stdout == ""
     if kind != "cut in the header":
@@ -254,20 +305,35 @@ def test_a_damaged_file_installs_nothing(small: Path, tmp_path: Path, kind: str)
 
 
 def test_wrong_arguments_show_the_usage(small: Path) -> None:
-    for arguments, code in ([], 2), (["a", "b"], 2), (["--other"], 2), (["--verify", "x"], 2), (["--help"], 0):
-        done = subprocess.run(["sh", small, *arguments], check=False, capture_output=True, text=True, timeout=60)
+    for arguments, code in (
+        ([], 2),
+        (["a", "b"], 2),
+        (["--other"], 2),
+        (["--verify", "x"], 2),
+        (["--help"], 0),
+    ):
+        done = subprocess.run(
+            ["sh", small, *arguments], check=False, capture_output=True, text=True, timeout=60
+        )
         assert (done.returncode, "Usage: sh " in done.stdout + done.stderr) == (code, True)
 
 
 def test_standard_input_and_names_with_a_dash_are_understood(small: Path, tmp_path: Path) -> None:
     shutil.copy(small, tmp_path / "-t.sh")
-    done = subprocess.run(["sh", "--", "-t.sh", "there"], cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "--", "-t.sh", "there"], cwd=tmp_path, check=False, capture_output=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     with small.open() as source:
         command = ["sh", "-s", "--", "two"]
-        done = subprocess.run(command, stdin=source, cwd=tmp_path, check=False, capture_output=True, timeout=60)
+        done = subprocess.run(
+            command, stdin=source, cwd=tmp_path, check=False, capture_output=True, timeout=60
+        )
     assert done.returncode == 1
-    assert done.stderr == b"error: cannot find the file that is running\nhint: run it as: sh FILE DIR\n"
+    assert (
+        done.stderr
+        == b"error: cannot find the file that is running\nhint: run it as: sh FILE DIR\n"
+    )
 
 
 def test_a_failed_installation_leaves_no_new_folder(small: Path, tmp_path: Path) -> None:
@@ -277,7 +343,9 @@ def test_a_failed_installation_leaves_no_new_folder(small: Path, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "bash --posix", "ksh", "mksh", "zsh", "busybox sh"])
+@pytest.mark.parametrize(
+    "shell", ["dash", "bash", "bash --posix", "ksh", "mksh", "zsh", "busybox sh"]
+)
 def test_every_shell_installs_it(small: Path, tmp_path: Path, shell: str) -> None:
     program, *options = shell.split()
     if not shutil.which(program):
@@ -285,4 +353,8 @@ def test_every_shell_installs_it(small: Path, tmp_path: Path, shell: str) -> Non
     command = [program, *options, str(small), str(tmp_path / "tool")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/tool/bin\n"), done.stderr
-    assert sorted(path.name for path in (tmp_path / "tool").iterdir()) == [".hps-bundler", "bin", "python"]
+    assert sorted(path.name for path in (tmp_path / "tool").iterdir()) == [
+        ".hps-bundler",
+        "bin",
+        "python",
+    ]

@@ -21,7 +21,9 @@ def other() -> Iterator[Index]:
 
 
 def wheels(workplace: Workplace, *arguments: str, **environment: str) -> list[str]:
-    done = workplace.run("bundle", "solve.py", *(arguments or LINUX), "--upgrade", cwd=None, **environment)
+    done = workplace.run(
+        "bundle", "solve.py", *(arguments or LINUX), "--upgrade", cwd=None, **environment
+    )
     assert done.returncode == 0, done.stderr
     return sorted(path.name for path in (workplace.folder / "solve.bundle" / "wheels").iterdir())
 
@@ -82,10 +84,14 @@ def test_with_the_indexes_of_pip_each_wheel_comes_from_the_index_that_has_it(
         workplace.script("solve.py", dependency)
         for python, start in expected.items():
             (name,) = wheels(workplace, "--python", python, "--platform", "x86_64-manylinux_2_28")
-            assert name.startswith(start if dependency == "alpha" else f"alpha-2.0-cp{python.replace('.', '')}")
+            assert name.startswith(
+                start if dependency == "alpha" else f"alpha-2.0-cp{python.replace('.', '')}"
+            )
 
 
-def test_with_the_indexes_of_pip_folders_and_builds_work_as_well(workplace: Workplace, other: Index) -> None:
+def test_with_the_indexes_of_pip_folders_and_builds_work_as_well(
+    workplace: Workplace, other: Index
+) -> None:
     workplace.environment.pop("UV_DEFAULT_INDEX")
     workplace.environment |= {
         "PIP_INDEX_URL": f"{workplace.index.url}/simple",
@@ -94,8 +100,12 @@ def test_with_the_indexes_of_pip_folders_and_builds_work_as_well(workplace: Work
     workplace.index.add(make_wheel("alpha"))
     other.add(source_sdist("gamma"))
     write_source(workplace.folder / "lib", "lib")
-    workplace.script("solve.py", "alpha", "gamma", "lib", uv='[tool.uv.sources]\nlib = { path = "./lib" }')
-    names = [name.split("-")[0] for name in wheels(workplace, "--python", PYTHON, "--build", "gamma")]
+    workplace.script(
+        "solve.py", "alpha", "gamma", "lib", uv='[tool.uv.sources]\nlib = { path = "./lib" }'
+    )
+    names = [
+        name.split("-")[0] for name in wheels(workplace, "--python", PYTHON, "--build", "gamma")
+    ]
     assert names == ["alpha", "gamma", "lib"]
     done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade")
     assert "hint: build from source: --build gamma" in done.stderr
@@ -110,7 +120,9 @@ def test_an_older_version_with_wheels_is_found_although_another_package_is_built
     workplace.index.add(source_sdist("gamma"))
     write_source(workplace.folder / "lib", "lib")
     if how == "folder":
-        workplace.script("solve.py", "native", "lib", uv='[tool.uv.sources]\nlib = { path = "./lib" }')
+        workplace.script(
+            "solve.py", "native", "lib", uv='[tool.uv.sources]\nlib = { path = "./lib" }'
+        )
     else:
         workplace.script("solve.py", "native", "gamma")
     options = {"--build": ["--build", "gamma"], "--build-all": ["--build-all"], "folder": []}[how]
@@ -127,7 +139,9 @@ def test_an_older_version_with_wheels_is_found_although_another_package_is_built
 def test_a_requested_extra_is_never_lost(workplace: Workplace) -> None:
     workplace.index.add(make_wheel("views", "2.1"))
     workplace.index.add(source_sdist("views", "3.0"))
-    _, data = make_wheel("views", "3.1", requires=["beta; extra == 'binary'"], headers=["Provides-Extra: binary"])
+    _, data = make_wheel(
+        "views", "3.1", requires=["beta; extra == 'binary'"], headers=["Provides-Extra: binary"]
+    )
     workplace.index.add(("views-3.1-py3-none-manylinux_2_39_x86_64.whl", data))
     workplace.index.add(make_wheel("beta"))
     workplace.script("solve.py", "views[binary]")
@@ -138,14 +152,18 @@ def test_a_requested_extra_is_never_lost(workplace: Workplace) -> None:
     assert wheels(workplace) == ["views-2.1-py3-none-any.whl"]
 
 
-def test_a_wheel_that_excludes_the_python_of_a_target_is_a_warning_with_an_older_version(workplace: Workplace) -> None:
+def test_a_wheel_that_excludes_the_python_of_a_target_is_a_warning_with_an_older_version(
+    workplace: Workplace,
+) -> None:
     workplace.index.add(make_wheel("beta", "1.0"))
     workplace.index.add(make_wheel("beta", "1.5", requires_python="<3.12"))
     workplace.index.add(make_wheel("beta", "2.0", requires_python=">=3.8,<3.12"))
     workplace.script("solve.py", "beta")
     done = workplace.run("bundle", "solve.py", *LINUX, "--python", "3.11")
     assert done.returncode == 0
-    words = "warning: beta 2.0 excludes Python 3.12 (Requires-Python: <3.12,>=3.8), which uv ignores"
+    words = (
+        "warning: beta 2.0 excludes Python 3.12 (Requires-Python: <3.12,>=3.8), which uv ignores"
+    )
     assert words in done.stderr.replace(">=3.8,<3.12", "<3.12,>=3.8")
     assert "hint: use --constraint with beta==1.0, which allows it" in done.stderr
     assert "3.11" not in done.stderr
@@ -155,7 +173,10 @@ def test_warnings_of_uv_reach_the_user(workplace: Workplace) -> None:
     workplace.index.add(make_wheel("alpha"))
     workplace.script("solve.py", "alpha[fsat]")
     done = workplace.run("bundle", "solve.py", *LINUX)
-    assert "warning: solve.py: The package `alpha==1.0` does not have an extra named `fsat`" in done.stderr
+    assert (
+        "warning: solve.py: The package `alpha==1.0` does not have an extra named `fsat`"
+        in done.stderr
+    )
     workplace.script("solve.py", "alpha", uv='exclude-newer = "2026-01-01T00:00:00Z"')
     done = workplace.run("bundle", "solve.py", *LINUX, "--upgrade")
     assert done.returncode == 1

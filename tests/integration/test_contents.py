@@ -20,12 +20,19 @@ def written(folder: Path, wheel: tuple[str, bytes]) -> Path:
 
 
 def with_sbom(folder: Path, *documents: bytes) -> tuple[Part, ...]:
-    files = {f"alpha-1.0.dist-info/sboms/{number}.cdx.json": data for number, data in enumerate(documents)}
+    files = {
+        f"alpha-1.0.dist-info/sboms/{number}.cdx.json": data
+        for number, data in enumerate(documents)
+    }
     return read_contents(written(folder, make_wheel("alpha", files=files))).parts
 
 
 def test_requirements_licence_and_machine_code_are_read(tmp_path: Path) -> None:
-    files = {"alpha/core.cpython-312-x86_64-linux-gnu.so": b"", "alpha.libs/libz.so.1.2": b"", "alpha/so.py": b""}
+    files = {
+        "alpha/core.cpython-312-x86_64-linux-gnu.so": b"",
+        "alpha.libs/libz.so.1.2": b"",
+        "alpha/so.py": b"",
+    }
     wheel = make_wheel(
         "alpha",
         requires=["beta>1; extra == 'x'", "not valid!"],
@@ -35,14 +42,19 @@ def test_requirements_licence_and_machine_code_are_read(tmp_path: Path) -> None:
     contents = read_contents(written(tmp_path, wheel))
     assert (contents.project, contents.version, str(contents.licence)) == ("alpha", "1.0", "MIT")
     assert [requirement.name for requirement in contents.requires] == ["beta"]
-    assert contents.native == ("alpha.libs/libz.so.1.2", "alpha/core.cpython-312-x86_64-linux-gnu.so")
+    assert contents.native == (
+        "alpha.libs/libz.so.1.2",
+        "alpha/core.cpython-312-x86_64-linux-gnu.so",
+    )
 
 
 def test_the_components_of_both_kinds_of_documents_are_read(tmp_path: Path) -> None:
     cyclonedx = {"components": [{"name": "zlib", "version": "1.3", "purl": "pkg:generic/zlib@1.3"}]}
     reference = {"referenceType": "purl", "referenceLocator": "pkg:generic/xz@5"}
     spdx = {"packages": [{"name": "xz", "versionInfo": "5", "externalRefs": [reference]}]}
-    assert with_sbom(tmp_path, *(json.dumps(document).encode() for document in (cyclonedx, spdx))) == (
+    assert with_sbom(
+        tmp_path, *(json.dumps(document).encode() for document in (cyclonedx, spdx))
+    ) == (
         Part(name="zlib", version="1.3", purl="pkg:generic/zlib@1.3"),
         Part(name="xz", version="5", purl="pkg:generic/xz@5"),
     )
@@ -67,7 +79,9 @@ def test_a_malformed_document_has_no_components(tmp_path: Path, document: bytes)
 
 
 def test_there_is_a_limit_for_components(tmp_path: Path) -> None:
-    document = json.dumps({"components": [{"name": f"a{number}"} for number in range(20_000)]}).encode()
+    document = json.dumps(
+        {"components": [{"name": f"a{number}"} for number in range(20_000)]}
+    ).encode()
     assert len(with_sbom(tmp_path, document)) == 10_000
 
 

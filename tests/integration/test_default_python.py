@@ -36,7 +36,9 @@ def run(workplace: Workplace, script: Path, **environment: str) -> str:
 @pytest.mark.parametrize("requires", [">=3.10", ">=3.12", "==3.11.*", "<3.11"])
 @pytest.mark.parametrize("way", ["nothing", "a file beside", "a file above", "a variable"])
 def test_the_python_is_the_one_of_uv_run(workplace: Workplace, way: str, requires: str) -> None:
-    workplace.environment["PATH"] = os.pathsep.join([*map(str, _OTHERS), workplace.environment["PATH"]])
+    workplace.environment["PATH"] = os.pathsep.join(
+        [*map(str, _OTHERS), workplace.environment["PATH"]]
+    )
     (workplace.folder / "sub").mkdir()
     body = "import sys\nprint('%d.%d' % sys.version_info[:2])\n"
     script = workplace.script("sub/solve.py", requires=requires, body=body)
@@ -47,8 +49,14 @@ def test_the_python_is_the_one_of_uv_run(workplace: Workplace, way: str, require
         (workplace.folder / ".python-version").write_text("3.12\n")
     elif way == "a variable":
         environment["UV_PYTHON"] = "3.11"
-        if requires in (">=3.12", "<3.11"):  # uv warns and runs it all the same; a bundle would not be what it says.
+        if requires in (
+            ">=3.12",
+            "<3.11",
+        ):  # uv warns and runs it all the same; a bundle would not be what it says.
             done = workplace.run("bundle", script, cwd=None, **environment)
-            assert (done.returncode, "excludes" in done.stderr or "3.11" in done.stderr) == (1, True)
+            assert (done.returncode, "excludes" in done.stderr or "3.11" in done.stderr) == (
+                1,
+                True,
+            )
             return
     assert target(workplace, script, **environment) == run(workplace, script, **environment)

@@ -39,10 +39,16 @@ def months(workplace: Workplace) -> list[Path]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_every_form_of_the_old_bundle_leaves_out_the_same_files(workplace: Workplace, months: list[Path]) -> None:
+def test_every_form_of_the_old_bundle_leaves_out_the_same_files(
+    workplace: Workplace, months: list[Path]
+) -> None:
     january, february = months
     publication = workplace.publish(january)
     (january_tar,) = bundler.pack([january], workplace.folder / "january.tar")
@@ -50,8 +56,18 @@ def test_every_form_of_the_old_bundle_leaves_out_the_same_files(workplace: Workp
     bundler.pack([january], workplace.folder / "split.tar", split=100_000)
     digests = workplace.folder / "digests.txt"
     digests.write_text("".join(f"{line}\n" for line in sorted(digests_of(january))))
-    olds = [january, publication, workplace.folder / "share", january_tar, january / "manifest.json", digests]
-    olds += [january / "SHA256SUMS", *(workplace.folder / name for name in ("january.zst", "split.tar"))]
+    olds = [
+        january,
+        publication,
+        workplace.folder / "share",
+        january_tar,
+        january / "manifest.json",
+        digests,
+    ]
+    olds += [
+        january / "SHA256SUMS",
+        *(workplace.folder / name for name in ("january.zst", "split.tar")),
+    ]
     archives = set()
     for number, old in enumerate(olds):
         (path,) = bundler.pack([february], workplace.folder / f"{number}.tar", since=old)
@@ -60,8 +76,12 @@ def test_every_form_of_the_old_bundle_leaves_out_the_same_files(workplace: Workp
     (delta,) = archives
     with tarfile.open(fileobj=io.BytesIO(delta)) as tar:
         names = tar.getnames()
-    assert names[:3] == [f"eval.bundle/{name}" for name in ("manifest.json", "SHA256SUMS", "delta.json")]
-    assert [name for name in names if name.endswith(".whl")] == ["eval.bundle/wheels/beta-2.0-py3-none-any.whl"]
+    assert names[:3] == [
+        f"eval.bundle/{name}" for name in ("manifest.json", "SHA256SUMS", "delta.json")
+    ]
+    assert [name for name in names if name.endswith(".whl")] == [
+        "eval.bundle/wheels/beta-2.0-py3-none-any.whl"
+    ]
     size = content_size([february], digests_of(january))
     assert size["bytes"] < 20_000
     assert size["of_bytes"] > 400_000
@@ -69,23 +89,33 @@ def test_every_form_of_the_old_bundle_leaves_out_the_same_files(workplace: Workp
         digests_of(workplace.folder / "nowhere")
 
 
-def test_a_delta_and_its_base_are_the_whole_bundle(workplace: Workplace, months: list[Path]) -> None:
+def test_a_delta_and_its_base_are_the_whole_bundle(
+    workplace: Workplace, months: list[Path]
+) -> None:
     january, february = months
     done = workplace.run("bundler", "pack", february, "-o", "delta.tar", "--since", january)
     assert done.stdout == "delta.tar\n", done.stderr
     workplace.publish(january)
     for number, base in enumerate([january, Path("share"), february]):
-        done = workplace.run("bundler", "unpack", "delta.tar", "-o", f"there{number}", "--base", base)
+        done = workplace.run(
+            "bundler", "unpack", "delta.tar", "-o", f"there{number}", "--base", base
+        )
         assert done.returncode == 0, done.stderr
         assert files_of(workplace.folder / f"there{number}" / "eval.bundle") == files_of(february)
     for command in ("verify", "inspect"):
         assert workplace.run("bundler", command, "delta.tar", "--base", "share").returncode == 0
     publication = workplace.run("publish-index", "share", "delta.tar").stdout
     assert publication == workplace.run("publish-index", "share", february).stdout
-    assert not [path for path in (workplace.folder / "share" / "publications").iterdir() if path.name.startswith(".")]
+    assert not [
+        path
+        for path in (workplace.folder / "share" / "publications").iterdir()
+        if path.name.startswith(".")
+    ]
 
 
-def test_a_base_that_lacks_files_is_refused_with_their_names(workplace: Workplace, months: list[Path]) -> None:
+def test_a_base_that_lacks_files_is_refused_with_their_names(
+    workplace: Workplace, months: list[Path]
+) -> None:
     january, february = months
     bundler.pack([february], workplace.folder / "delta.tar", since=january)
     done = workplace.run("bundler", "unpack", "delta.tar", "-o", "there")
@@ -124,7 +154,9 @@ def test_a_new_script_with_the_same_packages_is_completed_from_a_store_and_a_pub
 
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe"])
-def test_a_base_is_made_of_regular_files(workplace: Workplace, months: list[Path], kind: str) -> None:
+def test_a_base_is_made_of_regular_files(
+    workplace: Workplace, months: list[Path], kind: str
+) -> None:
     january, february = months
     bundler.pack([february], workplace.folder / "delta.tar", since=january)
     copy = workplace.folder / "copy"
@@ -141,7 +173,9 @@ def test_a_base_is_made_of_regular_files(workplace: Workplace, months: list[Path
     assert not (workplace.folder / "there").exists()
 
 
-def test_a_damaged_copy_in_a_store_is_replaced_by_a_good_one(workplace: Workplace, months: list[Path]) -> None:
+def test_a_damaged_copy_in_a_store_is_replaced_by_a_good_one(
+    workplace: Workplace, months: list[Path]
+) -> None:
     january, february = months
     bundler.pack([february], workplace.folder / "delta.tar", since=january)
     for path in ("/seen/one", "/seen/two"):
@@ -161,11 +195,21 @@ def test_a_damaged_copy_in_a_store_is_replaced_by_a_good_one(workplace: Workplac
     assert not (workplace.folder / "again").exists()
 
 
-MALFORMED = (b"", b"{}", b"[]", b'{"left_out": 3}', b'{"left_out": ["../x"]}', b'{"left_out": [{}]}', b"[" * 5000)
+MALFORMED = (
+    b"",
+    b"{}",
+    b"[]",
+    b'{"left_out": 3}',
+    b'{"left_out": ["../x"]}',
+    b'{"left_out": [{}]}',
+    b"[" * 5000,
+)
 
 
 @pytest.mark.parametrize("delta", [*MALFORMED, b'{"left_out": ["SHA256SUMS"]}'])
-def test_a_malformed_list_of_left_out_files_is_refused(months: list[Path], tmp_path: Path, delta: bytes) -> None:
+def test_a_malformed_list_of_left_out_files_is_refused(
+    months: list[Path], tmp_path: Path, delta: bytes
+) -> None:
     (path,) = bundler.pack([months[1]], tmp_path / "delta.tar", since=months[0])
     out = io.BytesIO()
     with tarfile.open(path) as source, tarfile.open(fileobj=out, mode="w") as target:
@@ -177,7 +221,13 @@ def test_a_malformed_list_of_left_out_files_is_refused(months: list[Path], tmp_p
             target.addfile(member, io.BytesIO(data))
     base = base_files(months[0])
     with pytest.raises(ArchiveError, match=r"contains a delta\.json that does not match"):
-        unpack(io.BytesIO(out.getvalue()), Path("x.tar"), tmp_path / "there", lambda: base, report=silent)
+        unpack(
+            io.BytesIO(out.getvalue()),
+            Path("x.tar"),
+            tmp_path / "there",
+            lambda: base,
+            report=silent,
+        )
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("there")] == []
 
 
@@ -192,9 +242,13 @@ def test_twelve_monthly_deltas_equal_the_full_bundles(workplace: Workplace) -> N
         bundler.pack([bundle], archive, since=previous)
         if previous:
             new = content_size([bundle], digests_of(previous))["bytes"]
-            overhead = sum((bundle / name).stat().st_size for name in ("manifest.json", "SHA256SUMS"))
+            overhead = sum(
+                (bundle / name).stat().st_size for name in ("manifest.json", "SHA256SUMS")
+            )
             assert archive.stat().st_size < new + overhead + 20_000
-        publication = bundler.publish(unpacked_with_store(workplace, archive, month), workplace.folder / "share")
+        publication = bundler.publish(
+            unpacked_with_store(workplace, archive, month), workplace.folder / "share"
+        )
         for path, data in files_of(bundle).items():
             if path not in ("SHA256SUMS", "README.txt"):
                 assert (publication / path).read_bytes() == data

@@ -35,7 +35,12 @@ def offer(index: Index, name: str = NAME, size: int | None = 1_000_000) -> Wheel
     """Put random bytes into the index; return the wheel that a lock would name."""
     data = os.urandom(1_000_000)
     index.files[name] = data
-    return Wheel(filename=name, url=f"{index.url}/files/{name}", sha256=hashlib.sha256(data).hexdigest(), size=size)
+    return Wheel(
+        filename=name,
+        url=f"{index.url}/files/{name}",
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=size,
+    )
 
 
 def fetch(wheels: list[Wheel], cache: Path) -> Downloads:
@@ -59,7 +64,9 @@ def test_wheels_arrive_whole_and_are_not_fetched_again(index: Index, tmp_path: P
     assert leftovers(tmp_path) == []
 
 
-def test_a_file_of_the_cache_that_somebody_wrote_to_is_fetched_again(index: Index, tmp_path: Path) -> None:
+def test_a_file_of_the_cache_that_somebody_wrote_to_is_fetched_again(
+    index: Index, tmp_path: Path
+) -> None:
     wheel = offer(index)
     path = fetch([wheel], tmp_path).path(wheel)
     path.write_bytes(b"tampered")
@@ -110,7 +117,9 @@ def test_what_broke_off_goes_on_where_it_was(index: Index, tmp_path: Path) -> No
     assert index.requests[f"/files/{remote.filename}"] == 2
 
 
-def test_a_file_that_was_exchanged_meanwhile_is_not_pieced_together(index: Index, tmp_path: Path) -> None:
+def test_a_file_that_was_exchanged_meanwhile_is_not_pieced_together(
+    index: Index, tmp_path: Path
+) -> None:
     remote = offer(index)
     index.faults[remote.filename] = faults.exchanged
     fetch([remote], tmp_path)
@@ -141,9 +150,13 @@ def test_a_redirect_to_another_host_takes_no_credentials_with_it(
         index.password = "secret"  # noqa: S105 - of nobody
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
         target = f"{other.url.replace('127.0.0.1', 'localhost')}/files/{remote.filename}"
-        index.faults[remote.filename] = lambda handler, _, __: handler.send(302, b"", Location=target)
+        index.faults[remote.filename] = lambda handler, _, __: handler.send(
+            302, b"", Location=target
+        )
         host = index.url.removeprefix("http://")
-        downloads = Downloads([remote], tmp_path, Credentials(indexes={f"http://{host}/simple": ("me", "secret")}))
+        downloads = Downloads(
+            [remote], tmp_path, Credentials(indexes={f"http://{host}/simple": ("me", "secret")})
+        )
         list(downloads.run())
     assert seen == [None]
 
@@ -175,7 +188,9 @@ def test_a_wheel_from_a_folder_is_copied_and_checked(tmp_path: Path) -> None:
         fetch([bad], tmp_path / "cache")
 
 
-def test_a_cache_that_cannot_be_written_is_the_fault_of_the_disk(index: Index, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_the_fault_of_the_disk(
+    index: Index, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match=f"{tmp_path}/file.*: Not a directory"):
         fetch([offer(index)], tmp_path / "file")
@@ -191,7 +206,9 @@ def test_what_its_place_does_not_give_comes_from_another_index_that_has_the_same
         worse.files[NAME] = b"other bytes under the same name"
         other.files[NAME] = index.files[NAME]
         simple = ["http://127.0.0.1:9/simple", f"{worse.url}/simple", f"{other.url}/simple/"]
-        downloads = Downloads([wheel], tmp_path, elsewhere=lambda project: simple if project == "alpha" else [])
+        downloads = Downloads(
+            [wheel], tmp_path, elsewhere=lambda project: simple if project == "alpha" else []
+        )
         list(downloads.run())
         assert downloads.fetched == [wheel]
         assert worse.requests == {"/simple/alpha/": 1}, "the digest on its page says enough"
@@ -217,7 +234,9 @@ def test_a_folder_that_is_a_simple_index_is_a_mirror_too(index: Index, tmp_path:
     page = tmp_path / "mirror" / "alpha" / "index.html"
     page.parent.mkdir(parents=True)
     (page.parent / NAME).write_bytes(index.files.pop(NAME))
-    page.write_text(f'<a>no link</a><a href="javascript:x#sha256={wheel.sha256}">x</a><a href="{NAME}">no digest</a>')
+    page.write_text(
+        f'<a>no link</a><a href="javascript:x#sha256={wheel.sha256}">x</a><a href="{NAME}">no digest</a>'
+    )
     mirror = (tmp_path / "mirror").as_uri()
     with pytest.raises(DownloadError):
         list(Downloads([wheel], tmp_path / "cache", elsewhere=lambda _: [mirror]).run())
@@ -240,7 +259,9 @@ def test_a_server_that_asks_for_a_week_gets_a_minute(
 ) -> None:
     monkeypatch.setattr("wheelhouse.fetch.http._LONGEST_WAIT", 0.1)
     wheel = offer(index)
-    index.faults[NAME] = lambda handler, _data, _before: handler.send(503, b"", Retry_After="604800")
+    index.faults[NAME] = lambda handler, _data, _before: handler.send(
+        503, b"", Retry_After="604800"
+    )
     with pytest.raises(DownloadError, match="503"):
         fetch([wheel], tmp_path)
 
@@ -248,7 +269,9 @@ def test_a_server_that_asks_for_a_week_gets_a_minute(
 def test_passwords_travel_in_utf_8(index: Index, tmp_path: Path) -> None:
     wheel = offer(index)
     index.password = "p\u00e4\u20ac"  # noqa: S105 - of nobody
-    downloads = Downloads([wheel], tmp_path, Credentials(indexes={f"{index.url}/simple": ("me", index.password)}))
+    downloads = Downloads(
+        [wheel], tmp_path, Credentials(indexes={f"{index.url}/simple": ("me", index.password)})
+    )
     list(downloads.run())
     assert downloads.fetched == [wheel]
 
@@ -265,7 +288,9 @@ def test_a_page_that_is_none_lists_nothing(index: Index, tmp_path: Path, page: b
 
 def test_an_index_elsewhere_does_not_lead_to_files_of_this_machine() -> None:
     page = b'<a href="file:///dev/zero#sha256=00">x</a><a href="https://x.test/y#sha256=00">y</a>'
-    assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda *_: page)) == ["https://x.test/y"]
+    assert list(mirrors("alpha", "00", ["https://x.test/simple"], lambda *_: page)) == [
+        "https://x.test/y"
+    ]
     assert len(list(mirrors("alpha", "00", ["file:///mirror"], lambda *_: page))) == 2
 
 

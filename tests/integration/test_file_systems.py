@@ -38,7 +38,9 @@ def neither(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no C compiler here")
     folder = tmp_path_factory.mktemp("neither")
     (folder / "neither.c").write_text(NEITHER)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", "neither.so", "neither.c"], cwd=folder, check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", "neither.so", "neither.c"], cwd=folder, check=True
+    )
     return folder / "neither.so"
 
 
@@ -52,8 +54,12 @@ def test_without_hard_links_and_flock_publications_have_copies(
         assert done.returncode == 0, done.stderr
     assert damage_of(share) == []
     assert {path.stat().st_nlink for path in share.rglob("*") if path.is_file()} == {1}
-    (publication,) = [path for path in (share / "publications").iterdir() if path.name.startswith("other-")]
-    done = workplace.run("env", f"LD_PRELOAD={neither}", BIN / "bundler", "store", "remove", share, publication.name)
+    (publication,) = [
+        path for path in (share / "publications").iterdir() if path.name.startswith("other-")
+    ]
+    done = workplace.run(
+        "env", f"LD_PRELOAD={neither}", BIN / "bundler", "store", "remove", share, publication.name
+    )
     assert done.returncode == 0, done.stderr
     assert damage_of(share) == []
 
@@ -62,13 +68,18 @@ def mounted(options: str, command: str, folder: Path) -> subprocess.CompletedPro
     """Run a shell command where `folder` is a file system in memory, mounted with `options`; return its outputs."""
     text = f"mount -t tmpfs -o {options} none {folder}; {command}"
     return subprocess.run(
-        ["unshare", "-rm", "sh", "-ec", text], check=False, capture_output=True, text=True, timeout=120
+        ["unshare", "-rm", "sh", "-ec", text],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
 @needs_mounts
 @pytest.mark.parametrize(
-    ("options", "message"), [("nr_inodes=60", "no inodes left"), ("size=400k", "no space left on the disk")]
+    ("options", "message"),
+    [("nr_inodes=60", "no inodes left"), ("size=400k", "no space left on the disk")],
 )
 def test_a_full_file_system_is_explained_and_what_was_there_stays(
     workplace: Workplace, bundles: dict[str, Path], tmp_path: Path, options: str, message: str
@@ -128,10 +139,18 @@ def test_a_publisher_whose_clock_is_days_ahead_deletes_no_work_of_others(
     monkeypatch.setattr(time, "time", lambda: 4e9)
     create_store(tmp_path / "share")
     assert (place.scratch / ".solve.0123456789ab.partial").exists()
-    assert abs(atomic.now(place.scratch) - (place.scratch / ".solve.0123456789ab.partial").stat().st_mtime) < 60
+    assert (
+        abs(
+            atomic.now(place.scratch)
+            - (place.scratch / ".solve.0123456789ab.partial").stat().st_mtime
+        )
+        < 60
+    )
 
 
-def test_a_store_with_many_projects_is_published_to_as_quickly(tmp_path: Path, bundles: dict[str, Path]) -> None:
+def test_a_store_with_many_projects_is_published_to_as_quickly(
+    tmp_path: Path, bundles: dict[str, Path]
+) -> None:
     place = create_store(tmp_path / "share")
     api.publish(bundles["first"], place.path)
     for number in range(20_000):

@@ -12,7 +12,9 @@ from wheelhouse.files import sha256
 from wheelhouse.store.store import open_store
 
 
-def test_a_publish_is_logged_with_user_host_digest_and_note(share: Path, bundles: dict[str, Path]) -> None:
+def test_a_publish_is_logged_with_user_host_digest_and_note(
+    share: Path, bundles: dict[str, Path]
+) -> None:
     api.publish(bundles["other"], share, seen_at="/elsewhere", note="for the cluster")
     newest = published(open_store(share))[-1]
     event = events(open_store(share))[0][-1]
@@ -29,7 +31,9 @@ def test_nothing_is_logged_if_nothing_changes(share: Path, bundles: dict[str, Pa
 
 def test_the_log_is_shown_oldest_first(site: Workplace, share: Path) -> None:
     lines = site.run("bundler", "store", "log", share).stdout.splitlines()
-    assert [line.split()[2:4] for line in lines] == [["publish", entry.name] for entry in published(open_store(share))]
+    assert [line.split()[2:4] for line in lines] == [
+        ["publish", entry.name] for entry in published(open_store(share))
+    ]
     document = json.loads(site.run("bundler", "store", "log", share, "--json").stdout)
     assert [event["action"] for event in document["events"]] == ["publish"] * 3
 

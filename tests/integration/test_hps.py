@@ -31,7 +31,9 @@ from tests.stand_ins.hps import Hps
 from tests.stand_ins.hps_site import PASSWORD, failed_job, refuse
 
 # The client leaves sockets, pipes and a temporary folder to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 STEP = Step(
     script="eval.py",
@@ -66,7 +68,9 @@ def client(hps: Hps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    with bundler.connected(bundler.Account(url=hps.url, username="anna", password=PASSWORD)) as connection:
+    with bundler.connected(
+        bundler.Account(url=hps.url, username="anna", password=PASSWORD)
+    ) as connection:
         yield connection
     # Within this test, whose filter ignores what the client leaves: its threads hold the pipes of the worker.
     del connection
@@ -99,11 +103,17 @@ def test_jobs_that_no_evaluator_can_run_are_an_error_with_what_there_is(client: 
 
 def test_a_submission_becomes_an_active_project_with_its_jobs(client: Any, hps: Hps) -> None:
     notes: list[str] = []
-    identity = bundler.submit(client, SUBMISSION, name="two jobs", report=lambda progress: notes.append(progress.text))
+    identity = bundler.submit(
+        client, SUBMISSION, name="two jobs", report=lambda progress: notes.append(progress.text)
+    )
     assert (hps.projects[identity]["name"], hps.projects[identity]["active"]) == ("two jobs", True)
     assert [job["values"] for job in hps.of(identity, "jobs").values()] == [{"x": 1.0}, {"x": 2.0}]
-    (script,) = [file for file in hps.of(identity, "files").values() if file["name"] == "exec_script.py"]
-    assert (hps.storage / script["storage_id"].lstrip("/")).exists() or script["size"] == len(SUBMISSION.exec_script)
+    (script,) = [
+        file for file in hps.of(identity, "files").values() if file["name"] == "exec_script.py"
+    ]
+    assert (hps.storage / script["storage_id"].lstrip("/")).exists() or script["size"] == len(
+        SUBMISSION.exec_script
+    )
     assert notes[0] == "Uploading 1 file"
     assert notes[-1].startswith("Submitted 2 jobs as HPS project 'two jobs': ")
     with pytest.raises(HpsError, match="already exists"):
@@ -117,14 +127,19 @@ def test_jobs_with_their_own_input_files_have_a_job_definition_for_each_set_of_f
     paths = [tmp_path / f"{number}.msh" for number in range(110)]
     for number, path in enumerate(paths):
         path.write_text(f"mesh {number}")
-    jobs = [Job(values={"x": 1.0}, files={"mesh.msh": path}, name=path.stem, note="a note") for path in paths]
+    jobs = [
+        Job(values={"x": 1.0}, files={"mesh.msh": path}, name=path.stem, note="a note")
+        for path in paths
+    ]
     jobs.append(Job(values={"x": 2.0}, files={"mesh.msh": paths[0]}, name="again", priority=7))
     step = replace(STEP, inputs=("mesh.msh",))
     identity = bundler.submit(client, replace(SUBMISSION, steps=(step,), jobs=jobs))
     definitions = hps.of(identity, "job_definitions")
     assert len(definitions) == len(paths)
     for job in hps.of(identity, "jobs").values():
-        (task,) = (hps.of(identity, "task_definitions")[task] for task in task_ids(definitions, job))
+        (task,) = (
+            hps.of(identity, "task_definitions")[task] for task in task_ids(definitions, job)
+        )
         (mesh,) = (hps.of(identity, "files")[file] for file in task["input_file_ids"])
         assert mesh["evaluation_path"] == "mesh.msh"
         number = 0 if job["name"] == "again" else int(job["name"])
@@ -138,13 +153,18 @@ def task_ids(definitions: dict[str, Any], job: dict[str, Any]) -> list[str]:
     return list(definitions[job["job_definition_id"]]["task_definition_ids"])
 
 
-def test_a_replacement_that_cannot_be_finished_names_the_project_that_is_complete(client: Any, hps: Hps) -> None:
+def test_a_replacement_that_cannot_be_finished_names_the_project_that_is_complete(
+    client: Any, hps: Hps
+) -> None:
     old = bundler.submit(client, SUBMISSION, name="mine")
     hps.faults["DELETE", ".*/projects/.*"] = refuse(403)
     with pytest.raises(HpsError, match="is complete but inactive") as error:
         bundler.submit(client, SUBMISSION, name="mine", replace=True)
     (new,) = set(hps.projects) - {old}
-    assert error.value.hint == f"in the web interface, delete {old}, then rename {new} to 'mine' and activate it"
+    assert (
+        error.value.hint
+        == f"in the web interface, delete {old}, then rename {new} to 'mine' and activate it"
+    )
 
 
 def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: Hps) -> None:
@@ -161,7 +181,9 @@ def test_watching_yields_the_states_until_all_jobs_have_ended(client: Any, hps: 
     assert second["eval_status"] == "pending"
 
 
-def test_results_are_a_table_even_of_jobs_without_files(client: Any, hps: Hps, tmp_path: Path) -> None:
+def test_results_are_a_table_even_of_jobs_without_files(
+    client: Any, hps: Hps, tmp_path: Path
+) -> None:
     identity = bundler.submit(client, SUBMISSION)
     for job in hps.of(identity, "jobs").values():
         job["eval_status"] = "evaluated"
@@ -186,39 +208,67 @@ def test_a_file_arrives_with_the_checksum_that_hps_computes(client: Any, tmp_pat
 
 def test_registering_keeps_the_other_applications(client: Any, hps: Hps) -> None:
     configuration = next(iter(hps.configurations.values()))
-    other = {"name": "Ansys Mechanical", "version": "2026 R1", "install_path": "/a", "executable": "/a/m"}
+    other = {
+        "name": "Ansys Mechanical",
+        "version": "2026 R1",
+        "install_path": "/a",
+        "executable": "/a/m",
+    }
     configuration["applications"].append(other)
     values = registration("uv", "0.13.9", "/ansys_inc/uv/bin/uv", "/tmp/cache")
-    ((identity, (name, lines, applications)),) = differences(client, values, evaluators_for(client, values, ())).items()
+    ((identity, (name, lines, applications)),) = differences(
+        client, values, evaluators_for(client, values, ())
+    ).items()
     assert name == "node-1"
     assert "- version: 0.6.14" in [line.strip() for line in lines]
     register(client, identity, applications)
-    assert {application["version"] for application in configuration["applications"]} == {"0.13.9", "2026 R1"}
+    assert {application["version"] for application in configuration["applications"]} == {
+        "0.13.9",
+        "2026 R1",
+    }
     assert differences(client, values, evaluators_for(client, values, ())) == {}
 
 
 def test_a_template_has_the_execution_script_and_the_outputs(client: Any, hps: Hps) -> None:
     template = hps.templates[create_template(client, SUBMISSION, "Plot", for_anyone=False)]
-    path = hps.storage / template["execution_script_storage_bucket"] / template["execution_script_storage_id"]
+    path = (
+        hps.storage
+        / template["execution_script_storage_bucket"]
+        / template["execution_script_storage_id"]
+    )
     assert path.read_bytes() == SUBMISSION.exec_script
-    assert [file["evaluation_path"] for file in template["output_files"]] == ["plot.png", ERROR_FILE]
+    assert [file["evaluation_path"] for file in template["output_files"]] == [
+        "plot.png",
+        ERROR_FILE,
+    ]
     hps.version = "1.1.20"
     with pytest.raises(HpsError, match="too old"):
         create_template(client, SUBMISSION, "Plot", for_anyone=False)
 
 
-def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(client: Any, hps: Hps) -> None:
+def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(
+    client: Any, hps: Hps
+) -> None:
     count = 150
     identity = bundler.submit(
-        client, replace(SUBMISSION, jobs=[Job(values={"x": float(number)}) for number in range(count)])
+        client,
+        replace(SUBMISSION, jobs=[Job(values={"x": float(number)}) for number in range(count)]),
     )
     names = [job["name"] for job in hps.of(identity, "jobs").values()]
     jobs = [
-        failed_job(hps, identity, name, f"node n{number % 3}: uv finds no Python 3.14\nhint: install one\n")
+        failed_job(
+            hps, identity, name, f"node n{number % 3}: uv finds no Python 3.14\nhint: install one\n"
+        )
         for number, name in enumerate(names[1:])
     ]
     jobs.append(
-        failed_job(hps, identity, names[0], "node n1: the script failed with exit code 1", "line 1\nboom\x1b[31m")
+        failed_job(
+            hps,
+            identity,
+            names[0],
+            "node n1: the script failed with exit code 1",
+            "line 1\nboom\x1b[31m",
+        )
     )
     before = hps.requests.total()
     failures = read_failures(client, identity, jobs)
@@ -227,7 +277,10 @@ def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(cli
         (count - 1, "uv finds no Python 3.14", ("n0", "n1", "n2")),
         (1, "the script failed with exit code 1", ("n1",)),
     ]
-    assert str(failures[0]) == "149 jobs failed: uv finds no Python 3.14 (3 nodes)\n  hint: install one"
+    assert (
+        str(failures[0])
+        == "149 jobs failed: uv finds no Python 3.14 (3 nodes)\n  hint: install one"
+    )
     assert str(failures[1]).splitlines() == [
         f"{names[0]} failed: the script failed with exit code 1 (node n1)",
         f"  last lines of the console output of {names[0]}:",
@@ -236,7 +289,9 @@ def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(cli
     ]
 
 
-def test_the_table_of_results_has_the_reason_of_each_failure(client: Any, hps: Hps, tmp_path: Path) -> None:
+def test_the_table_of_results_has_the_reason_of_each_failure(
+    client: Any, hps: Hps, tmp_path: Path
+) -> None:
     identity = bundler.submit(client, SUBMISSION)
     failed_job(hps, identity, "job-2", "node n1: uv is too old\nhint: update it\n")
     next(iter(hps.of(identity, "jobs").values()))["eval_status"] = "evaluated"
@@ -253,7 +308,9 @@ def test_the_table_of_results_has_the_reason_of_each_failure(client: Any, hps: H
     assert (tmp_path / "results" / "job-2" / ERROR_FILE).read_text().startswith("node n1: ")
 
 
-def test_projects_are_listed_and_their_jobs_aborted_retried_and_deleted(client: Any, hps: Hps) -> None:
+def test_projects_are_listed_and_their_jobs_aborted_retried_and_deleted(
+    client: Any, hps: Hps
+) -> None:
     identity = bundler.submit(client, SUBMISSION, name="two jobs")
     (entry,) = projects.list_projects(client)
     assert (entry.identity, entry.name, entry.active) == (identity, "two jobs", True)
@@ -270,14 +327,28 @@ def test_projects_are_listed_and_their_jobs_aborted_retried_and_deleted(client: 
     assert not hps.projects
 
 
-def test_sets_whose_evaluators_start_on_demand_have_warnings_about_slow_settings(client: Any, hps: Hps) -> None:
+def test_sets_whose_evaluators_start_on_demand_have_warnings_about_slow_settings(
+    client: Any, hps: Hps
+) -> None:
     application = {"name": "uv", "version": "0.13.9", "use_local_scratch": False, "environment": {}}
-    fast = {**application, "use_local_scratch": True, "environment": {"UV_CACHE_DIR": "/scratch/uv"}}
+    fast = {
+        **application,
+        "use_local_scratch": True,
+        "environment": {"UV_CACHE_DIR": "/scratch/uv"},
+    }
     for name, uv in (("slow", application), ("fast", fast)):
         resources = {"platform": "linux"}
         hps.resource_sets.append(
-            {"id": name, "name": name, "available_resources": resources, "available_applications": [uv]}
+            {
+                "id": name,
+                "name": name,
+                "available_resources": resources,
+                "available_applications": [uv],
+            }
         )
     warnings = {resource.name: resource.warnings for resource in survey(client)}
     assert (warnings["node-1"], warnings["fast"]) == ((), ())
-    assert [text.partition(" ")[0] for text in warnings["slow"]] == ["UV_CACHE_DIR", "use_local_scratch"]
+    assert [text.partition(" ")[0] for text in warnings["slow"]] == [
+        "UV_CACHE_DIR",
+        "use_local_scratch",
+    ]

@@ -30,7 +30,9 @@ def wheels_of(bundle: Path) -> list[str]:
     return sorted(path.name for path in (bundle / "wheels").iterdir())
 
 
-def test_an_explicit_index_serves_what_a_source_says_and_nothing_else(workplace: Workplace, other: Index) -> None:
+def test_an_explicit_index_serves_what_a_source_says_and_nothing_else(
+    workplace: Workplace, other: Index
+) -> None:
     """The way of PyTorch: an index of its own for one package, with local versions."""
     workplace.index.add(make_wheel("torch", "2.0"))
     workplace.index.add(make_wheel("alpha"))
@@ -55,8 +57,13 @@ def test_flat_folders_of_wheels_are_indexes_too(workplace: Workplace) -> None:
     flat.mkdir()
     name, data = make_wheel("alpha")
     (flat / name).write_bytes(data)
-    for uv in ('find-links = ["flat"]', 'index = [{ name = "mine", url = "flat", format = "flat" }]'):
-        workplace.script("solve.py", "alpha", uv=uv, body="import alpha\nprint('got', alpha.version)\n")
+    for uv in (
+        'find-links = ["flat"]',
+        'index = [{ name = "mine", url = "flat", format = "flat" }]',
+    ):
+        workplace.script(
+            "solve.py", "alpha", uv=uv, body="import alpha\nprint('got', alpha.version)\n"
+        )
         bundle = workplace.bundle("solve.py", "--upgrade")
         assert wheels_of(bundle) == [name]
         manifest = (bundle / "manifest.json").read_text()
@@ -66,7 +73,9 @@ def test_flat_folders_of_wheels_are_indexes_too(workplace: Workplace) -> None:
 
 
 @pytest.mark.parametrize("way", ["url", "variables", "netrc", "keyring", "user's uv.toml"])
-def test_a_secret_that_leads_to_an_index_is_written_nowhere(workplace: Workplace, other: Index, way: str) -> None:
+def test_a_secret_that_leads_to_an_index_is_written_nowhere(
+    workplace: Workplace, other: Index, way: str
+) -> None:
     other.password = SECRET
     other.add(make_wheel("alpha", requires=["source"]))
     other.add(source_sdist("source"))
@@ -84,7 +93,9 @@ def test_a_secret_that_leads_to_an_index_is_written_nowhere(workplace: Workplace
         program.parent.mkdir()
         program.write_text(f"#!/bin/sh\ntest $1 = get -a $3 = me && echo {SECRET}\n")
         program.chmod(0o700)
-        workplace.environment["PATH"] = f"{program.parent}{os.pathsep}{workplace.environment['PATH']}"
+        workplace.environment["PATH"] = (
+            f"{program.parent}{os.pathsep}{workplace.environment['PATH']}"
+        )
         workplace.environment["UV_INDEX"] = f"mine=http://me@{host}/simple"
         workplace.environment["UV_KEYRING_PROVIDER"] = "subprocess"
     if way == "user's uv.toml":
@@ -105,17 +116,25 @@ def test_a_secret_that_leads_to_an_index_is_written_nowhere(workplace: Workplace
     workplace.publish("solve.bundle")
     written = [first.stdout, first.stderr, second.stdout, second.stderr]
     for folder in (workplace.folder, home / ".cache" / "bundler"):
-        written += [path.read_bytes().decode(errors="replace") for path in folder.rglob("*") if path.is_file()]
+        written += [
+            path.read_bytes().decode(errors="replace")
+            for path in folder.rglob("*")
+            if path.is_file()
+        ]
     assert not [text for text in written if SECRET in text]
     assert not [line for line in seen if SECRET.encode() in line]
     manifest = json.loads((workplace.folder / "solve.bundle" / "manifest.json").read_text())
-    assert f"built from {other.url}/files/source-1.0.tar.gz" in [file["origin"] for file in manifest["files"]]
+    assert f"built from {other.url}/files/source-1.0.tar.gz" in [
+        file["origin"] for file in manifest["files"]
+    ]
 
 
 def test_a_wrong_password_is_told_without_it(workplace: Workplace, other: Index) -> None:
     other.password = "right"  # noqa: S105 - of nobody
     other.add(make_wheel("alpha"))
-    workplace.environment["UV_DEFAULT_INDEX"] = f"http://me:{SECRET}@{other.url.removeprefix('http://')}/simple"
+    workplace.environment["UV_DEFAULT_INDEX"] = (
+        f"http://me:{SECRET}@{other.url.removeprefix('http://')}/simple"
+    )
     workplace.script("solve.py", "alpha")
     done = workplace.run("bundle", "solve.py", "--python", PYTHON)
     assert done.returncode == 1
@@ -123,7 +142,9 @@ def test_a_wrong_password_is_told_without_it(workplace: Workplace, other: Index)
     assert "alpha" in done.stderr
 
 
-def test_a_proxy_of_the_environment_is_used_for_everything(workplace: Workplace, other: Index) -> None:
+def test_a_proxy_of_the_environment_is_used_for_everything(
+    workplace: Workplace, other: Index
+) -> None:
     """A proxy sees absolute URLs; the stand-in answers them as it would its own."""
     other.add(make_wheel("alpha"))
     environment = {
@@ -141,7 +162,9 @@ def test_a_proxy_of_the_environment_is_used_for_everything(workplace: Workplace,
     assert os.environ.get("HTTP_PROXY") != environment["HTTP_PROXY"]
 
 
-def test_credentials_of_pips_configuration_lead_to_what_pip_tools_found(workplace: Workplace, other: Index) -> None:
+def test_credentials_of_pips_configuration_lead_to_what_pip_tools_found(
+    workplace: Workplace, other: Index
+) -> None:
     other.password = SECRET
     other.add(make_wheel("alpha"))
     host = other.url.removeprefix("http://")
@@ -163,7 +186,12 @@ def test_a_lock_whose_urls_lead_nowhere_any_more_is_served_by_the_indexes_that_a
         workplace.index.add(make_wheel(name))
         other.add(make_wheel(name))
     settings = f'index = [{{ name = "ours", url = "{other.url}/simple", explicit = true }}]\n'
-    workplace.script("solve.py", "alpha", "private", uv=f'{settings}sources = {{ private = {{ index = "ours" }} }}')
+    workplace.script(
+        "solve.py",
+        "alpha",
+        "private",
+        uv=f'{settings}sources = {{ private = {{ index = "ours" }} }}',
+    )
     done = workplace.run("uv", "lock", "--script", "solve.py")
     assert done.returncode == 0, done.stderr
     workplace.index.faults["alpha-1.0-py3-none-any.whl"] = faults.missing
@@ -172,6 +200,8 @@ def test_a_lock_whose_urls_lead_nowhere_any_more_is_served_by_the_indexes_that_a
     other.faults["private-1.0-py3-none-any.whl"] = faults.missing
     workplace.index.requests.clear()
     workplace.environment["BUNDLER_CACHE_DIR"] = str(workplace.folder / "empty")
-    done = workplace.run("bundle", "solve.py", "--python", PYTHON, "--upgrade", UV_INDEX=f"{other.url}/simple")
+    done = workplace.run(
+        "bundle", "solve.py", "--python", PYTHON, "--upgrade", UV_INDEX=f"{other.url}/simple"
+    )
     assert "private-1.0-py3-none-any.whl: the server answered 404" in done.stderr
     assert "/simple/private/" not in workplace.index.requests

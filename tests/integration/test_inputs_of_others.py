@@ -21,7 +21,9 @@ def alpha(workplace: Workplace) -> Path:
     return path
 
 
-def lock(workplace: Workplace, wheel: Path, *, top: str = "", marker: str = "", hashes: str = "") -> None:
+def lock(
+    workplace: Workplace, wheel: Path, *, top: str = "", marker: str = "", hashes: str = ""
+) -> None:
     """Write a pylock.toml of one package."""
     stated = hashes or f'sha256 = "{hashlib.sha256(wheel.read_bytes()).hexdigest()}"'
     text = f'lock-version = "1.0"\ncreated-by = "somebody"\n{top}\n[[packages]]\nname = "alpha"\nversion = "1.0"\n'
@@ -32,12 +34,16 @@ def lock(workplace: Workplace, wheel: Path, *, top: str = "", marker: str = "", 
 
 def bundled(workplace: Workplace, source: str, *options: str) -> tuple[list[str], str]:
     """Return the wheels of a bundle of `source`, and the messages."""
-    done = workplace.run("bundle", source, "-o", "it.bundle", "--replace", *(options or ("--python", PYTHON)))
+    done = workplace.run(
+        "bundle", source, "-o", "it.bundle", "--replace", *(options or ("--python", PYTHON))
+    )
     assert "Traceback" not in done.stderr
     if done.returncode:
         assert done.returncode == 1
         return [], done.stderr
-    return sorted(path.name for path in (workplace.folder / "it.bundle" / "wheels").iterdir()), done.stderr
+    return sorted(
+        path.name for path in (workplace.folder / "it.bundle" / "wheels").iterdir()
+    ), done.stderr
 
 
 GROUPS = 'dependency-groups = ["test"]\ndefault-groups = ["default"]'
@@ -67,7 +73,10 @@ def test_the_default_groups_of_a_lock_are_installed(
             "environments = [\"sys_platform == 'linux'\"]",
             "its environments do not include Python 3.12 on x86_64-pc-win",
         ),
-        ("environments = [\"python_version < '3.12'\", \"os_name == 'posix'\"]", "its environments do not include"),
+        (
+            "environments = [\"python_version < '3.12'\", \"os_name == 'posix'\"]",
+            "its environments do not include",
+        ),
         ('requires-python = ">=3.13"', "requires-python >=3.13 excludes Python 3.12"),
     ],
 )
@@ -75,7 +84,9 @@ def test_a_lock_that_does_not_support_a_target_is_refused(
     workplace: Workplace, alpha: Path, top: str, words: str
 ) -> None:
     lock(workplace, alpha, top=top)
-    wheels, messages = bundled(workplace, "pylock.toml", "--python", "3.12", "--platform", "windows")
+    wheels, messages = bundled(
+        workplace, "pylock.toml", "--python", "3.12", "--platform", "windows"
+    )
     assert (wheels, words in messages) == ([], True), messages
 
 
@@ -84,7 +95,9 @@ def digest(algorithm: str, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha384", "sha512", "blake2b"])
-def test_a_lock_may_state_digests_of_any_algorithm(workplace: Workplace, alpha: Path, algorithm: str) -> None:
+def test_a_lock_may_state_digests_of_any_algorithm(
+    workplace: Workplace, alpha: Path, algorithm: str
+) -> None:
     data = alpha.read_bytes()
     lock(workplace, alpha, hashes=f'{algorithm} = "{digest(algorithm, data)}"')
     assert bundled(workplace, "pylock.toml")[0] == [alpha.name]
@@ -94,7 +107,9 @@ def test_a_lock_may_state_digests_of_any_algorithm(workplace: Workplace, alpha: 
 
 
 @pytest.mark.parametrize("hashes", ['sha3 = "00"', 'sha512 = "00"', 'sha384 = "zz"'])
-def test_a_digest_in_a_lock_that_cannot_be_compared_is_refused(workplace: Workplace, alpha: Path, hashes: str) -> None:
+def test_a_digest_in_a_lock_that_cannot_be_compared_is_refused(
+    workplace: Workplace, alpha: Path, hashes: str
+) -> None:
     right = hashlib.sha256(alpha.read_bytes()).hexdigest()
     for stated in (hashes, f'{hashes}, sha256 = "{right}"'):
         lock(workplace, alpha, hashes=stated)
@@ -117,8 +132,16 @@ def test_hashes_in_requirements_are_compared_in_every_encoding(
 ) -> None:
     path = workplace.folder / "requirements.txt"
     right, wrong = (digest(algorithm, data) for data in (alpha.read_bytes(), b"other"))
-    for hashes, is_right in ((right, True), (wrong, False), (f"{wrong} \\\r\n    --hash={algorithm}:{right}", True)):
-        path.write_bytes(encoded(f"# caf\u00e9\r\nalpha==1.0 \\\r\n    --hash={algorithm}:{hashes}\r\n", encoding))
+    for hashes, is_right in (
+        (right, True),
+        (wrong, False),
+        (f"{wrong} \\\r\n    --hash={algorithm}:{right}", True),
+    ):
+        path.write_bytes(
+            encoded(
+                f"# caf\u00e9\r\nalpha==1.0 \\\r\n    --hash={algorithm}:{hashes}\r\n", encoding
+            )
+        )
         wheels, messages = bundled(workplace, "requirements.txt")
         assert wheels == [alpha.name] * is_right, messages
         assert ("hash" in messages) != is_right
@@ -135,14 +158,18 @@ def test_hashes_in_requirements_are_compared_in_every_encoding(
         "--hash=sha256:{right}",
     ],
 )
-def test_a_hash_that_cannot_be_read_is_never_ignored(workplace: Workplace, alpha: Path, line: str) -> None:
+def test_a_hash_that_cannot_be_read_is_never_ignored(
+    workplace: Workplace, alpha: Path, line: str
+) -> None:
     right = digest("sha256", alpha.read_bytes())
     (workplace.folder / "included.txt").write_text(line.format(right=right))
     (workplace.folder / "requirements.txt").write_text("-r included.txt\n")
     assert bundled(workplace, "requirements.txt")[0] == []
 
 
-def test_the_hash_of_a_source_distribution_is_compared_in_any_algorithm(workplace: Workplace) -> None:
+def test_the_hash_of_a_source_distribution_is_compared_in_any_algorithm(
+    workplace: Workplace,
+) -> None:
     name, data = source_sdist("source")
     workplace.index.add((name, data))
     path = workplace.folder / "requirements.txt"
@@ -152,9 +179,13 @@ def test_the_hash_of_a_source_distribution_is_compared_in_any_algorithm(workplac
         assert bool(bundled(workplace, "requirements.txt", *options)[0]) == is_right
 
 
-def test_a_secret_in_a_file_of_another_encoding_is_not_kept(workplace: Workplace, alpha: Path) -> None:
+def test_a_secret_in_a_file_of_another_encoding_is_not_kept(
+    workplace: Workplace, alpha: Path
+) -> None:
     text = f"--extra-index-url http://me:s3cret@{workplace.index.url.removeprefix('http://')}/simple\nalpha\n"
     (workplace.folder / "requirements.txt").write_bytes(text.encode("utf-16"))
     assert bundled(workplace, "requirements.txt")[0] == [alpha.name]
-    kept = [path.read_bytes() for path in (workplace.folder / "it.bundle").rglob("*") if path.is_file()]
+    kept = [
+        path.read_bytes() for path in (workplace.folder / "it.bundle").rglob("*") if path.is_file()
+    ]
     assert not [data for data in kept if b"s3cret" in data.replace(b"\0", b"")]

@@ -24,9 +24,24 @@ def test_a_list_has_times_users_targets_and_sizes(site: Workplace, share: Path) 
         assert row["shared"] >= sizes["beta-1.0-py3-none-any.whl"]
         assert row["user"] == folder.owner()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["published"])
-        assert (len(row["targets"]), row["last-use"], row["aliases"], row["damaged"]) == (1, None, [], False)
+        assert (len(row["targets"]), row["last-use"], row["aliases"], row["damaged"]) == (
+            1,
+            None,
+            [],
+            False,
+        )
     lines = site.run("bundler", "store", "list", share).stdout.splitlines()
-    assert lines[0].split() == ["publication", "published", "by", "targets", "own", "size", "shared", "last", "use"]
+    assert lines[0].split() == [
+        "publication",
+        "published",
+        "by",
+        "targets",
+        "own",
+        "size",
+        "shared",
+        "last",
+        "use",
+    ]
     assert len(lines) == 4
     assert max(map(len, lines)) <= 100
 
@@ -44,20 +59,31 @@ def test_a_damaged_publication_is_listed_as_such(share: Path) -> None:
     assert [row["damaged"] for row in overview(open_store(share))].count(True) == 1
 
 
-def test_show_has_the_difference_from_the_previous_publication(site: Workplace, share: Path) -> None:
+def test_show_has_the_difference_from_the_previous_publication(
+    site: Workplace, share: Path
+) -> None:
     first, second, other = published(open_store(share))
     details = json.loads(site.run("bundler", "store", "show", share, second.name, "--json").stdout)
     assert (details["previous"], details["changes"]) == (first.name, ["alpha 1.0 -> 2.0"])
     text = site.run("bundler", "store", "show", share, second.folder).stdout
     assert "  alpha 1.0 -> 2.0\n" in text
     assert f"previous     {first.name}\n" in text
-    assert json.loads(site.run("bundler", "store", "show", share, other.name, "--json").stdout)["previous"] is None
+    assert (
+        json.loads(site.run("bundler", "store", "show", share, other.name, "--json").stdout)[
+            "previous"
+        ]
+        is None
+    )
 
 
-def test_digests_are_the_input_of_a_delta(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:
+def test_digests_are_the_input_of_a_delta(
+    site: Workplace, share: Path, bundles: dict[str, Path]
+) -> None:
     lines = site.run("bundler", "store", "list", share, "--digests").stdout
     (site.folder / "store.txt").write_text(lines)
-    done = site.run("bundler", "pack", bundles["second"], "--since", "store.txt", "--dry-run", "--json")
+    done = site.run(
+        "bundler", "pack", bundles["second"], "--since", "store.txt", "--dry-run", "--json"
+    )
     assert json.loads(done.stdout)["files"] == 1  # Its README: publications have their own.
     assert lines.splitlines() == digests(open_store(share))
 
@@ -65,8 +91,15 @@ def test_digests_are_the_input_of_a_delta(site: Workplace, share: Path, bundles:
 def test_totals_count_unused_wheels(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:
 
     totals = json.loads(site.run("bundler", "store", "stats", share, "--json").stdout)
-    assert (totals["publications"], totals["projects"], totals["wheels"], totals["unused"]) == (3, 2, 3, 0)
-    shutil.rmtree(published(open_store(share))[0].folder)  # By hand, as before there was a command for it.
+    assert (totals["publications"], totals["projects"], totals["wheels"], totals["unused"]) == (
+        3,
+        2,
+        3,
+        0,
+    )
+    shutil.rmtree(
+        published(open_store(share))[0].folder
+    )  # By hand, as before there was a command for it.
     totals = json.loads(site.run("bundler", "store", "stats", share, "--json").stdout)
     assert (totals["publications"], totals["wheels"], totals["unused"]) == (2, 3, 1)
     api.publish(bundles["first"], share)
@@ -87,7 +120,11 @@ def test_no_name_in_a_store_controls_the_terminal(site: Workplace, share: Path) 
 def test_an_empty_store_has_an_empty_list(site: Workplace, tmp_path: Path) -> None:
     assert site.run("bundler", "store", "init", tmp_path / "empty").returncode == 0
     done = site.run("bundler", "store", "list", tmp_path / "empty")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{tmp_path}/empty has no publications\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "",
+        f"{tmp_path}/empty has no publications\n",
+    )
     done = site.run("bundler", "store", "list", tmp_path / "absent")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/absent: is not a store\nhint: ")

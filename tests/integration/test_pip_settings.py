@@ -42,20 +42,31 @@ def write(home: Path, names: list[str]) -> dict[str, str]:
 def of_pip(environment: dict[str, str]) -> dict[str, str]:
     """Return the settings of `pip install`, as `pip config list` prints them."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for match in filter(None, map(_LINE.fullmatch, printed.splitlines())):
         if match["section"] in sections:
             sections[match["section"]][match["key"]] = str(ast.literal_eval(match["value"]))
     settings = {
-        key: " ".join(value.split()) for section in sections.values() for key, value in section.items() if value
+        key: " ".join(value.split())
+        for section in sections.values()
+        for key, value in section.items()
+        if value
     }
     return {key: value for key, value in settings.items() if key != "config-file"}
 
 
-@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="the places of files on Linux")
-@pytest.mark.parametrize("names", [[], ["system"], ["old", "user"], ["system", "user", "named"], list(FILES)])
-@pytest.mark.parametrize("variables", [{}, {"PIP_INDEX_URL": "https://v.test", "PIP_NO_INDEX": "", "PIP_PROXY": "x"}])
+@pytest.mark.skipif(
+    os.name == "nt" or sys.platform == "darwin", reason="the places of files on Linux"
+)
+@pytest.mark.parametrize(
+    "names", [[], ["system"], ["old", "user"], ["system", "user", "named"], list(FILES)]
+)
+@pytest.mark.parametrize(
+    "variables", [{}, {"PIP_INDEX_URL": "https://v.test", "PIP_NO_INDEX": "", "PIP_PROXY": "x"}]
+)
 def test_settings_are_those_that_pip_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], variables: dict[str, str]
 ) -> None:
@@ -69,12 +80,18 @@ def test_settings_are_those_that_pip_lists(
     assert {key: " ".join(value.split()) for key, value in read_pip_settings().items()} == expected
 
 
-def test_without_files_and_with_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_files_and_with_a_broken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    for name in [name for name in os.environ if name.startswith("PIP_") and name != "PIP_CONFIG_FILE"]:
+    for name in [
+        name for name in os.environ if name.startswith("PIP_") and name != "PIP_CONFIG_FILE"
+    ]:
         monkeypatch.delenv(name)
     assert read_pip_settings() == {}
     (tmp_path / "broken.conf").write_text("no section\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "broken.conf"))
-    with pytest.raises(WheelhouseError, match=r"broken\.conf: is not a valid configuration file of pip"):
+    with pytest.raises(
+        WheelhouseError, match=r"broken\.conf: is not a valid configuration file of pip"
+    ):
         read_pip_settings()

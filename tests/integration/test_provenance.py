@@ -37,10 +37,15 @@ def test_the_statement_names_inputs_targets_indexes_and_versions(making: Workpla
     statement = stated(bundle)
     manifest = hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
     assert statement["subject"] == [{"name": MANIFEST, "digest": {"sha256": manifest}}]
-    definition, details = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    definition, details = (
+        statement["predicate"]["buildDefinition"],
+        statement["predicate"]["runDetails"],
+    )
     script = hashlib.sha256((making.folder / "eval.py").read_bytes()).hexdigest()
     assert definition["resolvedDependencies"] == [{"name": "eval.py", "digest": {"sha256": script}}]
-    assert definition["externalParameters"]["scripts"] == [{"name": "eval.py", "options": ["--with beta"]}]
+    assert definition["externalParameters"]["scripts"] == [
+        {"name": "eval.py", "options": ["--with beta"]}
+    ]
     assert definition["externalParameters"]["indexes"] == [making.environment["UV_DEFAULT_INDEX"]]
     assert set(details["builder"]["version"]) == {"hps-bundler", "uv"}
     assert api.verify(bundle)
@@ -52,7 +57,8 @@ def test_only_the_times_differ_between_two_builds(making: Workplace) -> None:
         bundle = making.bundle("eval.py", "--provenance", "-o", f"{name}.bundle")
         statement = stated(bundle)
         assert re.fullmatch(
-            r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z", statement["predicate"]["runDetails"]["metadata"]["startedOn"]
+            r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}Z",
+            statement["predicate"]["runDetails"]["metadata"]["startedOn"],
         )
         statement["predicate"]["runDetails"]["metadata"] = {}
         texts.append((statement, (bundle / MANIFEST).read_bytes()))
@@ -60,7 +66,10 @@ def test_only_the_times_differ_between_two_builds(making: Workplace) -> None:
 
 
 def test_no_secret_and_no_path_of_this_machine_is_in_it(making: Workplace) -> None:
-    secret = making.environment["UV_DEFAULT_INDEX"].replace("http://", "http://anna:secret@") + "?token=hidden"
+    secret = (
+        making.environment["UV_DEFAULT_INDEX"].replace("http://", "http://anna:secret@")
+        + "?token=hidden"
+    )
     elsewhere = making.folder / "home of anna"
     elsewhere.mkdir()
     bundle = making.bundle("eval.py", "--provenance", UV_INDEX=f"{secret} {elsewhere.as_uri()}")
@@ -92,7 +101,8 @@ def test_the_statement_of_another_bundle_is_refused(making: Workplace) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b"[" * 100_000, b"\xff", b'{"subject": [{"name": 1}]}', b'{"subject": 5}']
+    "data",
+    [b"", b"[]", b"{}", b"[" * 100_000, b"\xff", b'{"subject": [{"name": 1}]}', b'{"subject": 5}'],
 )
 def test_what_is_not_a_statement_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="is not a provenance statement"):
@@ -116,14 +126,18 @@ def test_papers_are_added_to_a_bundle_without_new_versions(making: Workplace) ->
     assert (bundle / PROVENANCE).exists()
 
 
-@pytest.mark.parametrize("options", [(), ("--with", "beta", "--sbom"), ("--python", "3.12", "--platform", "windows")])
+@pytest.mark.parametrize(
+    "options", [(), ("--with", "beta", "--sbom"), ("--python", "3.12", "--platform", "windows")]
+)
 def test_building_again_gives_the_same_bytes(making: Workplace, options: tuple[str, ...]) -> None:
     making.bundle("eval.py", *options)
     making.index.add(make_wheel("alpha", "2.0"))
     done = making.run("bundler", "rebuild", "--compare", "eval.bundle", "-o", "again.bundle")
     assert done.returncode == 0, done.stderr
     assert "eval.bundle and its rebuild are identical\n" in done.stderr
-    manifests = [(making.folder / name / MANIFEST).read_bytes() for name in ("eval.bundle", "again.bundle")]
+    manifests = [
+        (making.folder / name / MANIFEST).read_bytes() for name in ("eval.bundle", "again.bundle")
+    ]
     assert manifests[0] == manifests[1]
 
 
@@ -142,12 +156,16 @@ def test_a_wheel_that_the_index_has_with_other_bytes_now_is_found(making: Workpl
     assert done.returncode == 1
     assert "error: eval.bundle differs from its rebuild in " in done.stderr
     assert "  changed  wheels/alpha-1.0-py3-none-any.whl\n" in done.stderr
-    document = json.loads(making.run("bundler", "rebuild", "--compare", "eval.bundle", "--json").stdout)
+    document = json.loads(
+        making.run("bundler", "rebuild", "--compare", "eval.bundle", "--json").stdout
+    )
     assert "wheels/alpha-1.0-py3-none-any.whl" in document["changed"]
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
-def test_code_that_a_bundle_names_is_not_run_unless_wanted(making: Workplace, is_hidden: bool) -> None:
+def test_code_that_a_bundle_names_is_not_run_unless_wanted(
+    making: Workplace, is_hidden: bool
+) -> None:
     project = making.folder / "gamma"
     project.mkdir()
     (project / "pyproject.toml").write_text(
@@ -175,7 +193,10 @@ def test_code_that_a_bundle_names_is_not_run_unless_wanted(making: Workplace, is
     done = making.run("bundler", "rebuild", "--compare", "made.bundle", UV_NO_BUILD="0")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert is_hidden or "made.bundle contains wheels that were built from source (gamma)\nhint: " in done.stderr
+    assert (
+        is_hidden
+        or "made.bundle contains wheels that were built from source (gamma)\nhint: " in done.stderr
+    )
     assert (making.folder / "runs").read_text() == before
 
 
@@ -184,4 +205,7 @@ def test_a_project_cannot_be_built_again(making: Workplace) -> None:
     making.bundle("requirements.txt", "-o", "project.bundle")
     done = making.run("bundler", "rebuild", "--compare", "project.bundle")
     assert done.returncode == 1
-    assert "requirements.py was made from a project or lock file that is not in the bundle\nhint: run " in done.stderr
+    assert (
+        "requirements.py was made from a project or lock file that is not in the bundle\nhint: run "
+        in done.stderr
+    )

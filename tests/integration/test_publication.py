@@ -27,7 +27,9 @@ def bytes_of(share: Path) -> dict[str, bytes]:
     return {
         path.relative_to(share).as_posix(): path.read_bytes()
         for path in share.rglob("*")
-        if path.is_file() and path.suffix != ".json" and not path.relative_to(share).parts[0].startswith(".")
+        if path.is_file()
+        and path.suffix != ".json"
+        and not path.relative_to(share).parts[0].startswith(".")
     }
 
 
@@ -90,7 +92,9 @@ FILES = (
 
 
 @pytest.mark.parametrize("pattern", FILES)
-def test_publishing_again_restores_whatever_was_damaged(share: Path, bundles: dict[str, Path], pattern: str) -> None:
+def test_publishing_again_restores_whatever_was_damaged(
+    share: Path, bundles: dict[str, Path], pattern: str
+) -> None:
     assert damage_of(share) == []
     before = bytes_of(share)
     name = published(open_store(share))[0].name
@@ -104,7 +108,9 @@ def test_publishing_again_restores_whatever_was_damaged(share: Path, bundles: di
 
 
 @pytest.mark.parametrize("folder", ["files", "records", "simple", "records/beta", "simple/beta"])
-def test_publishing_again_restores_folders(share: Path, bundles: dict[str, Path], folder: str) -> None:
+def test_publishing_again_restores_folders(
+    share: Path, bundles: dict[str, Path], folder: str
+) -> None:
     before = bytes_of(share)
     shutil.rmtree(share / folder)
     for bundle in bundles.values():
@@ -113,7 +119,9 @@ def test_publishing_again_restores_folders(share: Path, bundles: dict[str, Path]
     assert bytes_of(share) == before
 
 
-def test_publications_that_share_a_damaged_file_get_the_good_one(share: Path, bundles: dict[str, Path]) -> None:
+def test_publications_that_share_a_damaged_file_get_the_good_one(
+    share: Path, bundles: dict[str, Path]
+) -> None:
     first, second, other = [entry.folder for entry in published(open_store(share))]
     name = "wheels/beta-1.0-py3-none-any.whl"
     assert (first / name).samefile(other / name)

@@ -33,7 +33,9 @@ def test_the_owner_decides_which_file_is_genuine_on_record(
     assert site.run("publish-index", share, bundles["first"]).returncode == 1
 
 
-def test_a_decision_needs_two_different_files(site: Workplace, share: Path, bundles: dict[str, Path]) -> None:
+def test_a_decision_needs_two_different_files(
+    site: Workplace, share: Path, bundles: dict[str, Path]
+) -> None:
     name, data = make_wheel("gamma")
     (site.folder / name).write_bytes(data)
     for path, fact in (

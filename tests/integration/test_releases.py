@@ -35,7 +35,9 @@ def test_the_time_and_the_status_are_those_of_the_index(index: Index) -> None:
     assert release == Release(uploaded="2026-01-02T03:04:05.000000Z", status="quarantined")
 
 
-@pytest.mark.parametrize(("yanked", "expected"), [(False, None), (True, ""), ("broken\n!", "broken!"), (None, None)])
+@pytest.mark.parametrize(
+    ("yanked", "expected"), [(False, None), (True, ""), ("broken\n!", "broken!"), (None, None)]
+)
 def test_a_yanked_file_has_a_reason(index: Index, yanked: object, expected: str | None) -> None:
     index.facts["alpha-1.0-py3-none-any.whl"]["yanked"] = yanked
     assert of(index)["alpha-1.0-py3-none-any.whl"].yanked == expected
@@ -66,7 +68,9 @@ def test_a_file_with_other_bytes_is_another_file(index: Index) -> None:
         b"\xff",
     ],
 )
-def test_a_page_of_another_form_says_nothing(index: Index, page: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_of_another_form_says_nothing(
+    index: Index, page: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(index, "json_page", lambda _: page)
     assert of(index) == {}
 
@@ -97,7 +101,9 @@ def test_an_index_that_fails_is_an_error_unless_another_one_knows_the_file(
 
 
 def test_another_index_whose_url_begins_like_that_of_the_wheel_may_refuse(index: Index) -> None:
-    wheel = Wheel(filename="alpha-1.0-py3-none-any.whl", url="", sha256="0" * 64, index=f"{index.url}/simple")
+    wheel = Wheel(
+        filename="alpha-1.0-py3-none-any.whl", url="", sha256="0" * 64, index=f"{index.url}/simple"
+    )
     assert find_releases([wheel], lambda _: [f"{index.url}/simple-more"]) == {}
 
 

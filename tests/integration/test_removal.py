@@ -43,7 +43,9 @@ def run(place: Store, *names: str, note: str = "") -> Removal:
 
 
 def newest(place: Store, bundle: str) -> Published:
-    return [entry for entry in published(place) if entry.manifest and entry.manifest.name == bundle][-1]
+    return [
+        entry for entry in published(place) if entry.manifest and entry.manifest.name == bundle
+    ][-1]
 
 
 def wheels(place: Store) -> set[str]:
@@ -61,11 +63,17 @@ def links(place: Store) -> set[str]:
 
 def test_what_no_other_publication_uses_leaves_files_records_and_pages(place: Store) -> None:
     first = published(place)[0]
-    own = sum(path.stat().st_size for path in first.folder.rglob("*") if path.is_file() and "beta" not in path.name)
+    own = sum(
+        path.stat().st_size
+        for path in first.folder.rglob("*")
+        if path.is_file() and "beta" not in path.name
+    )
     planned = run(place, first.name, note="old")
     assert planned.wheels == {"alpha-1.0-py3-none-any.whl"}
     assert planned.size == own
-    assert wheels(place) == links(place) == {"alpha-2.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"}
+    assert (
+        wheels(place) == links(place) == {"alpha-2.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"}
+    )
     assert not list(place.path.rglob("alpha-1.0*"))
     assert not first.folder.exists()
     assert damage_of(place.path) == []
@@ -82,24 +90,32 @@ def test_a_project_without_files_leaves_the_index(place: Store) -> None:
     assert not list((place.path / "files").rglob("*.whl*"))
 
 
-def test_a_removed_publication_can_be_published_again(place: Store, bundles: dict[str, Path]) -> None:
+def test_a_removed_publication_can_be_published_again(
+    place: Store, bundles: dict[str, Path]
+) -> None:
     first = published(place)[0]
     run(place, first.name)
     assert api.publish(bundles["first"], place.path) == first.folder
     assert damage_of(place.path) == []
 
 
-def test_a_dry_run_states_what_a_run_frees_and_changes_nothing(site: Workplace, place: Store) -> None:
+def test_a_dry_run_states_what_a_run_frees_and_changes_nothing(
+    site: Workplace, place: Store
+) -> None:
     first = published(place)[0]
     before = {path: path.stat().st_mtime_ns for path in place.path.rglob("*") if path.is_file()}
     done = site.run("bundler", "store", "remove", place.path, first.name, "--dry-run")
     assert (done.returncode, done.stdout) == (0, f"{first.name}\n"), done.stderr
-    assert {path: path.stat().st_mtime_ns for path in place.path.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in place.path.rglob("*") if path.is_file()
+    } == before
     after = site.run("bundler", "store", "remove", place.path, first.name)
     assert after.stderr.splitlines()[-1] == done.stderr.replace("Would remove", "Removed").strip()
 
 
-def test_a_publication_with_a_lease_or_an_alias_is_kept_unless_forced(site: Workplace, place: Store) -> None:
+def test_a_publication_with_a_lease_or_an_alias_is_kept_unless_forced(
+    site: Workplace, place: Store
+) -> None:
     first, second, _ = published(place)
     assert leave(first.folder, "project-1")
     point(place, "solve", second.name)
@@ -112,7 +128,10 @@ def test_a_publication_with_a_lease_or_an_alias_is_kept_unless_forced(site: Work
         assert f"  {entry.name}: {reason}\n" in done.stderr
         assert "hint: use --force" in done.stderr
         assert entry.folder.exists()
-        assert site.run("bundler", "store", "remove", place.path, entry.name, "--force").returncode == 0
+        assert (
+            site.run("bundler", "store", "remove", place.path, entry.name, "--force").returncode
+            == 0
+        )
     assert aliases(place) == {}
     assert not list(place.path.glob("leases/*/*"))
 
@@ -128,7 +147,9 @@ def test_a_lease_ends_after_thirty_days(place: Store) -> None:
     require_unused(place, planned)
 
 
-def test_pruning_keeps_the_newest_of_each_bundle_and_what_is_in_use(place: Store, bundles: dict[str, Path]) -> None:
+def test_pruning_keeps_the_newest_of_each_bundle_and_what_is_in_use(
+    place: Store, bundles: dict[str, Path]
+) -> None:
     first, second, other = published(place)
     assert outdated(place, 1, 0) == [first]
     assert outdated(place, 2, 0) == []
@@ -152,7 +173,9 @@ def test_pruning_by_age_uses_the_later_of_publishing_and_submitting(place: Store
 
 
 @pytest.mark.parametrize("keep_last", [2, 3, 100])
-def test_a_bundle_with_fewer_publications_than_are_kept_loses_none(place: Store, keep_last: int) -> None:
+def test_a_bundle_with_fewer_publications_than_are_kept_loses_none(
+    place: Store, keep_last: int
+) -> None:
     assert outdated(place, keep_last, -DAY) == []
 
 
@@ -162,7 +185,9 @@ def test_prune_needs_a_condition_and_says_what_it_removed(site: Workplace, place
     first = published(place)[0]
     done = site.run("bundler", "store", "prune", place.path, "--keep-last", "1")
     assert (done.returncode, done.stdout) == (0, f"{first.name}\n"), done.stderr
-    done = site.run("bundler", "store", "prune", place.path, "--keep-last", "1", "--older-than", "soon")
+    done = site.run(
+        "bundler", "store", "prune", place.path, "--keep-last", "1", "--older-than", "soon"
+    )
     assert done.returncode == 2
     assert "must be a duration" in done.stderr
 
@@ -180,7 +205,9 @@ def test_prune_with_an_empty_or_zero_condition_removes_nothing(
     assert published(place) == before
 
 
-def test_the_base_of_a_publication_goes_with_it_and_not_without_it(place: Store, bundles: dict[str, Path]) -> None:
+def test_the_base_of_a_publication_goes_with_it_and_not_without_it(
+    place: Store, bundles: dict[str, Path]
+) -> None:
     cached = api.publish(bundles["first"], place.path, strategy="cache")
     (base,) = [entry for entry in published(place) if "-base-" in entry.name]
     with pytest.raises(BundlerError, match=f"{base.name} is the base of {cached.name}"):
@@ -249,7 +276,13 @@ def test_after_a_kill_no_link_is_broken_and_the_next_run_finishes(
     planned = plan(place, [first])
     with monkeypatch.context() as patched, contextlib.suppress(Killed):
         die = dying(step)
-        for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "unlink"), (os, "link"), (shutil, "rmtree")):
+        for owner, name in (
+            (Path, "rename"),
+            (Path, "replace"),
+            (Path, "unlink"),
+            (os, "link"),
+            (shutil, "rmtree"),
+        ):
             patched.setattr(owner, name, die(getattr(owner, name)))
         remove(place, planned, report=silent)
     assert broken_links(place) == []
@@ -281,7 +314,9 @@ def test_a_wheel_that_a_publisher_needs_meanwhile_is_put_back(
     assert 'data-yanked="broken"' in (place.path / "simple" / "alpha" / "index.html").read_text()
 
 
-def test_publishers_and_removers_at_once_end_in_a_whole_store(place: Store, bundles: dict[str, Path]) -> None:
+def test_publishers_and_removers_at_once_end_in_a_whole_store(
+    place: Store, bundles: dict[str, Path]
+) -> None:
     until = time.monotonic() + 5
 
     def publishing(number: int) -> None:
@@ -296,7 +331,11 @@ def test_publishers_and_removers_at_once_end_in_a_whole_store(place: Store, bund
                         run(place, entry.name)
 
     with ThreadPoolExecutor(4) as pool:
-        work = [pool.submit(function, number) for function in (publishing, removing) for number in range(2)]
+        work = [
+            pool.submit(function, number)
+            for function in (publishing, removing)
+            for number in range(2)
+        ]
     for future in work:
         future.result()
     finish(place, report=silent)

@@ -29,7 +29,9 @@ def two_folders(workplace: Workplace) -> Workplace:
     return workplace
 
 
-def test_a_bundle_of_a_script_of_the_same_name_elsewhere_is_not_replaced(two_folders: Workplace) -> None:
+def test_a_bundle_of_a_script_of_the_same_name_elsewhere_is_not_replaced(
+    two_folders: Workplace,
+) -> None:
     bundle = two_folders.bundle("a/run.py")
     done = two_folders.run("bundle", "b/run.py", "--python", PYTHON)
     assert (done.returncode, done.stdout) == (1, "")
@@ -60,7 +62,9 @@ def test_a_bundle_of_fewer_or_more_scripts_is_not_replaced(workplace: Workplace)
     assert (done.returncode, "other scripts: fit.py, other.py" in done.stderr) == (1, True)
 
 
-def test_a_bundle_that_came_from_elsewhere_is_told_by_the_names_of_its_scripts(two_folders: Workplace) -> None:
+def test_a_bundle_that_came_from_elsewhere_is_told_by_the_names_of_its_scripts(
+    two_folders: Workplace,
+) -> None:
     bundle = two_folders.bundle("a/run.py")
     bundle.rename(two_folders.folder / "moved.bundle")
     two_folders.bundle("b/run.py", "-o", "moved.bundle")

@@ -53,12 +53,18 @@ def checked(data: bytes) -> Checker:
 @pytest.fixture
 def reviewed(workplace: Workplace) -> Workplace:
     """A workplace with two months of a bundle, signed, with advisories and a policy."""
-    files = {"alpha.so": b"", "alpha-1.0.dist-info/sboms/a.json": b'{"components": [{"name": "zlib", "version": "1"}]}'}
+    files = {
+        "alpha.so": b"",
+        "alpha-1.0.dist-info/sboms/a.json": b'{"components": [{"name": "zlib", "version": "1"}]}',
+    }
     workplace.index.add(make_wheel("alpha", headers=["License-Expression: MIT"], files=files))
     workplace.script("eval.py", "alpha")
     workplace.bundle("eval.py", "-o", "before.bundle")
     workplace.index.add(make_wheel("beta", headers=[f"License: {EVIL}"]))
-    workplace.index.facts["alpha-1.0-py3-none-any.whl"] = {"upload-time": "2026-01-02T03:04:05Z", "yanked": EVIL}
+    workplace.index.facts["alpha-1.0-py3-none-any.whl"] = {
+        "upload-time": "2026-01-02T03:04:05Z",
+        "yanked": EVIL,
+    }
     workplace.index.statuses["beta"] = "quarantined"
     workplace.script("eval.py", "alpha==1.0", "beta")
     key = make_key(workplace.folder / "anna")
@@ -66,7 +72,9 @@ def reviewed(workplace: Workplace) -> Workplace:
     shutil.move(allow(key).allowed, workplace.folder / "allowed")
     write(workplace.folder / "osv", {**GHSA, "summary": EVIL})
     (workplace.folder / "accepted.json").write_text(json.dumps(ACCEPTED))
-    (workplace.folder / "site.toml").write_text('allowed-licences = ["MIT"]\nrequired-signers = ["anna@site"]\n')
+    (workplace.folder / "site.toml").write_text(
+        'allowed-licences = ["MIT"]\nrequired-signers = ["anna@site"]\n'
+    )
     return workplace
 
 
@@ -93,7 +101,9 @@ def test_the_page_says_everything_that_is_known(reviewed: Workplace) -> None:
 
 def test_what_nothing_vouches_for_is_a_claim_and_counts_as_missing(reviewed: Workplace) -> None:
     (reviewed.folder / "age.toml").write_text('minimum-release-age = "7 d"\n')
-    signed = reviewed.run("bundler", "report", "eval.bundle", "--policy", "age.toml", "--trust", "allowed")
+    signed = reviewed.run(
+        "bundler", "report", "eval.bundle", "--policy", "age.toml", "--trust", "allowed"
+    )
     assert "alpha 1.0" not in signed.stderr
     shutil.rmtree(reviewed.folder / "eval.bundle" / "signatures")
     for options in ((), ("--trust", "allowed")):
@@ -109,8 +119,17 @@ def test_nothing_in_a_bundle_becomes_markup(reviewed: Workplace) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
     tags = checked((reviewed.folder / "eval.report.html").read_bytes()).tags
     assert "script" not in {name for name, _ in tags}
-    assert not [attribute for _, attributes in tags for attribute in attributes if attribute.startswith("on")]
-    policies = [about["content"] for name, about in tags if about.get("http-equiv") == "Content-Security-Policy"]
+    assert not [
+        attribute
+        for _, attributes in tags
+        for attribute in attributes
+        if attribute.startswith("on")
+    ]
+    policies = [
+        about["content"]
+        for name, about in tags
+        if about.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
     assert not [about for name, about in tags if "src" in about]
 
@@ -136,15 +155,24 @@ def test_tables_and_headings_are_accessible(reviewed: Workplace) -> None:
 
 
 def test_programs_get_the_same_as_json(reviewed: Workplace) -> None:
-    done = reviewed.run("bundler", "report", "eval.bundle", *OPTIONS, "--accept", "accepted.json", "--json")
+    done = reviewed.run(
+        "bundler", "report", "eval.bundle", *OPTIONS, "--accept", "accepted.json", "--json"
+    )
     document: dict[str, Any] = json.loads(done.stdout)
     assert not (reviewed.folder / "eval.report.html").exists()
     assert [entry["project"] for entry in document["changes"]["packages"]] == ["beta"]
     assert document["vulnerabilities"]["findings"][0]["accepted"]["day"] == "2026-03-04"
     alpha, beta = document["packages"]
-    assert (alpha["uploaded"], alpha["yanked"], alpha["native"]) == ("2026-01-02T03:04:05Z", EVIL, 1)
+    assert (alpha["uploaded"], alpha["yanked"], alpha["native"]) == (
+        "2026-01-02T03:04:05Z",
+        EVIL,
+        1,
+    )
     assert (beta["status"], beta["uploaded"], beta["age-days"]) == ("quarantined", None, None)
-    assert [(entry["licence"], entry["unusual"]) for entry in document["licences"]] == [(EVIL, True), ("MIT", False)]
+    assert [(entry["licence"], entry["unusual"]) for entry in document["licences"]] == [
+        (EVIL, True),
+        ("MIT", False),
+    ]
     assert document["violations"] == []
     assert checked(page(document, None)).text.count("accepted on 2026-03-04") == 1
 
@@ -153,9 +181,13 @@ def test_a_policy_gives_a_verdict_and_an_exit_code(reviewed: Workplace) -> None:
     done = reviewed.run("bundler", "report", "eval.bundle", *OPTIONS, "--policy", "site.toml")
     assert (done.returncode, done.stdout) == (1, "eval.report.html\n")
     assert (
-        "error: eval.bundle violates the policy site.toml (1 violation)\n  allowed-licences: beta 1.0: " in done.stderr
+        "error: eval.bundle violates the policy site.toml (1 violation)\n  allowed-licences: beta 1.0: "
+        in done.stderr
     )
-    assert "Violates the policy (1 violation)" in checked((reviewed.folder / "eval.report.html").read_bytes()).text
+    assert (
+        "Violates the policy (1 violation)"
+        in checked((reviewed.folder / "eval.report.html").read_bytes()).text
+    )
     (reviewed.folder / "site.toml").write_text(f'allowed-licences = ["MIT", "{EVIL}"]\n')
     assert reviewed.run("bundler", "report", "eval.bundle", "--policy", "site.toml").returncode == 0
 
@@ -175,7 +207,10 @@ def test_a_file_that_is_not_a_report_is_not_replaced(reviewed: Workplace) -> Non
     (reviewed.folder / "eval.report.html").write_text("mine")
     done = reviewed.run("bundler", "report", "eval.bundle")
     assert (done.returncode, (reviewed.folder / "eval.report.html").read_text()) == (1, "mine")
-    assert "error: eval.report.html exists and is not a report\nhint: choose another file" in done.stderr
+    assert (
+        "error: eval.report.html exists and is not a report\nhint: choose another file"
+        in done.stderr
+    )
     done = reviewed.run("bundler", "report", "eval.bundle", "-o", "-")
     checked(done.stdout.encode())
     (reviewed.folder / "eval.report.html").write_text(done.stdout)
@@ -209,8 +244,16 @@ def test_a_damaged_bundle_has_no_report(reviewed: Workplace) -> None:
 
 
 def test_links_lead_to_the_web_only() -> None:
-    assert link("https://x.test/a?b=1&c", "a") == '<a href="https://x.test/a?b=1&amp;c" rel="noreferrer">a</a>'
-    for url in ("javascript:alert(1)", "file:///etc", 'https://x.test/" onclick=', "data:text/html,x"):
+    assert (
+        link("https://x.test/a?b=1&c", "a")
+        == '<a href="https://x.test/a?b=1&amp;c" rel="noreferrer">a</a>'
+    )
+    for url in (
+        "javascript:alert(1)",
+        "file:///etc",
+        'https://x.test/" onclick=',
+        "data:text/html,x",
+    ):
         assert link(url, "<a>") == "&lt;a&gt;"
     assert '<tr id="a&quot;b">' in table("c", ["h"], [["x"]], names=['a"b'])
 
@@ -219,7 +262,13 @@ def test_links_lead_to_the_web_only() -> None:
 def test_a_browser_shows_and_prints_it(reviewed: Workplace, tmp_path: Path) -> None:
     reviewed.run("bundler", "report", "eval.bundle", *OPTIONS)
     address = (reviewed.folder / "eval.report.html").as_uri()
-    common = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    common = [
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}/profile",
+    ]
     for width in (1200, 400):
         picture = tmp_path / f"{width}.png"
         command = [*common, f"--window-size={width},900", f"--screenshot={picture}", address]
@@ -227,8 +276,13 @@ def test_a_browser_shows_and_prints_it(reviewed: Workplace, tmp_path: Path) -> N
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert int.from_bytes(picture.read_bytes()[16:20], "big") == width
     subprocess.run(
-        [*common, f"--print-to-pdf={tmp_path}/page.pdf", address], check=True, capture_output=True, timeout=120
+        [*common, f"--print-to-pdf={tmp_path}/page.pdf", address],
+        check=True,
+        capture_output=True,
+        timeout=120,
     )
     printed = (tmp_path / "page.pdf").read_bytes()
     assert printed.startswith(b"%PDF")
-    assert b"/MediaBox [0 0 594" in printed or b"/MediaBox [0 0 595" in printed, "A4 is 595 points wide"
+    assert b"/MediaBox [0 0 594" in printed or b"/MediaBox [0 0 595" in printed, (
+        "A4 is 595 points wide"
+    )

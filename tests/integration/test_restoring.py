@@ -13,7 +13,15 @@ from bundler.publications import restoring
 from bundler.publications.restoring import Extent, find_damage
 from bundler.publications.usage import published
 from tests.conftest import Workplace
-from tests.integration.test_publication import FILES, bytes_of, damage_of, delete, flip, pipe, replace
+from tests.integration.test_publication import (
+    FILES,
+    bytes_of,
+    damage_of,
+    delete,
+    flip,
+    pipe,
+    replace,
+)
 from wheelhouse.store.store import open_store
 
 # What only the bundle has.
@@ -21,7 +29,9 @@ LOST = ("manifest.json", "SHA256SUMS", "exec_script.py", "publication.json", "RE
 
 
 @pytest.mark.parametrize("pattern", [pattern for pattern in FILES if not pattern.endswith(LOST)])
-def test_repair_restores_what_the_rest_of_the_store_has(site: Workplace, share: Path, pattern: str) -> None:
+def test_repair_restores_what_the_rest_of_the_store_has(
+    site: Workplace, share: Path, pattern: str
+) -> None:
     before = bytes_of(share)
     name = published(open_store(share))[0].name
     for harm in (delete, replace, pipe):
@@ -37,7 +47,9 @@ def test_repair_restores_what_the_rest_of_the_store_has(site: Workplace, share: 
 
 
 @pytest.mark.parametrize("harm", [flip, delete])
-def test_what_cannot_be_repaired_is_named(site: Workplace, share: Path, harm: Callable[[Path], None]) -> None:
+def test_what_cannot_be_repaired_is_named(
+    site: Workplace, share: Path, harm: Callable[[Path], None]
+) -> None:
     first = published(open_store(share))[0]
     harm(first.folder / "exec_script.py")
     done = site.run("bundler", "store", "verify", share, "--repair", "--json")
@@ -81,11 +93,17 @@ def test_an_interrupted_run_is_resumed_with_what_it_found(
     interrupt_after(len(paths) - 1, share)
     assert {item.path for item in damage_of(share)} == {str(paths[0].relative_to(share))}
     interrupt_after(len(paths) - 1, share)
-    (paths[0]).write_bytes(b"")  # It is not read again, so only what was recorded shows that it is wrong.
+    (paths[0]).write_bytes(
+        b""
+    )  # It is not read again, so only what was recorded shows that it is wrong.
     heard: list[Progress] = []
     problems = find_damage(open_store(share), Extent(resume=True), report=heard.append)
-    assert heard[0].text == "Verifying 2 wheels"  # The last one that was recorded, again, and the rest.
-    assert [(item.path, item.problem) for item in problems] == [(str(paths[0].relative_to(share)), "changed")]
+    assert (
+        heard[0].text == "Verifying 2 wheels"
+    )  # The last one that was recorded, again, and the rest.
+    assert [(item.path, item.problem) for item in problems] == [
+        (str(paths[0].relative_to(share)), "changed")
+    ]
     assert list((tmp_path / "cache" / "verify").iterdir()) == []
 
 

@@ -29,7 +29,9 @@ def bundle(workplace: Workplace) -> Path:
     """A bundle with wheels of all kinds, and with bills of materials."""
     files = {"alpha.so": b"", "alpha-1.0.dist-info/sboms/a.cdx.json": PART}
     licence = ["License-Expression: MIT OR Apache-2.0"]
-    workplace.index.add(make_wheel("alpha", requires=["beta", "gamma; extra == 'g'"], headers=licence, files=files))
+    workplace.index.add(
+        make_wheel("alpha", requires=["beta", "gamma; extra == 'g'"], headers=licence, files=files)
+    )
     workplace.index.add(make_wheel("beta", headers=["License: Beer\u00e9 <&> licence"]))
     workplace.index.add(make_wheel("gamma", files={"gamma-1.0.dist-info/sboms/b.cdx.json": PART}))
     workplace.script("eval.py", "alpha[g]")
@@ -45,11 +47,20 @@ def documents(folder: Path) -> list[dict[str, Any]]:
 
 def test_it_lists_the_files_of_the_manifest_with_their_digests(bundle: Path) -> None:
     (document,) = documents(bundle)
-    listed = {file.path: file.sha256 for file in read_manifest(bundle).files if file.path.startswith("wheels/")}
-    stated = {f"wheels/{item['bom-ref']}": item["hashes"][0]["content"] for item in document["components"]}
+    listed = {
+        file.path: file.sha256
+        for file in read_manifest(bundle).files
+        if file.path.startswith("wheels/")
+    }
+    stated = {
+        f"wheels/{item['bom-ref']}": item["hashes"][0]["content"] for item in document["components"]
+    }
     assert stated == listed
     script = document["metadata"]["component"]
-    assert script["hashes"][0]["content"] == hashlib.sha256((bundle.parent / "eval.py").read_bytes()).hexdigest()
+    assert (
+        script["hashes"][0]["content"]
+        == hashlib.sha256((bundle.parent / "eval.py").read_bytes()).hexdigest()
+    )
 
 
 def test_licences_origins_dependencies_and_parts_are_in_it(bundle: Path) -> None:
@@ -110,7 +121,10 @@ def test_one_document_is_printed_and_several_are_written(workplace: Workplace) -
     done = workplace.run("bundler", "sbom", "both.bundle", "--script", "three.py")
     assert (done.returncode, "has no such script" in done.stderr) == (2, True)
     done = workplace.run("bundler", "sbom", "both.bundle", "-o", "documents")
-    assert [Path(line).name.partition(".3.")[0] for line in done.stdout.splitlines()] == ["one.py", "two.py"]
+    assert [Path(line).name.partition(".3.")[0] for line in done.stdout.splitlines()] == [
+        "one.py",
+        "two.py",
+    ]
     shutil.rmtree(workplace.folder / "both.bundle" / "wheels")
     assert workplace.run("bundler", "sbom", "both.bundle", "-o", "documents").returncode == 1
 

@@ -46,7 +46,15 @@ SETTINGS = [
     'dev-dependencies = ["gamma"]',
     'pip = {{ prerelease = "allow" }}',
 ]
-PLACES = ["script", "project", "project of a workspace", "uv.toml", "uv.toml in a project", "user", "system"]
+PLACES = [
+    "script",
+    "project",
+    "project of a workspace",
+    "uv.toml",
+    "uv.toml in a project",
+    "user",
+    "system",
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +90,16 @@ def installed(workplace: Workplace, script: Path, **environment: str) -> str:
 def bundled(workplace: Workplace, script: Path, **environment: str) -> str:
     """Return what a bundle installs, or that it cannot be made."""
     output = script.with_suffix(".bundle")
-    done = workplace.run("bundle", script, "--python", PYTHON, "-o", output, cwd=None, **environment)
+    done = workplace.run(
+        "bundle", script, "--python", PYTHON, "-o", output, cwd=None, **environment
+    )
     assert "Traceback" not in done.stderr
     if done.returncode:
         assert done.returncode == 1, done.stderr
         return "a failure"
-    return " ".join(sorted("-".join(wheel.name.split("-")[:2]) for wheel in (output / "wheels").iterdir()))
+    return " ".join(
+        sorted("-".join(wheel.name.split("-")[:2]) for wheel in (output / "wheels").iterdir())
+    )
 
 
 def configured(workplace: Workplace, where: str, setting: str, name: str) -> Path:
@@ -108,7 +120,9 @@ def configured(workplace: Workplace, where: str, setting: str, name: str) -> Pat
     if where == "project":
         (root / "pyproject.toml").write_text(project + table)
     elif where == "project of a workspace":
-        (root / "pyproject.toml").write_text(f'{project}{table}[tool.uv.workspace]\nmembers = ["scripts"]\n')
+        (root / "pyproject.toml").write_text(
+            f'{project}{table}[tool.uv.workspace]\nmembers = ["scripts"]\n'
+        )
         (here / "pyproject.toml").write_text(
             '[project]\nname = "member"\nversion = "1"\n[tool.uv]\nresolution = "lowest"\n'
         )
@@ -121,7 +135,9 @@ def configured(workplace: Workplace, where: str, setting: str, name: str) -> Pat
         home.write_text(setting)
     elif where == "system":
         (root / "system" / "uv" / "uv.toml").write_text(setting)
-    return workplace.script(f"{name}/scripts/solve.py", "alpha", body=BODY, uv=setting if where == "script" else "")
+    return workplace.script(
+        f"{name}/scripts/solve.py", "alpha", body=BODY, uv=setting if where == "script" else ""
+    )
 
 
 @pytest.mark.parametrize("where", PLACES)
@@ -180,7 +196,9 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("name", sorted(VARIABLES))
-def test_an_environment_variable_counts_for_a_bundle_as_for_uv_run(place: Workplace, other: Index, name: str) -> None:
+def test_an_environment_variable_counts_for_a_bundle_as_for_uv_run(
+    place: Workplace, other: Index, name: str
+) -> None:
     script = configured(place, "project", 'find-links = ["nowhere"]', f"variable-{name}")
     folder = script.parent
     (folder / "old.txt").write_text("alpha<2\n")
@@ -202,8 +220,16 @@ def test_an_environment_variable_counts_for_a_bundle_as_for_uv_run(place: Workpl
 def test_every_environment_variable_of_uv_run_is_known_here() -> None:
     """A variable of a newer uv must be looked at: it counts, or it is tried above, or it is about running."""
     # UV_PYTHON chooses the Python, see tests/integration/test_default_python.py.
-    of_running = {"UV_PYTHON", "UV_NO_ENV_FILE", "UV_NO_DEFAULT_GROUPS", "UV_NO_PROGRESS", "UV_NO_PROJECT"}
-    words = subprocess.run([BIN / "uv", "run", "--help"], capture_output=True, text=True, check=True).stdout
+    of_running = {
+        "UV_PYTHON",
+        "UV_NO_ENV_FILE",
+        "UV_NO_DEFAULT_GROUPS",
+        "UV_NO_PROGRESS",
+        "UV_NO_PROJECT",
+    }
+    words = subprocess.run(
+        [BIN / "uv", "run", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     named = set(re.findall(r"\[env: (UV_\w+)", words))
     assert named - COUNTING_VARIABLES - set(VARIABLES) - of_running == set()
 
@@ -211,7 +237,9 @@ def test_every_environment_variable_of_uv_run_is_known_here() -> None:
 def test_a_script_in_the_middle_of_a_workspace_is_bundled_as_it_runs(place: Workplace) -> None:
     root = place.folder / "mono"
     (root / "packages" / "p").mkdir(parents=True)
-    (root / "packages" / "p" / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1"\n')
+    (root / "packages" / "p" / "pyproject.toml").write_text(
+        '[project]\nname = "p"\nversion = "1"\n'
+    )
     settings = (
         'default-groups = ["test"]\nconstraint-dependencies = ["alpha<2"]\noverride-dependencies = ["beta==9"]\n'
         'conflicts = [[{ group = "test" }, { group = "docs" }]]\n'

@@ -21,7 +21,9 @@ from wheelhouse.store.sharing import share, sharing
 
 ANN, BEN, EVE = 40_001, 40_002, 40_003
 TEAM = 50_000
-needs_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be several users")
+needs_root = pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can be several users"
+)
 # Imports everything first, since the user may not enter the folder of this Python.
 _PROGRAM = """
 import importlib, json, os, pkgutil, sys
@@ -45,7 +47,9 @@ bundler.cli.main()
 """
 
 
-def run_as(user: int, *arguments: str | Path, mask: int = 0o022, team: bool = True) -> subprocess.CompletedProcess[str]:
+def run_as(
+    user: int, *arguments: str | Path, mask: int = 0o022, team: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run `bundler` with `arguments` as `user`, who has a group of their own, and the umask `mask`."""
     request = [user, [TEAM] if team else [], mask, ["bundler", *map(str, arguments)]]
     return subprocess.run(
@@ -77,7 +81,12 @@ def made_by_hand(path: Path, mode: int) -> Path:
 @needs_root
 def test_members_of_a_group_publish_in_turn_whatever_their_umasks_are(place: Path) -> None:
     store = made_by_hand(place / "store", 0o2775)
-    publishers = [(ANN, "first", 0o077), (BEN, "second", 0o022), (EVE, "other", 0o077), (BEN, "first", 0o077)]
+    publishers = [
+        (ANN, "first", 0o077),
+        (BEN, "second", 0o022),
+        (EVE, "other", 0o077),
+        (BEN, "first", 0o077),
+    ]
     for user, name, mask in publishers:
         (bundle,) = (place / name).iterdir()
         done = run_as(user, "publish-index", store, bundle, mask=mask)
@@ -87,7 +96,9 @@ def test_members_of_a_group_publish_in_turn_whatever_their_umasks_are(place: Pat
     for path in store.rglob("*"):
         status = path.stat()
         assert status.st_gid == TEAM, path
-        assert stat.S_IMODE(status.st_mode) in ((0o2775,) if path.is_dir() else (0o664, 0o444)), path
+        assert stat.S_IMODE(status.st_mode) in ((0o2775,) if path.is_dir() else (0o664, 0o444)), (
+            path
+        )
 
 
 @needs_root
@@ -132,7 +143,9 @@ def test_who_is_not_in_the_group_is_told_so(place: Path) -> None:
 @needs_root
 def test_members_remove_and_repair_what_others_published(place: Path) -> None:
     store = made_by_hand(place / "store", 0o2775)
-    (publication,) = run_as(ANN, "publish-index", store, next((place / "first").iterdir())).stdout.split()
+    (publication,) = run_as(
+        ANN, "publish-index", store, next((place / "first").iterdir())
+    ).stdout.split()
     assert run_as(BEN, "publish-index", store, next((place / "other").iterdir())).returncode == 0
     next(store.glob("files/*/*/alpha-*.whl")).unlink()
     done = run_as(EVE, "store", "verify", store, "--repair")
@@ -140,14 +153,19 @@ def test_members_remove_and_repair_what_others_published(place: Path) -> None:
     done = run_as(BEN, "store", "remove", store, Path(publication).name)
     assert done.returncode == 0, done.stderr
     assert damage_of(store) == []
-    users = [line.split()[1].split("@")[0] for line in run_as(EVE, "store", "log", store).stdout.splitlines()]
+    users = [
+        line.split()[1].split("@")[0]
+        for line in run_as(EVE, "store", "log", store).stdout.splitlines()
+    ]
     assert users == [str(ANN), str(BEN), str(EVE), str(BEN)]
 
 
 def test_a_private_store_is_warned_about(tmp_path: Path, bundles: dict[str, Path]) -> None:
     (tmp_path / "store").mkdir(mode=0o700)
     texts: list[str] = []
-    api.publish(bundles["first"], tmp_path / "store", report=lambda progress: texts.append(progress.text))
+    api.publish(
+        bundles["first"], tmp_path / "store", report=lambda progress: texts.append(progress.text)
+    )
     assert f"hint: run `chmod -R o+rX {tmp_path}/store`" in texts[-1]
 
 

@@ -91,13 +91,17 @@ HARMS: dict[str, Callable[[Path, Path], None]] = {
 def seal(folder: Path, manifest: Manifest) -> None:
     """Write a manifest and SHA256SUMS that agree with the files, as somebody with the format in mind would."""
     entries = tuple(
-        replace(file, size=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        replace(
+            file, size=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+        )
         for file in manifest.files
         if (path := folder / file.path).is_file()
     )
     data = replace(manifest, files=entries).to_json()
     (folder / MANIFEST).write_bytes(data)
-    digests = {file.path: file.sha256 for file in entries} | {MANIFEST: hashlib.sha256(data).hexdigest()}
+    digests = {file.path: file.sha256 for file in entries} | {
+        MANIFEST: hashlib.sha256(data).hexdigest()
+    }
     (folder / SUMS).write_bytes(sums(digests))
 
 
@@ -121,7 +125,9 @@ def trusts(signed: dict[str, Path]) -> dict[str, Trust]:
 
 def test_what_was_signed_is_accepted_with_the_right_key_only(signed: dict[str, Path]) -> None:
     for name in ("first", "second", "other"):
-        assert [key for key, trust in trusts(signed).items() if accepted(signed[name], trust)] == ["right"]
+        assert [key for key, trust in trusts(signed).items() if accepted(signed[name], trust)] == [
+            "right"
+        ]
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -143,7 +149,9 @@ def test_a_changed_bundle_is_refused(
     assert not [key for key, trust in trusts(signed).items() if accepted(bundle, trust)]
 
 
-def test_a_signature_under_another_name_changes_nothing(signed: dict[str, Path], bundle: Path) -> None:
+def test_a_signature_under_another_name_changes_nothing(
+    signed: dict[str, Path], bundle: Path
+) -> None:
     for path in list((bundle / SIGNATURES).iterdir()):
         shutil.copy(path, path.with_name("0123456789abcdef" + path.name[16:]))
     assert accepted(bundle, allow(signed["anna"]))
@@ -177,10 +185,15 @@ def test_the_message_says_what_is_wrong(signed: dict[str, Path], bundle: Path, k
     assert words.get(kind, kind) in str(caught.value)
 
 
-def test_several_people_sign_and_one_good_signature_is_enough(signed: dict[str, Path], bundle: Path) -> None:
+def test_several_people_sign_and_one_good_signature_is_enough(
+    signed: dict[str, Path], bundle: Path
+) -> None:
     sign(bundle, signed["ben"])
     names = {"anna": allow(signed["anna"], "anna@site"), "ben": allow(signed["ben"], "ben@site")}
-    assert {approvals(bundle, trust)[0].signer.name for trust in names.values()} == {"anna@site", "ben@site"}
+    assert {approvals(bundle, trust)[0].signer.name for trust in names.values()} == {
+        "anna@site",
+        "ben@site",
+    }
     both = names["anna"].allowed
     both.write_text(both.read_text() + names["ben"].allowed.read_text())
     assert len(approvals(bundle, names["anna"])) == 2
@@ -202,7 +215,9 @@ def test_a_damaged_bundle_is_not_signed(signed: dict[str, Path], bundle: Path) -
     assert not is_signed(bundle)
 
 
-def test_links_and_pipes_are_not_signatures(signed: dict[str, Path], bundle: Path, tmp_path: Path) -> None:
+def test_links_and_pipes_are_not_signatures(
+    signed: dict[str, Path], bundle: Path, tmp_path: Path
+) -> None:
     for pattern in (FILES["signature"], FILES["statement"]):
         path = one(bundle, pattern)
         shutil.move(path, tmp_path / path.name)
@@ -214,7 +229,9 @@ def test_links_and_pipes_are_not_signatures(signed: dict[str, Path], bundle: Pat
         shutil.move(tmp_path / path.name, path)
 
 
-def test_ssh_keygen_and_sha256sum_check_a_bundle_without_this_tool(signed: dict[str, Path], bundle: Path) -> None:
+def test_ssh_keygen_and_sha256sum_check_a_bundle_without_this_tool(
+    signed: dict[str, Path], bundle: Path
+) -> None:
     name, allowed = one(bundle, FILES["statement"]).name, allow(signed["anna"]).allowed
     verify = f"ssh-keygen -Y verify -f {allowed} -I anna@site -n bundle@hps-bundler -s signatures/{name}.sig"
     command = f"{verify} < signatures/{name} && sha256sum --check signatures/{name} && sha256sum --check SHA256SUMS"
@@ -224,19 +241,25 @@ def test_ssh_keygen_and_sha256sum_check_a_bundle_without_this_tool(signed: dict[
 
 
 @pytest.mark.skipif(not (shutil.which("gpg") and shutil.which("gpgv")), reason="needs GnuPG")
-def test_gnupg_is_the_other_way(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gnupg_is_the_other_way(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     monkeypatch.setenv("GNUPGHOME", str(home))
     gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
     subprocess.run(
-        [*gpg, "--quick-generate-key", "anna@site", "default", "sign"], check=True, stderr=subprocess.DEVNULL
+        [*gpg, "--quick-generate-key", "anna@site", "default", "sign"],
+        check=True,
+        stderr=subprocess.DEVNULL,
     )
     keyring, sums = tmp_path / "trusted.gpg", bundle / SUMS
     subprocess.run([*gpg, "--output", keyring, "--export", "anna@site"], check=True)
     subprocess.run([*gpg, "--output", tmp_path / "eval.gpg", "--detach-sign", sums], check=True)
     for is_good in (True, False):
-        done = subprocess.run(["gpgv", "--keyring", keyring, tmp_path / "eval.gpg", sums], check=False)
+        done = subprocess.run(
+            ["gpgv", "--keyring", keyring, tmp_path / "eval.gpg", sums], check=False
+        )
         assert (done.returncode == 0) == is_good
         append(sums, sums)
     subprocess.run(["gpgconf", "--kill", "all"], check=True)

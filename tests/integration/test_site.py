@@ -60,11 +60,15 @@ def test_pips_index_serves_where_uv_has_none_and_its_password_stays_secret(site:
     assert done.returncode == 0, done.stderr
     assert f"Using the indexes from pip's configuration: {url}" in done.stderr
     assert "s3cret" not in done.stderr
-    assert all(b"s3cret" not in path.read_bytes() for path in site.folder.rglob("*") if path.is_file())
+    assert all(
+        b"s3cret" not in path.read_bytes() for path in site.folder.rglob("*") if path.is_file()
+    )
 
 
 @pytest.mark.parametrize("way", ["variable", "user", "script"])
-def test_what_uv_is_configured_to_counts_more_than_pip(site: Workplace, other: Index, way: str) -> None:
+def test_what_uv_is_configured_to_counts_more_than_pip(
+    site: Workplace, other: Index, way: str
+) -> None:
     site.index.add(make_wheel("alpha", "1.0"))
     other.add(make_wheel("alpha", "2.0"))
     configure(site, index_url=f"{other.url}/simple")
@@ -75,20 +79,27 @@ def test_what_uv_is_configured_to_counts_more_than_pip(site: Workplace, other: I
         settings = Path(site.environment["HOME"], ".config", "uv", "uv.toml")
         settings.parent.mkdir(parents=True)
         settings.write_text(default)
-    site.script("solve.py", "alpha", uv=default.replace("[[", "[[tool.uv.") if way == "script" else "")
+    site.script(
+        "solve.py", "alpha", uv=default.replace("[[", "[[tool.uv.") if way == "script" else ""
+    )
     done = site.run("bundle", "solve.py", "--python", PYTHON)
     assert done.returncode == 0, done.stderr
     assert wheels(site.folder) == ["alpha-1.0-py3-none-any.whl"]
     assert "pip's configuration" not in done.stderr
 
 
-def test_of_several_indexes_the_best_version_is_taken_as_pip_does(site: Workplace, other: Index) -> None:
+def test_of_several_indexes_the_best_version_is_taken_as_pip_does(
+    site: Workplace, other: Index
+) -> None:
     site.index.add(make_wheel("alpha", "1.0"))
     other.add(make_wheel("alpha", "2.0"))
     site.index.add(make_wheel("beta", "2.0"))
     other.add(make_wheel("beta", "1.0"))
     site.script("solve.py", "alpha", "beta")
-    site.environment |= {"PIP_INDEX_URL": f"{site.index.url}/simple", "PIP_EXTRA_INDEX_URL": f"{other.url}/simple"}
+    site.environment |= {
+        "PIP_INDEX_URL": f"{site.index.url}/simple",
+        "PIP_EXTRA_INDEX_URL": f"{other.url}/simple",
+    }
     done = site.run("bundle", "solve.py", "--python", PYTHON)
     assert done.returncode == 0, done.stderr
     assert wheels(site.folder) == ["alpha-2.0-py3-none-any.whl", "beta-2.0-py3-none-any.whl"]
@@ -102,20 +113,30 @@ def test_a_site_with_a_folder_of_wheels_and_no_index_is_served(site: Workplace) 
     configure(site, no_index="true", find_links=str(folder))
     site.script("solve.py", "alpha")
     done = site.run(
-        "bundle", "solve.py", "--python", PYTHON, HTTP_PROXY="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9"
+        "bundle",
+        "solve.py",
+        "--python",
+        PYTHON,
+        HTTP_PROXY="http://127.0.0.1:9",
+        HTTPS_PROXY="http://127.0.0.1:9",
     )
     assert done.returncode == 0, done.stderr
     assert wheels(site.folder) == [filename]
 
 
 @pytest.mark.parametrize("way", ["cert", "trusted-host", "client-cert", "environment"])
-def test_an_index_by_https_is_trusted_as_pip_trusts_it(site: Workplace, authority: Authority, way: str) -> None:
+def test_an_index_by_https_is_trusted_as_pip_trusts_it(
+    site: Workplace, authority: Authority, way: str
+) -> None:
     with serving(Index(), authority.context(asks_client=way == "client-cert")) as index:
         index.add(make_wheel("alpha"))
         ways = {
             "cert": {"cert": str(authority.certificate)},
             "trusted-host": {"trusted_host": "127.0.0.1"},
-            "client-cert": {"cert": str(authority.certificate), "client_cert": str(authority.client)},
+            "client-cert": {
+                "cert": str(authority.certificate),
+                "client_cert": str(authority.client),
+            },
             "environment": {},
         }
         configure(site, index_url=f"{index.url}/simple", **ways[way])
@@ -126,7 +147,9 @@ def test_an_index_by_https_is_trusted_as_pip_trusts_it(site: Workplace, authorit
         assert done.returncode == 0, done.stderr
 
 
-def test_an_index_whose_certificate_nobody_vouches_for_is_refused(site: Workplace, authority: Authority) -> None:
+def test_an_index_whose_certificate_nobody_vouches_for_is_refused(
+    site: Workplace, authority: Authority
+) -> None:
     with serving(Index(), authority.context()) as index:
         index.add(make_wheel("alpha"))
         configure(site, index_url=f"{index.url}/simple", trusted_host="localhost 127.0.0.1:1")
@@ -151,7 +174,18 @@ def test_certificates_of_the_system_are_trusted_by_uv_and_by_downloads(
         site.script("solve.py", "alpha")
         command = 'mount --bind both.crt "$0" && exec "$@"'
         done = site.run(
-            *("unshare", "-rm", "sh", "-c", command, str(system), BIN / "bundle", "solve.py", "--python", PYTHON),
+            *(
+                "unshare",
+                "-rm",
+                "sh",
+                "-c",
+                command,
+                str(system),
+                BIN / "bundle",
+                "solve.py",
+                "--python",
+                PYTHON,
+            ),
             UV_SYSTEM_CERTS=system_certs or "0",
         )
         assert done.returncode == 0, done.stderr

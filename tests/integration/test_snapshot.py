@@ -17,7 +17,9 @@ from bundler.errors import BundlerError
 from tests.stand_ins.osv import Record, record
 
 RECORDS = [
-    record("PYSEC-1", "alpha", [("introduced", "0"), ("fixed", "2.0")], modified="2026-01-01T00:00:00Z"),
+    record(
+        "PYSEC-1", "alpha", [("introduced", "0"), ("fixed", "2.0")], modified="2026-01-01T00:00:00Z"
+    ),
     record("PYSEC-2", "alpha", versions=["3.0"], modified="2026-11-20T12:34:56.789Z"),
     record("PYSEC-3", "beta", versions=["1.0"], withdrawn="2026-01-01T00:00:00Z"),
 ]
@@ -26,7 +28,9 @@ RECORDS = [
 def zipped(path: Path, *records: Record | bytes) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, entry in enumerate(records):
-            archive.writestr(f"{number}.json", entry if isinstance(entry, bytes) else json.dumps(entry))
+            archive.writestr(
+                f"{number}.json", entry if isinstance(entry, bytes) else json.dumps(entry)
+            )
     return path
 
 
@@ -34,14 +38,21 @@ def in_folder(path: Path, *records: Record) -> Path:
     for number, entry in enumerate(records):
         place = path / "vulns" / entry["affected"][0]["package"]["name"]
         place.mkdir(parents=True, exist_ok=True)
-        name, text = (f"{number}.yaml", yaml.safe_dump(entry)) if number % 2 else (f"{number}.json", json.dumps(entry))
+        name, text = (
+            (f"{number}.yaml", yaml.safe_dump(entry))
+            if number % 2
+            else (f"{number}.json", json.dumps(entry))
+        )
         (place / name).write_text(text)
     return path
 
 
 def require_all(snapshot: Snapshot) -> None:
     assert (snapshot.records, snapshot.day, list(snapshot.malformed)) == (3, "2026-11-20", [])
-    assert sorted(entry.identity for entry in snapshot.by_project["alpha"]) == ["PYSEC-1", "PYSEC-2"]
+    assert sorted(entry.identity for entry in snapshot.by_project["alpha"]) == [
+        "PYSEC-1",
+        "PYSEC-2",
+    ]
     assert "beta" not in snapshot.by_project
     assert snapshot.age(date(2026, 11, 27)) == 7
 
@@ -73,7 +84,9 @@ def test_malformed_records_stop_no_others(tmp_path: Path) -> None:
     assert list(snapshot.malformed) == [f"{number}.json" for number in range(6)]
 
 
-@pytest.mark.parametrize("kind", ["no file", "no zip file", "no records", "an empty folder", "truncated"])
+@pytest.mark.parametrize(
+    "kind", ["no file", "no zip file", "no records", "an empty folder", "truncated"]
+)
 def test_what_is_not_a_snapshot_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "all.zip"
     if kind == "no zip file":
@@ -110,7 +123,9 @@ def test_hidden_folders_of_a_checkout_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
-def test_a_record_that_grows_beyond_its_header_is_refused_without_filling_the_memory(tmp_path: Path, kind: int) -> None:
+def test_a_record_that_grows_beyond_its_header_is_refused_without_filling_the_memory(
+    tmp_path: Path, kind: int
+) -> None:
     path = tmp_path / "all.zip"
     with zipfile.ZipFile(path, "w", kind) as archive:
         archive.writestr("a.json", b" " * (64 << 20))

@@ -36,12 +36,16 @@ def problem(data: bytes, signature: bytes, trust: Trust) -> tuple[str, str]:
 def test_a_signature_of_an_allowed_signer_is_accepted(tmp_path: Path, kind: str) -> None:
     key = make_key(tmp_path / "key", kind)
     signer = check(b"text", sign(b"text", key), allow(key))
-    fingerprint = subprocess.run(["ssh-keygen", "-l", "-f", key], capture_output=True, text=True, check=True).stdout
+    fingerprint = subprocess.run(
+        ["ssh-keygen", "-l", "-f", key], capture_output=True, text=True, check=True
+    ).stdout
     assert signer.name == "anna@site"
     assert signer.key in fingerprint
 
 
-def test_a_signer_has_all_names_of_the_line_but_none_that_is_excluded(keys: dict[str, Path]) -> None:
+def test_a_signer_has_all_names_of_the_line_but_none_that_is_excluded(
+    keys: dict[str, Path],
+) -> None:
     trust = allow(keys["anna"], "!ben@site,anna@site,team@site")
     signer = check(b"text", sign(b"text", keys["anna"]), trust)
     assert signer.names == ("anna@site", "team@site")
@@ -65,7 +69,9 @@ def test_every_line_with_a_key_counts(keys: dict[str, Path]) -> None:
         ('namespaces="git"', "purpose", "is not allowed to sign bundles"),
     ],
 )
-def test_the_line_of_a_signer_limits_it(keys: dict[str, Path], options: str, expected: str, words: str) -> None:
+def test_the_line_of_a_signer_limits_it(
+    keys: dict[str, Path], options: str, expected: str, words: str
+) -> None:
     kind, text = problem(b"text", sign(b"text", keys["anna"]), allow(keys["anna"], options=options))
     assert kind == expected
     assert "SHA256:" in text
@@ -73,7 +79,9 @@ def test_the_line_of_a_signer_limits_it(keys: dict[str, Path], options: str, exp
 
 
 def test_a_valid_line_counts_even_next_to_an_expired_one(keys: dict[str, Path]) -> None:
-    expired, valid = (allow(keys["anna"], options=text).allowed for text in ('valid-before="20200101"', PURPOSE))
+    expired, valid = (
+        allow(keys["anna"], options=text).allowed for text in ('valid-before="20200101"', PURPOSE)
+    )
     expired.write_text(expired.read_text() + valid.read_text())
     assert check(b"text", sign(b"text", keys["anna"]), Trust(allowed=expired)).name == "anna@site"
 
@@ -90,7 +98,9 @@ def test_a_revoked_key_is_refused(keys: dict[str, Path], tmp_path: Path, is_list
     if is_list:
         shutil.copy(keys["anna"].with_suffix(".pub"), revoked)
     else:
-        subprocess.run(["ssh-keygen", "-q", "-k", "-f", revoked, keys["anna"].with_suffix(".pub")], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-k", "-f", revoked, keys["anna"].with_suffix(".pub")], check=True
+        )
     trust = Trust(allowed=allow(keys["anna"]).allowed, revoked=revoked)
     assert problem(b"text", sign(b"text", keys["anna"]), trust)[0] == "revoked"
     other = Trust(allowed=allow(keys["ben"]).allowed, revoked=revoked)
@@ -104,7 +114,10 @@ def test_a_revoked_key_is_refused(keys: dict[str, Path], tmp_path: Path, is_list
         (b"# nobody\n", "contains no public key"),
         (b"garbage\n", "line 1 is not a public key"),
         (b"\0damaged list", "line 1 contains a control character"),
-        (f"anna@site {PUBLIC}\n".encode(), "line 1 is not a public key\nhint: write one public key per line, without"),
+        (
+            f"anna@site {PUBLIC}\n".encode(),
+            "line 1 is not a public key\nhint: write one public key per line, without",
+        ),
     ],
 )
 def test_a_list_of_revoked_keys_that_revokes_nobody_or_everybody_is_refused(
@@ -123,22 +136,44 @@ def test_a_signature_of_other_data_is_refused(keys: dict[str, Path]) -> None:
 
 def test_a_signature_for_another_purpose_is_refused(keys: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"text")
-    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", keys["anna"], "-n", "git", tmp_path / "m"], check=True)
-    kind, text = problem(b"text", (tmp_path / "m.sig").read_bytes(), allow(keys["anna"], options=""))
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", keys["anna"], "-n", "git", tmp_path / "m"],
+        check=True,
+    )
+    kind, text = problem(
+        b"text", (tmp_path / "m.sig").read_bytes(), allow(keys["anna"], options="")
+    )
     assert kind == "purpose"
     assert "was made for another purpose" in text
 
 
 def test_a_damaged_signature_is_refused(keys: dict[str, Path]) -> None:
     signature = sign(b"text", keys["anna"])
-    for data in (b"", b"junk", signature[:100], signature.replace(b"SIGNATURE", b"SIGNATORY"), b"\0" * 999):
+    for data in (
+        b"",
+        b"junk",
+        signature[:100],
+        signature.replace(b"SIGNATURE", b"SIGNATORY"),
+        b"\0" * 999,
+    ):
         assert problem(b"text", data, allow(keys["anna"]))[0] == "damaged"
 
 
 def test_a_certificate_of_an_allowed_authority_is_accepted(tmp_path: Path) -> None:
     authority, key = make_key(tmp_path / "ca"), make_key(tmp_path / "key")
     subprocess.run(
-        ["ssh-keygen", "-q", "-s", authority, "-I", "id", "-n", "carl@site", key.with_suffix(".pub")], check=True
+        [
+            "ssh-keygen",
+            "-q",
+            "-s",
+            authority,
+            "-I",
+            "id",
+            "-n",
+            "carl@site",
+            key.with_suffix(".pub"),
+        ],
+        check=True,
     )
     trust = allow(authority, "*@site", f"cert-authority,{PURPOSE}")
     signature = sign(b"text", tmp_path / "key-cert.pub")
@@ -146,7 +181,9 @@ def test_a_certificate_of_an_allowed_authority_is_accepted(tmp_path: Path) -> No
     assert problem(b"text", sign(b"text", key), trust)[0] == "unknown"
 
 
-def test_a_key_in_the_agent_signs(keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_in_the_agent_signs(
+    keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     socket = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
         try:
@@ -155,7 +192,9 @@ def test_a_key_in_the_agent_signs(keys: dict[str, Path], tmp_path: Path, monkeyp
                 pass
             subprocess.run(["ssh-add", "-q", keys["anna"]], check=True, stderr=subprocess.DEVNULL)
             public = shutil.copy(keys["anna"].with_suffix(".pub"), tmp_path / "only.pub")
-            assert check(b"text", sign(b"text", Path(public)), allow(keys["anna"])).name == "anna@site"
+            assert (
+                check(b"text", sign(b"text", Path(public)), allow(keys["anna"])).name == "anna@site"
+            )
         finally:
             agent.terminate()
 
@@ -190,7 +229,10 @@ def test_a_key_that_does_not_exist_or_is_not_one_cannot_sign(tmp_path: Path) -> 
         ("", "contains no allowed signer"),
         ("# only a comment\n", "contains no allowed signer"),
         ("anna@site\n", "line 1 is not an allowed signer"),
-        ("\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKsuy043RpqLvf6N0H3Xzu\n", "line 2 is not an allowed signer"),
+        (
+            "\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGH6tKsuy043RpqLvf6N0H3Xzu\n",
+            "line 2 is not an allowed signer",
+        ),
         ("anna@site ssh-ed25519 AAAA!\n", "line 1"),
         (f"anna@site namespaces=git {PUBLIC}\n", "line 1"),
         (f"anna@site garbage {PUBLIC}\n", "line 1"),
@@ -198,7 +240,9 @@ def test_a_key_that_does_not_exist_or_is_not_one_cannot_sign(tmp_path: Path) -> 
         (f"anna@site {PUBLIC} \n!\n", "line 2"),
     ],
 )
-def test_a_file_of_signers_that_ssh_keygen_would_skip_in_part_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_of_signers_that_ssh_keygen_would_skip_in_part_is_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
     (tmp_path / "allowed").write_text(text)
     with pytest.raises(SignatureError, match=words):
         require_trust(Trust(allowed=tmp_path / "allowed"))
@@ -225,7 +269,9 @@ def test_a_machine_without_ssh_keygen_or_with_an_old_one_is_told_the_other_way(
     assert "bundler guide signatures" in text
 
 
-@pytest.mark.parametrize("end", ["\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize(
+    "end", ["\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+)
 @pytest.mark.parametrize("which", ["allowed", "revoked"])
 def test_a_list_that_ssh_keygen_reads_in_another_way_is_refused(
     keys: dict[str, Path], tmp_path: Path, end: str, which: str
@@ -234,14 +280,18 @@ def test_a_list_that_ssh_keygen_reads_in_another_way_is_refused(
     lines = {name: keys[name].with_suffix(".pub").read_text().strip() for name in ("anna", "ben")}
     path = tmp_path / which
     prefix = "x@site " if which == "allowed" else ""
-    path.write_text(f"{prefix}{lines['ben']}{end}{prefix}{lines['anna']}{end}", encoding="utf-8", newline="")
+    path.write_text(
+        f"{prefix}{lines['ben']}{end}{prefix}{lines['anna']}{end}", encoding="utf-8", newline=""
+    )
     allowed = path if which == "allowed" else allow(keys["anna"]).allowed
     with pytest.raises(SignatureError, match="contains a control character"):
         require_trust(Trust(allowed=allowed, revoked=path if which == "revoked" else None))
 
 
 @pytest.mark.parametrize("which", ["allowed", "revoked"])
-def test_a_list_that_is_no_file_is_refused_at_once(keys: dict[str, Path], tmp_path: Path, which: str) -> None:
+def test_a_list_that_is_no_file_is_refused_at_once(
+    keys: dict[str, Path], tmp_path: Path, which: str
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     trust = Trust(allowed=allow(keys["anna"]).allowed, revoked=tmp_path / "pipe")
     if which == "allowed":

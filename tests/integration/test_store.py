@@ -38,7 +38,11 @@ def add(destination: Store, *wheels: tuple[Path, str]) -> list[Path]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -46,7 +50,9 @@ def share(tmp_path: Path) -> Store:
     return create_store(tmp_path / "share")
 
 
-def test_real_uv_and_real_pip_install_from_the_index(workplace: Workplace, share: Store, tmp_path: Path) -> None:
+def test_real_uv_and_real_pip_install_from_the_index(
+    workplace: Workplace, share: Store, tmp_path: Path
+) -> None:
     add(
         share,
         put(tmp_path / "in", make_wheel("alpha-one", requires=["beta>1"], requires_python=">=3.8")),
@@ -92,7 +98,9 @@ def test_real_uv_and_real_pip_install_from_the_index(workplace: Workplace, share
         }
 
 
-def test_real_uv_and_real_pip_refuse_a_tampered_file(workplace: Workplace, share: Store, tmp_path: Path) -> None:
+def test_real_uv_and_real_pip_refuse_a_tampered_file(
+    workplace: Workplace, share: Store, tmp_path: Path
+) -> None:
     (path,) = add(share, put(tmp_path / "in", make_wheel("alpha")))
     path.chmod(0o644)
     path.write_bytes(make_wheel("alpha", files={"alpha.py": b"evil = 1\n"})[1])
@@ -112,7 +120,9 @@ def test_real_uv_and_real_pip_refuse_a_tampered_file(workplace: Workplace, share
     )
     assert by_uv.returncode != 0
     assert "Hash mismatch" in by_uv.stderr
-    by_pip = workplace.run(sys.executable, "-m", "pip", "install", "--index-url", simple, "--target", "b", "alpha")
+    by_pip = workplace.run(
+        sys.executable, "-m", "pip", "install", "--index-url", simple, "--target", "b", "alpha"
+    )
     assert by_pip.returncode != 0
     assert "DO NOT MATCH" in by_pip.stderr
 
@@ -132,7 +142,9 @@ def test_a_page_holds_all_that_was_ever_added(share: Store, tmp_path: Path) -> N
     assert page.count("<a ") == 2
 
 
-def test_a_name_with_other_bytes_is_refused_and_nothing_is_written(share: Store, tmp_path: Path) -> None:
+def test_a_name_with_other_bytes_is_refused_and_nothing_is_written(
+    share: Store, tmp_path: Path
+) -> None:
     add(share, put(tmp_path / "one", make_wheel("alpha")))
     before = tree(share.path)
     other = put(tmp_path / "two", make_wheel("alpha", files={"alpha.py": b"other = 1\n"}))
@@ -150,7 +162,9 @@ def test_a_file_of_the_store_that_rotted_is_replaced(share: Store, tmp_path: Pat
     assert path.read_bytes() == wheel[0].read_bytes()
 
 
-def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, tmp_path: Path) -> None:
+def test_a_record_that_a_crash_left_half_written_is_written_again(
+    share: Store, tmp_path: Path
+) -> None:
     wheel = put(tmp_path / "in", make_wheel("alpha"))
     add(share, wheel)
     record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
@@ -172,7 +186,9 @@ def test_a_record_that_a_crash_left_half_written_is_written_again(share: Store, 
         ("requires_python", "\ud800"),
     ],
 )
-def test_a_record_that_somebody_wrote_by_hand_is_none(share: Store, tmp_path: Path, key: str, value: object) -> None:
+def test_a_record_that_somebody_wrote_by_hand_is_none(
+    share: Store, tmp_path: Path, key: str, value: object
+) -> None:
     add(share, put(tmp_path / "in", make_wheel("alpha")))
     record = share.path / "records" / "alpha" / "alpha-1.0-py3-none-any.whl.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), key: value}))
@@ -202,14 +218,22 @@ def put_in_the_way(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "nothing"])
-def test_what_is_not_a_regular_file_is_replaced_and_never_opened(share: Store, tmp_path: Path, kind: str) -> None:
+def test_what_is_not_a_regular_file_is_replaced_and_never_opened(
+    share: Store, tmp_path: Path, kind: str
+) -> None:
     wheel = put(tmp_path / "in", make_wheel("alpha"))
     (path,) = add(share, wheel)
     before = tree(share.path)
     pages = share.path / "simple" / "alpha"
     record = share.record("alpha", wheel[0].name)
     uploaded = json.loads(record.read_bytes())["uploaded"].encode()
-    for damaged in (path, path.with_name(f"{path.name}.metadata"), record, pages / "index.html", pages / "index.json"):
+    for damaged in (
+        path,
+        path.with_name(f"{path.name}.metadata"),
+        record,
+        pages / "index.html",
+        pages / "index.json",
+    ):
         put_in_the_way(damaged, kind)
     add(share, wheel)
     now = json.loads(record.read_bytes())["uploaded"].encode()
@@ -237,12 +261,16 @@ def test_a_stray_file_among_the_records_is_not_a_project(share: Store, tmp_path:
     assert share.projects() == ["alpha"]
 
 
-def test_a_store_of_format_1_gets_json_pages_and_is_refused_by_its_own_version(share: Store, tmp_path: Path) -> None:
+def test_a_store_of_format_1_gets_json_pages_and_is_refused_by_its_own_version(
+    share: Store, tmp_path: Path
+) -> None:
     wheel = put(tmp_path / "in", make_wheel("alpha"))
     add(share, wheel)
     record = share.record("alpha", wheel[0].name)
     old = json.loads(record.read_bytes())
-    record.write_text(json.dumps({key: old[key] for key in old if key not in {"size", "uploaded", "origin"}}))
+    record.write_text(
+        json.dumps({key: old[key] for key in old if key not in {"size", "uploaded", "origin"}})
+    )
     (share.path / "store.json").write_text('{"format": 1}')
     (share.path / "simple" / "alpha" / "index.json").unlink()
     create_store(share.path)
@@ -258,16 +286,28 @@ def test_a_json_page_says_what_the_standards_ask_for(share: Store, tmp_path: Pat
     add(share, wheel, older)
     page = json.loads((share.path / "simple" / "alpha" / "index.json").read_bytes())
     assert page["meta"] == {"api-version": "1.4"}
-    assert (page["name"], page["versions"], page["project-status"]) == ("alpha", ["0.9", "1.0"], {"status": "active"})
+    assert (page["name"], page["versions"], page["project-status"]) == (
+        "alpha",
+        ["0.9", "1.0"],
+        {"status": "active"},
+    )
     entry = page["files"][1]
     assert entry["hashes"] == {"sha256": wheel[1]}
-    assert (share.path / "simple" / "alpha" / entry["url"]).resolve().read_bytes() == wheel[0].read_bytes()
+    assert (share.path / "simple" / "alpha" / entry["url"]).resolve().read_bytes() == wheel[
+        0
+    ].read_bytes()
     assert entry["size"] == wheel[0].stat().st_size
     assert entry["requires-python"] == ">=3.9"
     assert entry["yanked"] is False
     metadata = (share.path / "simple" / "alpha" / f"{entry['url']}.metadata").resolve().read_bytes()
     assert entry["core-metadata"] == {"sha256": hashlib.sha256(metadata).hexdigest()}
-    assert abs(datetime.fromisoformat(entry["upload-time"].replace("Z", "+00:00")).timestamp() - time.time()) < 600
+    assert (
+        abs(
+            datetime.fromisoformat(entry["upload-time"].replace("Z", "+00:00")).timestamp()
+            - time.time()
+        )
+        < 600
+    )
     assert json.loads((share.path / "simple" / "index.json").read_bytes()) == {
         "meta": {"api-version": "1.4"},
         "projects": [{"name": "alpha"}],
@@ -279,9 +319,14 @@ def test_what_is_no_wheel_is_refused(share: Store, tmp_path: Path) -> None:
         add(share, put(tmp_path, ("alpha-1.0-py3-none-any.whl", b"junk")))
 
 
-def test_many_publishers_at_once_give_the_union_and_no_half_page(share: Store, tmp_path: Path) -> None:
+def test_many_publishers_at_once_give_the_union_and_no_half_page(
+    share: Store, tmp_path: Path
+) -> None:
     batches = [
-        [put(tmp_path / str(number), make_wheel(project, f"{number}.0")) for project in ("alpha", "beta")]
+        [
+            put(tmp_path / str(number), make_wheel(project, f"{number}.0"))
+            for project in ("alpha", "beta")
+        ]
         for number in range(12)
     ]
     page = share.path / "simple" / "alpha" / "index.html"

@@ -9,7 +9,13 @@ from tempfile import mkdtemp
 from typing import ClassVar
 
 from hypothesis import settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bundler import api
 from bundler.progress import silent
@@ -36,7 +42,8 @@ class Machine(RuleBasedStateMachine):
         self.folder = Path(mkdtemp())
         self.folder.chmod(0o2775)
         self.wheels = {
-            name: {path.name for path in (bundle / "wheels").iterdir()} for name, bundle in self.made.items()
+            name: {path.name for path in (bundle / "wheels").iterdir()}
+            for name, bundle in self.made.items()
         }
         self.model: dict[str, str] = {}  # The bundle of each publication.
         self.yanked: set[str] = set()
@@ -70,7 +77,9 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def yank(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.files())))
-        (unyank if name in self.yanked else yank)(self.place, name, *([] if name in self.yanked else ["broken"]))
+        (unyank if name in self.yanked else yank)(
+            self.place, name, *([] if name in self.yanked else ["broken"])
+        )
         self.yanked ^= {name}
 
     @precondition(lambda self: self.model)
@@ -82,7 +91,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data(), harm=st.sampled_from(HARMS))
     def damage(self, data: st.DataObject, harm: object) -> None:
-        paths = sorted(path for pattern in _FILES for path in self.folder.glob(pattern) if path.is_file())
+        paths = sorted(
+            path for pattern in _FILES for path in self.folder.glob(pattern) if path.is_file()
+        )
         harm(data.draw(st.sampled_from(paths)))  # type: ignore[operator]
         self.damaged = True
 
@@ -109,7 +120,11 @@ class Machine(RuleBasedStateMachine):
         assert aliases(self.place) == self.aliases
         assert not (self.folder / ".removed").exists()
         assert list((self.folder / ".partial").iterdir()) == []
-        assert all(path.stat().st_mode & 0o7777 == 0o2775 for path in self.folder.rglob("*") if path.is_dir())
+        assert all(
+            path.stat().st_mode & 0o7777 == 0o2775
+            for path in self.folder.rglob("*")
+            if path.is_dir()
+        )
 
     def teardown(self) -> None:
         os.umask(0o022)
@@ -120,4 +135,6 @@ def test_any_sequence_of_changes_ends_as_the_model_predicts(bundles: dict[str, P
     class OfTheseBundles(Machine):
         made = bundles
 
-    run_state_machine_as_test(OfTheseBundles, settings=settings(max_examples=15, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(
+        OfTheseBundles, settings=settings(max_examples=15, stateful_step_count=15, deadline=None)
+    )

@@ -23,7 +23,20 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     packages.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port), "-P", ".", "-a", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pypiserver",
+        "run",
+        "-i",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-P",
+        ".",
+        "-a",
+        ".",
+    ]
     command += ["--disable-fallback"]  # Otherwise it would lead to the public index.
     with started([*command, packages]) as process:
         for _ in range(100):
@@ -57,11 +70,16 @@ def test_wheels_are_uploaded_once_and_an_interrupted_upload_resumes(
     for wheel in (bundle / "wheels").iterdir():
         assert (packages / wheel.name).read_bytes() == wheel.read_bytes()
     (packages / "beta-1.0-py3-none-any.whl").unlink()  # As if the first upload had ended before it.
-    assert workplace.run("publish-index", bundle, "--upload", url, "--json").stdout == '{\n  "uploaded": 2\n}\n'
+    assert (
+        workplace.run("publish-index", bundle, "--upload", url, "--json").stdout
+        == '{\n  "uploaded": 2\n}\n'
+    )
     assert (packages / "beta-1.0-py3-none-any.whl").exists()
 
 
-def test_another_file_of_the_same_name_is_refused(workplace: Workplace, server: tuple[str, Path], bundle: Path) -> None:
+def test_another_file_of_the_same_name_is_refused(
+    workplace: Workplace, server: tuple[str, Path], bundle: Path
+) -> None:
     url, packages = server
     other = make_wheel("alpha", files={"alpha.py": b"other = 1\n"})[1]
     (packages / "alpha-1.0-py3-none-any.whl").write_bytes(other)
@@ -74,14 +92,21 @@ def test_another_file_of_the_same_name_is_refused(workplace: Workplace, server: 
 def test_no_secret_is_shown_when_an_upload_fails(workplace: Workplace, bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    done = workplace.run("publish-index", bundle, "--upload", f"http://me:{PASSWORD}@127.0.0.1:{port}/")
+    done = workplace.run(
+        "publish-index", bundle, "--upload", f"http://me:{PASSWORD}@127.0.0.1:{port}/"
+    )
     assert done.returncode == 1
     assert f"error: http://127.0.0.1:{port}/: the upload failed\n" in done.stderr
     assert PASSWORD not in done.stderr
 
 
 @pytest.mark.parametrize("url", ["devpi", "/shared/store", "file:///shared/store"])
-def test_what_is_no_url_of_an_index_is_refused(workplace: Workplace, bundle: Path, url: str) -> None:
+def test_what_is_no_url_of_an_index_is_refused(
+    workplace: Workplace, bundle: Path, url: str
+) -> None:
     done = workplace.run("publish-index", bundle, "--upload", url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: {url} is not the URL of an index\nhint: use a URL such as https://host/index/\n"
+    assert (
+        done.stderr
+        == f"error: {url} is not the URL of an index\nhint: use a URL such as https://host/index/\n"
+    )

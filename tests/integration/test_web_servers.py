@@ -37,12 +37,26 @@ def snippet(language: str) -> str:
 def configured(name: str, folder: Path, share: Path, port: int) -> list[str | Path]:
     """Write the configuration of a web server to `folder`; return its command."""
     if name == "python":
-        return [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", share, str(port)]
+        return [
+            sys.executable,
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+            share,
+            str(port),
+        ]
     folder.mkdir()
     if name == "nginx":
-        text = snippet("nginx").replace("8080", f"127.0.0.1:{port}").replace("/shared/store", str(share))
+        text = (
+            snippet("nginx")
+            .replace("8080", f"127.0.0.1:{port}")
+            .replace("/shared/store", str(share))
+        )
         temporary = "".join(
-            f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            f"{kind}_temp_path {folder}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(
@@ -82,7 +96,9 @@ def serving(name: str, folder: Path, share: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=SERVERS)
-def served(request: pytest.FixtureRequest, tmp_path: Path, share: Path) -> Iterator[tuple[str, str]]:
+def served(
+    request: pytest.FixtureRequest, tmp_path: Path, share: Path
+) -> Iterator[tuple[str, str]]:
     if SERVERS[request.param] is None:
         pytest.skip(f"{request.param} is not installed")
     (share / "store.json").stat()
@@ -95,7 +111,9 @@ def fetched(url: str, accept: str) -> tuple[str, bytes]:
         return answer.headers.get_content_type(), answer.read()
 
 
-def test_html_is_for_browsers_and_json_for_clients_that_ask_for_it(served: tuple[str, str], share: Path) -> None:
+def test_html_is_for_browsers_and_json_for_clients_that_ask_for_it(
+    served: tuple[str, str], share: Path
+) -> None:
     name, url = served
     for page in ("", "alpha/"):
         kind, data = fetched(f"{url}/simple/{page}", "text/html")
@@ -111,8 +129,27 @@ def test_html_is_for_browsers_and_json_for_clients_that_ask_for_it(served: tuple
 def test_pip_uv_and_pip_tools_use_it(served: tuple[str, str], site: Workplace) -> None:
     _, url = served
     index = f"{url}/simple"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-cache-dir"]
-    uv = ["uv", "pip", "install", "-q", "--python", sys.executable, "--default-index", index, "--target", "uv"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-cache-dir",
+    ]
+    uv = [
+        "uv",
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        sys.executable,
+        "--default-index",
+        index,
+        "--target",
+        "uv",
+    ]
     (site.folder / "in.txt").write_text("alpha\nbeta\n")
     compiled = [
         "pip-compile",
@@ -125,7 +162,11 @@ def test_pip_uv_and_pip_tools_use_it(served: tuple[str, str], site: Workplace) -
         "-o",
         "out.txt",
     ]
-    for command in ([*pip, "--index-url", index, "--target", "pip", "alpha"], [*uv, "alpha"], compiled):
+    for command in (
+        [*pip, "--index-url", index, "--target", "pip", "alpha"],
+        [*uv, "alpha"],
+        compiled,
+    ):
         done = site.run(*command)
         assert done.returncode == 0, done.stderr
     for folder in ("pip", "uv"):

@@ -19,22 +19,33 @@ def wheelhouse(workplace: Workplace) -> Path:
     """A folder as pip and uv leave it, with folders in it."""
     folder = workplace.folder / "my wheels"
     (folder / "more").mkdir(parents=True)
-    for place, (name, data) in ((folder, make_wheel("gamma")), (folder / "more", make_wheel("delta", "2.0"))):
+    for place, (name, data) in (
+        (folder, make_wheel("gamma")),
+        (folder / "more", make_wheel("delta", "2.0")),
+    ):
         (place / name).write_bytes(data)
     return folder
 
 
-def test_a_folder_of_wheels_is_added_to_the_index_and_listed(site: Workplace, share: Path, wheelhouse: Path) -> None:
+def test_a_folder_of_wheels_is_added_to_the_index_and_listed(
+    site: Workplace, share: Path, wheelhouse: Path
+) -> None:
     done = site.run("publish-index", share, wheelhouse, "--note", "from the vendor")
     assert done.returncode == 0, done.stderr
     publication = Path(done.stdout.strip())
     assert publication.name.startswith("my-wheels-")
     assert damage_of(share) == []
     assert "gamma-1.0" in (share / "simple" / "gamma" / "index.html").read_text()
-    record = json.loads((share / "records" / "gamma" / "gamma-1.0-py3-none-any.whl.json").read_bytes())
+    record = json.loads(
+        (share / "records" / "gamma" / "gamma-1.0-py3-none-any.whl.json").read_bytes()
+    )
     assert record["origin"] == "my-wheels"
     rows = json.loads(site.run("bundler", "store", "list", share, "--json").stdout)["publications"]
-    assert (rows[-1]["name"], rows[-1]["bundle"], rows[-1]["targets"]) == (publication.name, "my-wheels", [])
+    assert (rows[-1]["name"], rows[-1]["bundle"], rows[-1]["targets"]) == (
+        publication.name,
+        "my-wheels",
+        [],
+    )
     again = site.run("publish-index", share, wheelhouse)
     assert (again.stdout, again.returncode) == (done.stdout, 0)
     assert "is already published" in again.stderr
@@ -54,8 +65,12 @@ def test_a_zip_file_of_wheels_is_the_same(site: Workplace, share: Path, wheelhou
     assert list((share / ".partial").iterdir()) == []
 
 
-@pytest.mark.parametrize("names", [("../../evil-1.0-py3-none-any.whl",), ("a/x-1.whl",), ("a/b.whl", "c/b.whl")])
-def test_a_hostile_zip_file_writes_nothing(site: Workplace, share: Path, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "names", [("../../evil-1.0-py3-none-any.whl",), ("a/x-1.whl",), ("a/b.whl", "c/b.whl")]
+)
+def test_a_hostile_zip_file_writes_nothing(
+    site: Workplace, share: Path, names: tuple[str, ...]
+) -> None:
     before = {path for path in site.folder.parent.rglob("*") if "home" not in path.parts}
     with zipfile.ZipFile(site.folder / "x.zip", "w") as archive:
         for name in names:
@@ -77,7 +92,9 @@ def test_all_invalid_wheels_are_named_at_once_and_nothing_is_added(
     assert "error: 2 files are not valid wheels\n" in done.stderr
     assert "bad-1.0-py3-none-any.whl: cannot be read" in done.stderr
     assert "worse.whl: " in done.stderr
-    (wheelhouse / "more" / "gamma-1.0-py3-none-any.whl").write_bytes(make_wheel("gamma", files={"x": b""})[1])
+    (wheelhouse / "more" / "gamma-1.0-py3-none-any.whl").write_bytes(
+        make_wheel("gamma", files={"x": b""})[1]
+    )
     done = site.run("publish-index", share, wheelhouse)
     assert (done.returncode, done.stdout) == (1, "")
     assert "have the same name" in done.stderr
@@ -85,7 +102,9 @@ def test_all_invalid_wheels_are_named_at_once_and_nothing_is_added(
     assert list((share / ".partial").iterdir()) == []
 
 
-def test_source_distributions_are_left_out_with_a_warning(site: Workplace, share: Path, wheelhouse: Path) -> None:
+def test_source_distributions_are_left_out_with_a_warning(
+    site: Workplace, share: Path, wheelhouse: Path
+) -> None:
     name, data = make_sdist("epsilon")
     (wheelhouse / name).write_bytes(data)
     done = site.run("publish-index", share, wheelhouse)
@@ -102,7 +121,10 @@ def test_a_name_with_other_bytes_is_refused_with_digests_origins_and_dates(
     assert (done.returncode, done.stdout) == (1, "")
     record = json.loads((share / "records" / "alpha" / f"{mine.name}.json").read_bytes())
     day = record["uploaded"][:10]
-    assert f"in the store: sha256 {record['sha256'][:16]}... from solve.bundle on {day}\n" in done.stderr
+    assert (
+        f"in the store: sha256 {record['sha256'][:16]}... from solve.bundle on {day}\n"
+        in done.stderr
+    )
     assert f"new:          sha256 {sha256(mine)[:16]}... from my-wheels on {day}\n" in done.stderr
     assert damage_of(share) == []
 

@@ -20,8 +20,32 @@ def installed(site: Workplace, share: Path, requirement: str) -> dict[str, str]:
     simple = (share / "simple").as_uri()
     versions = {}
     for name, command in (
-        ("pip", [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--index-url", simple]),
-        ("uv", ["uv", "pip", "install", "--python", sys.executable, "--offline", "--default-index", simple]),
+        (
+            "pip",
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "--index-url",
+                simple,
+            ],
+        ),
+        (
+            "uv",
+            [
+                "uv",
+                "pip",
+                "install",
+                "--python",
+                sys.executable,
+                "--offline",
+                "--default-index",
+                simple,
+            ],
+        ),
     ):
         target = site.folder / f"{name}-{len(list(site.folder.iterdir()))}"
         done = site.run(*command, "--target", target, requirement)
@@ -30,7 +54,9 @@ def installed(site: Workplace, share: Path, requirement: str) -> dict[str, str]:
     return versions
 
 
-def test_installers_ignore_a_yanked_file_unless_it_is_asked_for(site: Workplace, share: Path) -> None:
+def test_installers_ignore_a_yanked_file_unless_it_is_asked_for(
+    site: Workplace, share: Path
+) -> None:
     assert installed(site, share, "alpha") == {"pip": "2.0.dist", "uv": "2.0.dist"}
     done = site.run("bundler", "store", "yank", share, NEW, "--reason", 'wrong <results> & "more"')
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"Yanked {NEW}\n")
@@ -40,7 +66,9 @@ def test_installers_ignore_a_yanked_file_unless_it_is_asked_for(site: Workplace,
     done = site.run("bundler", "store", "unyank", share, NEW, "--note", "they were right")
     assert done.returncode == 0, done.stderr
     assert installed(site, share, "alpha") == {"pip": "2.0.dist", "uv": "2.0.dist"}
-    assert [(event.action, event.subject, event.note) for event in events(open_store(share))[0][-2:]] == [
+    assert [
+        (event.action, event.subject, event.note) for event in events(open_store(share))[0][-2:]
+    ] == [
         ("yank", NEW, 'wrong <results> & "more"'),
         ("unyank", NEW, "they were right"),
     ]
@@ -70,7 +98,9 @@ def test_a_damaged_reason_keeps_the_file_yanked(site: Workplace, share: Path, co
         ("alpha", "is not the file name of a wheel"),
     ],
 )
-def test_a_file_that_is_not_there_is_explained(site: Workplace, share: Path, name: str, message: str) -> None:
+def test_a_file_that_is_not_there_is_explained(
+    site: Workplace, share: Path, name: str, message: str
+) -> None:
     done = site.run("bundler", "store", "yank", share, name, "--reason", "old")
     assert done.returncode == 1
     assert message in done.stderr

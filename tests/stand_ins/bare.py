@@ -34,14 +34,18 @@ PROGRAMS = (
 # Root could read what another user of that machine could not, and would hide it.
 _OTHER_USER = 1000
 _ISOLATED = (
-    ("unshare", "-n", f"--setuid={_OTHER_USER}", f"--setgid={_OTHER_USER}") if os.geteuid() == 0 else ("unshare", "-rn")
+    ("unshare", "-n", f"--setuid={_OTHER_USER}", f"--setgid={_OTHER_USER}")
+    if os.geteuid() == 0
+    else ("unshare", "-rn")
 )
 POSSIBLE = allowed(*_ISOLATED, "--root=/", "true")
 
 
 def libraries(path: Path) -> set[str]:
     """Return the shared libraries that the program or library `path` needs."""
-    text = subprocess.run(["ldd", path], capture_output=True, text=True, check=False, timeout=60).stdout
+    text = subprocess.run(
+        ["ldd", path], capture_output=True, text=True, check=False, timeout=60
+    ).stdout
     return set(re.findall(r"(?:=> |^\s+)(/\S+) \(", text, re.MULTILINE))
 
 
@@ -86,8 +90,19 @@ def wheel_of(name: str) -> tuple[str, bytes]:
     contents = {
         file.as_posix(): Path(str(file.locate())).read_bytes()
         for file in package.files or ()
-        if not file.as_posix().startswith("..") and ".dist-info/" not in file.as_posix() and file.suffix != ".pyc"
+        if not file.as_posix().startswith("..")
+        and ".dist-info/" not in file.as_posix()
+        and file.suffix != ".pyc"
     }
-    requires = [line for line in package.requires or () if "extra ==" not in line.replace("'", "").replace('"', "")]
-    tag = "-".join(".".join(dict.fromkeys(parts)) for parts in zip(*(tag.split("-") for tag in tags), strict=True))
-    return make_wheel(package.metadata["Name"], package.version, tag=tag, requires=requires, files=contents)
+    requires = [
+        line
+        for line in package.requires or ()
+        if "extra ==" not in line.replace("'", "").replace('"', "")
+    ]
+    tag = "-".join(
+        ".".join(dict.fromkeys(parts))
+        for parts in zip(*(tag.split("-") for tag in tags), strict=True)
+    )
+    return make_wheel(
+        package.metadata["Name"], package.version, tag=tag, requires=requires, files=contents
+    )

@@ -31,16 +31,55 @@ def make_authority(folder: Path) -> Authority:
     folder.mkdir(parents=True)
     root, key = folder / "root.pem", folder / "root.key"
     _openssl(
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", root, "-days", "2", "-subj", "/CN=site"
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        root,
+        "-days",
+        "2",
+        "-subj",
+        "/CN=site",
     )
     made = []
     for name in ("server", "client"):
-        request, own, signed = folder / f"{name}.csr", folder / f"{name}.key", folder / f"{name}.crt"
+        request, own, signed = (
+            folder / f"{name}.csr",
+            folder / f"{name}.key",
+            folder / f"{name}.crt",
+        )
         extensions = folder / f"{name}.cnf"
         extensions.write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", own, "-out", request, "-subj", f"/CN={name}")
         _openssl(
-            *("x509", "-req", "-in", request, "-CA", root, "-CAkey", key, "-CAcreateserial", "-days", "2"),
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            own,
+            "-out",
+            request,
+            "-subj",
+            f"/CN={name}",
+        )
+        _openssl(
+            *(
+                "x509",
+                "-req",
+                "-in",
+                request,
+                "-CA",
+                root,
+                "-CAkey",
+                key,
+                "-CAcreateserial",
+                "-days",
+                "2",
+            ),
             *("-extfile", extensions, "-out", signed),
         )
         both = folder / f"{name}.pem"

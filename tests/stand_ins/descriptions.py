@@ -12,7 +12,10 @@ NOWHERE = {"UV_CACHE_DIR": "/nowhere"}
 
 
 def target(
-    system: str = "Linux", machine: str = "x86_64", libc: Any = ("glibc", 2, 28), python: str = "3.12"
+    system: str = "Linux",
+    machine: str = "x86_64",
+    libc: Any = ("glibc", 2, 28),
+    python: str = "3.12",
 ) -> TargetDescription:
     folder = f"targets/{python}-{system}"
     return {
@@ -29,7 +32,9 @@ def target(
     }
 
 
-def publication(*targets: TargetDescription, scripts: tuple[str, ...] = ("solve.py",)) -> Publication:
+def publication(
+    *targets: TargetDescription, scripts: tuple[str, ...] = ("solve.py",)
+) -> Publication:
     return {
         "path": "/share/publications/solve",
         "base": "/share/publications/solve",

@@ -77,7 +77,9 @@ class Hps:
     # (method, expression of the path) -> what happens instead of an answer; it returns whether it took the request.
     faults: dict[tuple[str, str], Callable[[Handler], bool]] = field(default_factory=dict)
 
-    def register(self, name: str, *, application: str | None = "uv", platform: str = "linux", **changes: Any) -> str:
+    def register(
+        self, name: str, *, application: str | None = "uv", platform: str = "linux", **changes: Any
+    ) -> str:
         """Add an evaluator with one application, alive; return its id."""
         identity = uuid.uuid4().hex
         self.evaluators[identity] = {
@@ -90,7 +92,14 @@ class Hps:
             "shutdown_status": "unset",
             **changes,
         }
-        applications = [{"name": application, "version": "0.6.14", "install_path": "/x", "executable": "/x/bin/uv"}]
+        applications = [
+            {
+                "name": application,
+                "version": "0.6.14",
+                "install_path": "/x",
+                "executable": "/x/bin/uv",
+            }
+        ]
         self.configurations[identity] = {
             "id": identity,
             "resources": {"platform": platform, "num_cores": 4},
@@ -104,7 +113,12 @@ class Hps:
 
     def token(self, user: str) -> str:
         issued = time.time()
-        claims = {"preferred_username": user, "iat": issued, "exp": issued + self.token_life, "jti": uuid.uuid4().hex}
+        claims = {
+            "preferred_username": user,
+            "iat": issued,
+            "exp": issued + self.token_life,
+            "jti": uuid.uuid4().hex,
+        }
         return str(jwt.encode(claims, KEY, algorithm="HS256"))
 
     def accepts(self, token: str) -> bool:
@@ -188,7 +202,9 @@ class Handler(BaseHTTPRequestHandler):
         content = json.dumps(tables).encode() if data is None else data
         self.hps.sent += len(content)
         self.send_response(status)
-        self.send_header("Content-Type", "application/json" if data is None else "application/octet-stream")
+        self.send_header(
+            "Content-Type", "application/json" if data is None else "application/octet-stream"
+        )
         self.send_header("Content-Length", str(len(content)))
         for name, text in headers.items():
             self.send_header(name, text)
@@ -206,15 +222,27 @@ class Handler(BaseHTTPRequestHandler):
     # Authentication
 
     def info(self) -> None:
-        settings = {"execution_script_bucket": "scripts", "execution_script_default_bucket": "default"}
+        settings = {
+            "execution_script_bucket": "scripts",
+            "execution_script_default_bucket": "default",
+        }
         services = {"external_auth_url": f"{self.hps.url}/auth/realms/rep"}
         self.send(
-            200, {"time": now(), "build": {"version": self.hps.version}, "services": services, "settings": settings}
+            200,
+            {
+                "time": now(),
+                "build": {"version": self.hps.version},
+                "services": services,
+                "settings": settings,
+            },
         )
 
     def discovery(self) -> None:
         base = f"{self.hps.url}/auth/realms/rep"
-        endpoints = {"token_endpoint": f"{base}/token", "authorization_endpoint": f"{base}/authorize"}
+        endpoints = {
+            "token_endpoint": f"{base}/token",
+            "authorization_endpoint": f"{base}/authorize",
+        }
         if self.hps.device_logins:
             endpoints["device_authorization_endpoint"] = f"{base}/device"
         self.send(200, endpoints)
@@ -241,7 +269,9 @@ class Handler(BaseHTTPRequestHandler):
             user = form["refresh_token"].removeprefix("refresh of ")
         known = form["grant_type"] != "password" or self.hps.users.get(user) == form.get("password")
         if not known or user not in self.hps.users:
-            return self.send(401, {"error": "invalid_grant", "error_description": "Invalid user credentials"})
+            return self.send(
+                401, {"error": "invalid_grant", "error_description": "Invalid user credentials"}
+            )
         return self.send(
             200,
             {
@@ -258,7 +288,9 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.tables()
         (project,) = wanted["projects"]
         if wanted.get("replace"):
-            for same in [each for each in self.hps.projects.values() if each["name"] == project["name"]]:
+            for same in [
+                each for each in self.hps.projects.values() if each["name"] == project["name"]
+            ]:
                 del self.hps.projects[same["id"]]
         project = {"priority": 1, **project, "id": uuid.uuid4().hex, "creation_time": now()}
         self.hps.projects[project["id"]] = project
@@ -275,7 +307,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def update_project(self, project: str) -> None:
         (changes,) = self.tables()["projects"]
-        self.hps.projects[project].update({name: value for name, value in changes.items() if value is not None})
+        self.hps.projects[project].update(
+            {name: value for name, value in changes.items() if value is not None}
+        )
         self.send(200, {"projects": [self.hps.projects[project]]})
 
     def delete_project(self, project: str) -> None:
@@ -288,7 +322,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(404, {"title": "Not found", "description": f"no project {project}"})
         created = []
         for table in self.tables()[kind]:
-            one = {**table, "id": uuid.uuid4().hex, "creation_time": now(), "modification_time": now()}
+            one = {
+                **table,
+                "id": uuid.uuid4().hex,
+                "creation_time": now(),
+                "modification_time": now(),
+            }
             if kind == "files":
                 one = {"hash": None, "size": None, **one, "storage_id": f"bucket/{one['id']}"}
             self.hps.of(project, kind)[one["id"]] = one
@@ -328,19 +367,28 @@ class Handler(BaseHTTPRequestHandler):
             key, _, operator = name.partition(".")
             tables = [table for table in tables if _holds(table.get(key), operator, values)]
         if sort:
-            tables = sorted(tables, key=lambda table: str(table.get(sort.lstrip("-"))), reverse=sort.startswith("-"))
+            tables = sorted(
+                tables,
+                key=lambda table: str(table.get(sort.lstrip("-"))),
+                reverse=sort.startswith("-"),
+            )
         tables = tables[offset : offset + limit]
         if fields == ["all"]:
             return tables
         return [{key: value for key, value in table.items() if key in fields} for table in tables]
 
     def create_templates(self) -> None:
-        created = [{**table, "id": uuid.uuid4().hex} for table in self.tables()["task_definition_templates"]]
+        created = [
+            {**table, "id": uuid.uuid4().hex}
+            for table in self.tables()["task_definition_templates"]
+        ]
         self.hps.templates.update({one["id"]: one for one in created})
         self.send(201, {"task_definition_templates": created})
 
     def list_templates(self) -> None:
-        self.send(200, {"task_definition_templates": self.filtered(list(self.hps.templates.values()))})
+        self.send(
+            200, {"task_definition_templates": self.filtered(list(self.hps.templates.values()))}
+        )
 
     def list_template_permissions(self, template: str) -> None:
         own = {"permission_type": "user", "role": "admin", "value_id": "anna", "value_name": "anna"}
@@ -361,7 +409,8 @@ class Handler(BaseHTTPRequestHandler):
             if _moment(each["last_modified"]) > datetime.now(timezone.utc) - timedelta(minutes=30):
                 each["last_modified"] = now()
         found = [
-            {key: value for key, value in each.items() if key not in hidden} for each in self.hps.evaluators.values()
+            {key: value for key, value in each.items() if key not in hidden}
+            for each in self.hps.evaluators.values()
         ]
         self.send(200, {"evaluators": self.filtered(found)})
 
@@ -389,7 +438,9 @@ class Handler(BaseHTTPRequestHandler):
         for each in self.hps.resource_sets:
             apps = {fold(app["name"]) for app in each["available_applications"]}
             good += names <= apps and platform in (None, each["available_resources"]["platform"])
-        counts = dict.fromkeys(("number_matching", "number_accessible_assignable_and_matching"), good)
+        counts = dict.fromkeys(
+            ("number_matching", "number_accessible_assignable_and_matching"), good
+        )
         counts |= dict.fromkeys(("number_assignable", "number_accessible"), len(found))
         return self.send(
             200,
@@ -453,9 +504,7 @@ def _moment(text: str) -> datetime:
 
 
 _JMS, _RMS, _DT, _AUTH = "/jms/api/v1", "/rms/api/v1", "/dt/api/v1", "/auth/realms/rep"
-_KINDS = (
-    "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions|task_commands|license_contexts"
-)
+_KINDS = "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions|task_commands|license_contexts"
 ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [
     ("GET", _JMS, Handler.info, False),
     ("GET", f"{_AUTH}/.well-known/openid-configuration", Handler.discovery, False),
@@ -473,11 +522,26 @@ ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [
     ("DELETE", f"{_JMS}/projects/([^/]+)/({_KINDS})", Handler.delete, True),
     ("POST", f"{_JMS}/task_definition_templates", Handler.create_templates, True),
     ("GET", f"{_JMS}/task_definition_templates", Handler.list_templates, True),
-    ("GET", f"{_JMS}/task_definition_templates/([^/]+)/permissions", Handler.list_template_permissions, True),
-    ("PUT", f"{_JMS}/task_definition_templates/([^/]+)/permissions", Handler.template_permissions, True),
+    (
+        "GET",
+        f"{_JMS}/task_definition_templates/([^/]+)/permissions",
+        Handler.list_template_permissions,
+        True,
+    ),
+    (
+        "PUT",
+        f"{_JMS}/task_definition_templates/([^/]+)/permissions",
+        Handler.template_permissions,
+        True,
+    ),
     ("GET", f"{_RMS}/evaluators", Handler.list_evaluators, True),
     ("GET", f"{_RMS}/evaluators/([^/]+)/configuration", Handler.configuration, True),
-    ("POST", f"{_RMS}/evaluators/([^/]+)/configuration_updates", Handler.update_configuration, True),
+    (
+        "POST",
+        f"{_RMS}/evaluators/([^/]+)/configuration_updates",
+        Handler.update_configuration,
+        True,
+    ),
     ("GET", f"{_RMS}/compute_resource_sets", Handler.list_resource_sets, True),
     ("POST", f"{_RMS}/analyze", Handler.analyze, True),
     ("GET", _DT, Handler.transfer, False),
@@ -503,7 +567,9 @@ def serving(hps: Hps, context: ssl.SSLContext | None = None) -> Iterator[Hps]:
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     hps.url = f"http{'s'[: bool(context)]}://127.0.0.1:{server.server_address[1]}/hps"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield hps

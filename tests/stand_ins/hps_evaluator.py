@@ -50,19 +50,27 @@ class Evaluator:
         with self.hps.lock:
             for project, about in self.hps.projects.items():
                 for job in self.hps.of(project, "jobs").values():
-                    if about.get("active") and job["eval_status"] == "pending" and self.fits(project, job):
+                    if (
+                        about.get("active")
+                        and job["eval_status"] == "pending"
+                        and self.fits(project, job)
+                    ):
                         self.change(job, "prolog")
                         return project, job
         return None
 
     def fits(self, project: str, job: Table) -> bool:
         return all(
-            all(self.hps.matching(definition)[self.identity].values()) for definition in self.definitions(project, job)
+            all(self.hps.matching(definition)[self.identity].values())
+            for definition in self.definitions(project, job)
         )
 
     def definitions(self, project: str, job: Table) -> list[Table]:
         definition = self.hps.of(project, "job_definitions")[job["job_definition_id"]]
-        tasks = [self.hps.of(project, "task_definitions")[each] for each in definition["task_definition_ids"]]
+        tasks = [
+            self.hps.of(project, "task_definitions")[each]
+            for each in definition["task_definition_ids"]
+        ]
         return sorted(tasks, key=lambda task: int(task.get("execution_level") or 0))
 
     def change(self, job: Table, status: str) -> None:
@@ -107,15 +115,28 @@ class Evaluator:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
         script = place / "exec_script.py"
-        script.write_bytes(self.stored(project, files[definition["execution_script_id"]]).read_bytes())
+        script.write_bytes(
+            self.stored(project, files[definition["execution_script_id"]]).read_bytes()
+        )
         context = self.context(definition, job, files)
         (place / "context.json").write_text(json.dumps(context))
-        command = [*self.prefix, sys.executable, str(TEMPLATE), str(script), str(place / "context.json")]
+        command = [
+            *self.prefix,
+            sys.executable,
+            str(TEMPLATE),
+            str(script),
+            str(place / "context.json"),
+        ]
         limit = definition.get("max_execution_time") or None
         with (folder / CONSOLE).open("wb") as console:
             try:
                 code: int | None = subprocess.run(
-                    command, cwd=folder, stdout=console, stderr=subprocess.STDOUT, check=False, timeout=limit
+                    command,
+                    cwd=folder,
+                    stdout=console,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                    timeout=limit,
                 ).returncode
             except subprocess.TimeoutExpired:
                 code = None
@@ -131,7 +152,9 @@ class Evaluator:
                 if output.get("collect")
                 for file in self.collect(project, folder, output, collected)
             ]
-            made += self.collect(project, folder, {"name": "console", "evaluation_path": CONSOLE}, collected)
+            made += self.collect(
+                project, folder, {"name": "console", "evaluation_path": CONSOLE}, collected
+            )
             task = {
                 "id": uuid.uuid4().hex,
                 "job_id": job["id"],
@@ -163,7 +186,9 @@ class Evaluator:
             ]
             for key in ("input_files", "output_files")
         }
-        tables = {key: definition.get(key) or {} for key in ("resource_requirements", "execution_context")}
+        tables = {
+            key: definition.get(key) or {} for key in ("resource_requirements", "execution_context")
+        }
         return {**common, "software": software, **tables, **places}
 
     def succeeded(self, project: str, definition: Table, folder: Path, values: Table) -> bool:
@@ -174,7 +199,9 @@ class Evaluator:
         whole = all(found(folder, str(files[identity]["evaluation_path"])) for identity in needed)
         if criteria.get("require_all_output_parameters"):
             parameters = self.hps.of(project, "parameter_definitions").values()
-            whole = whole and all(each["name"] in values for each in parameters if each["mode"] == "output")
+            whole = whole and all(
+                each["name"] in values for each in parameters if each["mode"] == "output"
+            )
         return whole and all(
             eval(expression, {"__builtins__": {}}, {"values": values})  # noqa: S307 - of the test
             for expression in criteria.get("expressions") or []
@@ -183,13 +210,18 @@ class Evaluator:
     def stored(self, project: str, file: Table) -> Path:
         return self.hps.storage / project / str(file["storage_id"]).rpartition("/")[2]
 
-    def collect(self, project: str, folder: Path, output: Table, collected: dict[str, Path]) -> list[str]:
+    def collect(
+        self, project: str, folder: Path, output: Table, collected: dict[str, Path]
+    ) -> list[str]:
         """Store the files that match `output`; return their IDs."""
         return [
-            self.keep(project, folder, output, path, collected) for path in found(folder, output["evaluation_path"])
+            self.keep(project, folder, output, path, collected)
+            for path in found(folder, output["evaluation_path"])
         ]
 
-    def keep(self, project: str, folder: Path, output: Table, source: Path, collected: dict[str, Path]) -> str:
+    def keep(
+        self, project: str, folder: Path, output: Table, source: Path, collected: dict[str, Path]
+    ) -> str:
         if "id" in output:
             collected[output["id"]] = source
         data = source.read_bytes()

@@ -52,7 +52,9 @@ def once(fault: Any) -> Any:
     return lambda handler: bool(left) and left.pop() and fault(handler)
 
 
-def failed_job(hps: Hps, project: str, name: str, error: str, console: str = "") -> tuple[str, str, str]:
+def failed_job(
+    hps: Hps, project: str, name: str, error: str, console: str = ""
+) -> tuple[str, str, str]:
     """Let the job `name` of `project` fail with an error file and console output; return its ID, name and state."""
     (job,) = [job for job in hps.of(project, "jobs").values() if job["name"] == name]
     job["eval_status"] = "failed"
@@ -64,9 +66,18 @@ def failed_job(hps: Hps, project: str, name: str, error: str, console: str = "")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         record: dict[str, Any] = {"id": identity, "name": path, "evaluation_path": path}
-        record |= {"storage_id": f"bucket/{identity}", "hash": xxhash.xxh64(data).hexdigest(), "size": len(data)}
+        record |= {
+            "storage_id": f"bucket/{identity}",
+            "hash": xxhash.xxh64(data).hexdigest(),
+            "size": len(data),
+        }
         hps.of(project, "files")[identity] = record if text else {**record, "hash": None}
         outputs.append(identity)
-    task = {"id": f"task of {name}", "job_id": job["id"], "task_definition_id": "1", "output_file_ids": outputs}
+    task = {
+        "id": f"task of {name}",
+        "job_id": job["id"],
+        "task_definition_id": "1",
+        "output_file_ids": outputs,
+    }
     hps.of(project, "tasks")[task["id"]] = {**task, "trial_number": 0, "creation_time": now()}
     return job["id"], name, "failed"

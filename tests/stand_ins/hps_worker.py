@@ -45,7 +45,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Authorization"]:
             self.server.token = self.headers["Authorization"]
         if parts.path.rstrip("/") == "/api/v1":
-            return self.answer({"ready": True, "build_info": {}, "debug": {"panic_file": ""}, "features": {}})
+            return self.answer(
+                {"ready": True, "build_info": {}, "debug": {"panic_file": ""}, "features": {}}
+            )
         ids = urllib.parse.parse_qs(parts.query).get("ids", [])
         return self.answer({"operations": [self.server.operations[each] for each in ids]})
 
@@ -55,11 +57,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/shutdown"):
             self.answer({})
             os._exit(0)
-        work = {"storage:copy": self.copy, "metadata:get": self.metadata}.get(self.path.rpartition("/")[2])
+        work = {"storage:copy": self.copy, "metadata:get": self.metadata}.get(
+            self.path.rpartition("/")[2]
+        )
         if work is None:
             return self.answer({})
         now = datetime.datetime.now(datetime.timezone.utc).isoformat()
-        operation = {"id": uuid.uuid4().hex, "state": "queued", "progress": 0.0, "queued_at": now, "messages": []}
+        operation = {
+            "id": uuid.uuid4().hex,
+            "state": "queued",
+            "progress": 0.0,
+            "queued_at": now,
+            "messages": [],
+        }
         self.server.operations[operation["id"]] = operation
         threading.Thread(target=self.perform, args=(work, body, operation), daemon=True).start()
         return self.answer({"id": operation["id"]})
@@ -101,7 +111,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with urllib.request.urlopen(request, context=context if url.startswith("https") else None) as response:
+        with urllib.request.urlopen(
+            request, context=context if url.startswith("https") else None
+        ) as response:
             return response.read()
 
     def answer(self, tables):

@@ -65,13 +65,21 @@ class Index:
             for filename, data in self.files.items()
             if filename.endswith(".whl") and parse_wheel_filename(filename)[0] == project
         ]
-        status = {"project-status": {"status": self.statuses[project]}} if project in self.statuses else {}
-        return json.dumps({"meta": {"api-version": "1.4"}, "name": project, "files": listed, **status}).encode()
+        status = (
+            {"project-status": {"status": self.statuses[project]}}
+            if project in self.statuses
+            else {}
+        )
+        return json.dumps(
+            {"meta": {"api-version": "1.4"}, "name": project, "files": listed, **status}
+        ).encode()
 
     def page(self, project: str) -> bytes | None:
         links = []
         for filename, data in self.files.items():
-            name = (parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename)(filename)[0]
+            name = (parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename)(
+                filename
+            )[0]
             if name == project:
                 digest = hashlib.sha256(data).hexdigest()
                 core = ' data-core-metadata="true"' if filename.endswith(".whl") else ""
@@ -86,7 +94,11 @@ def _requires_python(filename: str, data: bytes) -> str:
     if not filename.endswith(".whl") or not zipfile.is_zipfile(BytesIO(data)):
         return ""
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        texts = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        texts = [
+            archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith(".dist-info/METADATA")
+        ]
     stated = re.search(r"(?m)^Requires-Python: (.+)$", "".join(texts))
     return f' data-requires-python="{escape(stated[1])}"' if stated else ""
 
@@ -107,7 +119,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(401, b"who are you?", WWW_Authenticate="Basic")
         kind, _, rest = path.lstrip("/").partition("/")
         if kind == "simple" and self.index.facts and "json" in (self.headers["Accept"] or ""):
-            return self.answer(self.index.json_page(rest.strip("/")), "application/vnd.pypi.simple.v1+json")
+            return self.answer(
+                self.index.json_page(rest.strip("/")), "application/vnd.pypi.simple.v1+json"
+            )
         if kind == "simple":
             page = self.index.page(rest.strip("/"))
             return self.answer(page, "text/html") if page else self.send(404, b"no such project")
@@ -117,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(404, b"no such file")
         if rest.endswith(".metadata"):
             with zipfile.ZipFile(BytesIO(data)) as archive:
-                name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+                name = next(
+                    name for name in archive.namelist() if name.endswith(".dist-info/METADATA")
+                )
                 return self.answer(archive.read(name), "text/plain")
         fault = self.index.faults.get(filename)
         return fault(self, data, before) if fault else self.answer(data, "application/octet-stream")
@@ -138,7 +154,10 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status: int, data: bytes, **headers: str) -> None:
         """Send a whole answer; a header given as Content_Length overrides the true one."""
         self.send_response(status)
-        named = {"Content-Length": str(len(data)), **{name.replace("_", "-"): text for name, text in headers.items()}}
+        named = {
+            "Content-Length": str(len(data)),
+            **{name.replace("_", "-"): text for name, text in headers.items()},
+        }
         for name, text in named.items():
             self.send_header(name, text)
         self.end_headers()
@@ -179,7 +198,9 @@ def twice_503(handler: Handler, data: bytes, before: int) -> None:
 
 
 def truncated_once(handler: Handler, data: bytes, before: int) -> None:
-    truncated(handler, data, before) if before < 1 else handler.answer(data, "application/octet-stream")
+    truncated(handler, data, before) if before < 1 else handler.answer(
+        data, "application/octet-stream"
+    )
 
 
 def _half(handler: Handler, data: bytes, etag: str) -> None:
@@ -194,7 +215,9 @@ def resumable(handler: Handler, data: bytes, before: int) -> None:
 
 def exchanged(handler: Handler, data: bytes, before: int) -> None:
     """Breaks off in the middle of another file, which is this one from then on."""
-    _half(handler, bytes(len(data)), '"other"') if before < 1 else handler.answer_range(data, '"same"')
+    _half(handler, bytes(len(data)), '"other"') if before < 1 else handler.answer_range(
+        data, '"same"'
+    )
 
 
 def lying(handler: Handler, data: bytes, before: int) -> None:
@@ -210,7 +233,9 @@ def lying(handler: Handler, data: bytes, before: int) -> None:
 def busy_for_a_second(handler: Handler, data: bytes, before: int) -> None:
     """Says when to come back, and means it."""
     handler.index.times.append(time.monotonic())
-    handler.send(429, b"busy", Retry_After="1") if before < 1 else handler.answer(data, "application/octet-stream")
+    handler.send(429, b"busy", Retry_After="1") if before < 1 else handler.answer(
+        data, "application/octet-stream"
+    )
 
 
 def reset(handler: Handler, data: bytes, before: int) -> None:
@@ -279,7 +304,9 @@ def serving(index: Index, tls: ssl.SSLContext | None = None) -> Iterator[Index]:
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     index.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield index

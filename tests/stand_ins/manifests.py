@@ -15,7 +15,8 @@ _A, _B = "a" * 64, "b" * 64
 _DIRECTIONS = "".join(map(chr, (0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))))
 # What a script may be called on any system.
 SCRIPT_NAMES = st.text(
-    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=f"/\\{_DIRECTIONS}"), min_size=1
+    alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=f"/\\{_DIRECTIONS}"),
+    min_size=1,
 ).filter(lambda name: name not in (".", "..") and not re.match("[A-Za-z]:", name))
 
 
@@ -38,5 +39,8 @@ def manifest(script: str = "solve.py", wheel: str = "alpha-1.0-py3-none-any.whl"
     )
     entry = ScriptEntry(name=script, sha256=_A, requires_python=">=3.9", dependencies=("alpha",))
     return Manifest(
-        name="solve", scripts=(entry,), targets=(target,), files=tuple(sorted(files, key=lambda file: file.path))
+        name="solve",
+        scripts=(entry,),
+        targets=(target,),
+        files=tuple(sorted(files, key=lambda file: file.path)),
     )

@@ -21,7 +21,10 @@ EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
 
 def allowed(*command: str) -> bool:
     """Return whether this system has the command and lets it do its work."""
-    return bool(shutil.which(command[0])) and subprocess.run(command, check=False, capture_output=True).returncode == 0
+    return (
+        bool(shutil.which(command[0]))
+        and subprocess.run(command, check=False, capture_output=True).returncode == 0
+    )
 
 
 ISOLATED = ["unshare", "-rn"] if allowed("unshare", "-rn", "true") else []
@@ -30,12 +33,20 @@ STRATEGIES = ["index", "cache", "environment"]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def published(workplace: Workplace, body: str = "import alpha\nprint('got', alpha.version)\n") -> Path:
+def published(
+    workplace: Workplace, body: str = "import alpha\nprint('got', alpha.version)\n"
+) -> Path:
     """Bundle and publish a script that needs `alpha`, which needs `beta`; return the publication."""
-    workplace.index.add(make_wheel("alpha", requires=["beta>=1", "colors; sys_platform == 'win32'"]))
+    workplace.index.add(
+        make_wheel("alpha", requires=["beta>=1", "colors; sys_platform == 'win32'"])
+    )
     workplace.index.add(make_wheel("beta", "1.5"))
     workplace.index.add(make_wheel("colors"))
     workplace.script("solve.py", "alpha", body=body)
@@ -77,7 +88,13 @@ def evaluate(
             os.chown(path, owner, owner)
     # In a namespace of root's alone nobody could become another user.
     isolated = ISOLATED if owner is None else ["unshare", "-n"][: len(ISOLATED)]
-    command: list[str | Path] = [*isolated, *prefix, *evaluator, publication / "exec_script.py", where]
+    command: list[str | Path] = [
+        *isolated,
+        *prefix,
+        *evaluator,
+        publication / "exec_script.py",
+        where,
+    ]
     done = workplace.run(*command, cwd=task)
     values = place / "parameter_values.json"
     return done, json.loads(values.read_text()) if values.exists() else {}
@@ -94,7 +111,11 @@ def with_bundle(workplace: Workplace, mirror: Path, uv: Path) -> Workplace:
     version = workplace.run("uv", "--version").stdout.split()[1]
     workplace.index.add(uv_wheel(version, uv))
     workplace.index.add(make_wheel("alpha", requires=["beta>=1"]))
-    workplace.index.add(make_wheel("beta", "1.5", files={"beta.py": b"version = '1.5'\n", "big.bin": bytes(200_000)}))
+    workplace.index.add(
+        make_wheel(
+            "beta", "1.5", files={"beta.py": b"version = '1.5'\n", "big.bin": bytes(200_000)}
+        )
+    )
     workplace.script(
         "solve.py",
         "alpha",
@@ -118,4 +139,6 @@ def bare(workplace: Workplace) -> Workplace:
         found = shutil.which(name)
         if found and not (folder / name).exists():
             (folder / name).symlink_to(found)
-    return Workplace(workplace.folder, workplace.index, {**workplace.environment, "PATH": str(folder)})
+    return Workplace(
+        workplace.folder, workplace.index, {**workplace.environment, "PATH": str(folder)}
+    )

@@ -25,8 +25,15 @@ def record(
     **more: Any,
 ) -> Record:
     """Return a record about `project`; a range is a list of (kind, version)."""
-    stated = [{"type": "ECOSYSTEM", "events": [{kind: version} for kind, version in events]} for events in ranges]
-    affected = {"package": {"ecosystem": "PyPI", "name": project}, "ranges": stated, "versions": list(versions)}
+    stated = [
+        {"type": "ECOSYSTEM", "events": [{kind: version} for kind, version in events]}
+        for events in ranges
+    ]
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": project},
+        "ranges": stated,
+        "versions": list(versions),
+    }
     return {
         "schema_version": "1.7.0",
         "id": identity,
@@ -44,10 +51,16 @@ def matches(entry: Record, project: str, text: str) -> bool:
     for affected in entry["affected"]:
         package = affected["package"]
         if package["ecosystem"] == "PyPI" and canonicalize_name(package["name"]) == project:
-            listed = {str(version) for name in affected.get("versions", []) if (version := _version(name))}
+            listed = {
+                str(version) for name in affected.get("versions", []) if (version := _version(name))
+            }
             if str(Version(text).public) in listed:
                 return True
-            if any(_in(stated, text) for stated in affected.get("ranges", []) if stated["type"] != "GIT"):
+            if any(
+                _in(stated, text)
+                for stated in affected.get("ranges", [])
+                if stated["type"] != "GIT"
+            ):
                 return True
     return False
 
@@ -77,7 +90,9 @@ def _before_all(span: str, public: str) -> bool:
     version = Version(public)
     for specifier in SpecifierSet(span):
         bound = Version(specifier.version)
-        good = {">=": version >= bound, "<": version < bound, "<=": version <= bound}[specifier.operator]
+        good = {">=": version >= bound, "<": version < bound, "<=": version <= bound}[
+            specifier.operator
+        ]
         if not good:
             return False
     return True
@@ -94,7 +109,9 @@ class Service(ThreadingHTTPServer):
 
     def of(self, query: Mapping[str, Any]) -> list[Record]:
         project = canonicalize_name(query["package"]["name"])
-        return [entry for entry in self.records.values() if matches(entry, project, query["version"])]
+        return [
+            entry for entry in self.records.values() if matches(entry, project, query["version"])
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -104,7 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/v1/querybatch":
             results = [
-                {"vulns": [{"id": entry["id"], "modified": entry["modified"]} for entry in self.server.of(query)]}
+                {
+                    "vulns": [
+                        {"id": entry["id"], "modified": entry["modified"]}
+                        for entry in self.server.of(query)
+                    ]
+                }
                 for query in body["queries"]
             ]
             self.answer({"results": results})

@@ -103,7 +103,10 @@ def source_sdist(
     info += "".join(f"Requires-Dist: {each}\n" for each in requires)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        files = {"PKG-INFO": info, **source_files(name, version, requires=requires, compiled=compiled)}
+        files = {
+            "PKG-INFO": info,
+            **source_files(name, version, requires=requires, compiled=compiled),
+        }
         for path, text in files.items():
             member = tarfile.TarInfo(f"{top}/{path}")
             member.size = len(text.encode())
@@ -140,7 +143,11 @@ class GitHandler(BaseHTTPRequestHandler):
             "REMOTE_USER": "me",
         }
         done = subprocess.run(
-            ["git", "http-backend"], input=body, env={**os.environ, **variables}, capture_output=True, check=True
+            ["git", "http-backend"],
+            input=body,
+            env={**os.environ, **variables},
+            capture_output=True,
+            check=True,
         )
         head, _, data = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())

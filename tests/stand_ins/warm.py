@@ -66,7 +66,9 @@ def _ask(request: list[Any], timeout: float) -> int:
             subprocess.Popen(
                 [sys.executable, "-c", "from tests.stand_ins import warm; warm.serve()"],
                 cwd=Path(__file__).parents[2],
-                env={name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+                env={
+                    name: text for name, text in os.environ.items() if not name.startswith("PYTHON")
+                }
                 | {"HOME": "/none"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

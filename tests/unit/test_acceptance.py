@@ -22,7 +22,9 @@ GOOD: dict[str, Any] = {
 
 def read(folder: Path, *statements: Any, **more: Any) -> list[Acceptance]:
     path = folder / "accepted.json"
-    path.write_text(json.dumps({"@context": "https://openvex.dev/ns/v0.2.0", "statements": statements, **more}))
+    path.write_text(
+        json.dumps({"@context": "https://openvex.dev/ns/v0.2.0", "statements": statements, **more})
+    )
     return read_acceptances(path)
 
 
@@ -51,8 +53,14 @@ def test_the_newest_statement_counts(tmp_path: Path, status: str) -> None:
     later = {**GOOD, "status": status, "timestamp": "2026-05-01T00:00:00Z"}
     same_day = {**GOOD, "status": status}
     earlier = {**GOOD, "status": status, "timestamp": "2026-01-01T00:00:00Z"}
-    for statements, accepted in (([GOOD, later], False), ([later, GOOD], False), ([GOOD, earlier], True)):
-        assert (acceptance_of(read(tmp_path, *statements), [["CVE-2026-1"]], "beta", "1") is not None) is accepted
+    for statements, accepted in (
+        ([GOOD, later], False),
+        ([later, GOOD], False),
+        ([GOOD, earlier], True),
+    ):
+        assert (
+            acceptance_of(read(tmp_path, *statements), [["CVE-2026-1"]], "beta", "1") is not None
+        ) is accepted
     assert acceptance_of(read(tmp_path, GOOD, same_day), [["CVE-2026-1"]], "beta", "1") is None
     assert acceptance_of(read(tmp_path, same_day, GOOD), [["CVE-2026-1"]], "beta", "1") is not None
 
@@ -64,7 +72,9 @@ def test_a_statement_of_its_impact_says_more_than_the_justification(tmp_path: Pa
 
 def test_the_day_may_be_that_of_the_document(tmp_path: Path) -> None:
     statement = {key: value for key, value in GOOD.items() if key != "timestamp"}
-    assert {entry.day for entry in read(tmp_path, statement, timestamp="2026-05-06T07:08:09Z")} == {"2026-05-06"}
+    assert {entry.day for entry in read(tmp_path, statement, timestamp="2026-05-06T07:08:09Z")} == {
+        "2026-05-06"
+    }
 
 
 @pytest.mark.parametrize("status", ["affected", "under_investigation"])
@@ -86,7 +96,9 @@ def test_what_still_matters_is_not_accepted(tmp_path: Path, status: str) -> None
         ({"vulnerability": {}}, "statement 1 lacks 'name'"),
     ],
 )
-def test_an_invalid_statement_is_an_error_and_not_ignored(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+def test_an_invalid_statement_is_an_error_and_not_ignored(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
     with pytest.raises(BundlerError, match=words) as caught:
         read(tmp_path, {**GOOD, **change})
     assert "\nhint: see `bundler guide approval`" in str(caught.value)
@@ -99,7 +111,9 @@ def test_all_invalid_statements_are_reported_at_once(tmp_path: Path) -> None:
     assert "statement 3 " in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "5", '{"statements": 5}', '{"statements": [5]}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "5", '{"statements": 5}', '{"statements": [5]}', "[" * 100_000]
+)
 def test_what_is_not_openvex_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "accepted.json").write_text(text)
     with pytest.raises(BundlerError, match="is not an OpenVEX document\nhint: "):

@@ -11,7 +11,10 @@ from tests.stand_ins.osv import Record, matches, record
 
 PARTS = st.integers(0, 4)
 VERSIONS = st.builds(
-    lambda major, minor, rest: f"{major}.{minor}{rest}", PARTS, PARTS, st.sampled_from(["", "rc1", ".post1", ".dev2"])
+    lambda major, minor, rest: f"{major}.{minor}{rest}",
+    PARTS,
+    PARTS,
+    st.sampled_from(["", "rc1", ".post1", ".dev2"]),
 )
 
 TWICE = [("introduced", "0"), ("fixed", "1.0"), ("introduced", "2.0"), ("fixed", "2.1")]
@@ -25,8 +28,16 @@ def one(*arguments: object, **more: object) -> Advisory:
 @pytest.mark.parametrize(
     ("events", "affected", "others"),
     [
-        ([("introduced", "0"), ("fixed", "2.0")], ["0.1", "1.9", "2.0rc1"], ["2.0", "2.0.post1", "3.0"]),
-        ([("introduced", "1.0"), ("last_affected", "1.5")], ["1.0", "1.5", "1.5.0"], ["0.9", "1.0rc1", "1.5.1"]),
+        (
+            [("introduced", "0"), ("fixed", "2.0")],
+            ["0.1", "1.9", "2.0rc1"],
+            ["2.0", "2.0.post1", "3.0"],
+        ),
+        (
+            [("introduced", "1.0"), ("last_affected", "1.5")],
+            ["1.0", "1.5", "1.5.0"],
+            ["0.9", "1.0rc1", "1.5.1"],
+        ),
         ([("introduced", "1.0")], ["1.0", "99"], ["0.9"]),
         (
             [("introduced", "0"), ("fixed", "1.0"), ("introduced", "2.0"), ("fixed", "2.1")],
@@ -42,19 +53,28 @@ def one(*arguments: object, **more: object) -> Advisory:
         ([("introduced", "1.0"), ("fixed", "not a version")], ["1.0", "2.0"], ["0.9"]),
         ([("introduced", "0"), ("limit", "1.0"), ("limit", "3.0")], ["0.5", "2.0"], ["3.0", "4.0"]),
         ([("introduced", "0"), ("limit", "1.0"), ("limit", "*")], ["0.5", "2.0", "9.0"], []),
-        ([("limit", "2.0"), ("introduced", "1.0"), ("fixed", "1.5")], ["1.0"], ["0.9", "1.5", "2.0"]),
+        (
+            [("limit", "2.0"), ("introduced", "1.0"), ("fixed", "1.5")],
+            ["1.0"],
+            ["0.9", "1.5", "2.0"],
+        ),
     ],
 )
 def test_the_events_of_a_range_say_what_is_vulnerable(
     events: list[tuple[str, str]], affected: list[str], others: list[str]
 ) -> None:
     advisory = one(events)
-    assert [version for version in [*affected, *others] if advisory.affects(Version(version))] == affected
+    assert [
+        version for version in [*affected, *others] if advisory.affects(Version(version))
+    ] == affected
 
 
 def test_listed_versions_count_as_well_as_ranges_and_either_may_be_incomplete() -> None:
     advisory = one([("introduced", "2.0"), ("fixed", "2.1")], versions=["1.0.0", "one"])
-    assert [text for text in ("1.0", "1.1", "2.0.5", "2.1") if advisory.affects(Version(text))] == ["1.0", "2.0.5"]
+    assert [text for text in ("1.0", "1.1", "2.0.5", "2.1") if advisory.affects(Version(text))] == [
+        "1.0",
+        "2.0.5",
+    ]
 
 
 def test_the_local_part_of_a_version_only_matters_if_it_is_listed() -> None:
@@ -76,7 +96,13 @@ def test_ranges_of_git_commits_and_other_ecosystems_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("withdrawn", "counts"),
-    [("2026-01-01T00:00:00Z", False), ("2999-01-01T00:00:00Z", True), (None, True), ("null", True), ("~", True)],
+    [
+        ("2026-01-01T00:00:00Z", False),
+        ("2999-01-01T00:00:00Z", True),
+        (None, True),
+        ("null", True),
+        ("~", True),
+    ],
 )
 def test_a_withdrawn_advisory_is_none_from_then_on(withdrawn: str | None, counts: bool) -> None:
     stated = record("X-1", "alpha", [("introduced", "0")], withdrawn=withdrawn)
@@ -110,7 +136,9 @@ def test_several_entries_about_a_project_are_one_advisory_and_its_name_is_normal
 
 
 def test_the_fix_is_that_of_the_range_with_the_version() -> None:
-    advisory = one([("introduced", "0"), ("fixed", "1.5")], [("introduced", "2.0"), ("fixed", "2.3")])
+    advisory = one(
+        [("introduced", "0"), ("fixed", "1.5")], [("introduced", "2.0"), ("fixed", "2.3")]
+    )
     assert advisory.fixes(Version("1.2")) == [Version("1.5")]
     assert advisory.fixes(Version("2.2")) == [Version("2.3")]
     assert one(versions=["1.0"]).fixes(Version("1.0")) == []
@@ -141,9 +169,18 @@ def test_an_independent_comparison_agrees(
         {"id": "X", "affected": [{"package": {"ecosystem": "PyPI"}}]},
         {"id": "X", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "versions": [1]}]},
         {"id": "X", "affected": 5},
-        {"id": "X", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "ranges": [{"events": ["x"]}]}]},
+        {
+            "id": "X",
+            "affected": [
+                {"package": {"ecosystem": "PyPI", "name": "a"}, "ranges": [{"events": ["x"]}]}
+            ],
+        },
         {"id": "X", "aliases": [{}], "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
-        {"id": "X", "aliases": "CVE-1", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
+        {
+            "id": "X",
+            "aliases": "CVE-1",
+            "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}],
+        },
         {"id": "X\x1b]0;a\x07", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
         {"id": "X\ud800", "affected": [{"package": {"ecosystem": "PyPI", "name": "a"}}]},
         {"id": "X", "withdrawn": "yes", "affected": []},

@@ -41,7 +41,9 @@ def test_a_failed_building_leaves_what_was_there(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out"]
 
 
-def test_a_new_folder_takes_the_place_of_the_old_one_with_nothing_left_of_it(tmp_path: Path) -> None:
+def test_a_new_folder_takes_the_place_of_the_old_one_with_nothing_left_of_it(
+    tmp_path: Path,
+) -> None:
     place = tmp_path / "out"
     for name in ("old", "new"):
         with atomic.building(place) as folder:
@@ -63,7 +65,12 @@ def test_a_kill_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path
 def test_what_a_killed_run_left_is_removed_after_a_day_and_not_before(tmp_path: Path) -> None:
     place, old, young, other = (
         tmp_path / name
-        for name in ("out", ".out.00000000000a.partial", ".out.00000000000b.partial", ".out.x.00000000000a.partial")
+        for name in (
+            "out",
+            ".out.00000000000a.partial",
+            ".out.00000000000b.partial",
+            ".out.x.00000000000a.partial",
+        )
     )
     for folder in (old, young, other):
         folder.mkdir()
@@ -187,7 +194,9 @@ def test_nobody_ever_finds_a_replaced_folder_missing(tmp_path: Path) -> None:
     assert missing == 0
 
 
-def test_a_created_file_appears_when_it_is_complete_and_a_failure_leaves_the_earlier_one(tmp_path: Path) -> None:
+def test_a_created_file_appears_when_it_is_complete_and_a_failure_leaves_the_earlier_one(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "new" / "file"
     with atomic.creating(path) as partial:
         partial.write_bytes(b"one")

@@ -52,7 +52,10 @@ def test_what_is_missing_is_told(tmp_path: Path, changes: dict[str, Any], words:
 
 def test_what_the_bundle_carries_is_not_missed(tmp_path: Path) -> None:
     found = manifest()
-    equipped = replace(found, targets=(replace(found.targets[0], uv="wheels/uv.whl", interpreter="pythons/p.tar.gz"),))
+    equipped = replace(
+        found,
+        targets=(replace(found.targets[0], uv="wheels/uv.whl", interpreter="pythons/p.tar.gz"),),
+    )
     assert obstacles(equipped, facts(tmp_path, uv=None, pythons={})) == {TARGET: []}
     assert not needs_uv(equipped, facts(tmp_path, uv=None))
 
@@ -73,7 +76,10 @@ def test_a_uv_that_only_a_registration_can_provide_is_told_apart(tmp_path: Path)
     "text",
     [
         *("", "[]", "{}", "[" * 100_000),
-        *(json.dumps({**NODE, "libc": libc}) for libc in (["glibc"], ["glibc", math.inf, 28], ["glibc", math.nan, 28])),
+        *(
+            json.dumps({**NODE, "libc": libc})
+            for libc in (["glibc"], ["glibc", math.inf, 28], ["glibc", math.nan, 28])
+        ),
         json.dumps({**NODE, "machine": 3}),
     ],
 )
@@ -96,7 +102,12 @@ def test_the_probe_tells_what_check_reads(tmp_path: Path) -> None:
 
 
 def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
-    text = str(would_not_run(Path("/share/publications/eval-1"), {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}}))
+    text = str(
+        would_not_run(
+            Path("/share/publications/eval-1"),
+            {"b.json": {"t": ["x", "y"]}, "a.json": {"t": ["z"]}},
+        )
+    )
     assert text.splitlines() == [
         "eval-1 would not run on 2 nodes",
         "  a.json",
@@ -118,6 +129,8 @@ def test_nodes_that_would_fail_are_listed_with_all_reasons() -> None:
         ("3.10", "graalpy3.10.1", False),
     ],
 )
-def test_a_python_of_another_kind_is_another_python(tmp_path: Path, wanted: str, here: str, fits: bool) -> None:
+def test_a_python_of_another_kind_is_another_python(
+    tmp_path: Path, wanted: str, here: str, fits: bool
+) -> None:
     found = replace(manifest(), targets=(replace(manifest().targets[0], python=wanted),))
     assert (obstacles(found, facts(tmp_path, pythons={here: "/x"}))[TARGET] == []) is fits

@@ -47,7 +47,9 @@ def bundle(tmp_path: Path) -> tuple[Path, Manifest]:
 def sealed(folder: Path, bare: Manifest) -> Manifest:
     """Return the manifest with the digests of the files as they are now: what hostile people do, too."""
     found = [
-        File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=_digest(path))
+        File(
+            path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=_digest(path)
+        )
         for path in sorted((folder / "targets").rglob("*"))
         if path.is_file()
     ]
@@ -73,28 +75,76 @@ def put(old: str, new: str) -> Callable[[str], str]:
     ("path", "change"),
     [
         pytest.param(_LOCK, put(_SHA256, "cd" * 32), id="a lock names another digest"),
-        pytest.param(_LOCK, put("../../../../wheels/", "../../../../elsewhere/"), id="a lock leads elsewhere"),
-        pytest.param(_LOCK, put('path = "', f'url = "{_ELSEWHERE}", path = "'), id="a wheel has a URL and a path"),
-        pytest.param(_LOCK, put('registry = "simple"', 'registry = "http://127.0.0.1:9/"'), id="another index"),
-        pytest.param(_LOCK, put('registry = "simple"', 'git = "http://127.0.0.1:9/a.git"'), id="a repository"),
-        pytest.param(_LOCK, lambda text: text.replace('name = "alpha"', 'name = "omega"'), id="another name"),
-        pytest.param(_LOCK, lambda text: text.replace('version = "1.0"', 'version = "2.0"'), id="another version"),
+        pytest.param(
+            _LOCK, put("../../../../wheels/", "../../../../elsewhere/"), id="a lock leads elsewhere"
+        ),
+        pytest.param(
+            _LOCK,
+            put('path = "', f'url = "{_ELSEWHERE}", path = "'),
+            id="a wheel has a URL and a path",
+        ),
+        pytest.param(
+            _LOCK,
+            put('registry = "simple"', 'registry = "http://127.0.0.1:9/"'),
+            id="another index",
+        ),
+        pytest.param(
+            _LOCK, put('registry = "simple"', 'git = "http://127.0.0.1:9/a.git"'), id="a repository"
+        ),
+        pytest.param(
+            _LOCK, lambda text: text.replace('name = "alpha"', 'name = "omega"'), id="another name"
+        ),
+        pytest.param(
+            _LOCK,
+            lambda text: text.replace('version = "1.0"', 'version = "2.0"'),
+            id="another version",
+        ),
         pytest.param(_LOCK, lambda text: text[: text.index("[[package]]")], id="no package"),
         pytest.param(_LOCK, lambda text: text + "\nx = " + "[" * 5000, id="brackets"),
-        pytest.param(_LOCK, lambda text: text + "\n" + ".".join("a" * 50000) + " = 1\n", id="a key of many parts"),
-        pytest.param(_LOCK, lambda text: text + f"\n[a.{'b.' * 2000}c]\n" * 2000, id="many tables of many parts"),
-        pytest.param(_LOCK, lambda text: text + "\nx = " + "9" * 5000, id="a number of many digits"),
-        pytest.param(_PYLOCK, put("../../../wheels/", "../../../elsewhere/"), id="a pylock leads elsewhere"),
         pytest.param(
-            _PYLOCK, put("[[packages.wheels]]", f'[packages.sdist]\nurl = "{_ELSEWHERE}"\n[[packages.wheels]]')
+            _LOCK,
+            lambda text: text + "\n" + ".".join("a" * 50000) + " = 1\n",
+            id="a key of many parts",
         ),
-        pytest.param(_PYLOCK, put('path = "', f'url = "{_ELSEWHERE}"\npath = "'), id="a pylock with both"),
+        pytest.param(
+            _LOCK,
+            lambda text: text + f"\n[a.{'b.' * 2000}c]\n" * 2000,
+            id="many tables of many parts",
+        ),
+        pytest.param(
+            _LOCK, lambda text: text + "\nx = " + "9" * 5000, id="a number of many digits"
+        ),
+        pytest.param(
+            _PYLOCK, put("../../../wheels/", "../../../elsewhere/"), id="a pylock leads elsewhere"
+        ),
+        pytest.param(
+            _PYLOCK,
+            put(
+                "[[packages.wheels]]",
+                f'[packages.sdist]\nurl = "{_ELSEWHERE}"\n[[packages.wheels]]',
+            ),
+        ),
+        pytest.param(
+            _PYLOCK, put('path = "', f'url = "{_ELSEWHERE}"\npath = "'), id="a pylock with both"
+        ),
         pytest.param(_PAGE, put("<head>", '<head><base href="http://127.0.0.1:9/">'), id="a base"),
-        pytest.param(_PAGE, put('<a href="', f'<a href="{_ELSEWHERE}" data-href="'), id="a link and another attribute"),
-        pytest.param(_PAGE, put("</body>", f'<a href="{_ELSEWHERE}">x</a></body>'), id="one more link"),
+        pytest.param(
+            _PAGE,
+            put('<a href="', f'<a href="{_ELSEWHERE}" data-href="'),
+            id="a link and another attribute",
+        ),
+        pytest.param(
+            _PAGE, put("</body>", f'<a href="{_ELSEWHERE}">x</a></body>'), id="one more link"
+        ),
         pytest.param(_PAGE, lambda text: text + "<a " * 400_000, id="anchors without end"),
-        pytest.param(_ROOT, put('"alpha/"', '"http://127.0.0.1:9/"'), id="the list of projects leads elsewhere"),
-        pytest.param("simple/omega/index.html", lambda _: "", id="a page of a project that has no wheel"),
+        pytest.param(
+            _ROOT,
+            put('"alpha/"', '"http://127.0.0.1:9/"'),
+            id="the list of projects leads elsewhere",
+        ),
+        pytest.param(
+            "simple/omega/index.html", lambda _: "", id="a page of a project that has no wheel"
+        ),
     ],
 )
 def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
@@ -109,7 +159,9 @@ def test_locks_and_pages_that_name_anything_else_are_refused_at_once(
     file.write_text(after)
     with pytest.raises(ContradictionError) as caught:
         require_consistent(Bundle(folder=folder, manifest=sealed(folder, bare)))
-    assert [fault.partition(": ")[0] for fault in caught.value.errors] == [file.relative_to(folder).as_posix()]
+    assert [fault.partition(": ")[0] for fault in caught.value.errors] == [
+        file.relative_to(folder).as_posix()
+    ]
     assert "\x1b" not in str(caught.value)
 
 

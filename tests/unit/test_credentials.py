@@ -10,7 +10,13 @@ from wheelhouse.fetch.credentials import Credentials, find_credentials
 
 @pytest.fixture(autouse=True)
 def _no_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+    for name in (
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL",
+        "UV_INDEX",
+        "UV_EXTRA_INDEX_URL",
+        "UV_FIND_LINKS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -28,12 +34,20 @@ def test_credentials_stand_in_the_urls_of_indexes(monkeypatch: pytest.MonkeyPatc
 def test_a_named_index_has_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_INDEX_MY_CORP_USERNAME", "me")
     monkeypatch.setenv("UV_INDEX_MY_CORP_PASSWORD", "pw")
-    table = {"index": [{"name": "my-corp", "url": "https://x.test/simple"}, {"url": "https://y.test/simple"}]}
+    table = {
+        "index": [
+            {"name": "my-corp", "url": "https://x.test/simple"},
+            {"url": "https://y.test/simple"},
+        ]
+    }
     assert find_credentials([table]).indexes == {"https://x.test/simple": ("me", "pw")}
 
 
 def test_old_settings_count_too() -> None:
-    table = {"index-url": "https://a:b@x.test/simple", "extra-index-url": ["https://c:d@y.test/simple", "../local"]}
+    table = {
+        "index-url": "https://a:b@x.test/simple",
+        "extra-index-url": ["https://c:d@y.test/simple", "../local"],
+    }
     table["find-links"] = ["https://e:f@z.test/flat"]
     found = find_credentials([table]).indexes
     assert list(found.values()) == [("a", "b"), ("c", "d"), ("e", "f")]
@@ -41,8 +55,16 @@ def test_old_settings_count_too() -> None:
 
 def test_sources_and_other_texts_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "h")
-    table = {"sources": {"x": {"git": "https://a:b@x.test/r.git"}, "y": [{"url": "https://c:d@y.test/y.whl"}]}}
-    texts = ["z @ https://e:f@z.test/z.whl", "--index-url https://g:${TOKEN}@w.test/simple\nmail a@b.test"]
+    table = {
+        "sources": {
+            "x": {"git": "https://a:b@x.test/r.git"},
+            "y": [{"url": "https://c:d@y.test/y.whl"}],
+        }
+    }
+    texts = [
+        "z @ https://e:f@z.test/z.whl",
+        "--index-url https://g:${TOKEN}@w.test/simple\nmail a@b.test",
+    ]
     texts += ["v @ git+https://i:j@v.test/@team/r.git@a/branch#subdirectory=x"]
     found = find_credentials([table], texts)
     assert found.indexes == {
@@ -50,7 +72,10 @@ def test_sources_and_other_texts_count_too(monkeypatch: pytest.MonkeyPatch) -> N
         "https://z.test/z.whl": ("e", "f"),
         "https://w.test/simple": ("g", "h"),
     }
-    assert found.repositories == {"https://x.test/r.git": ("a", "b"), "https://v.test/@team/r.git": ("i", "j")}
+    assert found.repositories == {
+        "https://x.test/r.git": ("a", "b"),
+        "https://v.test/@team/r.git": ("i", "j"),
+    }
 
 
 def test_of_several_indexes_of_a_host_the_nearest_serves_a_file() -> None:
@@ -64,10 +89,14 @@ def test_of_several_indexes_of_a_host_the_nearest_serves_a_file() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for a keyring is a shell script")
-def test_the_keyring_is_asked_only_where_uv_is_set_to_ask_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keyring_is_asked_only_where_uv_is_set_to_ask_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As uv asks it: with the URL of the index first, and then with the host."""
     program = tmp_path / "keyring"
-    program.write_text('#!/bin/sh\necho "$@" >> "$0.log"\n[ "$2" = "x.test:81" ] && [ "$3" = me ] && echo s3cret\n')
+    program.write_text(
+        '#!/bin/sh\necho "$@" >> "$0.log"\n[ "$2" = "x.test:81" ] && [ "$3" = me ] && echo s3cret\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     table = {"index": [{"url": "https://me@x.test:81/simple"}, {"url": "https://y.test/simple"}]}

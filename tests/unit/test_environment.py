@@ -72,7 +72,9 @@ def test_commands_run_with_the_python_beside_them_wherever_that_is(tmp_path: Pat
     assert run(moved, packages, "shell") == "shell\n"
 
 
-def test_data_files_go_below_the_prefix_and_leave_what_the_package_has_itself(tmp_path: Path) -> None:
+def test_data_files_go_below_the_prefix_and_leave_what_the_package_has_itself(
+    tmp_path: Path,
+) -> None:
     files = {
         "tool/table.txt": b"of the package",
         "tool-1.0.data/data/tool/table.txt": b"of the data",
@@ -97,7 +99,9 @@ def test_record_names_every_file_that_was_written_with_its_digest(tmp_path: Path
     }
     prefix, packages = environment(tmp_path, files)
     rows = list(csv.reader((packages / "tool-1.0.dist-info" / "RECORD").read_text().splitlines()))
-    listed = {(packages / path).resolve().relative_to(prefix.resolve()).as_posix() for path, _, _ in rows}
+    listed = {
+        (packages / path).resolve().relative_to(prefix.resolve()).as_posix() for path, _, _ in rows
+    }
     written = {path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file()}
     assert listed == written - {"bin/python3"}
     sizes = {path: int(size) for path, _, size in rows if size}
@@ -113,13 +117,19 @@ def test_no_command_takes_the_place_of_the_interpreter(tmp_path: Path, name: str
     assert [path.name for path in (tmp_path / "python" / "bin").iterdir()] == ["python3"]
 
 
-def test_a_command_whose_name_only_begins_as_that_of_the_interpreter_is_installed(tmp_path: Path) -> None:
-    prefix, _ = environment(tmp_path, {"tool-1.0.data/scripts/python-argcomplete-check": b"#!/bin/sh\n"})
+def test_a_command_whose_name_only_begins_as_that_of_the_interpreter_is_installed(
+    tmp_path: Path,
+) -> None:
+    prefix, _ = environment(
+        tmp_path, {"tool-1.0.data/scripts/python-argcomplete-check": b"#!/bin/sh\n"}
+    )
     assert (prefix / "bin" / "python-argcomplete-check").stat().st_mode & 0o111
 
 
 @pytest.mark.parametrize("path", ["bin/python3", "bin/../bin/python3"])
-def test_no_data_file_takes_the_place_of_the_interpreter_or_leads_outside(tmp_path: Path, path: str) -> None:
+def test_no_data_file_takes_the_place_of_the_interpreter_or_leads_outside(
+    tmp_path: Path, path: str
+) -> None:
     with pytest.raises(WheelError):
         environment(tmp_path, {f"tool-1.0.data/data/{path}": b"#!/bin/sh\necho other\n"})
     assert (tmp_path / "python" / "bin" / "python3").is_symlink()
@@ -138,13 +148,17 @@ def test_a_file_is_not_written_through_a_link_of_the_interpreter(tmp_path: Path)
 
 
 @pytest.mark.parametrize("machine", WINDOWS)
-def test_commands_for_windows_are_programs_that_start_the_python_of_their_tree(tmp_path: Path, machine: str) -> None:
+def test_commands_for_windows_are_programs_that_start_the_python_of_their_tree(
+    tmp_path: Path, machine: str
+) -> None:
     files = {ENTRY: b"[console_scripts]\ntool = tool:main\n[gui_scripts]\nwindow = tool:main\n"}
     prefix = for_windows(tmp_path / "a", machine, files)
     program = (prefix / "Scripts" / "tool.exe").read_bytes()
     assert program.startswith(b"MZ")
     assert b"#!<launcher_dir>\\..\\python.exe\n" in program
-    assert b"#!<launcher_dir>\\..\\pythonw.exe\n" in (prefix / "Scripts" / "window.exe").read_bytes()
+    assert (
+        b"#!<launcher_dir>\\..\\pythonw.exe\n" in (prefix / "Scripts" / "window.exe").read_bytes()
+    )
     with zipfile.ZipFile(io.BytesIO(program)) as archive:
         assert b"from tool import main" in archive.read("__main__.py")
         assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
@@ -175,7 +189,9 @@ def test_the_same_wheels_give_the_same_bytes(tmp_path: Path) -> None:
         {ENTRY: b"\xff"},
     ],
 )
-def test_a_wheel_that_the_format_does_not_allow_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_a_wheel_that_the_format_does_not_allow_is_refused(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
     with pytest.raises(WheelError, match="cannot be installed"):
         environment(tmp_path, files)
 
@@ -183,11 +199,19 @@ def test_a_wheel_that_the_format_does_not_allow_is_refused(tmp_path: Path, files
 def test_a_file_that_is_no_zip_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tool-1.0-py3-none-any.whl").write_bytes(b"no zip file")
     with pytest.raises(WheelError, match="cannot be installed"):
-        install(tmp_path / "python", tmp_path / "python", [tmp_path / "tool-1.0-py3-none-any.whl"], LINUX)
+        install(
+            tmp_path / "python",
+            tmp_path / "python",
+            [tmp_path / "tool-1.0-py3-none-any.whl"],
+            LINUX,
+        )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(st.text(max_size=60) | st.sampled_from(["[console_scripts]\n../x = a:b", "[console_scripts]\na = b", "["]))
+@given(
+    st.text(max_size=60)
+    | st.sampled_from(["[console_scripts]\n../x = a:b", "[console_scripts]\na = b", "["])
+)
 def test_whatever_stands_in_entry_points_nothing_leads_outside(tmp_path: Path, text: str) -> None:
     folder = tmp_path / str(abs(hash(text)))
     folder.mkdir(exist_ok=True)

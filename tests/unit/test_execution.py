@@ -31,7 +31,9 @@ def block(script: bytes) -> dict[str, Any]:
 
 
 @given(SCRIPT_NAMES, st.text(min_size=1))
-def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(name: str, path: str) -> None:
+def test_any_script_name_and_any_path_survive_the_way_into_the_execution_script(
+    name: str, path: str
+) -> None:
     script = render(describe(manifest(script=name), path.encode("utf-8", "replace").decode()))
     assert script.isascii()
     found = block(script)
@@ -59,7 +61,11 @@ def test_tools_and_archives_come_with_their_digests() -> None:
     files = (*plain.files, File(path="pythons/p.tar.gz", size=1, sha256="c" * 64))
     path = archive_path("solve.py", entry)
     described = describe(
-        replace(plain, targets=(entry,), files=files), "/share/x", "cache", {path: "d" * 64}, "/share/y"
+        replace(plain, targets=(entry,), files=files),
+        "/share/x",
+        "cache",
+        {path: "d" * 64},
+        "/share/y",
     )
     found = block(render(described))
     assert json.loads(to_json(described)) == found
@@ -79,7 +85,9 @@ def test_an_execution_script_is_python_3_8() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    of_others = {name for name in map(str, imported) if name.partition(".")[0] not in sys.stdlib_module_names}
+    of_others = {
+        name for name in map(str, imported) if name.partition(".")[0] not in sys.stdlib_module_names
+    }
     assert {name.partition(".")[0] for name in of_others} == {"ansys"}
 
 

@@ -19,7 +19,9 @@ def test_a_copy_is_hashed_on_the_way(tmp_path: Path) -> None:
     data = os.urandom(files.CHUNK * 2 + 7)
     (tmp_path / "a").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    assert files.copy_hashed(tmp_path / "a", tmp_path / "b") == digest == files.sha256(tmp_path / "b")
+    assert (
+        files.copy_hashed(tmp_path / "a", tmp_path / "b") == digest == files.sha256(tmp_path / "b")
+    )
 
 
 def test_a_copy_that_does_not_fit_is_a_fault_and_not_a_short_copy(tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ def test_a_fitness_has_terms_with_weights_and_a_value_for_jobs_that_fail() -> No
     made = parse_fitness({"error": 10, "terms": {"stress": {**TERM, "weight": 0.5}, "other": TERM}})
     assert made == Fitness(
         error=10.0,
-        terms={name: Term(type=TERM["type"], expression=TERM["expression"], weight=weight) for name, weight in WEIGHTS},
+        terms={
+            name: Term(type=TERM["type"], expression=TERM["expression"], weight=weight)
+            for name, weight in WEIGHTS
+        },
     )
 
 
@@ -24,8 +27,14 @@ def test_a_fitness_has_terms_with_weights_and_a_value_for_jobs_that_fail() -> No
         ({"error": 1, "terms": {}}, "has no terms"),
         ({"error": True, "terms": {"x": TERM}}, "error must be a number"),
         ({"error": 1, "terms": {"x": {**TERM, "type": "best"}}}, "x has the unknown type 'best'"),
-        ({"error": 1, "terms": {"x": {**TERM, "expression": ""}}}, "x: expression must be a string"),
-        ({"error": 1, "terms": {"x": {**TERM, "weight": float("nan")}}}, "x: weight must be a number"),
+        (
+            {"error": 1, "terms": {"x": {**TERM, "expression": ""}}},
+            "x: expression must be a string",
+        ),
+        (
+            {"error": 1, "terms": {"x": {**TERM, "weight": float("nan")}}},
+            "x: weight must be a number",
+        ),
         ({"error": 1, "terms": {"x": {**TERM, "wait": 1}}}, "x must be a table"),
     ],
 )

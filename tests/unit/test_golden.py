@@ -12,7 +12,9 @@ from tests.stand_ins.manifests import manifest
 _NEVER_DATA = {"format-1", "__init__.py", "formats.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.iterdir() if path.name not in _NEVER_DATA))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in FOLDER.iterdir() if path.name not in _NEVER_DATA)
+)
 def test_a_file_is_written_as_ever(name: str) -> None:
     assert formats()[name].decode() == (FOLDER / name).read_text(encoding="utf-8")
 

@@ -25,8 +25,12 @@ def wheel(project: str, *requires: str, version: str = "1.0") -> Contents:
 
 def graph(script: tuple[str, ...], *wheels: Contents) -> tuple[set[str], dict[str, set[str]]]:
     made = manifest()
-    direct, edges = dependencies(replace(made.scripts[0], dependencies=script), made.targets[0], wheels)
-    return names(direct), {name.partition("-1.0")[0]: names(needed) for name, needed in edges.items() if needed}
+    direct, edges = dependencies(
+        replace(made.scripts[0], dependencies=script), made.targets[0], wheels
+    )
+    return names(direct), {
+        name.partition("-1.0")[0]: names(needed) for name, needed in edges.items() if needed
+    }
 
 
 def names(filenames: set[str]) -> set[str]:
@@ -45,7 +49,10 @@ def test_of_several_versions_of_a_project_those_that_are_allowed_are_meant() -> 
 
 
 def test_the_graph_starts_at_the_script() -> None:
-    assert graph(("alpha",), wheel("alpha", "Beta.X>=1"), wheel("beta_x")) == ({"alpha"}, {"alpha": {"beta_x"}})
+    assert graph(("alpha",), wheel("alpha", "Beta.X>=1"), wheel("beta_x")) == (
+        {"alpha"},
+        {"alpha": {"beta_x"}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,13 +72,20 @@ def test_markers_are_those_of_the_target(marker: str, applies: bool) -> None:
 
 
 def test_extras_count_where_they_are_requested_also_from_each_other() -> None:
-    alpha = wheel("alpha", "beta; extra == 'All_More'", "alpha[two]; extra == 'all-more'", "gamma; extra == 'two'")
+    alpha = wheel(
+        "alpha",
+        "beta; extra == 'All_More'",
+        "alpha[two]; extra == 'all-more'",
+        "gamma; extra == 'two'",
+    )
     _, edges = graph(("alpha[all.more]",), alpha, wheel("beta"), wheel("gamma"))
     assert edges == {"alpha": {"alpha", "beta", "gamma"}}
 
 
 def test_circles_end_and_what_is_not_installed_is_no_edge() -> None:
-    direct, edges = graph(("alpha", "missing"), wheel("alpha", "beta", "missing"), wheel("beta", "alpha"))
+    direct, edges = graph(
+        ("alpha", "missing"), wheel("alpha", "beta", "missing"), wheel("beta", "alpha")
+    )
     assert (direct, edges) == ({"alpha"}, {"alpha": {"beta"}, "beta": {"alpha"}})
 
 

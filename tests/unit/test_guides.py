@@ -12,10 +12,14 @@ from bundler.sources.tool_table import KEYS
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = {"README": README.read_text(encoding="utf-8"), **{topic: read_guide(topic) for topic in TOPICS}}
+PAGES = {
+    "README": README.read_text(encoding="utf-8"),
+    **{topic: read_guide(topic) for topic in TOPICS},
+}
 CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 COMMANDS = re.compile(
-    r"(?:^|[$(|] *|`)((?:hps-)?bundler|bundle|publish-index|submit-jobs)((?: [a-z][a-z-]*)*)", re.MULTILINE
+    r"(?:^|[$(|] *|`)((?:hps-)?bundler|bundle|publish-index|submit-jobs)((?: [a-z][a-z-]*)*)",
+    re.MULTILINE,
 )
 
 
@@ -34,7 +38,11 @@ def commands_of(group: click.Command, name: str) -> dict[str, click.Command]:
     return commands
 
 
-ALL = {name: command for program, top in programs().items() for name, command in commands_of(top, program).items()}
+ALL = {
+    name: command
+    for program, top in programs().items()
+    for name, command in commands_of(top, program).items()
+}
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -43,16 +51,43 @@ def options_of(command: click.Command) -> set[str]:
 
 # Options of the other programs that the pages name.
 OTHERS = {
-    *("--index-url", "--default-index", "--find-links", "--frozen", "--no-index", "--offline", "--script"),
-    *("--target", "--wheel-dir", "--epochs", "--format", "--check", "--quiet", "--parallel", "--python"),
-    *("--python-downloads-json-url", "--directory", "--require-hashes", "--detach-sign", "--keyring"),
+    *(
+        "--index-url",
+        "--default-index",
+        "--find-links",
+        "--frozen",
+        "--no-index",
+        "--offline",
+        "--script",
+    ),
+    *(
+        "--target",
+        "--wheel-dir",
+        "--epochs",
+        "--format",
+        "--check",
+        "--quiet",
+        "--parallel",
+        "--python",
+    ),
+    *(
+        "--python-downloads-json-url",
+        "--directory",
+        "--require-hashes",
+        "--detach-sign",
+        "--keyring",
+    ),
 }
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_that_a_page_names_exists(page: str) -> None:
     options = {option for command in ALL.values() for option in options_of(command)} | OTHERS
-    names = {name for snippet in snippets(PAGES[page]) for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+", snippet)}
+    names = {
+        name
+        for snippet in snippets(PAGES[page])
+        for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+", snippet)
+    }
     assert not names - options
 
 
@@ -61,7 +96,12 @@ def test_the_options_of_a_command_that_a_page_shows_are_its_own(page: str) -> No
     for line in (line for snippet in snippets(PAGES[page]) for line in snippet.splitlines()):
         words = line.removeprefix("$ ").partition(" # ")[0].split()
         name = next(
-            (name for name in sorted(ALL, key=len, reverse=True) if words[: len(name.split())] == name.split()), ""
+            (
+                name
+                for name in sorted(ALL, key=len, reverse=True)
+                if words[: len(name.split())] == name.split()
+            ),
+            "",
         )
         if name:
             assert {word for word in words if word.startswith("--")} <= options_of(ALL[name]), line
@@ -84,7 +124,9 @@ def test_every_command_is_in_the_readme() -> None:
     for name in ALL:
         first, _, rest = name.partition(" ")
         if rest and first == "bundler":
-            assert f"`bundler {rest}" in PAGES["README"] or f"`{rest.split()[-1]}" in PAGES["README"], name
+            assert (
+                f"`bundler {rest}" in PAGES["README"] or f"`{rest.split()[-1]}" in PAGES["README"]
+            ), name
 
 
 def test_the_readme_has_at_most_150_lines_and_none_is_longer_than_120_columns() -> None:

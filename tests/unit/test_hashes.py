@@ -12,19 +12,31 @@ ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_digest_of_a_known_algorithm_is_compared_with_the_file(tmp_path: Path, algorithm: str) -> None:
+def test_a_digest_of_a_known_algorithm_is_compared_with_the_file(
+    tmp_path: Path, algorithm: str
+) -> None:
     (tmp_path / "file").write_bytes(b"text")
-    stated = normalized(f" {algorithm.upper()}:{hashlib.new(algorithm, b'text').hexdigest().upper()}\n")
+    stated = normalized(
+        f" {algorithm.upper()}:{hashlib.new(algorithm, b'text').hexdigest().upper()}\n"
+    )
     other = normalized(f"{algorithm}:{hashlib.new(algorithm, b'other').hexdigest()}")
-    sides = {"stated": frozenset({stated}), "allowed": frozenset({stated, other}), "other": frozenset({other})}
+    sides = {
+        "stated": frozenset({stated}),
+        "allowed": frozenset({stated, other}),
+        "other": frozenset({other}),
+    }
     assert difference(tmp_path / "file", sides["stated"], sides["allowed"]) == ""
     assert difference(tmp_path / "file", frozenset(), frozenset()) == ""
     fault = difference(tmp_path / "file", sides["other"], frozenset())
     assert fault == f"has the digest {stated}, but the lock says {other}"
-    assert difference(tmp_path / "file", sides["stated"], sides["other"]).startswith("has none of the hashes")
+    assert difference(tmp_path / "file", sides["stated"], sides["other"]).startswith(
+        "has none of the hashes"
+    )
 
 
-@pytest.mark.parametrize("text", ["", "sha256", "sha256:", "sha256:00", "sha3_256:" + "0" * 64, "md5:" + "g" * 32])
+@pytest.mark.parametrize(
+    "text", ["", "sha256", "sha256:", "sha256:00", "sha3_256:" + "0" * 64, "md5:" + "g" * 32]
+)
 def test_a_digest_that_cannot_be_compared_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="the hash"):
         normalized(text)

@@ -32,7 +32,11 @@ EVERYWHERE = {"id", "creation_time", "modification_time", "created_by", "modifie
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_guide_has_every_field_of_the_installed_client(section: str) -> None:
     text = read_guide("hps-fields").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    documented = {name for row in text.splitlines() for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    documented = {
+        name
+        for row in text.splitlines()
+        for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])
+    }
     parameters = [inspect.signature(model.__init__).parameters for model in SECTIONS[section]]
     fields = {name for names in parameters for name in names} - {"self", "kwargs"} - EVERYWHERE
     assert documented == fields

@@ -31,8 +31,13 @@ _NAMES = st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_si
 
 
 @given(st.lists(st.tuples(_NAMES, st.none() | _NAMES), unique_by=lambda pair: pair[0]))
-def test_what_goes_into_a_page_comes_out_for_its_reader(files: list[tuple[str, str | None]]) -> None:
-    links = [Link(filename=name, path=f"../{name}", sha256="0" * 64, requires_python=python) for name, python in files]
+def test_what_goes_into_a_page_comes_out_for_its_reader(
+    files: list[tuple[str, str | None]],
+) -> None:
+    links = [
+        Link(filename=name, path=f"../{name}", sha256="0" * 64, requires_python=python)
+        for name, python in files
+    ]
     anchors = Anchors(project_page("x", links)).found
     assert [anchor["text"] for anchor in anchors] == sorted(name for name, _ in files)
     for anchor, (name, python) in zip(anchors, sorted(files), strict=True):

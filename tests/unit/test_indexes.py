@@ -12,7 +12,13 @@ from wheelhouse import toml
 
 @pytest.fixture(autouse=True)
 def _no_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+    for name in (
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL",
+        "UV_INDEX",
+        "UV_EXTRA_INDEX_URL",
+        "UV_FIND_LINKS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("UV_CONFIG_FILE", raising=False)
@@ -44,7 +50,11 @@ def test_a_project_is_looked_for_in_every_index_but_those_of_one_choice(
 
 
 def test_whatever_a_script_comes_from_may_have_a_password(tmp_path: Path) -> None:
-    found = script(tmp_path, {"index-url": "https://a:b@x.test/simple"}, "alpha @ https://c:d@y.test/alpha-1.0.tar.gz")
+    found = script(
+        tmp_path,
+        {"index-url": "https://a:b@x.test/simple"},
+        "alpha @ https://c:d@y.test/alpha-1.0.tar.gz",
+    )
     assert read_indexes([found]).credentials.indexes == {
         "https://x.test/simple": ("a", "b"),
         "https://y.test/alpha-1.0.tar.gz": ("c", "d"),

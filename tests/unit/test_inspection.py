@@ -59,13 +59,17 @@ def test_the_table_fits_into_80_columns_whatever_the_script_needs() -> None:
 
 
 def test_the_table_of_a_publication_names_its_strategy() -> None:
-    assert table(summary(manifest(), [NO_JOB], "cache")).splitlines()[1] == "Published with the strategy cache"
+    assert (
+        table(summary(manifest(), [NO_JOB], "cache")).splitlines()[1]
+        == "Published with the strategy cache"
+    )
 
 
 def test_wheels_that_were_built_are_marked() -> None:
     contents = manifest()
     files = [
-        replace(file, origin="built from https://x.test/a.tar.gz") if file.origin else file for file in contents.files
+        replace(file, origin="built from https://x.test/a.tar.gz") if file.origin else file
+        for file in contents.files
     ]
     built = summary(replace(contents, files=tuple(files)), [NO_JOB])
     assert table(built).splitlines()[-1] == "  alpha  1.0  0.0 kB  built from source"
@@ -75,7 +79,11 @@ def test_wheels_that_were_built_are_marked() -> None:
 def test_the_summary_is_json_with_the_origin_of_each_wheel_and_the_keys_of_the_script() -> None:
     document = json.loads(json.dumps(summary(manifest(), [JOB])))
     (wheel,) = document["targets"][0]["wheels"]
-    assert (wheel["project"], wheel["version"], wheel["origin"]) == ("alpha", "1.0", "https://x.test/a.whl")
+    assert (wheel["project"], wheel["version"], wheel["origin"]) == (
+        "alpha",
+        "1.0",
+        "https://x.test/a.whl",
+    )
     assert (wheel["scripts"], wheel["built"]) == (["solve.py"], False)
     job = document["scripts"][0]["job"]
     assert (job["optional-outputs"], job["timeout"]) == (["log.txt"], 5400.0)

@@ -44,8 +44,14 @@ def find(
 
 
 def test_the_newest_patch_release_of_the_target_is_taken() -> None:
-    found = find(entry("3.12.4"), entry("3.12.10"), entry("3.13.1"), entry("3.12.11", prerelease="rc1"))
-    assert (found.version, found.url, found.sha256) == ("3.12.10", f"{PLACE}cpython-3.12.10.tar.gz", "a" * 64)
+    found = find(
+        entry("3.12.4"), entry("3.12.10"), entry("3.13.1"), entry("3.12.11", prerelease="rc1")
+    )
+    assert (found.version, found.url, found.sha256) == (
+        "3.12.10",
+        f"{PLACE}cpython-3.12.10.tar.gz",
+        "a" * 64,
+    )
     assert find(entry("3.12.4"), entry("3.12.10"), python="3.12.4").version == "3.12.4"
 
 
@@ -61,7 +67,9 @@ def test_the_newest_patch_release_of_the_target_is_taken() -> None:
     ],
 )
 def test_what_is_for_another_node_is_not_taken(changes: dict[str, Any]) -> None:
-    with pytest.raises(MirrorError, match=r"Python 3\.12 on x86_64-manylinux_2_28: no suitable archive"):
+    with pytest.raises(
+        MirrorError, match=r"Python 3\.12 on x86_64-manylinux_2_28: no suitable archive"
+    ):
         find(entry(**changes))
 
 
@@ -136,25 +144,35 @@ def test_an_interpreter_that_is_here_is_packed_runs_elsewhere_and_is_the_same_by
     version = ".".join(map(str, sys.version_info[:2]))
     target = Target(python=version, platform=parse_platform("x86_64-manylinux_2_40"))
     found = interpreter.find(
-        target, str(tmp_path / "one"), lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes()
+        target,
+        str(tmp_path / "one"),
+        lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes(),
     )
     assert found.sha256 == hashlib.sha256(packed[0].read_bytes()).hexdigest()
     subprocess.run(["tar", "-xf", packed[0], "--one-top-level=node"], cwd=tmp_path, check=True)
     python = tmp_path / "node" / "python" / "bin" / "python3"
     done = subprocess.run(
-        [python, "-Ic", "import ssl, sqlite3, sys; print(sys.prefix)"], capture_output=True, text=True, check=True
+        [python, "-Ic", "import ssl, sqlite3, sys; print(sys.prefix)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == str(tmp_path / "node" / "python")
 
 
-def test_a_mirror_whose_list_is_a_copy_of_the_original_serves_its_own_archives(tmp_path: Path) -> None:
+def test_a_mirror_whose_list_is_a_copy_of_the_original_serves_its_own_archives(
+    tmp_path: Path,
+) -> None:
     listed = entry(url="https://elsewhere.test/releases/cpython-3.12.4.tar.gz")
     (tmp_path / "downloads.json").write_text(json.dumps({"a": listed}))
     target = Target(python="3.12", platform=parse_platform("linux"))
     fetch = lambda url: Path(url2pathname(url.removeprefix("file://"))).read_bytes()  # noqa: E731
     assert interpreter.find(target, str(tmp_path), fetch).url == listed["url"]
     (tmp_path / "cpython-3.12.4.tar.gz").touch()
-    assert interpreter.find(target, str(tmp_path), fetch).url == (tmp_path / "cpython-3.12.4.tar.gz").as_uri()
+    assert (
+        interpreter.find(target, str(tmp_path), fetch).url
+        == (tmp_path / "cpython-3.12.4.tar.gz").as_uri()
+    )
 
 
 def test_what_is_no_python_is_not_packed(tmp_path: Path) -> None:
@@ -165,10 +183,14 @@ def test_what_is_no_python_is_not_packed(tmp_path: Path) -> None:
         list(interpreter.pack([Path("/nowhere/python")], tmp_path))
 
 
-def test_an_interpreter_of_the_system_that_looks_elsewhere_for_packages_is_not_packed(tmp_path: Path) -> None:
+def test_an_interpreter_of_the_system_that_looks_elsewhere_for_packages_is_not_packed(
+    tmp_path: Path,
+) -> None:
     system = Path("/usr/bin/python3")
     asked = "import site; print(site.getsitepackages(['/usr'])[0])"
-    if not system.exists() or b"dist-packages" not in subprocess.check_output([system, "-Ic", asked]):
+    if not system.exists() or b"dist-packages" not in subprocess.check_output(
+        [system, "-Ic", asked]
+    ):
         pytest.skip("there is no such interpreter here")
     with pytest.raises(UvError, match="belongs to the system"):
         list(interpreter.pack([system], tmp_path))
@@ -183,13 +205,17 @@ def movable(packable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "python"
 
 
-def test_a_python_with_a_link_to_another_place_of_this_machine_is_not_packed(movable: Path, tmp_path: Path) -> None:
+def test_a_python_with_a_link_to_another_place_of_this_machine_is_not_packed(
+    movable: Path, tmp_path: Path
+) -> None:
     (module,) = movable.glob("lib/python3.*/this.py")
     text = module.read_bytes()
     module.unlink()
     module.symlink_to("/etc/hostname")
     try:
-        with pytest.raises(UvError, match=r"lib/python3.*/this.py is a link to /etc/hostname") as caught:
+        with pytest.raises(
+            UvError, match=r"lib/python3.*/this.py is a link to /etc/hostname"
+        ) as caught:
             list(interpreter.pack([movable / "bin" / "python3"], tmp_path / "mirror"))
         assert "python.org, pyenv or uv" in caught.value.hint
         assert list((tmp_path / "mirror").iterdir()) == []
@@ -204,9 +230,14 @@ def test_a_python_whose_library_is_elsewhere_is_not_packed(movable: Path, tmp_pa
     for library in libraries:
         library.rename(tmp_path / library.name)
     try:
-        if not libraries or subprocess.run([movable / "bin" / "python3", "-c", ""], check=False).returncode:
+        if (
+            not libraries
+            or subprocess.run([movable / "bin" / "python3", "-c", ""], check=False).returncode
+        ):
             pytest.skip("this Python needs no library, or finds only its own")
-        with pytest.raises(UvError, match=r"would not start on another machine: it needs /.*libpython"):
+        with pytest.raises(
+            UvError, match=r"would not start on another machine: it needs /.*libpython"
+        ):
             list(interpreter.pack([movable / "bin" / "python3"], tmp_path / "mirror"))
     finally:
         for library in libraries:

@@ -14,10 +14,15 @@ def test_columns_that_describe_a_job_are_no_parameters(tmp_path: Path) -> None:
     table.write_text("job,x,note,priority\ncoarse,1,a first try,2\nfine,2,,\n")
     rows, jobs = split_rows(read_table(table), (), (), tmp_path)
     assert [dict(row) for row in rows] == [{"x": "1"}, {"x": "2"}]
-    assert [(job.name, job.note, job.priority) for job in jobs] == [("coarse", "a first try", 2), ("fine", None, None)]
+    assert [(job.name, job.note, job.priority) for job in jobs] == [
+        ("coarse", "a first try", 2),
+        ("fine", None, None),
+    ]
 
 
-def test_a_declared_parameter_is_one_even_if_it_is_called_like_such_a_column(tmp_path: Path) -> None:
+def test_a_declared_parameter_is_one_even_if_it_is_called_like_such_a_column(
+    tmp_path: Path,
+) -> None:
     rows, jobs = split_rows([{"priority": 3, "note": "x"}], (), ("priority",), tmp_path)
     assert (rows, jobs[0].priority, jobs[0].note) == ([{"priority": 3}], None, "x")
 

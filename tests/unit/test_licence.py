@@ -10,7 +10,9 @@ from bundler.assessment.licence import Licence, licence_of
 
 
 def read(*headers: str) -> Licence:
-    return licence_of(parse_email("\n".join(["Metadata-Version: 2.4", "Name: a", "Version: 1", *headers]))[0])
+    return licence_of(
+        parse_email("\n".join(["Metadata-Version: 2.4", "Name: a", "Version: 1", *headers]))[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,13 +26,19 @@ def read(*headers: str) -> Licence:
         (["License: UNKNOWN"], Licence()),
         ([], Licence()),
         (
-            ["License: BSD", "Classifier: License :: OSI Approved :: BSD License", "Classifier: Topic :: Games"],
+            [
+                "License: BSD",
+                "Classifier: License :: OSI Approved :: BSD License",
+                "Classifier: Topic :: Games",
+            ],
             Licence(texts=("BSD", "BSD License")),
         ),
         (["License: MIT", "Classifier: License :: MIT"], Licence(texts=("MIT",))),
     ],
 )
-def test_a_licence_is_an_expression_or_unclassified_text(headers: list[str], expected: Licence) -> None:
+def test_a_licence_is_an_expression_or_unclassified_text(
+    headers: list[str], expected: Licence
+) -> None:
     assert read(*headers) == expected
 
 
@@ -46,6 +54,8 @@ def test_a_licence_without_any_statement_is_called_that() -> None:
 
 @given(st.text(), st.lists(st.text(max_size=50), max_size=3))
 def test_whatever_a_wheel_declares_fits_into_a_table(text: str, classifiers: list[str]) -> None:
-    licence = licence_of({"license": text, "classifiers": [f"License :: {name}" for name in classifiers]})
+    licence = licence_of(
+        {"license": text, "classifiers": [f"License :: {name}" for name in classifiers]}
+    )
     assert str(licence).isprintable()
     assert len(str(licence)) <= 110 * 4 + 10

@@ -41,7 +41,10 @@ def test_json_is_asked_for_first_and_a_folder_has_a_page_in_a_file() -> None:
 
     for index in ("https://x.test/simple/", "file:///mirror"):
         assert list_files("alpha", index, read) == []
-    assert asked == [("https://x.test/simple/alpha/", ACCEPT), ("file:///mirror/alpha/index.html", None)]
+    assert asked == [
+        ("https://x.test/simple/alpha/", ACCEPT),
+        ("file:///mirror/alpha/index.html", None),
+    ]
     assert ACCEPT.startswith("application/vnd.pypi.simple.v1+json,")
 
 

@@ -66,18 +66,27 @@ def changed(*keys: Any, to: Any) -> bytes:
         (changed("targets", 0, "python", to="3.12; rm"), "malformed value"),
         (changed("targets", 0, "libc", to=["glibc"]), "not enough values"),
         (changed("targets", 0, "wheels", to={}), "does not list the wheels"),
-        (changed("targets", 0, "wheels", "solve.py", to=["beta-1-py3-none-any.whl"]), "does not list 'wheels/beta"),
+        (
+            changed("targets", 0, "wheels", "solve.py", to=["beta-1-py3-none-any.whl"]),
+            "does not list 'wheels/beta",
+        ),
         (changed("files", 0, "size", to=-1), "the size -1"),
         (changed("files", 0, "size", to=True), "instead of a value of type int"),
         (changed("files", 0, "size", to=1.5), "instead of a value of type int"),
         (changed("files", 0, "sha256", to="A" * 64), "malformed value"),
         (changed("files", 0, to=None), "not subscriptable"),
         (changed("files", 0, "path", to="manifest.json"), "does not belong in a bundle"),
-        (changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/solve/SOLVE.py"), "same file twice"),
+        (
+            changed("files", 3, "path", to="targets/3.12-x86_64-manylinux_2_28/solve/SOLVE.py"),
+            "same file twice",
+        ),
         (changed("files", 3, "path", to="wheels/../../x"), "does not belong in a bundle"),
         (changed("files", 3, "path", to="exec_script.py"), "does not belong in a bundle"),
         (changed("files", 3, "path", to="wheels/x.txt"), "not the file name of a wheel"),
-        (changed("files", 3, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"), "not the file name of a wheel"),
+        (
+            changed("files", 3, "path", to="wheels/sub/alpha-1.0-py3-none-any.whl"),
+            "not the file name of a wheel",
+        ),
         (changed("files", 3, "size", to=10**400), "the size 1000"),
         (changed("targets", 0, "wheels", "solve.py", to=["alpha.whl"]), "Invalid wheel filename"),
         (changed("targets", to=[tables()["targets"][0]] * 2), "lists a target twice"),
@@ -85,7 +94,9 @@ def changed(*keys: Any, to: Any) -> bytes:
         (changed("targets", 0, "platform", to="plan9"), "unknown platform"),
     ],
 )
-def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: bytes, words: str) -> None:
+def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(
+    data: bytes, words: str
+) -> None:
     with pytest.raises(ManifestError, match=re.escape(words)) as caught:
         parse(data, _WHERE)
     assert str(caught.value).startswith(f"{_WHERE}: ")
@@ -93,14 +104,16 @@ def test_a_manifest_that_must_not_be_trusted_is_refused_with_the_fact(data: byte
 
 def test_a_newer_format_is_told_apart_from_nonsense() -> None:
     with pytest.raises(
-        ManifestError, match=r"has format 3, but this version supports up to 2\nhint: use a newer version"
+        ManifestError,
+        match=r"has format 3, but this version supports up to 2\nhint: use a newer version",
     ):
         parse(changed("format", to=3), _WHERE)
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     ),
     st.data(),
 )
@@ -110,7 +123,9 @@ def test_no_json_in_any_place_of_a_manifest_makes_the_parser_fail_in_another_way
     found = tables()
     place: Any = found
     while isinstance(place, dict | list) and place:
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        key = data.draw(
+            st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place)))
+        )
         if data.draw(st.booleans()):
             place[key] = value
             break
@@ -119,7 +134,9 @@ def test_no_json_in_any_place_of_a_manifest_makes_the_parser_fail_in_another_way
         parse(json.dumps(found).encode(), _WHERE)
 
 
-def test_a_manifest_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_too_large_for_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bundler.manifest_reader.MANIFEST_LIMIT", 10)
     (tmp_path / "manifest.json").write_bytes(manifest().to_json())
     with pytest.raises(ManifestError, match="larger than 10 bytes"):

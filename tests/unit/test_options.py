@@ -14,7 +14,9 @@ SETTINGS = (
 
 
 def test_options_replace_values_and_add_software_outputs_and_environment_variables() -> None:
-    options = Options(cores=8, software=("CFX",), outputs=("log.txt",), environment={"A": "1"}, queue="short")
+    options = Options(
+        cores=8, software=("CFX",), outputs=("log.txt",), environment={"A": "1"}, queue="short"
+    )
     mesh, solve = override(NAMES, SETTINGS, options)
     assert (mesh.cores, solve.cores, mesh.queue, solve.queue) == (8, 8, "short", "short")
     assert (mesh.software, solve.software) == (("CFX",), ("Ansys Mechanical", "CFX"))
@@ -34,7 +36,9 @@ def test_options_replace_values_and_add_software_outputs_and_environment_variabl
         ("mesh.py:monitor=mesh.dat", "monitor", (("mesh.dat",), ())),
     ],
 )
-def test_any_key_can_be_set_for_all_steps_or_for_one(text: str, key: str, values: tuple[object, object]) -> None:
+def test_any_key_can_be_set_for_all_steps_or_for_one(
+    text: str, key: str, values: tuple[object, object]
+) -> None:
     found = override(NAMES, SETTINGS, Options(overrides=(text,)))
     assert tuple(getattr(about, key) for about in found) == values
 

@@ -32,7 +32,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_writing_again_leaves_nothing_of_an_earlier_archive_and_nothing_else_is_touched(tmp_path: Path) -> None:
+def test_writing_again_leaves_nothing_of_an_earlier_archive_and_nothing_else_is_touched(
+    tmp_path: Path,
+) -> None:
     others = ["eval.2024", "eval.tar.999", "eval.tar.old", "eval.001"]
     for name in others:
         (tmp_path / name).touch()
@@ -128,7 +130,11 @@ def test_a_folder_is_not_replaced_and_missing_folders_are_created(tmp_path: Path
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(length=st.integers(1, len(DATA)), size=st.integers(SMALLEST, 60_000), step=st.integers(100, 60_000))
+@given(
+    length=st.integers(1, len(DATA)),
+    size=st.integers(SMALLEST, 60_000),
+    step=st.integers(100, 60_000),
+)
 def test_every_division_is_joined_again(tmp_path: Path, length: int, size: int, step: int) -> None:
     with writing(tmp_path / "x", size) as (out, written):
         for start in range(0, length, step):

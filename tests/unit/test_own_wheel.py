@@ -18,10 +18,16 @@ def test_the_wheel_is_valid_and_the_same_bytes_every_time(tmp_path: Path) -> Non
     with WheelFile.open(path) as wheel:
         wheel.validate_record()
         metadata = email.message_from_string(wheel.read_dist_info("METADATA"))
-        assert "publish-index = bundler.cli:main_publish_index" in wheel.read_dist_info("entry_points.txt")
+        assert "publish-index = bundler.cli:main_publish_index" in wheel.read_dist_info(
+            "entry_points.txt"
+        )
     assert (metadata["Name"], metadata["Version"]) == ("hps-bundler", version("hps-bundler"))
     assert "hps" in metadata.get_all("Provides-Extra", [])
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    assert {"bundler/templates/carried.sh", "wheelhouse/store/store.py", "bundler/guides/jobs.md"} <= set(names)
+    assert {
+        "bundler/templates/carried.sh",
+        "wheelhouse/store/store.py",
+        "bundler/guides/jobs.md",
+    } <= set(names)
     assert not [name for name in names if "__pycache__" in name]

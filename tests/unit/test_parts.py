@@ -31,7 +31,12 @@ def parts(tmp_path: Path) -> list[Path]:
     with writing(tmp_path / "eval.tar", SIZE) as (out, written):
         for start in range(0, len(DATA), 7777):
             out.write(DATA[start : start + 7777])
-    assert [path.name for path in written] == ["eval.tar.001", "eval.tar.002", "eval.tar.003", "eval.tar.parts"]
+    assert [path.name for path in written] == [
+        "eval.tar.001",
+        "eval.tar.002",
+        "eval.tar.003",
+        "eval.tar.parts",
+    ]
     return written
 
 
@@ -43,7 +48,14 @@ def test_parts_are_slices_that_cat_joins_and_sha256sum_checks(parts: list[Path])
 
 
 def test_any_part_the_list_or_the_name_of_the_archive_leads_to_all_of_it(parts: list[Path]) -> None:
-    for paths in (parts, parts[::-1], parts[:1], parts[1:2], parts[-1:], [parts[0].with_name("eval.tar")]):
+    for paths in (
+        parts,
+        parts[::-1],
+        parts[:1],
+        parts[1:2],
+        parts[-1:],
+        [parts[0].with_name("eval.tar")],
+    ):
         assert read(*paths) == DATA
 
 
@@ -64,15 +76,29 @@ def swapped(paths: list[Path]) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[list[Path]], object], str]] = {
     "missing": (lambda paths: paths[1].unlink(), "missing  eval.tar.002"),
-    "changed": (lambda paths: paths[1].write_bytes(b"x" * SIZE), "eval.tar.002: is damaged, or a part of another"),
-    "cut": (lambda paths: paths[2].write_bytes(paths[2].read_bytes()[:-1]), "eval.tar.003: is damaged"),
-    "longer": (lambda paths: paths[0].write_bytes(paths[0].read_bytes() + b"x"), "eval.tar.001: is damaged"),
+    "changed": (
+        lambda paths: paths[1].write_bytes(b"x" * SIZE),
+        "eval.tar.002: is damaged, or a part of another",
+    ),
+    "cut": (
+        lambda paths: paths[2].write_bytes(paths[2].read_bytes()[:-1]),
+        "eval.tar.003: is damaged",
+    ),
+    "longer": (
+        lambda paths: paths[0].write_bytes(paths[0].read_bytes() + b"x"),
+        "eval.tar.001: is damaged",
+    ),
     "swapped": (swapped, "eval.tar.001: is damaged, or a part of another"),
     "without a list": (lambda paths: paths[-1].unlink(), "without the list of its parts"),
     "an empty list": (lambda paths: paths[-1].write_bytes(b""), "is not a list of parts"),
-    "a list that leads out": (lambda paths: paths[-1].write_text(f"{'0' * 64}  ../x.001\n"), "is not a list of parts"),
+    "a list that leads out": (
+        lambda paths: paths[-1].write_text(f"{'0' * 64}  ../x.001\n"),
+        "is not a list of parts",
+    ),
     "a list with a gap": (
-        lambda paths: paths[-1].write_text("".join(f"{'0' * 64}  eval.tar.{n:03}\n" for n in (1, 3))),
+        lambda paths: paths[-1].write_text(
+            "".join(f"{'0' * 64}  eval.tar.{n:03}\n" for n in (1, 3))
+        ),
         "is not a list of parts",
     ),
 }
@@ -95,7 +121,9 @@ def test_foreign_and_missing_parts_are_named_together(parts: list[Path], tmp_pat
     assert error.value.facts == ["missing  eval.tar.003", f"foreign  {other}"]
 
 
-def test_a_single_file_wins_over_the_list_of_an_earlier_archive(parts: list[Path], tmp_path: Path) -> None:
+def test_a_single_file_wins_over_the_list_of_an_earlier_archive(
+    parts: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "eval.tar").write_bytes(b"newer")
     assert read(tmp_path / "eval.tar") == b"newer"
     assert read(parts[0]) == DATA
@@ -111,7 +139,10 @@ def test_parts_may_be_links(parts: list[Path], tmp_path: Path) -> None:
 
 def test_damage_that_nothing_reads_is_noticed_at_the_end(parts: list[Path]) -> None:
     parts[2].write_bytes(b"x")
-    with opened(parts[:1]) as source, pytest.raises(ArchiveError, match=r"eval\.tar\.003: is damaged"):
+    with (
+        opened(parts[:1]) as source,
+        pytest.raises(ArchiveError, match=r"eval\.tar\.003: is damaged"),
+    ):
         require_rest(source)
     with opened([parts[0]]) as source:
         require_rest(io.BytesIO(DATA))
@@ -126,7 +157,9 @@ def test_parts_and_lists_of_one_archive_belong_together(parts: list[Path], tmp_p
 
 
 @pytest.mark.parametrize("name", [".", "folder"])
-def test_a_folder_among_parts_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_folder_among_parts_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "x.tar.001").touch()

@@ -20,9 +20,25 @@ def read(folder: Path, text: str) -> Policy:
 
 def review(**changes: Any) -> dict[str, Any]:
     licence = {"expression": "MIT", "texts": [], "text": "MIT"}
-    package = {"project": "alpha", "version": "1.0", "licence": licence, "age-days": 30, **changes.pop("package", {})}
-    signatures = {"checked": True, "signers": [{"names": ["anna@site", "team@site"]}], "problem": None}
-    return {"packages": [package], "vulnerabilities": None, "signatures": signatures, "vouched": True, **changes}
+    package = {
+        "project": "alpha",
+        "version": "1.0",
+        "licence": licence,
+        "age-days": 30,
+        **changes.pop("package", {}),
+    }
+    signatures = {
+        "checked": True,
+        "signers": [{"names": ["anna@site", "team@site"]}],
+        "problem": None,
+    }
+    return {
+        "packages": [package],
+        "vulnerabilities": None,
+        "signatures": signatures,
+        "vouched": True,
+        **changes,
+    }
 
 
 def broken(policy: Policy, **changes: Any) -> list[tuple[str, str]]:
@@ -30,7 +46,13 @@ def broken(policy: Policy, **changes: Any) -> list[tuple[str, str]]:
 
 
 def finding(severity: str, accepted: object = None) -> dict[str, Any]:
-    row = {"id": "CVE-1", "project": "alpha", "version": "1.0", "severity": severity, "accepted": accepted}
+    row = {
+        "id": "CVE-1",
+        "project": "alpha",
+        "version": "1.0",
+        "severity": severity,
+        "accepted": accepted,
+    }
     return {"findings": [row], "advisories": {"malformed": []}}
 
 
@@ -51,14 +73,15 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
 
 
 def test_everything_invalid_is_reported_at_once(tmp_path: Path) -> None:
-    text = (
-        'allowed-licenses = []\nmaximum-severity = "fatal"\nminimum-release-age = "soon"\nforbidden-packages = ["!"]\n'
-    )
+    text = 'allowed-licenses = []\nmaximum-severity = "fatal"\nminimum-release-age = "soon"\nforbidden-packages = ["!"]\n'
     with pytest.raises(BundlerError) as caught:
         read(tmp_path, f"{text}required-signers = 5\n")
     message = str(caught.value)
     assert "unknown key allowed-licenses\nhint: did you mean allowed-licences?" in message
-    assert "maximum-severity: must be one of none, low, medium, high, critical (got 'fatal')" in message
+    assert (
+        "maximum-severity: must be one of none, low, medium, high, critical (got 'fatal')"
+        in message
+    )
     for key in ("minimum-release-age", "forbidden-packages", "required-signers"):
         assert f"site.toml: {key}: " in message
 
@@ -85,12 +108,16 @@ def test_a_policy_without_rules_allows_everything() -> None:
         ({"expression": "(" * 99 + "MIT" + ")" * 99, "texts": [], "text": ""}, False),
     ],
 )
-def test_licences_are_allowed_by_identifier_or_by_their_own_words(licence: dict[str, Any], allowed: bool) -> None:
+def test_licences_are_allowed_by_identifier_or_by_their_own_words(
+    licence: dict[str, Any], allowed: bool
+) -> None:
     policy = Policy(allowed_licences=("MIT", "BSD License"))
     assert (broken(policy, package={"licence": licence}) == []) is allowed
 
 
-@pytest.mark.parametrize(("severity", "good"), [("low", True), ("medium", True), ("high", False), ("unknown", False)])
+@pytest.mark.parametrize(
+    ("severity", "good"), [("low", True), ("medium", True), ("high", False), ("unknown", False)]
+)
 def test_severity_has_a_limit_and_unknown_is_above_it(severity: str, good: bool) -> None:
     policy = Policy(maximum_severity=Severity.MEDIUM)
     assert (broken(policy, vulnerabilities=finding(severity)) == []) is good
@@ -102,7 +129,9 @@ def test_what_was_not_looked_at_is_a_violation() -> None:
         ("maximum-severity", "it was not audited; use --advisories")
     ]
     policy = Policy(minimum_release_age=7.0)
-    assert broken(policy, package={"age-days": None}) == [("minimum-release-age", "its upload time is unknown")]
+    assert broken(policy, package={"age-days": None}) == [
+        ("minimum-release-age", "its upload time is unknown")
+    ]
     unchecked = {"checked": False, "signers": [], "problem": None}
     assert broken(Policy(required_signers=("anna@site",)), signatures=unchecked) == [
         ("required-signers", "no signature was checked; use --trust")
@@ -126,8 +155,13 @@ def test_a_release_must_be_old_enough() -> None:
     policy = Policy(minimum_release_age=7.0)
     assert broken(policy, package={"age-days": 7}) == []
     ((rule, fact),) = broken(policy, package={"age-days": 7}, vouched=False)
-    assert (rule, fact.partition(";")[0]) == ("minimum-release-age", "its upload time is only claimed")
-    assert broken(policy, package={"age-days": 1}) == [("minimum-release-age", "it was uploaded 1 day ago")]
+    assert (rule, fact.partition(";")[0]) == (
+        "minimum-release-age",
+        "its upload time is only claimed",
+    )
+    assert broken(policy, package={"age-days": 1}) == [
+        ("minimum-release-age", "it was uploaded 1 day ago")
+    ]
 
 
 def test_every_required_signer_must_have_signed() -> None:
@@ -136,7 +170,9 @@ def test_every_required_signer_must_have_signed() -> None:
 
 
 def test_packages_can_be_forbidden_in_some_versions() -> None:
-    policy = Policy(forbidden_packages=(Requirement("Alpha<2"), Requirement("alpha>=3"), Requirement("beta")))
+    policy = Policy(
+        forbidden_packages=(Requirement("Alpha<2"), Requirement("alpha>=3"), Requirement("beta"))
+    )
     assert broken(policy) == [("forbidden-packages", "Alpha<2 is forbidden")]
 
 

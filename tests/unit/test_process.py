@@ -11,11 +11,18 @@ from wheelhouse import process
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    return (
+        Path(f"/proc/{pid}/stat").exists()
+        and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    )
 
 
 def test_output_and_exit_code_come_back(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import os, sys; print(os.environ['X']); sys.stderr.write('e'); sys.exit(3)"]
+    command = [
+        sys.executable,
+        "-c",
+        "import os, sys; print(os.environ['X']); sys.stderr.write('e'); sys.exit(3)",
+    ]
     assert process.run(command, cwd=tmp_path, env={"X": "1"}) == (3, "1\n", "e")
 
 

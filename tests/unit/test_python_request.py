@@ -21,7 +21,9 @@ def test_a_runtime_is_spelled_as_uv_spells_it(
     text: str, canonical: str, implementation: str, version: str, free_threaded: bool
 ) -> None:
     runtime = parse_python_request(text)
-    assert runtime == PythonRequest(implementation=implementation, version=version, free_threaded=free_threaded)
+    assert runtime == PythonRequest(
+        implementation=implementation, version=version, free_threaded=free_threaded
+    )
     assert str(runtime) == canonical
     assert parse_python_request(canonical) == runtime
 
@@ -52,7 +54,9 @@ def tags(python: str) -> set[str]:
     return {str(tag) for tag in parse_python_request(python).tags(["win_amd64"])}
 
 
-def test_a_free_threaded_python_takes_no_wheels_of_the_stable_abi_nor_those_for_a_global_lock() -> None:
+def test_a_free_threaded_python_takes_no_wheels_of_the_stable_abi_nor_those_for_a_global_lock() -> (
+    None
+):
     found = tags("3.13t")
     assert {"cp313-cp313t-win_amd64", "cp313-none-win_amd64", "py3-none-any"} <= found
     assert not {"cp313-cp313-win_amd64", "cp39-abi3-win_amd64"} & found

@@ -33,5 +33,7 @@ def test_any_pattern_is_an_expression(pattern: str) -> None:
 
 
 @given(st.text(alphabet="ab*?."), st.text(alphabet="ab."))
-def test_without_folders_the_meaning_is_that_of_the_standard_library(pattern: str, name: str) -> None:
+def test_without_folders_the_meaning_is_that_of_the_standard_library(
+    pattern: str, name: str
+) -> None:
     assert bool(wildcards(pattern).fullmatch(name)) == fnmatch.fnmatchcase(name, pattern)

@@ -25,12 +25,16 @@ def write(folder: Path, text: str, name: str = "solve.py") -> Path:
 
 
 def block(*lines: str) -> str:
-    return "# /// script\n" + "".join(f"# {line}\n" if line else "#\n" for line in lines) + "# ///\n"
+    return (
+        "# /// script\n" + "".join(f"# {line}\n" if line else "#\n" for line in lines) + "# ///\n"
+    )
 
 
 def test_a_block_gives_python_and_dependencies(tmp_path: Path) -> None:
     script = read_script(
-        write(tmp_path, block('requires-python = ">=3.11"', "", 'dependencies = ["numpy", "rich<14"]'))
+        write(
+            tmp_path, block('requires-python = ">=3.11"', "", 'dependencies = ["numpy", "rich<14"]')
+        )
     )
     assert str(script.requires_python) == ">=3.11"
     assert script.dependencies == ("numpy", "rich<14")
@@ -47,19 +51,31 @@ def test_what_uv_does_not_read_is_refused_before_uv_sees_it(tmp_path: Path) -> N
     for variant, words in (
         (f"\ufeff{text}", "starts with a byte order mark, which hides the block from uv"),
         (text.replace("\n", "\r"), "no inline script metadata"),
-        (text.replace("script\n", "script \n"), "line 1 is not exactly .*\nhint: remove the spaces at its end"),
+        (
+            text.replace("script\n", "script \n"),
+            "line 1 is not exactly .*\nhint: remove the spaces at its end",
+        ),
         (text.replace("script\n", "script\t\n"), "line 1 is not exactly"),
         (f"x = 1\n  {text}", "line 2 is not exactly"),
         (text.replace("# /// script", "#/// script"), "line 1 is not exactly"),
         (text.replace("# ///\n", "# /// \n"), 'is not exactly "# ///"'),
-        (f'"""Uses # /// script"""\n{text}', "line 1 contains .* so uv does not look for the block below it"),
+        (
+            f'"""Uses # /// script"""\n{text}',
+            "line 1 contains .* so uv does not look for the block below it",
+        ),
     ):
         with pytest.raises(ScriptError, match=words):
             read_script(write(tmp_path, variant))
 
 
 @pytest.mark.parametrize(
-    "before", ["\ufeff#!/usr/bin/env python\n", '\ufeff"""Text."""\n', "\n\n", "# /// other\n# a = 1\n# ///\n"]
+    "before",
+    [
+        "\ufeff#!/usr/bin/env python\n",
+        '\ufeff"""Text."""\n',
+        "\n\n",
+        "# /// other\n# a = 1\n# ///\n",
+    ],
 )
 def test_what_may_come_before_a_block(tmp_path: Path, before: str) -> None:
     text = block('dependencies = ["numpy"]')
@@ -87,22 +103,30 @@ def test_a_key_that_uv_ignores_is_a_warning(tmp_path: Path, key: str, hint: str)
 def test_a_module_next_to_the_script_is_a_warning_unless_it_is_an_input(tmp_path: Path) -> None:
     (tmp_path / "helper.py").touch()
     (tmp_path / "package").mkdir()
-    body = (
-        "import os, helper\ndef f():\n    from package.part import x\n    import absent, solve\n    from . import y\n"
-    )
+    body = "import os, helper\ndef f():\n    from package.part import x\n    import absent, solve\n    from . import y\n"
     warnings = read_script(write(tmp_path, block("dependencies = []") + body)).warnings()
-    assert [re.search(r"imports (\w+)", warning)[1] for warning in warnings] == ["helper", "package"]  # type: ignore[index]
+    assert [re.search(r"imports (\w+)", warning)[1] for warning in warnings] == [
+        "helper",
+        "package",
+    ]  # type: ignore[index]
     assert 'inputs = ["helper.py"]' in warnings[0]
     inputs = block("[tool.bundler]", 'inputs = ["helper.py", "package/part.py"]')
     assert read_script(write(tmp_path, inputs + body)).warnings() == []
-    assert read_script(write(tmp_path, block("dependencies = []") + "import helper ???")).warnings() == []
+    assert (
+        read_script(write(tmp_path, block("dependencies = []") + "import helper ???")).warnings()
+        == []
+    )
     assert read_script(write(tmp_path, block("dependencies = []") + "x = '\\d'\n")).warnings() == []
 
 
-def test_the_folder_of_the_project_is_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_the_project_is_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PROJECT_ROOT", raising=False)
-    script = read_script(write(tmp_path, block('dependencies = ["alpha @ file://${PROJECT_ROOT}/alpha"]')))
+    script = read_script(
+        write(tmp_path, block('dependencies = ["alpha @ file://${PROJECT_ROOT}/alpha"]'))
+    )
     assert script.wanted().dependencies == [f"alpha @ file://{tmp_path}/alpha"]
 
 
@@ -118,9 +142,15 @@ def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
         ("# /// pyproject\n# a = 1\n# ///\n", "no inline script metadata"),
         ("# /// script\n# dependencies = []\n", "is not closed"),
         ("# /// script\ndependencies = []\n# ///\n", "is not closed"),
-        (block("dependencies = []") + "\n" + block("dependencies = []"), "2 script metadata blocks"),
+        (
+            block("dependencies = []") + "\n" + block("dependencies = []"),
+            "2 script metadata blocks",
+        ),
         ("x = 1\n" + block("dependencies = ["), "not valid TOML"),
-        (block('requires-python = "3.12 or so"'), "requires-python '3.12 or so' is not a version specifier"),
+        (
+            block('requires-python = "3.12 or so"'),
+            "requires-python '3.12 or so' is not a version specifier",
+        ),
         (block("requires-python = 3.12"), "requires-python 3.12 is not a version specifier"),
         (block('dependencies = "numpy"'), "must be a list"),
         (block('dependencies = ["num py", "ok", "=="]'), "dependency 'num py' is invalid"),
@@ -139,18 +169,26 @@ def test_a_faulty_script_is_refused_with_the_fact(tmp_path: Path, text: str, wor
 
 def test_broken_toml_is_named_by_the_line_of_the_script(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match="line 4 of the script"):
-        read_script(write(tmp_path, "x = 1\n" + block("dependencies = []", "requires-python = >=3")))
+        read_script(
+            write(tmp_path, "x = 1\n" + block("dependencies = []", "requires-python = >=3"))
+        )
 
 
 def test_all_faulty_dependencies_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ScriptError) as caught:
-        read_script(write(tmp_path, block('dependencies = ["a b", "c d"]', 'requires-python = "x"')))
+        read_script(
+            write(tmp_path, block('dependencies = ["a b", "c d"]', 'requires-python = "x"'))
+        )
     assert all(words in str(caught.value) for words in ("'a b'", "'c d'", "'x'"))
 
 
 def test_a_missing_script_a_folder_and_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
-    for name, words in (("nowhere.py", "No such file"), (".", "is a folder"), ("latin.py", "not UTF-8")):
+    for name, words in (
+        ("nowhere.py", "No such file"),
+        (".", "is a folder"),
+        ("latin.py", "not UTF-8"),
+    ):
         with pytest.raises(ScriptError, match=words):
             read_script(tmp_path / name)
 
@@ -171,7 +209,9 @@ def test_faults_of_several_scripts_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("a", "a.py"), ("A.py", "a.py"), ("\u00fc.py", "u\u0308.py")])
-def test_scripts_that_would_make_the_same_folder_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+def test_scripts_that_would_make_the_same_folder_are_refused(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
     paths = [write(tmp_path, block("dependencies = []"), name) for name in names]
     with pytest.raises(CombinedError, match="file names clash"):
         read_sources(paths, Additions())
@@ -184,7 +224,10 @@ def test_one_script_spelled_in_two_ways_is_one_script(tmp_path: Path) -> None:
 
 def test_a_secret_in_a_url_is_warned_of(tmp_path: Path) -> None:
     script = read_script(
-        write(tmp_path, block('dependencies = ["alpha @ https://me:pw@x.test/alpha-1-py3-none-any.whl"]'))
+        write(
+            tmp_path,
+            block('dependencies = ["alpha @ https://me:pw@x.test/alpha-1-py3-none-any.whl"]'),
+        )
     )
     assert "contains a password" in script.warnings()[0]
     assert "pw" not in script.warnings()[0].replace("password", "")
@@ -196,7 +239,8 @@ def test_the_same_script_twice_is_one_script(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("specifier", "warned"), [("==3.12", True), (">=3.10,==3.12", True), ("==3.12.*", False), ("==3.12.1", False)]
+    ("specifier", "warned"),
+    [("==3.12", True), (">=3.10,==3.12", True), ("==3.12.*", False), ("==3.12.1", False)],
 )
 def test_an_exact_minor_version_is_warned_of(tmp_path: Path, specifier: str, warned: bool) -> None:
     script = read_script(write(tmp_path, block(f'requires-python = "{specifier}"')))
@@ -224,14 +268,29 @@ def test_relative_places_in_tool_uv_follow_the_script_into_another_folder(tmp_pa
         "index": [{"url": f"{tmp_path}/simple"}],
         "sources": {
             "alpha": {"path": f"{tmp_path}/alpha.whl"},
-            "beta": [{"path": f"{tmp_path}/b.whl", "marker": "sys_platform == 'linux'"}, {"index": "x"}],
+            "beta": [
+                {"path": f"{tmp_path}/b.whl", "marker": "sys_platform == 'linux'"},
+                {"index": "x"},
+            ],
         },
     }
 
 
 _LINES = st.lists(
     st.sampled_from(
-        ["# /// script", "# ///", "#", "# ", "# a = 1", "#a = 1", "# b = 'x'", "a = 1", "", "# /// other", "#  c = 2"]
+        [
+            "# /// script",
+            "# ///",
+            "#",
+            "# ",
+            "# a = 1",
+            "#a = 1",
+            "# b = 'x'",
+            "a = 1",
+            "",
+            "# /// other",
+            "#  c = 2",
+        ]
     )
 )
 
@@ -251,7 +310,8 @@ def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[
         if not found:
             return  # uv accepts an empty block, and one that begins inside another one.
         content = "".join(
-            line[2:] if line.startswith("# ") else line[1:] for line in found[0]["content"].splitlines(keepends=True)
+            line[2:] if line.startswith("# ") else line[1:]
+            for line in found[0]["content"].splitlines(keepends=True)
         )
         assert tables == toml.loads(content)
 

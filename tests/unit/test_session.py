@@ -66,7 +66,10 @@ def test_an_answer_of_the_api_is_handed_on(session: requests.Session) -> None:
 
 
 def test_nothing_is_sent_to_where_another_server_redirects(session: requests.Session) -> None:
-    with answering(sent(200)) as (elsewhere, asked), answering(sent(307, Location=f"{elsewhere}/x")) as (url, _):
+    with (
+        answering(sent(200)) as (elsewhere, asked),
+        answering(sent(307, Location=f"{elsewhere}/x")) as (url, _),
+    ):
         with pytest.raises(HpsError, match="redirects to another one"):
             session.post(url, data={"password": "secret"})
         assert asked == []
@@ -83,18 +86,26 @@ def test_a_redirect_on_the_same_server_is_followed(session: requests.Session) ->
 
 def test_a_web_page_in_place_of_the_api_is_told(session: requests.Session) -> None:
     answer = sent(200, b"<!DOCTYPE html><p>Log in</p>", Content_Type="text/html")
-    with answering(answer) as (url, _), pytest.raises(HpsError, match="a web page instead of HPS's API"):
+    with (
+        answering(answer) as (url, _),
+        pytest.raises(HpsError, match="a web page instead of HPS's API"),
+    ):
         session.get(url)
 
 
-def test_a_server_that_does_not_answer_is_given_up(session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_given_up(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HPS_TIMEOUT", "0.2")
     ended = threading.Event()
 
     def answer(_handler: BaseHTTPRequestHandler) -> None:
         ended.wait(5)
 
-    with answering(answer) as (url, _), pytest.raises(requests.exceptions.RequestException, match="timed out"):
+    with (
+        answering(answer) as (url, _),
+        pytest.raises(requests.exceptions.RequestException, match="timed out"),
+    ):
         session.get(url)
     ended.set()
 
@@ -108,7 +119,9 @@ def test_a_busy_server_is_waited_for_as_long_as_it_asks_but_no_longer_than_the_t
         assert len(asked) == 6
 
 
-def test_a_busy_server_is_asked_again_but_not_to_do_a_thing_twice(session: requests.Session) -> None:
+def test_a_busy_server_is_asked_again_but_not_to_do_a_thing_twice(
+    session: requests.Session,
+) -> None:
     answers = iter([503])
 
     def answer(handler: BaseHTTPRequestHandler) -> None:

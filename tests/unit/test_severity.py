@@ -22,14 +22,19 @@ V4 = {"type": "CVSS_V4", "score": "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/V
         ({"severity": [V3_MEDIUM]}, Severity.MEDIUM),
         ({"severity": [V3_MEDIUM, V3_CRITICAL]}, Severity.CRITICAL),
         ({"severity": [V4]}, Severity.CRITICAL),
-        ({"severity": [V3_CRITICAL], "database_specific": {"severity": "MODERATE"}}, Severity.MEDIUM),
+        (
+            {"severity": [V3_CRITICAL], "database_specific": {"severity": "MODERATE"}},
+            Severity.MEDIUM,
+        ),
         ({"database_specific": {"severity": "strange"}, "severity": [V3_MEDIUM]}, Severity.MEDIUM),
         ({"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:X"}]}, Severity.UNKNOWN),
         ({"severity": [{"type": "CVSS_V3", "score": ""}]}, Severity.UNKNOWN),
         ({"severity": [{}], "database_specific": None}, Severity.UNKNOWN),
     ],
 )
-def test_the_rating_is_that_of_the_database_or_of_the_vectors(record: dict[str, Any], expected: Severity) -> None:
+def test_the_rating_is_that_of_the_database_or_of_the_vectors(
+    record: dict[str, Any], expected: Severity
+) -> None:
     assert severity_of(record, []) is expected
 
 

@@ -33,7 +33,8 @@ def test_or_needs_one_side_and_and_both(expression: str, expected: bool) -> None
 
 
 @pytest.mark.parametrize(
-    "expression", ["", "MIT OR", "OR MIT", "(MIT", "MIT)", "MIT MIT", "()", "AND", "(" * 200 + "MIT" + ")" * 200]
+    "expression",
+    ["", "MIT OR", "OR MIT", "(MIT", "MIT)", "MIT MIT", "()", "AND", "(" * 200 + "MIT" + ")" * 200],
 )
 def test_a_malformed_expression_is_an_error(expression: str) -> None:
     with pytest.raises(ValueError, match="licence|parenthesis"):

@@ -26,14 +26,19 @@ def test_a_statement_is_read_as_it_was_written(statement: Statement) -> None:
     assert parse(statement.to_bytes()) == statement
 
 
-@given(st.binary(max_size=200) | STATEMENTS.map(lambda statement: statement.to_bytes()[:-1] + b"\xc3\xa9\n"))
+@given(
+    st.binary(max_size=200)
+    | STATEMENTS.map(lambda statement: statement.to_bytes()[:-1] + b"\xc3\xa9\n")
+)
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - of any kind
         parse(data)
 
 
 @given(STATEMENTS, st.integers(min_value=0), st.sampled_from([b" ", b"\n", b"A", b"#", b"\0"]))
-def test_a_changed_statement_says_something_else_or_is_refused(statement: Statement, at: int, byte: bytes) -> None:
+def test_a_changed_statement_says_something_else_or_is_refused(
+    statement: Statement, at: int, byte: bytes
+) -> None:
     data = statement.to_bytes()
     changed = data[: at % len(data)] + byte + data[at % len(data) :]
     with contextlib.suppress(ValueError):
@@ -48,9 +53,13 @@ def test_a_file_that_is_listed_twice_is_refused() -> None:
 
 def test_sha256sum_checks_a_statement(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b"{}")
-    statement = Statement("2026-01-02T03:04:05Z", {"manifest.json": hashlib.sha256(b"{}").hexdigest()})
+    statement = Statement(
+        "2026-01-02T03:04:05Z", {"manifest.json": hashlib.sha256(b"{}").hexdigest()}
+    )
     (tmp_path / "statement").write_bytes(statement.to_bytes())
     for expected in (0, 1):
-        done = subprocess.run(["sha256sum", "--strict", "--check", "statement"], cwd=tmp_path, check=False)
+        done = subprocess.run(
+            ["sha256sum", "--strict", "--check", "statement"], cwd=tmp_path, check=False
+        )
         assert done.returncode == expected
         (tmp_path / "manifest.json").write_bytes(b"[]")

@@ -32,7 +32,9 @@ def publication(folder: Path, **blocks: str) -> Path:
         files.append(File(path=f"{place}/{name}", size=len(data), sha256=digest))
         others = (f"{name}.lock", f"pylock.{stem}.toml")
         files += [File(path=f"{place}/{other}", size=1, sha256="b" * 64) for other in others]
-    entry = replace(target, wheels={script.name: next(iter(target.wheels.values())) for script in scripts})
+    entry = replace(
+        target, wheels={script.name: next(iter(target.wheels.values())) for script in scripts}
+    )
     made = Manifest(name="x", scripts=tuple(scripts), targets=(entry,), files=tuple(files))
     (folder / "manifest.json").write_bytes(made.to_json())
     script = render(describe(made, str(folder)))
@@ -42,7 +44,9 @@ def publication(folder: Path, **blocks: str) -> Path:
 
 
 def test_scripts_are_steps_in_the_order_in_which_they_were_bundled(tmp_path: Path) -> None:
-    found = compose(publication(tmp_path, mesh='outputs = ["m"]', solve='inputs = ["m"]'), [{}], Options())
+    found = compose(
+        publication(tmp_path, mesh='outputs = ["m"]', solve='inputs = ["m"]'), [{}], Options()
+    )
     assert [(step.script, dict(step.environment)) for step in found.steps] == [
         ("mesh.py", {"BUNDLER_SCRIPT": "mesh.py"}),
         ("solve.py", {"BUNDLER_SCRIPT": "solve.py"}),
@@ -51,16 +55,24 @@ def test_scripts_are_steps_in_the_order_in_which_they_were_bundled(tmp_path: Pat
     assert only.script == "mesh.py"
     with pytest.raises(JobError, match=r"solve\.py needs m\nhint: give them with --input"):
         compose(tmp_path, [{}], Options(scripts=("solve.py",)))
-    with pytest.raises(JobError, match=r"has no script other\.py\nhint: its scripts are mesh\.py, solve\.py"):
+    with pytest.raises(
+        JobError, match=r"has no script other\.py\nhint: its scripts are mesh\.py, solve\.py"
+    ):
         compose(tmp_path, [{}], Options(scripts=("other.py",)))
 
 
 def test_options_win_over_what_scripts_say_and_both_over_defaults(tmp_path: Path) -> None:
-    folder = publication(tmp_path, solve='cores = 2\nmemory = "1 GB"\napplication = "Uv"\nsoftware = ["A"]')
+    folder = publication(
+        tmp_path, solve='cores = 2\nmemory = "1 GB"\napplication = "Uv"\nsoftware = ["A"]'
+    )
     found = compose(folder, [{}], Options(cores=4, software=("B=2",), environment={"X": "1"}))
     (step,) = found.steps
     assert (step.cores, step.memory, step.trials, step.timeout) == (4, 10**9, 1, None)
-    assert (step.software, dict(step.environment), found.application) == (("A", "B=2"), {"X": "1"}, "Uv")
+    assert (step.software, dict(step.environment), found.application) == (
+        ("A", "B=2"),
+        {"X": "1"},
+        "Uv",
+    )
     assert compose(folder, [{}], Options(application="none")).application is None
     assert found.platforms == ("linux",)
 
@@ -79,8 +91,12 @@ def test_input_files_have_the_path_that_scripts_give_them(tmp_path: Path) -> Non
         compose(folder, [{}], Options(inputs=(mesh, tmp_path / "nowhere")))
 
 
-@pytest.mark.parametrize(("rows", "values"), [([{}], [{"x": 1.0}]), ([{"x": 2}, {"x": 3}], [{"x": 2.0}, {"x": 3.0}])])
-def test_every_job_has_its_values(tmp_path: Path, rows: list[dict[str, Any]], values: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    ("rows", "values"), [([{}], [{"x": 1.0}]), ([{"x": 2}, {"x": 3}], [{"x": 2.0}, {"x": 3.0}])]
+)
+def test_every_job_has_its_values(
+    tmp_path: Path, rows: list[dict[str, Any]], values: list[dict[str, Any]]
+) -> None:
     folder = publication(tmp_path, solve="parameters = {x = 1.0}\noutput-parameters = ['y']")
     found = compose(folder, rows, Options())
     assert [job.values for job in found.jobs] == values
@@ -127,15 +143,27 @@ def test_a_column_that_is_called_like_an_input_names_the_file_of_each_job(tmp_pa
 
 
 def test_steps_of_one_level_run_together_and_the_others_in_order(tmp_path: Path) -> None:
-    blocks = {"last": "execution-level = 9", "one": "execution-level = 0", "two": "execution-level = 0"}
+    blocks = {
+        "last": "execution-level = 9",
+        "one": "execution-level = 0",
+        "two": "execution-level = 0",
+    }
     made = compose(publication(tmp_path, **blocks), [{}], Options())
-    assert [(step.script, step.level) for step in made.steps] == [("one.py", 0), ("two.py", 0), ("last.py", 9)]
+    assert [(step.script, step.level) for step in made.steps] == [
+        ("one.py", 0),
+        ("two.py", 0),
+        ("last.py", 9),
+    ]
 
 
 def test_a_file_that_a_step_writes_is_no_input_file_of_a_job(tmp_path: Path) -> None:
     folder = publication(tmp_path / "p", mesh='outputs = ["m.msh"]', solve='inputs = ["m.msh"]')
     (tmp_path / "a.msh").touch()
-    with pytest.raises(JobError, match=r"m\.msh is written by mesh\.py, so it cannot be an input file of a job"):
+    with pytest.raises(
+        JobError, match=r"m\.msh is written by mesh\.py, so it cannot be an input file of a job"
+    ):
         compose(folder, [{"m.msh": "a.msh"}], Options(), folder=tmp_path)
-    (only,) = compose(folder, [{"m.msh": "a.msh"}], Options(scripts=("solve.py",)), folder=tmp_path).jobs
+    (only,) = compose(
+        folder, [{"m.msh": "a.msh"}], Options(scripts=("solve.py",)), folder=tmp_path
+    ).jobs
     assert dict(only.files) == {"m.msh": tmp_path / "a.msh"}

@@ -33,8 +33,19 @@ def test_that_ends():
 def test_a_test_that_hangs_is_ended_and_named_and_the_others_run(tmp_path: Path) -> None:
     (tmp_path / "test_hanging.py").write_text(HANGING)
     limits = ["-o", "timeout=1", "-o", "faulthandler_timeout=2"]
-    command = ["-m", "pytest", "-c", str(REPOSITORY / "pyproject.toml"), "-n", "1", *limits, str(tmp_path)]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, timeout=60)
+    command = [
+        "-m",
+        "pytest",
+        "-c",
+        str(REPOSITORY / "pyproject.toml"),
+        "-n",
+        "1",
+        *limits,
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 1, done.stderr
     failed = re.findall(r"FAILED .*test_hanging.py::(\w+)", done.stdout)
     assert sorted(failed) == ["test_that_hangs", "test_that_hangs_while_it_fails"], done.stdout
@@ -44,7 +55,9 @@ def test_a_test_that_hangs_is_ended_and_named_and_the_others_run(tmp_path: Path)
 def test_a_program_that_a_test_starts_hears_an_interrupt_though_the_suite_ignores_it() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with started([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]) as process:
+        with started(
+            [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+        ) as process:
             assert process.stdout
             process.stdout.readline()
             process.send_signal(signal.SIGINT)
@@ -56,7 +69,9 @@ def test_a_program_that_a_test_starts_hears_an_interrupt_though_the_suite_ignore
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 def test_make_alone_lists_all_targets_and_does_nothing() -> None:
-    done = subprocess.run(["make", "-C", REPOSITORY, "-s"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "-C", REPOSITORY, "-s"], capture_output=True, text=True, check=True
+    )
     listed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("make ")]
     (phony,) = re.findall(r"^\.PHONY: (.*)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert listed == phony.split()

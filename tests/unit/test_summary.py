@@ -57,7 +57,9 @@ def test_the_document_is_json_with_every_job() -> None:
 
 
 def test_one_job_without_parameters_needs_no_application() -> None:
-    bare = replace(SUBMISSION, application=None, jobs=[Job(values={})], platforms=("linux", "windows"))
+    bare = replace(
+        SUBMISSION, application=None, jobs=[Job(values={})], platforms=("linux", "windows")
+    )
     lines = table(summary(bare)).splitlines()
     assert lines[0] == "1 job of eval-0123456789ab on any platform"
     assert lines[-1] == "  no parameters"
@@ -66,5 +68,7 @@ def test_one_job_without_parameters_needs_no_application() -> None:
 def test_a_job_shows_its_name_and_its_own_files() -> None:
     job = Job(values={"x": 1.0}, name="coarse", files={"mesh.msh": Path("a.msh")}, priority=3)
     document = summary(replace(SUBMISSION, jobs=[job]))
-    assert document["jobs"] == [{"name": "coarse", "priority": 3, "values": {"x": 1.0}, "files": {"mesh.msh": "a.msh"}}]
+    assert document["jobs"] == [
+        {"name": "coarse", "priority": 3, "values": {"x": 1.0}, "files": {"mesh.msh": "a.msh"}}
+    ]
     assert table(document).splitlines()[-1] == "  coarse: x=1.0, mesh.msh=a.msh"

@@ -24,7 +24,11 @@ def test_several_sweeps_make_every_combination() -> None:
     rows = sweep(["x=1,2", "name=a,b", "deep=true,false"])
     assert len(rows) == 8
     found = parameters(rows, [])
-    assert complete(rows, {each.name: each for each in found})[0] == {"x": 1, "name": "a", "deep": True}
+    assert complete(rows, {each.name: each for each in found})[0] == {
+        "x": 1,
+        "name": "a",
+        "deep": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,10 @@ def test_the_steps_of_a_sweep_are_even(start: int, count: int, step: str) -> Non
     stop = f"{float(start) + count * float(step):.6f}"
     values = [row["x"] for row in sweep([f"x={start}:{stop}:{step}"])]
     assert len(values) == count + 1
-    assert all(math.isclose(value, start + number * float(step), abs_tol=1e-6) for number, value in enumerate(values))
+    assert all(
+        math.isclose(value, start + number * float(step), abs_tol=1e-6)
+        for number, value in enumerate(values)
+    )
 
 
 def test_tables_are_csv_with_names_or_json_objects(tmp_path: Path) -> None:
@@ -111,8 +118,13 @@ def test_parameters_get_the_type_that_all_values_have() -> None:
 
 
 def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
-    known = [Parameter(name="x", type="float", default=1.0, lower=0, upper=10), Parameter(name="n", type="int")]
-    assert complete([{"n": 3}], {parameter.name: parameter for parameter in known}) == [{"x": 1.0, "n": 3}]
+    known = [
+        Parameter(name="x", type="float", default=1.0, lower=0, upper=10),
+        Parameter(name="n", type="int"),
+    ]
+    assert complete([{"n": 3}], {parameter.name: parameter for parameter in known}) == [
+        {"x": 1.0, "n": 3}
+    ]
     for rows, words in (
         ([{"x": 11, "n": 1}], "x = 11.0 is outside its bounds 0..10"),
         ([{"x": "a", "n": 1}], "x must be of type float"),

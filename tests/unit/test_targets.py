@@ -24,7 +24,9 @@ def test_a_python_in_the_making_is_in_no_range() -> None:
 
 
 def test_other_kinds_of_python_are_targets_too() -> None:
-    found = targets_for([], ["3.13t", "cpython@3.13", "pypy@3.10", "3.13+freethreaded"], ["windows"])
+    found = targets_for(
+        [], ["3.13t", "cpython@3.13", "pypy@3.10", "3.13+freethreaded"], ["windows"]
+    )
     assert [target.python for target in found] == ["3.13t", "3.13", "pypy3.10"]
     with pytest.raises(CombinedError, match="is not a Python that uv knows"):
         targets_for([], ["pypy3.99"], ["windows"])

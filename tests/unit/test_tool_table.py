@@ -49,23 +49,48 @@ deep = true
 
 def settings(tmp_path: Path, text: str) -> Settings:
     path = tmp_path / "eval.py"
-    path.write_text("# /// script\n" + "".join(f"# {line}\n" for line in text.strip().splitlines()) + "# ///\n")
+    path.write_text(
+        "# /// script\n" + "".join(f"# {line}\n" for line in text.strip().splitlines()) + "# ///\n"
+    )
     return settings_of(path, read_script(path).tool)
 
 
 def test_a_script_says_all_of_its_jobs(tmp_path: Path) -> None:
     found = settings(tmp_path, FULL)
     assert (found.pythons, found.platforms) == (("3.12",), ("windows", "linux"))
-    assert (found.inputs, found.outputs, found.optional_outputs) == (("mesh/part.msh",), ("plot.png",), ("log.txt",))
-    assert (found.memory, found.disk, found.timeout, found.trials, found.cores) == (512_000_000, 1000, 7200, 3, 2.5)
+    assert (found.inputs, found.outputs, found.optional_outputs) == (
+        ("mesh/part.msh",),
+        ("plot.png",),
+        ("log.txt",),
+    )
+    assert (found.memory, found.disk, found.timeout, found.trials, found.cores) == (
+        512_000_000,
+        1000,
+        7200,
+        3,
+        2.5,
+    )
     assert found.parameters == (
         Parameter(name="frequency", type="float", default=1, lower=0, upper=10),
         Parameter(name="name", type="string", default="sine"),
         Parameter(name="deep", type="bool", default=True),
     )
-    assert (found.monitor, found.arguments, found.environment) == (("log.txt",), ("--epochs", "3"), {"THREADS": "4"})
-    assert (found.queue, found.exclusive, found.cores_per_node, found.gpus_per_node) == ("short", True, 8, 1)
-    assert (found.compute_resource_set, found.distributed, found.use_local_scratch) == ("set-1", True, False)
+    assert (found.monitor, found.arguments, found.environment) == (
+        ("log.txt",),
+        ("--epochs", "3"),
+        {"THREADS": "4"},
+    )
+    assert (found.queue, found.exclusive, found.cores_per_node, found.gpus_per_node) == (
+        "short",
+        True,
+        8,
+        1,
+    )
+    assert (found.compute_resource_set, found.distributed, found.use_local_scratch) == (
+        "set-1",
+        True,
+        False,
+    )
     assert (found.execution_context, found.priority, found.debug) == ({"solver": "cfx"}, 5, True)
     assert found.output_parameters == (Parameter(name="maximum", type="float"),)
 
@@ -108,7 +133,10 @@ def test_a_script_may_say_nothing(tmp_path: Path) -> None:
         ("exclusive = 1", "must be true or false"),
         ("queue = ['x']", "must be a string"),
         ("gpus-per-node = 0", "must be an integer greater than 0"),
-        ("parameters = {x = {default = 3.0, values = [1.0, 2.0]}}", "x = 3.0 is not one of its values 1.0, 2.0"),
+        (
+            "parameters = {x = {default = 3.0, values = [1.0, 2.0]}}",
+            "x = 3.0 is not one of its values 1.0, 2.0",
+        ),
         ("parameters = {x = {values = [1, 2]}}", "x is of type int, which has no list of values"),
         ("parameters = {x = {values = 1}}", "values must be a list"),
         ("parameters = {x = {units = 1}}", "units must be a string"),

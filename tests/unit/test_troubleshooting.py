@@ -15,11 +15,17 @@ SOURCES = "\n".join(
 # Adjacent literals and values of f-strings and format() count as anything.
 TEXT = re.sub(r'"\s*\n\s*f?"', "", SOURCES)
 MESSAGES = [
-    row.split(" | ")[0].strip("| `") for row in read_guide("troubleshooting").splitlines() if row.startswith("| `")
+    row.split(" | ")[0].strip("| `")
+    for row in read_guide("troubleshooting").splitlines()
+    if row.startswith("| `")
 ]
 
 
-@pytest.mark.parametrize("message", [message for message in MESSAGES if "certificate` errors" not in message])
+@pytest.mark.parametrize(
+    "message", [message for message in MESSAGES if "certificate` errors" not in message]
+)
 def test_every_message_in_the_guide_is_one_of_ours(message: str) -> None:
-    parts = [re.escape(part.strip()) for part in re.split(r"\.\.\.|\b\d+\b", message) if part.strip()]
+    parts = [
+        re.escape(part.strip()) for part in re.split(r"\.\.\.|\b\d+\b", message) if part.strip()
+    ]
     assert re.search(r"[^\n]*".join(parts), TEXT), message

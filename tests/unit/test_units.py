@@ -8,14 +8,22 @@ from bundler.units import counted, parse_duration, parse_size
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("512 MB", 512_000_000), ("1.5GiB", 3 << 29), ("10", 10), (7, 7), ("2 kB", 2000), ("1 T", 10**12)],
+    [
+        ("512 MB", 512_000_000),
+        ("1.5GiB", 3 << 29),
+        ("10", 10),
+        (7, 7),
+        ("2 kB", 2000),
+        ("1 T", 10**12),
+    ],
 )
 def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90 min", 5400), ("2 h", 7200), ("30", 30), (1.5, 1.5), ("1 d", 86400), ("0.5h", 1800)]
+    ("text", "seconds"),
+    [("90 min", 5400), ("2 h", 7200), ("30", 30), (1.5, 1.5), ("1 d", 86400), ("0.5h", 1800)],
 )
 def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds

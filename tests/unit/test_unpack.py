@@ -36,7 +36,10 @@ def archive(path: Path, *members: tuple[str, bytes, str], mode: str = "w:gz") ->
     with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]  # the mode is a variable
         for name, kind, text in members:
             member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, text if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            member.type, member.linkname = (
+                kind,
+                text if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else "",
+            )
             member.mode = 0o755
             member.size = len(text) if kind == tarfile.REGTYPE else 0
             tar.addfile(member, io.BytesIO(text.encode()))
@@ -103,7 +106,11 @@ def test_an_archive_that_holds_more_than_it_should_is_refused_before_it_is_unpac
 
 @pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
 def test_an_archive_that_is_damaged_is_told(tmp_path: Path, folder: Path, suffix: str) -> None:
-    whole = gzip.compress(bytes(2000)) if suffix == ".zip" else archive(tmp_path / "whole", *_PYTHON).read_bytes()
+    whole = (
+        gzip.compress(bytes(2000))
+        if suffix == ".zip"
+        else archive(tmp_path / "whole", *_PYTHON).read_bytes()
+    )
     path = tmp_path / f"a{suffix}"
     for data in (b"", b"garbage", whole[:-20], whole[:30]):
         path.write_bytes(data)
@@ -115,13 +122,19 @@ def test_an_archive_that_is_damaged_is_told(tmp_path: Path, folder: Path, suffix
     ("members", "fact"),
     [
         (_PYTHON[:3], "does not contain python/bin/python3"),
-        ([(f"./{name}", kind, text) for name, kind, text in _PYTHON[1:3]], "does not contain python/bin/python3"),
+        (
+            [(f"./{name}", kind, text) for name, kind, text in _PYTHON[1:3]],
+            "does not contain python/bin/python3",
+        ),
         ([*_PYTHON, _PYTHON[2]], "contains python/bin/python3.11 twice"),
         ([*_PYTHON, ("big", tarfile.REGTYPE, "0" * _LIMIT)], "contains more than"),
     ],
 )
 def test_an_interpreter_that_nodes_could_not_use_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, members: list[tuple[str, bytes, str]], fact: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    members: list[tuple[str, bytes, str]],
+    fact: str,
 ) -> None:
     monkeypatch.setattr(unpacking, "LARGEST_INTERPRETER", _LIMIT)
     with pytest.raises(ArchiveError, match=fact):
@@ -131,5 +144,7 @@ def test_an_interpreter_that_nodes_could_not_use_is_refused(
 def test_an_interpreter_for_windows_lies_elsewhere(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.tar.gz", ("python/python.exe", tarfile.REGTYPE, "MZ"))
     require_interpreter(path, windows=True)
-    with pytest.raises(ArchiveError, match="does not contain python/bin/python3\nhint: use an archive"):
+    with pytest.raises(
+        ArchiveError, match="does not contain python/bin/python3\nhint: use an archive"
+    ):
         require_interpreter(path, windows=False)

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.resolve.uv_settings import combined, effective, faults_of, outer_settings, variables, write_config
+from wheelhouse.resolve.uv_settings import (
+    combined,
+    effective,
+    faults_of,
+    outer_settings,
+    variables,
+    write_config,
+)
 
 _PLACES = ("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_NO_SYSTEM_CONFIG")
 
@@ -41,9 +48,13 @@ def test_a_configuration_file_that_uv_could_not_read_is_refused(tmp_path: Path, 
     assert str(path) in str(caught.value)
 
 
-def test_a_named_configuration_file_replaces_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_configuration_file_replaces_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path / "uv.toml", 'resolution = "lowest"\n')
-    other = write(tmp_path / "other.toml", 'prerelease = "allow"\nconstraint-dependencies = ["alpha<2"]\n')
+    other = write(
+        tmp_path / "other.toml", 'prerelease = "allow"\nconstraint-dependencies = ["alpha<2"]\n'
+    )
     monkeypatch.setenv("UV_CONFIG_FILE", str(other))
     monkeypatch.setenv("UV_NO_CONFIG", "1")
     assert outer_settings(tmp_path) == [{"prerelease": "allow"}]
@@ -80,7 +91,9 @@ def test_settings_of_a_wrong_shape_are_named(settings: dict[str, Any], fault: st
 
 def test_settings_of_the_right_shape_are_uvs_business() -> None:
     assert not faults_of({})
-    assert not faults_of({"index": [{"url": "nonsense"}], "sources": {"a": [{"git": "x"}, {"index": "y"}]}, "odd": 3})
+    assert not faults_of(
+        {"index": [{"url": "nonsense"}], "sources": {"a": [{"git": "x"}, {"index": "y"}]}, "odd": 3}
+    )
 
 
 def test_the_folder_of_an_input_and_those_above_it_have_settings_too(tmp_path: Path) -> None:
@@ -100,26 +113,53 @@ def test_only_the_first_index_of_a_name_and_the_first_default_one_are_kept(tmp_p
         tmp_path / "uv.toml",
         '[[index]]\nname = "a"\nurl = "https://z.test"\n[[index]]\nurl = "https://d.test"\ndefault = true\n',
     )
-    own = {"index": [{"name": "a", "url": "https://a.test"}, {"url": "https://b.test", "default": True}]}
-    assert [index["url"] for index in effective(own, tmp_path)["index"]] == ["https://a.test", "https://b.test"]
+    own = {
+        "index": [
+            {"name": "a", "url": "https://a.test"},
+            {"url": "https://b.test", "default": True},
+        ]
+    }
+    assert [index["url"] for index in effective(own, tmp_path)["index"]] == [
+        "https://a.test",
+        "https://b.test",
+    ]
 
 
-def test_a_file_for_uv_is_for_the_user_alone_and_has_no_settings_of_projects(tmp_path: Path) -> None:
-    settings = {"prerelease": "allow", "sources": {"a": {"path": "/a"}}, "constraint-dependencies": ["a<2"]}
+def test_a_file_for_uv_is_for_the_user_alone_and_has_no_settings_of_projects(
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "prerelease": "allow",
+        "sources": {"a": {"path": "/a"}},
+        "constraint-dependencies": ["a<2"],
+    }
     environment = write_config(settings, tmp_path / "uv.toml")
     assert environment["UV_CONFIG_FILE"] == str(tmp_path / "uv.toml")
     assert (tmp_path / "uv.toml").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "uv.toml").read_text() == 'prerelease = "allow"\nconstraint-dependencies = [\n    "a<2",\n]\n'
+    assert (
+        tmp_path / "uv.toml"
+    ).read_text() == 'prerelease = "allow"\nconstraint-dependencies = [\n    "a<2",\n]\n'
 
 
 def test_variables_that_do_not_count_do_not_reach_uv() -> None:
-    kept = {"PATH": "/bin", "UV_INDEX": "x", "UV_INDEX_OURS_PASSWORD": "x", "UV_CACHE_DIR": "x", "UV_CONFIG_FILE": "x"}
-    dropped = dict.fromkeys(("UV_PROJECT", "UV_WORKING_DIR", "UV_FROZEN", "UV_ANYTHING", "UV_PUBLISH_TOKEN"), "x")
+    kept = {
+        "PATH": "/bin",
+        "UV_INDEX": "x",
+        "UV_INDEX_OURS_PASSWORD": "x",
+        "UV_CACHE_DIR": "x",
+        "UV_CONFIG_FILE": "x",
+    }
+    dropped = dict.fromkeys(
+        ("UV_PROJECT", "UV_WORKING_DIR", "UV_FROZEN", "UV_ANYTHING", "UV_PUBLISH_TOKEN"), "x"
+    )
     assert variables({**kept, **dropped}) == kept
 
 
 def test_settings_are_combined_as_uv_combines_them() -> None:
     first, second = {"a": [1], "b": "x"}, {"a": [2], "b": "y", "c": 3}
     assert combined(first, second) == {"a": [1, 2], "b": "x", "c": 3}
-    tables: list[dict[str, Any]] = [{"d": {"x": ["1"], "y": "2"}}, {"d": {"x": ["3"], "z": "4", "y": "5"}}]
+    tables: list[dict[str, Any]] = [
+        {"d": {"x": ["1"], "y": "2"}},
+        {"d": {"x": ["3"], "z": "4", "y": "5"}},
+    ]
     assert combined(*tables) == {"d": {"x": ["1", "3"], "y": "2", "z": "4"}}

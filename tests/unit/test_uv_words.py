@@ -12,7 +12,10 @@ def test_warnings_are_told_apart_from_progress_and_the_error() -> None:
         "warning: The requested interpreter resolved to Python 3.11\nResolved 2 packages in 1ms\n"
     )
     warnings, error = split_words(f"{words}error: No solution found\n\nhint: warning: no\n")
-    assert warnings == ("The package `a==1` does not have an extra named `x`", "`b==1` is yanked\n  more about it")
+    assert warnings == (
+        "The package `a==1` does not have an extra named `x`",
+        "`b==1` is yanked\n  more about it",
+    )
     assert error == "error: No solution found\n\nhint: warning: no"
     assert split_words("no error line\n") == ((), "no error line")
 
@@ -21,7 +24,10 @@ def test_warnings_are_told_apart_from_progress_and_the_error() -> None:
     ("hint", "plain"),
     [
         ("(try: `--prerelease=allow`)", '(try: `prerelease = "allow"` in [tool.uv])'),
-        ("(try: `--prerelease-package a=allow`)", '(try: `prerelease-package = { a = "allow" }` in [tool.uv])'),
+        (
+            "(try: `--prerelease-package a=allow`)",
+            '(try: `prerelease-package = { a = "allow" }` in [tool.uv])',
+        ),
         ("use `--find-links <uri>`", "use `find-links` in [tool.uv]"),
     ],
 )

@@ -34,7 +34,9 @@ def contents(path: str, wheel: bytes = b"wheel") -> bytes:
         package = '[[package]]\nname = "alpha"\nversion = "1.0"\nsource = { registry = "simple" }'
         return f"{package}\nwheels = [{{ {entry} }}]\n".encode()
     if path.endswith(".toml"):
-        wheels = f'wheels = [{{ path = "../../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
+        wheels = (
+            f'wheels = [{{ path = "../../../wheels/{name}", hashes = {{ sha256 = "{sha256}" }} }}]'
+        )
         return f'[[packages]]\nname = "alpha"\nversion = "1.0"\n{wheels}\n'.encode()
     if "/simple/" in path:
         place, _, page = path.partition("/simple/")
@@ -62,7 +64,10 @@ def bundle(tmp_path: Path) -> Path:
 
 def write_sums(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != SUMS]
-    digests = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    digests = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
     (folder / SUMS).write_bytes(sums(digests))
 
 
@@ -140,7 +145,9 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"random", b"0" * 64 + b"  no-such-file\n"])
-def test_sums_that_do_not_name_all_files_and_no_other_are_damaged(bundle: Path, damage: bytes) -> None:
+def test_sums_that_do_not_name_all_files_and_no_other_are_damaged(
+    bundle: Path, damage: bytes
+) -> None:
     path = bundle / SUMS
     path.write_bytes(damage if not damage.startswith(b"0") else path.read_bytes() + damage)
     assert ("changed", SUMS) in rows(bundle)

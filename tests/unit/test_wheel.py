@@ -42,7 +42,9 @@ def test_a_digest_that_is_none_is_refused(digest: str) -> None:
 
 
 def test_project_and_version_are_normalized() -> None:
-    wheel = Wheel(filename="Foo_Bar.baz-1!2.0+cpu-1-cp312-cp312-win_amd64.whl", url="", sha256=_DIGEST)
+    wheel = Wheel(
+        filename="Foo_Bar.baz-1!2.0+cpu-1-cp312-cp312-win_amd64.whl", url="", sha256=_DIGEST
+    )
     assert (wheel.project, str(wheel.version)) == ("foo-bar-baz", "1!2.0+cpu")
 
 
@@ -57,7 +59,9 @@ def test_whatever_passes_is_one_plain_path_part(text: str) -> None:
 
 
 def test_the_file_name_of_a_url_is_its_last_part_decoded() -> None:
-    assert url_filename("https://x.test/a/torch-2%2Bcpu-x.whl?sig=1#sha256=2") == "torch-2+cpu-x.whl"
+    assert (
+        url_filename("https://x.test/a/torch-2%2Bcpu-x.whl?sig=1#sha256=2") == "torch-2+cpu-x.whl"
+    )
 
 
 def put(folder: Path, named: tuple[str, bytes]) -> Path:
@@ -67,7 +71,10 @@ def put(folder: Path, named: tuple[str, bytes]) -> Path:
 
 
 def test_metadata_comes_from_inside_the_wheel(tmp_path: Path) -> None:
-    assert b"Requires-Python: >=3.8" in parse_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.8")))[0]
+    assert (
+        b"Requires-Python: >=3.8"
+        in parse_metadata(put(tmp_path, make_wheel("alpha", requires_python=">=3.8")))[0]
+    )
 
 
 def test_a_wheel_that_lies_about_its_name_is_refused(tmp_path: Path) -> None:
@@ -99,7 +106,9 @@ def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         (b"\xff\xfe", "METADATA|Invalid version"),
     ],
 )
-def test_metadata_without_a_name_or_a_version_is_refused(tmp_path: Path, text: bytes, words: str) -> None:
+def test_metadata_without_a_name_or_a_version_is_refused(
+    tmp_path: Path, text: bytes, words: str
+) -> None:
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("alpha-1.0.dist-info/METADATA", text)
@@ -110,7 +119,10 @@ def test_metadata_without_a_name_or_a_version_is_refused(tmp_path: Path, text: b
 def test_a_member_that_does_not_inflate_is_refused(tmp_path: Path) -> None:
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("alpha-1.0.dist-info/METADATA", b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n" * 9)
+        archive.writestr(
+            "alpha-1.0.dist-info/METADATA",
+            b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n" * 9,
+        )
     data = bytearray(wheel.getvalue())
     data[60:70] = b"\xff" * 10
     with pytest.raises(WheelError, match="cannot be read"):

@@ -41,9 +41,13 @@ def test_damage_is_a_value_error_or_an_end_of_file(end: int) -> None:
         read(compressed()[:20] + b"\xff" * 50)
 
 
-def test_a_python_without_zstandard_names_the_program_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_zstandard_names_the_program_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = compressed()
-    monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", None)
+    monkeypatch.setitem(
+        sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", None
+    )
     with pytest.raises(BundlerError, match=r"decompress the archive with zstd -dc and pipe it to"):
         read(data)
     with pytest.raises(BundlerError, match=r"hps-bundler\[zstd\]"):

@@ -85,7 +85,9 @@ def _built(
 ) -> Path:
     from build import ProjectBuilder  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
-    def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+    def runner(
+        cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+    ) -> None:
         process.checked(
             cmd,
             cwd=Path(cwd) if cwd else None,

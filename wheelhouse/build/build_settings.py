@@ -59,7 +59,9 @@ def build_settings(project: str, settings: Settings, versions: Mapping[str, str]
     """
     environment = None
     if _applies("no-build-isolation", project, settings):
-        others = [f"{name}=={version}" for name, version in sorted(versions.items()) if name != project]
+        others = [
+            f"{name}=={version}" for name, version in sorted(versions.items()) if name != project
+        ]
         environment = tuple(others)
     variables = _of_project("extra-build-variables", project, settings) or {}
     own = _of_project("config-settings-package", project, settings) or {}
@@ -111,7 +113,9 @@ def _matching(project: str, text: str, versions: Mapping[str, str]) -> str:
         reason = f"its extra-build-dependencies contain {text!r}, which is not a requirement"
         raise BuildError(project, reason) from error
     if name not in versions:
-        raise BuildError(project, f"its build needs the installed version of {name}, which is not installed")
+        raise BuildError(
+            project, f"its build needs the installed version of {name}, which is not installed"
+        )
     return f"{text}=={versions[name]}"
 
 

@@ -116,7 +116,9 @@ class Builder:
                     wheel = self._made(name, target, key, source, settings, scratch)
         version = parse_filename(wheel.name)[1]
         if package.version is not None and version != package.version:
-            raise BuildError(name, f"its source builds version {version}, but the lock says {package.version}")
+            raise BuildError(
+                name, f"its source builds version {version}, but the lock says {package.version}"
+            )
         reason = misfit(wheel, target)
         if reason:
             raise BuildError(name, reason)
@@ -225,7 +227,11 @@ class Builder:
         try:
             wheel = build_wheel(source.path, source.subdirectory, out, python, settings, secrets)
         except BackendError as error:
-            where = "" if python == sys.executable else f" with Python {python} (which must be installed here)"
+            where = (
+                ""
+                if python == sys.executable
+                else f" with Python {python} (which must be installed here)"
+            )
             raise BuildError(name, f"its build{where} failed", str(error)) from error
         except ArchiveError as error:
             raise BuildError(name, f"its source {error.fact}") from error
@@ -307,7 +313,9 @@ def _tree_digest(folder: Path) -> str:
     """Return the digest of the sources in `folder`, and of the commit and tag, which may determine the version."""
     digest = hashlib.sha256()
     with files.explained(folder):
-        next(folder.iterdir(), None)  # Raises an error for a folder that is missing, which `os.walk` does not.
+        next(
+            folder.iterdir(), None
+        )  # Raises an error for a folder that is missing, which `os.walk` does not.
         for path in _sources(folder):
             name = path.relative_to(folder).as_posix()
             digest.update(os.fsencode(f"{name}\0{files.sha256(path)}\n"))

@@ -18,7 +18,9 @@ from wheelhouse.fetch.credentials import Credentials, split_user
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 # Prints an account to git, in its language for helpers.
-_HELPER = '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
+_HELPER = (
+    '!f() { printf "username=%s\\npassword=%s\\n" "$BUNDLER_GIT_USER" "$BUNDLER_GIT_PASSWORD"; }; f'
+)
 _SCHEMES = re.compile(r"(https?|ssh|file|git)://")
 
 
@@ -78,9 +80,16 @@ class _Repository:
             self._require(failure, *fetch, "+refs/heads/*:refs/remotes/origin/*")
         self._require(failure, "checkout", "--quiet", "--detach", commit)
         if (self.tree / ".gitmodules").is_file():
-            self._require("fetch the submodules", "submodule", "--quiet", "update", "--init", "--recursive")
+            self._require(
+                "fetch the submodules", "submodule", "--quiet", "update", "--init", "--recursive"
+            )
         if with_lfs:
-            self._require("fetch the large files, for which git-lfs must be installed", "lfs", "pull", "origin")
+            self._require(
+                "fetch the large files, for which git-lfs must be installed",
+                "lfs",
+                "pull",
+                "origin",
+            )
 
     def _require(self, purpose: str, *arguments: str) -> None:
         """Run git. Raises `BuildError` with its messages if it fails."""
@@ -91,7 +100,9 @@ class _Repository:
     def _run(self, *arguments: str) -> str | None:
         """Run git; return its messages if it fails."""
         try:
-            code, _, messages = process.run(["git", "-C", str(self.tree), *arguments], env=self.variables)
+            code, _, messages = process.run(
+                ["git", "-C", str(self.tree), *arguments], env=self.variables
+            )
         except FileNotFoundError:
             raise BuildError(self.project, "needs git, which is not installed") from None
         if code:

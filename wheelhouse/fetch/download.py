@@ -101,7 +101,9 @@ class Downloads:
                     pool.shutdown(cancel_futures=True)
                     break
             _raise_failures(order, futures)
-            _logger.debug("downloads: %d files in %.2f s", len(self.fetched), time.monotonic() - started)
+            _logger.debug(
+                "downloads: %d files in %.2f s", len(self.fetched), time.monotonic() - started
+            )
         finally:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -171,7 +173,10 @@ class Downloads:
         """Download the file, or the rest of it, to `partial`, and record the progress."""
         size = remote.size
         resume = arriving.resume
-        with contextlib.closing(self._client.chunks(url, resume)) as chunks, files.explained(partial):
+        with (
+            contextlib.closing(self._client.chunks(url, resume)) as chunks,
+            files.explained(partial),
+        ):
             partial.touch()
             with partial.open("r+b") as out:
                 for chunk in chunks:

@@ -220,7 +220,9 @@ class Client:
             received += len(chunk)
             total += len(chunk)
             if total > limit:
-                raise FetchError(f"does not end: no size was announced, but more than {limit / 1e9:.0f} GB arrived")
+                raise FetchError(
+                    f"does not end: no size was announced, but more than {limit / 1e9:.0f} GB arrived"
+                )
             passed = time.monotonic() - since
             if passed <= self._timeout:
                 continue

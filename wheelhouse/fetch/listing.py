@@ -60,7 +60,15 @@ def list_files(project: str, index: str, read: Read) -> list[ListedFile]:
             page = _page(index, project, "")
             data = read(page, _LIMIT, ACCEPT)
         listed = _files(data, project, page)
-    except (FetchError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError):
+    except (
+        FetchError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
+    ):
         return []  # From HTTP, a URL, or the parsers.
     # Only a local index may link to local files.
     schemes = ("http:", "https:", "file:") if is_local else ("http:", "https:")

@@ -31,7 +31,9 @@ def _out_of_date(lock: Path, command: str, changes: str = "") -> LockError:
     )
 
 
-def read_script_lock(script: Path, dependencies: Sequence[str], requires_python: SpecifierSet) -> Resolution:
+def read_script_lock(
+    script: Path, dependencies: Sequence[str], requires_python: SpecifierSet
+) -> Resolution:
     """Return the contents of the lock file of `script`.
 
     Raises `LockError` if it does not match the script, `UvError`.

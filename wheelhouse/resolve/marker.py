@@ -35,13 +35,17 @@ def undecidable(packages: Iterable[Package], target: Target) -> list[str]:
     for package in packages:
         marker = str(package.marker or "")
         if _OF_THE_KERNEL.search(marker):
-            errors.append(f"{package.name}: its marker depends on the kernel of the node ({marker})")
+            errors.append(
+                f"{package.name}: its marker depends on the kernel of the node ({marker})"
+            )
         if target.request.pypys() and "implementation_version" in marker:
             errors.append(f"{package.name}: its marker depends on the release of PyPy ({marker})")
     return errors
 
 
-def representatives(packages: Iterable[Package], environments: Sequence[Environment]) -> list[Environment]:
+def representatives(
+    packages: Iterable[Package], environments: Sequence[Environment]
+) -> list[Environment]:
     """Return those of `environments`, patch releases of one Python, between which a marker can change."""
     named = {0, 1}
     for marker in {str(package.marker) for package in packages}:

@@ -110,7 +110,9 @@ def _sections(path: Path) -> dict[str, dict[str, str]]:
             parser.read_string(files.decoded(files.read_input(path)))
     except configparser.Error as error:
         reason = str(error).partition("\n")[0]
-        raise WheelhouseError(f"{path}: is not a valid configuration file of pip ({reason})", hint="fix it") from error
+        raise WheelhouseError(
+            f"{path}: is not a valid configuration file of pip ({reason})", hint="fix it"
+        ) from error
     result = {}
     for section in parser.sections():
         result[section] = {_key(name): text for name, text in parser.items(section)}

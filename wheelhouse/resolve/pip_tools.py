@@ -55,7 +55,13 @@ def resolve(
     _write_lines(folder / "constraints.txt", constraints)
     _write_lines(source, [*dependencies, "-c constraints.txt"])
     _write_lines(pinned, keep)
-    options = ["--generate-hashes", "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras"]
+    options = [
+        "--generate-hashes",
+        "--allow-unsafe",
+        "--no-header",
+        "--no-annotate",
+        "--strip-extras",
+    ]
     command = ["piptools", "compile", *options, "--output-file", pinned.name, source.name]
     _run(subject, command, folder, secrets)
     digests = set(_HASH.findall(pinned.read_text(encoding="utf-8")))
@@ -106,7 +112,13 @@ def _installed(
 ) -> list[Package]:
     """Return the packages that pip would install from the requirements file `pinned`, which allows `digests`."""
     report = pinned.with_name("report.json")
-    options = ["--quiet", "--disable-pip-version-check", "--dry-run", "--ignore-installed", "--no-deps"]
+    options = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--dry-run",
+        "--ignore-installed",
+        "--no-deps",
+    ]
     options += ["--require-hashes", "--report", report.name]
     command = ["pip", "install", *options, "--requirement", pinned.name]
     _run(subject, command, pinned.parent, secrets)
@@ -116,7 +128,9 @@ def _installed(
         items = json.loads(report.read_bytes())["install"]
         return [_package(subject, item, digests) for item in items]
     except (KeyError, TypeError, ValueError) as error:
-        raise UvError(f"{subject}: pip's installation report cannot be read", repr(error)) from error
+        raise UvError(
+            f"{subject}: pip's installation report cannot be read", repr(error)
+        ) from error
 
 
 def settings() -> str:
@@ -137,7 +151,14 @@ def _run(
     facts = hidden(_last_words(words), secret_values(os.environ, secrets))
     if "from versions: none" in words:
         # pip only reports that an index refused to answer if it is told to report everything.
-        options = ["--dry-run", "--ignore-installed", "--no-deps", "-vv", "--requirement", "requirements.in"]
+        options = [
+            "--dry-run",
+            "--ignore-installed",
+            "--no-deps",
+            "-vv",
+            "--requirement",
+            "requirements.in",
+        ]
         _, words = _call(["pip", "install", *options], folder)
     hint = ""
     refused = _UNAUTHORIZED.search(words)
@@ -151,7 +172,12 @@ def _call(command: Sequence[str], folder: Path) -> tuple[int, str]:
     """Return the exit code of a module of this Python, and what it prints. Questions get no answer."""
     # Without the folder of the code on the path, since its files are not modules.
     safe = "-P" if sys.version_info >= (3, 11) else "-E"
-    variables = {"PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1", "COLUMNS": "10000"}
+    variables = {
+        "PIP_NO_INPUT": "1",
+        "PIP_PROGRESS_BAR": "off",
+        "NO_COLOR": "1",
+        "COLUMNS": "10000",
+    }
     code, out, err = process.run([sys.executable, safe, "-m", *command], cwd=folder, env=variables)
     return code, f"{out}\n{err}"
 

@@ -18,7 +18,14 @@ from wheelhouse import files
 from wheelhouse.errors import UvError, not_as_locked
 from wheelhouse.hashes import normalized, sha256_in
 from wheelhouse.resolve import uv, uv_settings
-from wheelhouse.resolve.resolution import Resolution, Wanted, compiled, plainly, preferences, write_pyproject
+from wheelhouse.resolve.resolution import (
+    Resolution,
+    Wanted,
+    compiled,
+    plainly,
+    preferences,
+    write_pyproject,
+)
 from wheelhouse.target import Target, environment_markers
 
 # What a requirement without a name may start with: a URL, or a path.
@@ -183,7 +190,9 @@ def _parsed_text(text: str) -> RequirementsFile:
         return RequirementsFile.from_file(str(copy))
 
 
-def _add_hashes(requirement: InstallRequirement, place: str, hashes: dict[str, set[str]]) -> list[str]:
+def _add_hashes(
+    requirement: InstallRequirement, place: str, hashes: dict[str, set[str]]
+) -> list[str]:
     """Add the digests of `requirement` to those of its project in `hashes`; return what cannot be compared."""
     if not requirement.hash_options:
         return []
@@ -203,7 +212,10 @@ def _asks_for_prereleases(content: RequirementsFile) -> bool:
     for option in content.options:
         if option.options.get("pre"):
             return True
-    return any(requirement.req and requirement.req.specifier.prereleases for requirement in content.requirements)
+    return any(
+        requirement.req and requirement.req.specifier.prereleases
+        for requirement in content.requirements
+    )
 
 
 def only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, Collection[str]]) -> Pylock:
@@ -221,7 +233,9 @@ def only_hashed(subject: str, pylock: Pylock, hashes: Mapping[str, Collection[st
             continue
         hashed = _with_hashes(package, sha256)
         if hashed is None:
-            errors.append(f"{package.name} {package.version}: none of its files has a hash that {subject} allows")
+            errors.append(
+                f"{package.name} {package.version}: none of its files has a hash that {subject} allows"
+            )
         else:
             packages.append(hashed)
     if errors:

@@ -128,7 +128,9 @@ def _failure_of_each(
             uv.export(wanted.subject, alone, env=variables)
         except UvError as error:
             here = [
-                target for target in targets if environment_markers([target], wanted.requires_python) == [environment]
+                target
+                for target in targets
+                if environment_markers([target], wanted.requires_python) == [environment]
             ]
             name = " and ".join(map(str, here))
             words = plainly(error, wanted.subject, here).words
@@ -139,7 +141,9 @@ def _failure_of_each(
     return UvError(first.message, "\n".join(reasons))
 
 
-def _plain_warnings(warnings: Iterable[str], subject: str, targets: Sequence[Target]) -> tuple[str, ...]:
+def _plain_warnings(
+    warnings: Iterable[str], subject: str, targets: Sequence[Target]
+) -> tuple[str, ...]:
     return tuple(plain_words(warning, _NAME, subject, targets) for warning in warnings)
 
 

@@ -269,7 +269,11 @@ def lock(script: Path, failure: str) -> None:
         *("--script", f"./{script.name}"),
     ]
     # Without any settings: another index, whose pages uv has cached, would end up in the lock.
-    inherited = {name: text for name, text in os.environ.items() if name == "UV_CACHE_DIR" or name[:3] != "UV_"}
+    inherited = {
+        name: text
+        for name, text in os.environ.items()
+        if name == "UV_CACHE_DIR" or name[:3] != "UV_"
+    }
     code, _, err = process.run(
         command,
         cwd=script.parent,
@@ -333,7 +337,15 @@ def version() -> str:
 def make_environment(folder: Path, python: str) -> None:
     """Create a virtual environment of the interpreter or version `python` in `folder`. Raises `UvError`."""
     failure = f"uv could not create an environment with Python {python}"
-    arguments: _Command = ["venv", "--quiet", "--no-project", "--no-config", "--python", python, folder]
+    arguments: _Command = [
+        "venv",
+        "--quiet",
+        "--no-project",
+        "--no-config",
+        "--python",
+        python,
+        folder,
+    ]
     _output(failure, arguments)
 
 
@@ -349,7 +361,15 @@ def install_into(
 
     `constraints` is a requirements file, `env` names the configuration file of uv.
     """
-    arguments: _Command = ["pip", "install", "--quiet", "--only-binary", ":all:", "--python", environment]
+    arguments: _Command = [
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--python",
+        environment,
+    ]
     # Those of the input do not count for its build requirements.
     arguments += ["--resolution", "highest", "--prerelease", "if-necessary-or-explicit"]
     if constraints:
@@ -393,7 +413,13 @@ def publish(paths: Sequence[Path], url: str, check_url: str) -> None:
     """
     bare, user, password = split_user(url)
     bare_check_url, _, _ = split_user(check_url)
-    arguments: _Command = ["publish", "--no-config", "--no-attestations", "--trusted-publishing", "never"]
+    arguments: _Command = [
+        "publish",
+        "--no-config",
+        "--no-attestations",
+        "--trusted-publishing",
+        "never",
+    ]
     arguments += ["--publish-url", bare, "--check-url", bare_check_url]
     # Not as arguments, which every user of this machine can see.
     env = {name: text for name, text in os.environ.items() if name.startswith("UV_PUBLISH_")}

@@ -233,9 +233,13 @@ def absolute(settings: Settings, folder: Path) -> dict[str, Any]:
         if key in result:
             result[key] = [_absolute(location, folder) for location in result[key]]
     if "index" in result:
-        result["index"] = [{**index, "url": _absolute(index["url"], folder)} for index in result["index"]]
+        result["index"] = [
+            {**index, "url": _absolute(index["url"], folder)} for index in result["index"]
+        ]
     if "sources" in result:
-        result["sources"] = {name: _absolute_source(source, folder) for name, source in result["sources"].items()}
+        result["sources"] = {
+            name: _absolute_source(source, folder) for name, source in result["sources"].items()
+        }
     return result
 
 
@@ -277,7 +281,11 @@ def _settings_around(folder: Path) -> Settings:
         config = place / "uv.toml"
         if config.is_file():
             settings = _read_config(config)
-            faults = [f"{key} is only valid in a pyproject.toml" for key in sorted(settings) if key in _OF_PYPROJECTS]
+            faults = [
+                f"{key} is only valid in a pyproject.toml"
+                for key in sorted(settings)
+                if key in _OF_PYPROJECTS
+            ]
             if faults:
                 raise _invalid(config, faults)
             return settings
@@ -404,7 +412,9 @@ def _read_config(path: Path) -> Settings:
 
 def _invalid(path: Path, faults: Iterable[str]) -> WheelhouseError:
     reasons = "; ".join(faults)
-    return WheelhouseError(f"{path}: is not a valid configuration file of uv: {reasons}", hint="fix it")
+    return WheelhouseError(
+        f"{path}: is not a valid configuration file of uv: {reasons}", hint="fix it"
+    )
 
 
 def faults_of(settings: Settings) -> list[str]:

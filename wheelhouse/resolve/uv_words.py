@@ -31,8 +31,14 @@ _OF_OUR_OWN = (
 # Options in uv's hints, and the settings with which they can be followed here.
 _ADVICE = (
     (r"`--prerelease=allow`", '`prerelease = "allow"` in [tool.uv]'),
-    (r"`--prerelease-package (\S+)=allow`", r'`prerelease-package = { \1 = "allow" }` in [tool.uv]'),
-    (r"`--index-strategy unsafe-best-match`", '`index-strategy = "unsafe-best-match"` in [tool.uv]'),
+    (
+        r"`--prerelease-package (\S+)=allow`",
+        r'`prerelease-package = { \1 = "allow" }` in [tool.uv]',
+    ),
+    (
+        r"`--index-strategy unsafe-best-match`",
+        '`index-strategy = "unsafe-best-match"` in [tool.uv]',
+    ),
     (r"`--find-links <uri>`", "`find-links` in [tool.uv]"),
     (r"`--no-build-isolation`", "`no-build-isolation = true` in [tool.uv]"),
 )
@@ -70,7 +76,9 @@ def plain_words(
     for option, setting in _ADVICE:
         words = re.sub(option, setting, words)
     paragraphs = re.split(r"\n\s*\n", words.strip())
-    useful = [paragraph for paragraph in paragraphs if not paragraph.lstrip().startswith(_OF_NO_USE)]
+    useful = [
+        paragraph for paragraph in paragraphs if not paragraph.lstrip().startswith(_OF_NO_USE)
+    ]
     return "\n".join(paragraph.strip("\n") for paragraph in useful)
 
 

@@ -35,7 +35,11 @@ def without_yanked(
     """
     named = {index.rstrip("/") for index in indexes}
     packages = list(pylock.packages)
-    unsure = {place: package for place, package in enumerate(packages) if _has_choice(package, targets, named)}
+    unsure = {
+        place: package
+        for place, package in enumerate(packages)
+        if _has_choice(package, targets, named)
+    }
     if not unsure:
         return pylock
     yanked = _yanked(unsure.values(), credentials)
@@ -66,7 +70,9 @@ def _yanked(packages: Iterable[Package], credentials: Credentials) -> set[str | 
     return {file.sha256 for file in chain.from_iterable(pages) if file.yanked is not None}
 
 
-def _not_yanked(package: Package, targets: Iterable[Target], yanked: Collection[str | None]) -> Package:
+def _not_yanked(
+    package: Package, targets: Iterable[Target], yanked: Collection[str | None]
+) -> Package:
     """Return `package` without yanked wheels, unless a target has no other one."""
     wheels = [wheel for wheel in package.wheels or [] if wheel.hashes.get("sha256") not in yanked]
     good = replace(package, wheels=wheels)

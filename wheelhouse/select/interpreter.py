@@ -39,7 +39,9 @@ _MACHINES = {
 }
 _NEEDS_GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?:\.\d+)?(?=\0)")
 # Parts that nodes do not need: bytecode depends on times, the rest is for building and testing Python.
-_LEFT_OUT = re.compile(r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$")
+_LEFT_OUT = re.compile(
+    r"(^|/)(__pycache__|site-packages/.+|test|idlelib/idle_test|config-[^/]+)(/|$)|\.a$"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,9 @@ def _mirrored(target: Target, place: str, fetch: _Fetch) -> Iterator[_Found]:
             if _is_suitable(entry, version, target):
                 yield version, _inside(place, entry["url"]), str(entry.get("sha256") or "")
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise MirrorError(place, f"its {_LIST} does not have the format of uv's list ({error!r})") from error
+        raise MirrorError(
+            place, f"its {_LIST} does not have the format of uv's list ({error!r})"
+        ) from error
 
 
 def _is_suitable(entry: _Table, version: str, target: Target) -> bool:
@@ -170,7 +174,10 @@ def _is_file(url: str) -> bool:
 def _listed(target: Target) -> Iterator[_Found]:
     """Yield the archives for `target` in uv's list."""
     for entry in uv.known_pythons(target.request):
-        if entry["implementation"] != "cpython" or entry["variant"] not in ("default", _FREE_THREADED):
+        if entry["implementation"] != "cpython" or entry["variant"] not in (
+            "default",
+            _FREE_THREADED,
+        ):
             continue
         system = entry["os"]
         if system == "macos":
@@ -303,7 +310,9 @@ def _facts(interpreter: Path) -> _Table:
     except ValueError:
         raise UvError(f"{interpreter} is not a Python 3", out.strip().rpartition("\n")[2]) from None
     if facts["implementation"] != "cpython":
-        raise UvError(f"{interpreter} is {facts['implementation']}, but only CPython can be packed", "")
+        raise UvError(
+            f"{interpreter} is {facts['implementation']}, but only CPython can be packed", ""
+        )
     if facts["packages"] != "site-packages":
         fact = f"{interpreter} belongs to the system, which changed where it looks for packages"
         raise UvError(fact, "", _INSTEAD)
@@ -318,7 +327,11 @@ def _require_movable(interpreter: Path, prefix: Path, archive: Path) -> None:
         python = folder / "python"
         program = python / ("python.exe" if sys.platform == "win32" else "bin/python3")
         if not program.exists():
-            raise UvError(f"{interpreter} cannot be packed: {prefix} has no bin/python3 of its own", "", _INSTEAD)
+            raise UvError(
+                f"{interpreter} cannot be packed: {prefix} has no bin/python3 of its own",
+                "",
+                _INSTEAD,
+            )
         # As jobs and the carried tool start it.
         environment = {"LD_LIBRARY_PATH": str(python / "lib")}
         code, out, err = process.run([program, "-I", "-c", _ASK_WHERE], env=environment)
@@ -326,7 +339,11 @@ def _require_movable(interpreter: Path, prefix: Path, archive: Path) -> None:
             raise UvError(f"{interpreter} would not start on another machine", err, _INSTEAD)
         for place in json.loads(out):
             if not Path(place).resolve().is_relative_to(python):
-                raise UvError(f"{interpreter} would not start on another machine: it needs {place}", "", _INSTEAD)
+                raise UvError(
+                    f"{interpreter} would not start on another machine: it needs {place}",
+                    "",
+                    _INSTEAD,
+                )
 
 
 def _require_inside(member: Path, prefix: Path) -> None:

@@ -88,7 +88,11 @@ def select(resolution: Resolution, target: Target, builder: Builder) -> Selectio
             missing.append(misfit)
         else:
             with_wheel.append(entry)
-    versions = {str(package.name): str(package.version) for package in packages if package.version is not None}
+    versions = {
+        str(package.name): str(package.version)
+        for package in packages
+        if package.version is not None
+    }
     chosen = _built(to_build, target, builder, resolution, versions, errors)
     for environment in environments:
         chosen += _wheels(with_wheel, environment, target.tags, resolution, builder, errors)

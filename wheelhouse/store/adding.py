@@ -55,7 +55,9 @@ def is_complete(store: Store, filename: str, sha256: str) -> bool:
     return path.exists() and metadata.exists() and record.exists()
 
 
-def _describe_all(wheels: Iterable[tuple[Path, str]], uploaded: str, origin: str | None) -> dict[Path, Record]:
+def _describe_all(
+    wheels: Iterable[tuple[Path, str]], uploaded: str, origin: str | None
+) -> dict[Path, Record]:
     """Return the records of `wheels` by their paths. Raises `InvalidWheelsError` for several invalid ones."""
     records = {}
     errors = []

@@ -73,7 +73,9 @@ def stored_files(store: Store) -> tuple[list[StoredFile], list[Damage]]:
     return found, damage
 
 
-def damaged_files(store: Store, chosen: Sequence[StoredFile]) -> Generator[tuple[StoredFile, list[Damage]], None, None]:
+def damaged_files(
+    store: Store, chosen: Sequence[StoredFile]
+) -> Generator[tuple[StoredFile, list[Damage]], None, None]:
     """Yield each wheel of `chosen`, in order, with what is wrong with it and its metadata. Raises `FileError`."""
     with ThreadPoolExecutor(_THREADS) as pool:
         damage = pool.map(_damage_of, itertools.repeat(store), chosen)

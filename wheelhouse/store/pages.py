@@ -72,7 +72,9 @@ def pages_of(project: str, links: Sequence[Link]) -> dict[str, bytes]:
     }
 
 
-def links_of(store: Store, project: str, names: Collection[str]) -> tuple[list[Link], list[StoreError]]:
+def links_of(
+    store: Store, project: str, names: Collection[str]
+) -> tuple[list[Link], list[StoreError]]:
     """Return the links for the page of `project` from its records `names`, and the errors of malformed ones."""
     links = []
     errors = []
@@ -101,8 +103,15 @@ def _state(folder: Path) -> dict[str, tuple[int, int, int]]:
         contextlib.suppress(FileNotFoundError),
         os.scandir(folder) as entries,
     ):
-        visible = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.name[0] != "."]
-        return {name: (status.st_ino, status.st_mtime_ns, status.st_size) for name, status in sorted(visible)}
+        visible = [
+            (entry.name, entry.stat(follow_symlinks=False))
+            for entry in entries
+            if entry.name[0] != "."
+        ]
+        return {
+            name: (status.st_ino, status.st_mtime_ns, status.st_size)
+            for name, status in sorted(visible)
+        }
     return {}
 
 

@@ -21,7 +21,9 @@ def test_without_a_cache_that_can_be_written_the_user_gets_one_of_his_own(
     assert cache.cache_folder({}) == str(folder)
 
 
-def test_a_cache_that_others_prepared_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_others_prepared_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     folder = Path(cache.cache_folder({}))
     folder.chmod(0o777)

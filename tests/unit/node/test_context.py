@@ -10,7 +10,13 @@ import pytest
 from bundler.node.context import context_document, input_parameters, software_of, write_context
 from bundler.node.errors import ERROR_FILE, OfflineRunError, store_error
 
-UV = {"name": "uv", "version": "0.13.9", "executable": "/x/uv", "install_path": "/x", "environment": {"KEY": "secret"}}
+UV = {
+    "name": "uv",
+    "version": "0.13.9",
+    "executable": "/x/uv",
+    "install_path": "/x",
+    "environment": {"KEY": "secret"},
+}
 
 
 def context(**fields: Any) -> Any:
@@ -19,8 +25,14 @@ def context(**fields: Any) -> Any:
 
 def test_a_script_sees_the_cores_and_memory_of_its_job_as_public_scripts_pass_them() -> None:
     resources = {"num_cores": 4, "memory": 1 << 30, "disk_space": 5}
-    assert input_parameters(context(resource_requirements=resources)) == {"x": 1.0, "num_cores": 4, "memory": 1 << 30}
-    given = context(parameter_values={"num_cores": 2}, resource_requirements={"num_cores": 4, "memory": None})
+    assert input_parameters(context(resource_requirements=resources)) == {
+        "x": 1.0,
+        "num_cores": 4,
+        "memory": 1 << 30,
+    }
+    given = context(
+        parameter_values={"num_cores": 2}, resource_requirements={"num_cores": 4, "memory": None}
+    )
     assert input_parameters(given) == {"num_cores": 2}
 
 
@@ -38,7 +50,9 @@ def test_applications_are_found_in_each_form_that_hps_uses(fields: dict[str, Any
     assert (found["name"], found["executable"]) == ("uv", "/x/uv")
 
 
-@pytest.mark.parametrize("fields", [{}, {"software": None}, {"software": "uv"}, {"resource_requirements": [1]}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"software": None}, {"software": "uv"}, {"resource_requirements": [1]}]
+)
 def test_a_context_with_absent_or_odd_fields_is_an_empty_one(fields: dict[str, Any]) -> None:
     document = context_document(context(**fields))
     assert document == {
@@ -50,7 +64,9 @@ def test_a_context_with_absent_or_odd_fields_is_an_empty_one(fields: dict[str, A
     }
 
 
-def test_the_context_file_has_no_environment_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_file_has_no_environment_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     fields = {
         "software": [UV],
@@ -62,7 +78,9 @@ def test_the_context_file_has_no_environment_variable(tmp_path: Path, monkeypatc
     text = (tmp_path / "context.json").read_text()
     assert "secret" not in text
     document = json.loads(text)
-    assert document["software"] == [{"name": "uv", "version": "0.13.9", "executable": "/x/uv", "install_path": "/x"}]
+    assert document["software"] == [
+        {"name": "uv", "version": "0.13.9", "executable": "/x/uv", "install_path": "/x"}
+    ]
     assert document["input_files"] == [{"name": "mesh", "path": "mesh.dat"}]
     assert document["execution_context"] == {"solver": "cfx"}
     assert json.loads((tmp_path / "input_parameters.json").read_text()) == {"x": 1.0}

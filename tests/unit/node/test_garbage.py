@@ -34,7 +34,11 @@ class Cache:
         environment.mkdir(parents=True)
         (environment / "x").write_bytes(bytes(size))
         use = self.kept / f"{name}.use"
-        use.write_text(json.dumps({"publication": str(self.publications / name), "holds": [str(environment)], **more}))
+        use.write_text(
+            json.dumps(
+                {"publication": str(self.publications / name), "holds": [str(environment)], **more}
+            )
+        )
         os.utime(use, (time.time() - age, time.time() - age))
         return environment
 
@@ -117,7 +121,19 @@ def test_what_still_runs_without_its_job_stays(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize(
-    "holds", [["/etc"], ["../../outside"], ["\0"], [3], "text", None, ["environments-v2"], [""], ["."], ["\ud800"]]
+    "holds",
+    [
+        ["/etc"],
+        ["../../outside"],
+        ["\0"],
+        [3],
+        "text",
+        None,
+        ["environments-v2"],
+        [""],
+        ["."],
+        ["\ud800"],
+    ],
 )
 def test_records_lead_nowhere_else(cache: Cache, tmp_path: Path, holds: object) -> None:
     outside = tmp_path / "outside"
@@ -160,7 +176,9 @@ def test_what_is_no_size_is_told(text: str) -> None:
         garbage.parse_size(text)
 
 
-def test_a_limit_that_is_none_is_told_and_does_not_stop_it(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_that_is_none_is_told_and_does_not_stop_it(
+    cache: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
     cache.add("old", age=MONTH)
     garbage.main([str(cache.folder), "lots"])
     out = capsys.readouterr().out

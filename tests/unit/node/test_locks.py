@@ -35,7 +35,9 @@ def test_a_job_that_died_in_its_turn_holds_nobody(tmp_path: Path) -> None:
             assert time.monotonic() - begun < locks.PATIENCE / 2
 
 
-def test_a_folder_that_can_be_locked_lacks_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_can_be_locked_lacks_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not locks.lacks_locks(str(tmp_path))
     assert not locks.lacks_locks(str(tmp_path / "nowhere"))  # which is told where it is written to
 

@@ -13,7 +13,9 @@ from bundler.node.command import Command
 from bundler.node.errors import OfflineRunError
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"prepared": 1}', "[" * 100_000, '{"prepared": true}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"prepared": 1}', "[" * 100_000, '{"prepared": true}', "\0"]
+)
 def test_a_record_of_any_shape_is_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.use").write_text(text)
     assert preparing.is_prepared(str(tmp_path / "a.use")) is False
@@ -25,13 +27,21 @@ def a_command(folder: Path, program: str) -> Command:
     uv.write_text(f"#!/bin/sh\n{program}\n")
     uv.chmod(0o755)
     Path(f"{launcher}.lock").touch()
-    return Command([str(uv), "run", str(launcher)], {}, [str(folder)], "python", str(folder / "s.py"), str(launcher))
+    return Command(
+        [str(uv), "run", str(launcher)],
+        {},
+        [str(folder)],
+        "python",
+        str(folder / "s.py"),
+        str(launcher),
+    )
 
 
 def test_an_environment_is_made_once_as_long_as_it_is_there(tmp_path: Path) -> None:
     python, log = tmp_path / "env" / "bin" / "python", tmp_path / "log"
     command = a_command(
-        tmp_path, f'echo "$1 $TMPDIR" >> "{log}"\nmkdir -p {python.parent}; touch {python}; echo {python}'
+        tmp_path,
+        f'echo "$1 $TMPDIR" >> "{log}"\nmkdir -p {python.parent}; touch {python}; echo {python}',
     )
     kept = str(tmp_path / "kept")
     for _ in range(2):
@@ -39,7 +49,11 @@ def test_an_environment_is_made_once_as_long_as_it_is_there(tmp_path: Path) -> N
     # In a temporary folder that all jobs of the cache share, since uv locks there.
     assert log.read_text() == f"run {kept}/locks\n"
     noted = json.loads(Path(preparing.use_of(kept, command)).read_text())
-    assert noted == {"publication": "/share/a", "holds": [str(tmp_path), str(tmp_path / "env")], "prepared": True}
+    assert noted == {
+        "publication": "/share/a",
+        "holds": [str(tmp_path), str(tmp_path / "env")],
+        "prepared": True,
+    }
     (tmp_path / "env").rename(tmp_path / "gone")
     preparing.prepare(kept, "/share/a", command)
     assert log.read_text().count("run") == 2
@@ -58,7 +72,10 @@ def test_a_ready_made_environment_is_only_recorded(tmp_path: Path) -> None:
             "echo 'error: Hash mismatch for alpha' >&2; exit 2",
             "(?s)Hash mismatch for alpha.*hint: ask the owner of the store",
         ),
-        ("echo 'No space left on device (os error 28)' >&2; exit 2", "(?s)No space left.*hint: free space on the disk"),
+        (
+            "echo 'No space left on device (os error 28)' >&2; exit 2",
+            "(?s)No space left.*hint: free space on the disk",
+        ),
         ("echo /nowhere/python", "could not create the environment of s.py"),
     ],
 )
@@ -78,7 +95,9 @@ def test_a_uv_that_cannot_be_started_is_a_failed_preparation(tmp_path: Path) -> 
         preparing.prepare(str(tmp_path / "kept"), "/share/a", command)
 
 
-def test_nobody_creates_an_environment_while_another_job_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_creates_an_environment_while_another_job_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @contextmanager
     def never_mine(*_: object) -> Iterator[bool]:
         yield False

@@ -22,7 +22,9 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
     for code in (0, 3):
         status = tmp_path / "status"
         monkeypatch.setattr(os, "name", system)
-        command = running.reporting([sys.executable, str(script), str(code), "a 'b' $c"], sys.executable, str(status))
+        command = running.reporting(
+            [sys.executable, str(script), str(code), "a 'b' $c"], sys.executable, str(status)
+        )
         monkeypatch.undo()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, status.read_text().strip()) == (code, str(code))
@@ -39,9 +41,13 @@ def test_a_command_that_is_ended_ends_what_it_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_an_evaluator_that_runs_only_strings_runs_the_same_command(tmp_path: Path, code: int) -> None:
+def test_an_evaluator_that_runs_only_strings_runs_the_same_command(
+    tmp_path: Path, code: int
+) -> None:
     script = tmp_path / "it's.py"
-    script.write_text(f"import sys, pathlib\npathlib.Path('words').write_text(repr(sys.argv[1:]))\nsys.exit({code})\n")
+    script.write_text(
+        f"import sys, pathlib\npathlib.Path('words').write_text(repr(sys.argv[1:]))\nsys.exit({code})\n"
+    )
     words = [sys.executable, str(script), "a 'b' $c", ""]
 
     def only_strings(command: str, *, shell: bool, env: dict[str, str]) -> None:

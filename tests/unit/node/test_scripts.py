@@ -20,7 +20,10 @@ LOCK = b'source = { registry = "simple" }\nwheels = [{ path = "../../../../wheel
 def test_a_script_is_chosen_by_name_where_there_are_several() -> None:
     several = publication(scripts=("a.py", "b.py"))
     assert scripts.choose_scripts(several, {"BUNDLER_SCRIPT": "b.py"}) == ["b.py"]
-    assert scripts.choose_scripts(several, {"BUNDLER_SCRIPT": '["b.py", "a.py"]'}) == ["b.py", "a.py"]
+    assert scripts.choose_scripts(several, {"BUNDLER_SCRIPT": '["b.py", "a.py"]'}) == [
+        "b.py",
+        "a.py",
+    ]
     assert scripts.choose_scripts(publication(scripts=("a.py",)), {}) == ["a.py"]
     wrong: list[dict[str, str]] = [
         {},
@@ -30,7 +33,8 @@ def test_a_script_is_chosen_by_name_where_there_are_several() -> None:
     ]
     for environment in wrong:
         with pytest.raises(
-            OfflineRunError, match=r"are a\.py, b\.py\nhint: set the environment variable BUNDLER_SCRIPT"
+            OfflineRunError,
+            match=r"are a\.py, b\.py\nhint: set the environment variable BUNDLER_SCRIPT",
         ):
             scripts.choose_scripts(several, environment)
 
@@ -44,7 +48,11 @@ def local(
 ) -> scripts.LocalScript:
     described = publication(target())
     described["scripts"] = {"solve.py": digest(b"print(1)")}
-    here: TargetDescription = {**target(), "folders": {"solve.py": folder}, "locks": {"solve.py": digest(lock)}}
+    here: TargetDescription = {
+        **target(),
+        "folders": {"solve.py": folder},
+        "locks": {"solve.py": digest(lock)},
+    }
     return scripts.local_script(described, str(root), here, "solve.py", python, str(state))
 
 
@@ -58,7 +66,9 @@ def place_of(root: Path, folder: str, lock: bytes = LOCK, script: bytes = b"prin
 
 
 @pytest.mark.parametrize("root", ["share", 'a "share" \u00fc', r"a\1\g<0>"])
-@pytest.mark.parametrize(("folder", "up"), [("targets/3.12-Linux/solve", "../"), ("targets/3.12-Linux", "")])
+@pytest.mark.parametrize(
+    ("folder", "up"), [("targets/3.12-Linux/solve", "../"), ("targets/3.12-Linux", "")]
+)
 def test_a_script_is_copied_alone_with_a_lock_that_leads_back_to_the_store(
     tmp_path: Path, root: str, folder: str, up: str
 ) -> None:
@@ -67,7 +77,10 @@ def test_a_script_is_copied_alone_with_a_lock_that_leads_back_to_the_store(
     copy = local(tmp_path / root, folder, tmp_path / "kept", lock)
     assert [path.name for path in Path(copy.script).parent.iterdir()] == ["solve.py"]
     tables = toml.loads(Path(f"{copy.launcher}.lock").read_text(encoding="utf-8"))
-    assert Path(tables["wheels"][0]["path"]) == tmp_path / root / "wheels" / "alpha-1.0-py3-none-any.whl"
+    assert (
+        Path(tables["wheels"][0]["path"])
+        == tmp_path / root / "wheels" / "alpha-1.0-py3-none-any.whl"
+    )
     assert Path(tables["source"]["registry"]) == place / "simple"
     # They are the node's own from now on.
     (place / "solve.py").unlink()
@@ -78,7 +91,10 @@ def test_another_python_gets_other_copies_and_so_an_environment_of_its_own(tmp_p
     place_of(tmp_path, "targets/a")
     other = tmp_path / "python3"
     other.touch()
-    copies = {local(tmp_path, "targets/a", tmp_path / "kept", python=python) for python in (sys.executable, str(other))}
+    copies = {
+        local(tmp_path, "targets/a", tmp_path / "kept", python=python)
+        for python in (sys.executable, str(other))
+    }
     assert len(copies) == 2
 
 
@@ -90,11 +106,15 @@ def test_a_script_that_was_changed_is_not_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_the_launcher_starts_a_script_that_can_be_interrupted_and_alone_prints_its_python(tmp_path: Path) -> None:
+def test_the_launcher_starts_a_script_that_can_be_interrupted_and_alone_prints_its_python(
+    tmp_path: Path,
+) -> None:
     launcher, script = tmp_path / "launcher.py", tmp_path / "script" / "s.py"
     launcher.write_text(scripts.LAUNCHER)
     script.parent.mkdir()
-    script.write_text("import signal, sys\nprint(sys.argv, sys.path[0], signal.getsignal(signal.SIGINT).__name__)\n")
+    script.write_text(
+        "import signal, sys\nprint(sys.argv, sys.path[0], signal.getsignal(signal.SIGINT).__name__)\n"
+    )
     command = [sys.executable, str(launcher), str(script), "a 'b'"]
     # As a shell starts a background command.
     ignoring = ["/bin/sh", "-c", '"$@" & wait $!', "sh", *command]

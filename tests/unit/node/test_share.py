@@ -14,7 +14,9 @@ def test_a_file_that_was_changed_or_is_gone_is_told(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("x")
     with pytest.raises(OfflineRunError, match="was changed after it was published"):
         share.read_checked(str(tmp_path / "s.py"), "0" * 64, "the script")
-    with pytest.raises(OfflineRunError, match="ask the administrator of the nodes whether the store is mounted"):
+    with pytest.raises(
+        OfflineRunError, match="ask the administrator of the nodes whether the store is mounted"
+    ):
         share.read_checked(str(tmp_path / "gone" / "s.py"), "0" * 64, "the script")
 
 
@@ -29,7 +31,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     for read in (share.read_checked, share.copy_checked):
         with pytest.raises(OfflineRunError, match="was changed after it was published"):
-            read(str(path), str(tmp_path / "copy") if read is share.copy_checked else "0" * 64, "0" * 64)
+            read(
+                str(path),
+                str(tmp_path / "copy") if read is share.copy_checked else "0" * 64,
+                "0" * 64,
+            )
 
 
 def test_a_copy_is_the_file_or_is_told_to_be_none(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_arguments_are_words_as_for_a_shell_or_a_json_list() -> None:
             task.arguments(text)
 
 
-def test_output_parameters_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_parameters_that_are_none_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert task.read_output_parameters() == {}
     Path("output_parameters.json").write_text(json.dumps({"a": 1}))

@@ -30,23 +30,30 @@ def uv_that_says(folder: Path, words: str, python: str = "") -> list[dict[str, s
 def test_a_node_that_no_target_fits_is_told_all_reasons() -> None:
     described = publication(target(), target("Windows", "AMD64", None))
     with pytest.raises(
-        OfflineRunError, match=r"Linux on x86_64 with glibc 2\.17.*needs glibc 2\.28.*is for Windows"
+        OfflineRunError,
+        match=r"Linux on x86_64 with glibc 2\.17.*needs glibc 2\.28.*is for Windows",
     ) as caught:
         tools.fitting_targets(described, ("Linux", "x86_64", ("glibc", 2, 17)))
     assert "--platform" in str(caught.value)
 
 
-def test_of_several_pythons_the_first_that_is_here_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_pythons_the_first_that_is_here_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     here = {"3.11": sys.executable}
-    monkeypatch.setattr(tools, "installed_python", lambda _uv, version, _environment: (here.get(version), b""))
+    monkeypatch.setattr(
+        tools, "installed_python", lambda _uv, version, _environment: (here.get(version), b"")
+    )
     described = publication(target(python="3.13"), target(python="3.11"), target(python="3.10"))
     software = uv_that_says(tmp_path, "uv 0.13.9")
     found = tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
     assert (found[0]["python"], found[2]) == ("3.11", sys.executable)
 
 
-def test_what_was_found_on_a_node_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_found_on_a_node_is_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     described = publication(target())
     software = uv_that_says(tmp_path, "uv 0.13.9", sys.executable)
@@ -54,7 +61,9 @@ def test_what_was_found_on_a_node_is_found_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(tools, "registered_uv", lambda _software: (None, ("asked", "wait")))
     assert tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept")) == first
     (tmp_path / "uv").unlink()
-    with pytest.raises(OfflineRunError, match="asked\nhint: wait, or bundle the script with --include-uv"):
+    with pytest.raises(
+        OfflineRunError, match="asked\nhint: wait, or bundle the script with --include-uv"
+    ):
         tools.tools(described, "/share", software, NOWHERE, str(tmp_path / "kept"))
 
 
@@ -70,7 +79,10 @@ def test_of_jobs_that_come_at_once_one_looks_and_the_others_wait_for_it(
 
     monkeypatch.setattr(tools, "looked_for", slow_look)
     with ThreadPoolExecutor(8) as pool:
-        jobs = [pool.submit(tools.tools, publication(target()), "/share", [], NOWHERE, str(tmp_path)) for _ in range(8)]
+        jobs = [
+            pool.submit(tools.tools, publication(target()), "/share", [], NOWHERE, str(tmp_path))
+            for _ in range(8)
+        ]
     assert {job.result()[1] for job in jobs} == {sys.executable}
     assert len(looked) == 1
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".turn"]
@@ -103,7 +115,9 @@ def test_what_was_found_counts_as_long_as_it_is_the_same(
     assert len(looks) == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"folder": 1}', "[" * 100_000, '{"identities": {}}', "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"folder": 1}', "[" * 100_000, '{"identities": {}}', "\0"]
+)
 def test_a_memory_of_any_shape_is_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "memory.json").write_text(text)
     assert tools.remembered(str(tmp_path / "memory.json"), {"1"}) is None
@@ -117,7 +131,9 @@ def test_a_cache_on_a_shared_file_system_is_told_once_per_node(
     found = {"folder": target()["folder"], "uv": sys.executable, "python": sys.executable}
     monkeypatch.setattr(tools, "looked_for", lambda *_: found)
     for _ in range(2):
-        tools.tools(publication(target()), "/share", [], {"UV_CACHE_DIR": "/shared/cache"}, str(tmp_path))
+        tools.tools(
+            publication(target()), "/share", [], {"UV_CACHE_DIR": "/shared/cache"}, str(tmp_path)
+        )
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/shared/cache is not on a local disk" in caplog.text
 
@@ -128,7 +144,9 @@ def test_a_disk_that_runs_no_programs_is_told(tmp_path: Path) -> None:
         tools.installed_python(str(tmp_path / "uv"), "3.12", {})
 
 
-def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_taken(tmp_path: Path) -> None:
+def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_taken(
+    tmp_path: Path,
+) -> None:
     for name in ("python3.14", "python3.14t"):
         (tmp_path / name).touch()
         uv_that_says(tmp_path, "uv 0.13.9", str(tmp_path / name))
@@ -140,16 +158,33 @@ def test_a_free_threaded_python_that_uv_offers_in_the_place_of_another_is_not_ta
 def test_a_python_that_is_nowhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     described = publication(target(python="3.13"), target(python="3.12"))
-    with pytest.raises(OfflineRunError, match=r"(?s)finds no Python 3\.13 or 3\.12 on this node.*--include-python"):
-        tools.tools(described, "/share", uv_that_says(tmp_path, "uv 0.13.9"), NOWHERE, str(tmp_path / "kept"))
+    with pytest.raises(
+        OfflineRunError, match=r"(?s)finds no Python 3\.13 or 3\.12 on this node.*--include-python"
+    ):
+        tools.tools(
+            described,
+            "/share",
+            uv_that_says(tmp_path, "uv 0.13.9"),
+            NOWHERE,
+            str(tmp_path / "kept"),
+        )
 
 
-def test_a_uv_that_fails_is_not_a_missing_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_uv_that_fails_is_not_a_missing_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tools, "node_facts", lambda: ("Linux", "x86_64", ("glibc", 2, 28)))
     (own,) = uv_that_says(tmp_path, "uv 0.13.9")
     uv = Path(own["executable"])
-    uv.write_text(uv.read_text().replace("error: No interpreter found for it", "error: No space left on device"))
-    with pytest.raises(OfflineRunError, match=r"(?s)could not look for Python 3\.12.*No space left.*hint: free space"):
+    uv.write_text(
+        uv.read_text().replace(
+            "error: No interpreter found for it", "error: No space left on device"
+        )
+    )
+    with pytest.raises(
+        OfflineRunError,
+        match=r"(?s)could not look for Python 3\.12.*No space left.*hint: free space",
+    ):
         tools.tools(publication(target()), "/share", [own], NOWHERE, str(tmp_path / "kept"))
 
 
@@ -196,7 +231,10 @@ def test_a_uv_that_is_too_old_or_does_not_run_is_told(tmp_path: Path) -> None:
     for words in ("what?", "Python 3.11.7", "uv x.y"):
         assert "does not run" in tools.registered_uv(uv_that_says(tmp_path, words))[1][0]
     (tmp_path / "uv").chmod(0o644)
-    assert "does not run" in tools.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1][0]
+    assert (
+        "does not run"
+        in tools.registered_uv([{"name": "uv", "executable": str(tmp_path / "uv")}])[1][0]
+    )
 
 
 def test_an_executable_may_be_a_bare_name_on_the_path_or_have_arguments(

@@ -45,10 +45,16 @@ def test_an_archive_is_unpacked_once_and_only_with_its_digest(tmp_path: Path) ->
         ("uv-1.0-py3-none-any.whl", b"PK\x05\x06" + bytes(18)),
     ],
 )
-def test_an_archive_that_cannot_be_unpacked_is_told_by_name(tmp_path: Path, name: str, data: bytes) -> None:
+def test_an_archive_that_cannot_be_unpacked_is_told_by_name(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(OfflineRunError, match=f"{name} cannot be unpacked, although it matches its digest"):
-        unpacking.unpacked(str(tmp_path), [name, hashlib.sha256(data).hexdigest()], str(tmp_path / "kept"))
+    with pytest.raises(
+        OfflineRunError, match=f"{name} cannot be unpacked, although it matches its digest"
+    ):
+        unpacking.unpacked(
+            str(tmp_path), [name, hashlib.sha256(data).hexdigest()], str(tmp_path / "kept")
+        )
 
 
 def test_an_archive_that_holds_more_than_any_should_is_not_unpacked(
@@ -58,7 +64,9 @@ def test_an_archive_that_holds_more_than_any_should_is_not_unpacked(
     data = packed(("zeros", bytes(1001)))
     (tmp_path / "p.tar.gz").write_bytes(data)
     with pytest.raises(OfflineRunError, match="it contains more than"):
-        unpacking.unpacked(str(tmp_path), ["p.tar.gz", hashlib.sha256(data).hexdigest()], str(tmp_path / "kept"))
+        unpacking.unpacked(
+            str(tmp_path), ["p.tar.gz", hashlib.sha256(data).hexdigest()], str(tmp_path / "kept")
+        )
 
 
 def packed(*members: tuple[str, bytes]) -> bytes:
