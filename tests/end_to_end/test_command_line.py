@@ -315,7 +315,11 @@ def test_a_bundle_is_not_submitted_before_it_is_published(workplace: Workplace) 
     workplace.script("solve.py")
     bundle = workplace.bundle("solve.py")
     done = workplace.run(
-        "submit-jobs", bundle, "--url", "https://127.0.0.1:9/hps", HPS_ACCESS_TOKEN="token"
+        "submit-jobs",
+        bundle,
+        "--url",
+        "https://127.0.0.1:9/hps",
+        HPS_ACCESS_TOKEN="token",  # noqa: S106 - of nobody
     )
     assert done.returncode == 1
     assert "is a bundle, not a publication" in done.stderr

@@ -504,7 +504,10 @@ def _moment(text: str) -> datetime:
 
 
 _JMS, _RMS, _DT, _AUTH = "/jms/api/v1", "/rms/api/v1", "/dt/api/v1", "/auth/realms/rep"
-_KINDS = "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions|task_commands|license_contexts"
+_KINDS = (
+    "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions"
+    "|task_commands|license_contexts"
+)
 ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [
     ("GET", _JMS, Handler.info, False),
     ("GET", f"{_AUTH}/.well-known/openid-configuration", Handler.discovery, False),

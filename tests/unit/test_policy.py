@@ -73,7 +73,8 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
 
 
 def test_everything_invalid_is_reported_at_once(tmp_path: Path) -> None:
-    text = 'allowed-licenses = []\nmaximum-severity = "fatal"\nminimum-release-age = "soon"\nforbidden-packages = ["!"]\n'
+    text = 'allowed-licenses = []\nmaximum-severity = "fatal"\n'
+    text += 'minimum-release-age = "soon"\nforbidden-packages = ["!"]\n'
     with pytest.raises(BundlerError) as caught:
         read(tmp_path, f"{text}required-signers = 5\n")
     message = str(caught.value)
