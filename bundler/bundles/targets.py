@@ -31,7 +31,7 @@ def requested_targets(
     """Return the targets of `pythons` and `platforms`, or of `[tool.bundler]` in `sources`, or of this machine.
 
     With `own_python`, the default Python is the running one. Raises the errors of `targets_for`, `require_own` and
-    `require_allowed`.
+    `_require_allowed`.
     """
     settings = [settings_of(source.path, source.tool) for source in sources]
     if not pythons:
@@ -42,7 +42,7 @@ def requested_targets(
         pythons = (f"{sys.version_info.major}.{sys.version_info.minor}",)
     targets = targets_for(sources, pythons, platforms)
     require_own(sources, targets)
-    require_allowed(sources, targets)
+    _require_allowed(sources, targets)
     return targets
 
 
@@ -75,7 +75,7 @@ def targets_for(
     )
 
 
-def require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> None:
+def _require_allowed(sources: Sequence[Source], targets: Sequence[Target]) -> None:
     """Raise `CombinedError` with every script whose requires-python excludes the Python of a target."""
     errors = []
     for source in sources:

@@ -41,9 +41,9 @@ def cache_folder(environment: Mapping[str, str]) -> str:
     """
     user = str(os.getuid()) if hasattr(os, "getuid") else ""
     registered = environment.get("UV_CACHE_DIR")
-    folder = registered_cache(registered, user) if registered else None
+    folder = _registered_cache(registered, user) if registered else None
     if folder is not None and not lacks_locks(folder):
-        warn_of_noexec(folder)
+        _warn_of_noexec(folder)
         return folder
     if registered:
         reason = (
@@ -58,14 +58,14 @@ def cache_folder(environment: Mapping[str, str]) -> str:
             reason,
             tempfile.gettempdir(),
         )
-    folder = private_folder(
+    folder = _private_folder(
         os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user))
     )
-    warn_of_noexec(folder)
+    _warn_of_noexec(folder)
     return folder
 
 
-def warn_of_noexec(folder: str) -> None:
+def _warn_of_noexec(folder: str) -> None:
     """Log a warning if programs and compiled modules in `folder` cannot run."""
     with contextlib.suppress(OSError, AttributeError):  # Windows has no such mounts.
         if os.statvfs(folder).f_flag & os.ST_NOEXEC:
@@ -76,13 +76,13 @@ def warn_of_noexec(folder: str) -> None:
             )
 
 
-def registered_cache(registered: str, user: str) -> str | None:
+def _registered_cache(registered: str, user: str) -> str | None:
     """Return the cache of `user` in the folder `registered`, or None if the user cannot write there."""
     with contextlib.suppress(OSError):
         os.makedirs(registered, exist_ok=True)
     own = os.path.join(registered, "user-{}".format(user))
     if os.access(registered, os.W_OK | os.X_OK):
-        return registered if not user or is_private(registered) else private_folder(own)
+        return registered if not user or is_private(registered) else _private_folder(own)
     return own if user and os.path.isdir(own) and is_private(own) else None
 
 
@@ -95,7 +95,7 @@ def is_private(folder: str) -> bool:
     return stat.S_ISDIR(status.st_mode) and mine
 
 
-def private_folder(folder: str) -> str:
+def _private_folder(folder: str) -> str:
     """Create `folder` for this user alone and return it. Raises `OfflineRunError` if it belongs to another user."""
     try:
         with contextlib.suppress(FileExistsError):
@@ -117,15 +117,14 @@ def private_folder(folder: str) -> str:
 def file_system(folder: str) -> str:
     """Return the type of the file system of `folder`, by its name on Linux, or "" if it is unknown."""
     match = ("", "")
-    with (
-        contextlib.suppress(OSError),
-        open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts,
-    ):
+    with contextlib.suppress(OSError):
         real = os.path.realpath(folder)
-        for line in mounts:
-            point, kind = line.split(" ")[1:3]
-            if (real + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(match[0]):
-                match = (point, kind)
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                point, kind = line.split(" ")[1:3]
+                is_above = (real + "/").startswith(point.rstrip("/") + "/")
+                if is_above and len(point) >= len(match[0]):
+                    match = (point, kind)
     return match[1]
 
 

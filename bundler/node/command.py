@@ -43,11 +43,11 @@ def command_for(
 ) -> Command:
     """Return the command that runs the script `name` on this node, based on the environment variables `environment`."""
     if publication["strategy"] == "environment":
-        return command_without_uv(publication, root, name, environment)
-    return command_with_uv(publication, root, name, software, environment)
+        return _command_without_uv(publication, root, name, environment)
+    return _command_with_uv(publication, root, name, software, environment)
 
 
-def command_without_uv(
+def _command_without_uv(
     publication: Publication, root: str, name: str, environment: Mapping[str, str]
 ) -> Command:
     """Return the command for a publication with ready-made environments."""
@@ -68,7 +68,7 @@ def command_without_uv(
     )
 
 
-def command_with_uv(
+def _command_with_uv(
     publication: Publication,
     root: str,
     name: str,

@@ -75,7 +75,7 @@ def parse_size(text: object) -> int:
 
 
 @contextlib.contextmanager
-def exclusively(path: str) -> Iterator[bool]:
+def _exclusively(path: str) -> Iterator[bool]:
     """Hold the lock file `path`; yield whether that was possible."""
     if fcntl is None:
         yield True
@@ -93,7 +93,7 @@ def exclusively(path: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def size_of(folder: str) -> int:
+def _size_of(folder: str) -> int:
     """Return the bytes below `folder`, counting hard-linked files once, without entries that are being deleted."""
     seen = {}
     for base, folders, names in os.walk(folder):
@@ -105,7 +105,7 @@ def size_of(folder: str) -> int:
     return sum(seen.values())
 
 
-def is_gone(publication: str) -> bool:
+def _is_gone(publication: str) -> bool:
     """Return whether `publication` was deleted from its store; False if the store cannot be read."""
     try:
         os.stat(publication)
@@ -118,7 +118,7 @@ def is_gone(publication: str) -> bool:
     return False
 
 
-def read_uses(state: str) -> list[Use]:
+def _read_uses(state: str) -> list[Use]:
     """Return (last use, path of the record, publication, folders in use), least recently used first."""
     uses = []
     for name in os.listdir(state):
@@ -142,7 +142,7 @@ def inside(folder: str, cache: str) -> bool:
     return os.path.dirname(os.path.dirname(real)) == base and os.path.isdir(real)
 
 
-def is_running(folder: str) -> bool:
+def _is_running(folder: str) -> bool:
     """Return whether a program in `folder` is running, on Linux; its job may have been killed before it."""
     prefix = os.fsencode(os.path.realpath(folder)) + b"/"
     for process in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
@@ -170,7 +170,7 @@ def drop(use: Use, uses: list[Use], cache: str) -> list[Use]:
     remaining = [other for other in uses if other is not use]
     held = {folder for other in remaining for folder in other[3]}
     mine = [folder for folder in use[3] if folder not in held and inside(folder, cache)]
-    if any(is_running(folder) for folder in mine):
+    if any(_is_running(folder) for folder in mine):
         return uses
     removed = [remove(folder, os.path.join(cache, "bundler")) for folder in mine]
     if all(removed):
@@ -186,33 +186,33 @@ def collect(cache: str, limit: int | None = None, now: float | None = None) -> i
         return 0
     with contextlib.ExitStack() as held:
         for lock in (os.path.join(state, "jobs.lock"), os.path.join(cache, ".lock")):
-            if not held.enter_context(exclusively(lock)):
+            if not held.enter_context(_exclusively(lock)):
                 return None
-        before = size = size_of(cache)
+        before = size = _size_of(cache)
         now = time.time() if now is None else now
-        uses = read_uses(state)
+        uses = _read_uses(state)
         for use in list(uses):
-            if is_gone(use[2]) or now - use[0] > UNUSED:
+            if _is_gone(use[2]) or now - use[0] > UNUSED:
                 uses = drop(use, uses, cache)
-        remove_leftovers(state, uses, now)
+        _remove_leftovers(state, uses, now)
         limit = parse_size(LIMIT) if limit is None else limit
         # Measuring a cache takes a while, so only do it again if something was removed.
-        size = size_of(cache) if os.path.isdir(os.path.join(state, GOING)) else size
+        size = _size_of(cache) if os.path.isdir(os.path.join(state, GOING)) else size
         if size > limit:
-            remove_leftovers(state, shrink(cache, uses, limit), now)
-            size = size_of(cache)
+            _remove_leftovers(state, shrink(cache, uses, limit), now)
+            size = _size_of(cache)
         with contextlib.suppress(OSError):
             os.remove(os.path.join(state, "gc-due"))
     shutil.rmtree(os.path.join(state, GOING), ignore_errors=True)
     return before - size
 
 
-def remove_leftovers(state: str, uses: list[Use], now: float) -> None:
+def _remove_leftovers(state: str, uses: list[Use], now: float) -> None:
     """Remove entries from the folder `state` that no use refers to; no job is running, so nothing is being created."""
     held = {os.path.basename(folder) for use in uses for folder in use[3]}
     for name in os.listdir(state):
         path = os.path.join(state, name)
-        unheld = UNPACKED.fullmatch(name) and name not in held and not is_running(path)
+        unheld = UNPACKED.fullmatch(name) and name not in held and not _is_running(path)
         if unheld or name.startswith(".unpacking-") or name == "locks":
             remove(path, state)
         with contextlib.suppress(OSError):
@@ -232,9 +232,9 @@ def shrink(cache: str, uses: list[Use], limit: int) -> list[Use]:
     ):
         remove(os.path.join(cache, name), state)
     remove(os.path.join(state, "pycache"), state)
-    size = size_of(cache)
+    size = _size_of(cache)
     sizes = {
-        use[1]: sum(size_of(folder) for folder in use[3] if inside(folder, cache)) for use in uses
+        use[1]: sum(_size_of(folder) for folder in use[3] if inside(folder, cache)) for use in uses
     }
     if size - sum(sizes.values()) > limit:
         return uses

@@ -47,13 +47,13 @@ def prepare(state: str, root: str, command: Command) -> None:
         holds = command.holds
         if command.launcher is not None:
             require_plain_wheels("{}.lock".format(command.launcher))
-            holds = holds + [os.path.dirname(os.path.dirname(created_python(state, command)))]
+            holds = holds + [os.path.dirname(os.path.dirname(_created_python(state, command)))]
         noted = {"publication": os.path.normpath(root), "holds": holds, "prepared": True}
         write_whole(use, json.dumps(noted))
         write_whole(os.path.join(state, "gc-due"), "")
 
 
-def created_python(state: str, command: Command) -> str:
+def _created_python(state: str, command: Command) -> str:
     """Create the environment of `command`; return the path of its Python."""
     if lacks_locks(tempfile.gettempdir()):
         log.warning(

@@ -54,7 +54,7 @@ def pythons(uv: str | None) -> dict[str, str]:
         for form in ("python3.{}", "python3.{}t", "pypy3.{}")
     ]:
         path = shutil.which(name)
-        output = output_of([path, "-VV"]) if path else ""
+        output = _output_of([path, "-VV"]) if path else ""
         version = re.search(r"\d+\.\d+\.\d+", output)
         if version:
             is_threaded = "free-threading build" in output
@@ -64,7 +64,7 @@ def pythons(uv: str | None) -> dict[str, str]:
     return result
 
 
-def output_of(command: Sequence[str]) -> str:
+def _output_of(command: Sequence[str]) -> str:
     """Return the standard output of `command`, or "" if it fails."""
     try:
         done = subprocess.run(
@@ -75,9 +75,9 @@ def output_of(command: Sequence[str]) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def version_of(command: Sequence[str]) -> str | None:
+def _version_of(command: Sequence[str]) -> str | None:
     """Return the version that `command` prints, or None if it fails."""
-    match = re.search(r"\d+\.\d+(\.\d+)?", output_of(command))
+    match = re.search(r"\d+\.\d+(\.\d+)?", _output_of(command))
     return match.group() if match else None
 
 
@@ -91,7 +91,7 @@ def probe() -> dict[str, Any]:
         "machine": machine,
         "libc": libc,
         "pythons": pythons(uv),
-        "uv": version_of([uv, "--version"]) if uv else None,
+        "uv": _version_of([uv, "--version"]) if uv else None,
         "cache": os.environ.get("UV_CACHE_DIR"),
         "temporary": {"path": temporary, "free": shutil.disk_usage(temporary).free},
     }

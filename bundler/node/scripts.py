@@ -101,7 +101,7 @@ def local_script(
         copies = (
             ("script", name, data),
             ("launcher", name, LAUNCHER.encode("ascii")),
-            ("launcher", name + ".lock", with_places(lock, root, folder)),
+            ("launcher", name + ".lock", _with_places(lock, root, folder)),
         )
         with building(state, place) as contents:
             for part, filename, text in copies:
@@ -113,7 +113,7 @@ def local_script(
     )
 
 
-def with_places(lock: bytes, root: str, folder: str) -> bytes:
+def _with_places(lock: bytes, root: str, folder: str) -> bytes:
     """Return the uv lock file `lock` with absolute paths instead of paths relative to its location in the store."""
     text = lock.decode("utf-8")
     up = re.search(r'path = "((\.\./)+)wheels/', text)

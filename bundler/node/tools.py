@@ -102,22 +102,22 @@ def looked_for(
     registered, complaint = registered_uv(software)
     complaints: list[bytes] = []
     for target in fitting:
-        uv = registered or unpacked_uv(root, target, state)
+        uv = registered or _unpacked_uv(root, target, state)
         if uv is None:
             continue
         python, words = installed_python(uv, target["python"], environment)
         if python is None:
             complaints.append(words)
-            python = unpacked_python(root, target, state)
+            python = _unpacked_python(root, target, state)
         if python is not None:
             return {"folder": target["folder"], "uv": uv, "python": python}
     if registered is None and not any(target["uv"] for target in fitting):
         problem, cure = complaint
         raise OfflineRunError(problem, "{}, or bundle the script with --include-uv".format(cure))
-    raise no_python(" or ".join(target["python"] for target in fitting), complaints)
+    raise _no_python(" or ".join(target["python"] for target in fitting), complaints)
 
 
-def unpacked_uv(root: str, target: TargetDescription, state: str) -> str | None:
+def _unpacked_uv(root: str, target: TargetDescription, state: str) -> str | None:
     """Return the path of the uv in the publication for `target`, or None if it has none."""
     if not target["uv"]:
         return None
@@ -125,14 +125,14 @@ def unpacked_uv(root: str, target: TargetDescription, state: str) -> str | None:
     return os.path.join(folder, min(os.listdir(folder)))
 
 
-def unpacked_python(root: str, target: TargetDescription, state: str) -> str | None:
+def _unpacked_python(root: str, target: TargetDescription, state: str) -> str | None:
     """Return the path of the Python in the publication for `target`, or None if it has none."""
     return (
         own_python(unpacked(root, target["interpreter"], state)) if target["interpreter"] else None
     )
 
 
-def no_python(pythons: str, complaints: Sequence[bytes]) -> OfflineRunError:
+def _no_python(pythons: str, complaints: Sequence[bytes]) -> OfflineRunError:
     """Return the error for a node without one of `pythons`, or on which uv failed with other `complaints`."""
     missing = b"error: No interpreter found"
     others = [
@@ -172,7 +172,7 @@ def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescri
 
 def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tuple[str, str]]:
     """Return the path of uv among the applications of the task, or None with the problem and its remedy."""
-    application = uv_application(software)
+    application = _uv_application(software)
     if application is None:
         names = ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
         return None, (
@@ -185,7 +185,7 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
             "the registered uv does not exist: {}".format(uv or "no executable is given"),
             "ask the administrator of HPS to correct the registration, or to mount the folder of uv on this node",
         )
-    version, words = version_of_uv(uv)
+    version, words = _version_of_uv(uv)
     if version is None:
         return None, (
             "the registered uv {} does not run{}".format(uv, quoted(words)),
@@ -201,7 +201,7 @@ def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tu
     return uv, ("", "")
 
 
-def uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the application called uv, or the only one, which the task may call otherwise; None if there is none."""
     for application in software:
         if str(application.get("name", "")).casefold() == "uv":
@@ -209,7 +209,7 @@ def uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] |
     return software[0] if len(software) == 1 else None
 
 
-def version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:
+def _version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:
     """Return the version of the program `uv`, or None if it is not uv or does not run; and what it says about that."""
     try:
         done = subprocess.run(

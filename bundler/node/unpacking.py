@@ -71,10 +71,10 @@ def unpack(root: str, path: str, sha256: str, contents: str) -> None:
     copy_checked(os.path.join(root, *path.split("/")), copy, sha256)
     try:
         if path.endswith(".whl"):
-            unpack_uv(copy, contents)
+            _unpack_uv(copy, contents)
         else:
             with tarfile.open(copy) as tar:
-                for member in within_limit(tar):
+                for member in _within_limit(tar):
                     tar.extract(member, contents, **EXTRACTION)
     except (
         tarfile.TarError,
@@ -92,7 +92,7 @@ def unpack(root: str, path: str, sha256: str, contents: str) -> None:
         os.remove(copy)
 
 
-def within_limit(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _within_limit(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield the members of `tar`. Raises `ValueError` if they exceed the size limit."""
     total = 0
     for member in tar:
@@ -102,7 +102,7 @@ def within_limit(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def unpack_uv(wheel: str, contents: str) -> None:
+def _unpack_uv(wheel: str, contents: str) -> None:
     """Extract uv from its wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = [

@@ -130,10 +130,9 @@ def temporary(archive):
 
 def extract(archive, folder):
     """Extract the inner zip file of `archive` to `folder`."""
-    with (
-        zipfile.ZipFile(archive) as outer,
-        zipfile.ZipFile(io.BytesIO(outer.read("contents.zip"))) as inner,
-    ):
+    with zipfile.ZipFile(archive) as outer:
+        contents = io.BytesIO(outer.read("contents.zip"))
+    with zipfile.ZipFile(contents) as inner:
         inner.extractall(folder)
 
 
