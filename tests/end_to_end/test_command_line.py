@@ -289,7 +289,7 @@ bundler.cli._run(command)
 def test_help_loads_nothing_heavy(workplace: Workplace) -> None:
     script = """
 import atexit, sys
-from importlib.util import _LazyModule
+from wheelhouse.lazily import _LazyModule
 from bundler.cli import main
 loaded = lambda: [name for name, module in sys.modules.items() if not isinstance(module, _LazyModule)]
 atexit.register(lambda: print(*loaded(), file=sys.stderr))
