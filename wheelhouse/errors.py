@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# With fewer free ones, a file system cannot hold more files.
+_FEW_INODES = 16
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s#'\">)]+(?=$|[\s#'\">)])")
 # Bounded, and only at the start of a word; otherwise long words would take quadratic time.
@@ -98,7 +100,8 @@ def disk_full(path: Path, needed: int | None = None) -> WheelhouseError:
         mount = mount.parent
     if hasattr(os, "statvfs"):
         status = os.statvfs(mount)
-        if status.f_files and not status.f_favail:
+        # What failed may have freed some since.
+        if status.f_files and status.f_favail < _FEW_INODES:
             return WheelhouseError(
                 f"{path}: the disk at {mount} cannot hold more files (no inodes left)",
                 hint="delete some files there, or use another disk",

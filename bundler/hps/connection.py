@@ -79,7 +79,10 @@ def _require_hps(url: str, verify: bool | str) -> None:
     with requests.Session() as session:
         guard(session)
         session.verify = verify
-        session.get(f"{url}/jms/api/v1").raise_for_status()
+        response = session.get(f"{url}/jms/api/v1")
+    if response.status_code == _NOT_FOUND:
+        raise HpsError(url, f"does not answer like HPS (status {_NOT_FOUND})", CHECK_URL)
+    response.raise_for_status()
 
 
 def _secrets(account: Account) -> dict[str, str | None]:
