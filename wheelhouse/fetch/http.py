@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import ssl
 import sys
@@ -23,6 +25,7 @@ from urllib3.util import Retry
 from wheelhouse.errors import DownloadError, WheelhouseError
 from wheelhouse.fetch.certificates import ca_bundle
 from wheelhouse.fetch.credentials import Credentials, split_user
+from wheelhouse.files import explained
 
 _CHUNK = 1 << 18
 # Bytes of a body that are passed on together, and the seconds after which fewer are: each block is written and hashed,
@@ -319,9 +322,29 @@ def _of_disk(url: str) -> Iterator[bytes]:
 
 def fetch(url: str, credentials: Credentials | None = None, limit: int = _FETCH_LIMIT) -> bytes:
     """Return the bytes at `url`. Raises `DownloadError`, also above `limit` bytes."""
+    with _one_request(url, credentials) as client:
+        return client.read(url, limit)
+
+
+def save(url: str, path: Path, credentials: Credentials | None = None) -> str:
+    """Write the bytes at `url` to the new file `path`; return their SHA-256 in hex.
+
+    They may be more than fit into memory. Raises `DownloadError`, `FileError`.
+    """
+    digest = hashlib.sha256()
+    with _one_request(url, credentials) as client, explained(path), path.open("xb") as out:
+        for chunk in client.chunks(url):
+            digest.update(chunk)
+            out.write(chunk)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _one_request(url: str, credentials: Credentials | None) -> Iterator[Client]:
+    """Yield a client for a request of `url`, whose failure becomes a `DownloadError`."""
     client = Client(credentials=credentials)
     try:
-        return client.read(url, limit)
+        yield client
     except FetchError as error:
         name = url.partition("?")[0].rpartition("/")[2]
         raise DownloadError([(name, url, str(error))]) from error

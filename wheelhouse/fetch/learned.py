@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.fetch.credentials import Credentials
 from wheelhouse.hashes import difference
-
-# Bytes of a wheel; the largest ones have a few thousand million.
-_LARGEST = 8 << 30
 
 
 def learn_sha256(
@@ -26,14 +22,18 @@ def learn_sha256(
     Raises `ValueError` if it differs from the digests `stated` in the lock or `allowed` by requirements, and
     `DownloadError`.
     """
-    from wheelhouse.fetch.http import fetch  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
+    from wheelhouse.fetch.http import save  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
 
-    data = fetch(url, credentials, limit=_LARGEST)
-    sha256 = hashlib.sha256(data).hexdigest()
-    path = cache / "files" / sha256[:2] / sha256
-    atomic.write(path, data)
-    with files.explained(path):
-        fault = difference(path, stated, allowed)
-    if fault:
-        raise ValueError(f"{filename} {fault}")
+    partial = atomic.beside(cache / "partial" / filename)
+    with files.explained(partial):
+        files.make_folder(partial.parent)
+    try:
+        sha256 = save(url, partial, credentials)
+        with files.explained(partial):
+            fault = difference(partial, stated, allowed)
+            if fault:
+                raise ValueError(f"{filename} {fault}")
+            atomic.placed(partial, cache / "files" / sha256[:2] / sha256)
+    finally:
+        partial.unlink(missing_ok=True)
     return sha256
