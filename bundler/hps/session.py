@@ -22,6 +22,8 @@ from bundler.hps.redaction import hide_secrets_of
 _CONNECT, _SILENCE = 10.0, 60.0
 BUSY = (429, 502, 503, 504)
 _ATTEMPTS = 5
+# With a Retry-After header (RFC 9110, 10.2.3, and RFC 6585, 4).
+_NOT_PROCESSED = (429, 503)
 _NOT_FOUND = 404
 _PORTS = {"http": 80, "https": 443}
 CHECK_URL = "check the URL; it should look like https://host:8443/hps"
@@ -54,7 +56,16 @@ def guard(session: requests.Session) -> None:
 
 
 class _Retry(Retry):
-    """Retries after the delay that a busy server asks for, up to HPS_TIMEOUT."""
+    """Retries after the delay that a busy server asks for, up to HPS_TIMEOUT.
+
+    A server that says when to try again has not processed the request, so that it can be sent again whatever it does.
+    """
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT002 - as in urllib3
+        """Return whether a request that was answered with `status_code` is sent again."""
+        if has_retry_after and status_code in _NOT_PROCESSED:
+            return bool(self.total)
+        return super().is_retry(method, status_code, has_retry_after)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         """Return the seconds to wait, or None if the server asks for no delay."""

@@ -77,7 +77,22 @@ def run(
         except OSError:
             code = "none"
     if code != "0":
-        raise OfflineRunError(
-            "the script failed with exit code {}".format(code),
-            "read the console output of the script",
-        ) from error
+        raise _failure(code) from error
+
+
+def _failure(code: str) -> OfflineRunError:
+    """Return the error for a script with the exit code `code`; a shell adds 128 to the number of a signal."""
+    if code == "137":
+        return OfflineRunError(
+            "the script was killed (exit code 137), probably because it needs more memory than it may use",
+            "request more memory for the job, or look for the reason in the logs of the node",
+        )
+    if code == "139":
+        return OfflineRunError(
+            "the script crashed in native code (exit code 139, a segmentation fault)",
+            "set the environment variable PYTHONFAULTHANDLER=1 to see where",
+        )
+    return OfflineRunError(
+        "the script failed with exit code {}".format(code),
+        "read the console output of the script",
+    )

@@ -171,42 +171,59 @@ def fitting_targets(publication: Publication, facts: Facts) -> list[TargetDescri
 
 
 def registered_uv(software: Sequence[Mapping[str, Any]]) -> tuple[str | None, tuple[str, str]]:
-    """Return the path of uv among the applications of the task, or None with the problem and its remedy."""
-    application = _uv_application(software)
-    if application is None:
+    """Return the path of the first usable uv among the applications of the task.
+
+    If there is none, returns None with the problem of the first one and its remedy.
+    """
+    applications = _uv_applications(software)
+    if not applications:
         names = ", ".join(sorted(str(app.get("name")) for app in software)) or "there are none"
         return None, (
             "uv is not among the applications of this task ({})".format(names),
             "add the software requirement uv to the task definition, and ask the administrator of HPS to register it",
         )
-    uv = program_of(str(application.get("executable") or ""))
+    complaints = []
+    for application in applications:
+        uv = program_of(str(application.get("executable") or ""))
+        complaint = _complaint_about(uv)
+        if complaint is None:
+            return uv, ("", "")
+        complaints.append(complaint)
+    return None, complaints[0]
+
+
+def _uv_applications(software: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the applications called uv, of which several versions may be registered.
+
+    The only application counts, too: the task may call it otherwise.
+    """
+    named = [app for app in software if str(app.get("name", "")).casefold() == "uv"]
+    if not named and len(software) == 1:
+        return list(software)
+    return named
+
+
+def _complaint_about(uv: str) -> tuple[str, str] | None:
+    """Return why the program `uv` cannot be used, with a remedy, or None if it can."""
     if not os.path.isfile(uv):
-        return None, (
+        return (
             "the registered uv does not exist: {}".format(uv or "no executable is given"),
             "ask the administrator of HPS to correct the registration, or to mount the folder of uv on this node",
         )
     version, words = _version_of_uv(uv)
     if version is None:
-        return None, (
+        return (
             "the registered uv {} does not run{}".format(uv, quoted(words)),
             "ask the administrator of HPS to register a uv that runs on this node",
         )
     if version < OLDEST_UV:
-        return None, (
+        return (
             "the registered uv {} is too old".format(".".join(map(str, version))),
             "ask the administrator of HPS to install uv {} or newer".format(
                 ".".join(map(str, OLDEST_UV))
             ),
         )
-    return uv, ("", "")
-
-
-def _uv_application(software: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the application called uv, or the only one, which the task may call otherwise; None if there is none."""
-    for application in software:
-        if str(application.get("name", "")).casefold() == "uv":
-            return application
-    return software[0] if len(software) == 1 else None
+    return None
 
 
 def _version_of_uv(uv: str) -> tuple[tuple[int, ...] | None, bytes]:

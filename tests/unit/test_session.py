@@ -93,6 +93,22 @@ def test_a_web_page_in_place_of_the_api_is_told(session: requests.Session) -> No
         session.get(url)
 
 
+@pytest.mark.parametrize(("status", "attempts"), [(429, 2), (503, 2), (502, 1), (504, 1)])
+def test_what_a_server_says_it_has_not_processed_is_sent_again(
+    session: requests.Session, status: int, attempts: int
+) -> None:
+    statuses = iter([status])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        sent(next(statuses, 200), Retry_After="0")(handler)
+
+    with answering(answer) as (url, asked):
+        assert session.post(url, data={"name": "x"}).status_code == (
+            200 if attempts > 1 else status
+        )
+        assert len(asked) == attempts
+
+
 def test_a_server_that_does_not_answer_is_given_up(
     session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,16 @@ def test_an_evaluator_that_runs_only_strings_runs_the_same_command(
     assert (tmp_path / "words").read_text() == repr(words[2:])
 
 
+@pytest.mark.parametrize(("number", "words"), [(9, "killed .* more memory"), (11, "segmentation")])
+def test_a_script_that_a_signal_ended_is_explained(number: int, words: str) -> None:
+    def shell(command: list[str], *, shell: bool, env: dict[str, str]) -> None:
+        subprocess.run(command, shell=shell, env=env, check=False)
+
+    script = [sys.executable, "-c", f"import os; os.kill(os.getpid(), {number})"]
+    with pytest.raises(OfflineRunError, match=f"{words}.*"):
+        running.run(shell, script, sys.executable, dict(os.environ))
+
+
 def test_an_evaluator_that_runs_nothing_is_a_failed_script() -> None:
     def broken(*_: object, **__: object) -> None:
         raise TypeError("neither")

@@ -237,6 +237,16 @@ def test_a_uv_that_is_too_old_or_does_not_run_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_of_several_registered_versions_the_first_that_can_be_used_is_taken(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("old", "new", "newer")]
+    software: list[Any] = [{"name": "uv", "executable": "/nowhere/uv"}]
+    for folder, version in zip(folders, ("0.6.13", "0.11.1", "0.12.0"), strict=True):
+        folder.mkdir()
+        software += uv_that_says(folder, f"uv {version}")
+    assert tools.registered_uv(software) == (str(folders[1] / "uv"), ("", ""))
+    assert "does not exist" in tools.registered_uv(software[:2])[1][0]
+
+
 def test_an_executable_may_be_a_bare_name_on_the_path_or_have_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
