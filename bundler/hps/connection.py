@@ -102,7 +102,8 @@ def explained(subject: str) -> Iterator[None]:
     except (BundlerError, AssertionError):
         raise
     except requests.exceptions.RequestException as error:
-        raise HpsError(subject, *_failure(error)) from error
+        fact, hint = _failure(error)
+        raise HpsError(subject, fact, hint, status=_status_of(error)) from error
     except OSError as error:
         raise HpsError(subject, f"the HPS client failed on this machine ({error})") from error
     except Exception as error:  # A client that trusts its server may raise anything.
@@ -140,8 +141,12 @@ def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
         return f"is too old ({plain(error)})", f"use {_OLDEST} or newer"
     message = getattr(error, "description", None) or getattr(error, "reason", None) or error
     reason = plain(message)[:_SHOWN]
-    status = 0 if error.response is None else error.response.status_code
-    return _status(status, reason)
+    return _status(_status_of(error), reason)
+
+
+def _status_of(error: requests.exceptions.RequestException) -> int:
+    """Return the status of the answer, or 0 if there was none."""
+    return 0 if error.response is None else error.response.status_code
 
 
 def _status(status: int, reason: str) -> tuple[str, str]:

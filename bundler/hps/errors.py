@@ -13,7 +13,7 @@ _ROWS = 10
 
 
 class HpsError(BundlerError):
-    """A failed request to HPS: `fact` about `subject`, and a hint."""
+    """A failed request to HPS: `fact` about `subject`, and a hint; `status` is that of the answer, or 0."""
 
     def __init__(
         self,
@@ -21,7 +21,9 @@ class HpsError(BundlerError):
         fact: str,
         hint: str = "",
         facts: Iterable[str] = (),
+        status: int = 0,
     ) -> None:
+        self.status = status
         self.subject = plain(subject)
         self.fact = plain(fact).rstrip(".")
         super().__init__(

@@ -23,6 +23,7 @@ FINISHED = frozenset(("evaluated", "failed", "timeout", "aborted"))
 FAILED = ("failed", "timeout", "aborted")
 # It is not documented that the modification time of a job changes with its state, so all are read now and then.
 _ALL_EVERY = 10
+_NOT_FOUND = 404
 # Failed requests in a row that are tolerated.
 _MISSES = 5
 # Seconds without any change after which jobs in undocumented states are no longer waited for.
@@ -64,10 +65,11 @@ def watch(
         everything = asked % _ALL_EVERY == 0
         try:
             changes = _changes(client, api, jobs, everything=everything)
-        except HpsError:
+        except HpsError as error:
             missed += 1
             if missed > _MISSES or not asked:
                 raise
+            _require_project(client, project, error)
             time.sleep(min(interval * 2**missed, 30.0))
             continue
         asked += 1
@@ -88,6 +90,16 @@ def watch(
         if status.done:
             return
         time.sleep(interval)
+
+
+def _require_project(client: Client, project: str, error: HpsError) -> None:
+    """Raise `HpsError` if `error`, of a request about `project`, says that it does not exist any more."""
+    if error.status == _NOT_FOUND:
+        raise HpsError(
+            client.url,
+            f"the HPS project {project} was deleted",
+            "submit the jobs again, or watch another project",
+        ) from error
 
 
 def _changes(

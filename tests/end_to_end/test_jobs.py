@@ -600,6 +600,24 @@ main()
     assert jobs_of(hps, project)[0]["eval_status"] == "pending"
 
 
+def test_watching_a_project_that_is_deleted_ends_at_once(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    project = submitted(site, publication)
+    hps.requests.clear()
+    command = ("bundler", "hps", "watch", project, "--interval", "0.2")
+    with site.started(*command) as process:
+        while process.poll() is None and not any("/jobs" in str(each) for each in hps.requests):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        started = time.monotonic()
+        del hps.projects[project]
+        _, words = process.communicate(timeout=60)
+    assert time.monotonic() - started < 20
+    assert process.returncode == 1
+    assert f"the HPS project {project} was deleted\nhint: " in words
+
+
 @pytest.mark.parametrize("stamps_states", [True, False])
 def test_watching_sees_every_change_whether_or_not_hps_stamps_it(
     site: Workplace, hps: Hps, publication: Path, stamps_states: bool
