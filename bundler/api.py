@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.cache import cache_folder
 from bundler.errors import BundlerError
+from bundler.lazily import lazily
 from bundler.progress import Progress, Report, silent
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
     from ansys.hps.client import Client

@@ -5,6 +5,7 @@ Expected failures raise a `BundlerError` or another `WheelhouseError`, whose tex
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from typing import Any
 from bundler.bundle_folder import open_bundle
 from bundler.bundles.verify import verify
 from bundler.cache import cache_folder
-from bundler.errors import SignatureError
+from bundler.errors import BundlerError, SignatureError
 from bundler.layout import EXEC_SCRIPT
+from bundler.lazily import lazily
 from bundler.progress import Report, silent
 from wheelhouse import atomic
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import manifest_reader
@@ -72,6 +73,8 @@ def rebuild(
     built, which runs code that the bundle names. Raises `BundlerError` or `WheelhouseError`.
     """
     path = Path(bundle)
+    if output is not None:
+        _require_unused(Path(output))
     verify(path)
     with tempfile.TemporaryDirectory() as folder:
         # uv resolves ".." in paths without following links.
@@ -83,6 +86,14 @@ def rebuild(
             with atomic.building(Path(output), replace=False) as kept:
                 shutil.copytree(scratch / "again" / path.absolute().name, kept, dirs_exist_ok=True)
     return difference
+
+
+def _require_unused(output: Path) -> None:
+    """Raise `BundlerError` unless the folder `output` is empty or does not exist."""
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if os.path.lexists(output):
+        raise BundlerError(f"{output} exists", hint="choose another folder, or remove this one")
 
 
 def sbom(path: str | Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import re
@@ -119,6 +118,7 @@ def claim(path: Path, data: bytes, scratch: Path | None = None) -> bool:
     with explained(path):
         if os.path.lexists(path):
             return False
+        make_folder(path.parent)
         try:
             _write_and_place(path, data, scratch, _link_new)
         except FileExistsError:
@@ -173,11 +173,13 @@ def _exchanged(folder: Path, path: Path) -> bool:
     """
     if sys.platform != "linux":
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
+        import ctypes  # noqa: PLC0415 - some builds of Python do not have it
+
+        libc = ctypes.CDLL(None, use_errno=True)
         code = libc.renameat2(here, os.fsencode(folder), here, os.fsencode(path), exchange)
-    except AttributeError:  # The C library does not have it.
+    except (ImportError, AttributeError):  # This Python or its C library does not support it.
         return False
     return bool(code == 0)
 

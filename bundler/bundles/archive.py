@@ -77,7 +77,7 @@ def pack(
     Files whose digest is in `digests` are left out, and listed in delta.json; the far side has them. Raises
     `BundlerError` for two bundles of the same name, `DamagedError`, and the errors of `read_manifest`.
     """
-    bundles = [open_bundle(folder, "bundle") for folder in folders]
+    bundles = [open_bundle(folder, "bundle") for folder in dict.fromkeys(folders)]
     _require_names(bundles)
     contents = [content(bundle.manifest, digests) for bundle in bundles]
     total = sum(file.size for inside in contents for file in inside)

@@ -22,13 +22,13 @@ from bundler.bundles.verify import foreign_files, verify
 from bundler.bundles.writer import write_target
 from bundler.errors import BundlerError
 from bundler.layout import PYTHONS, WHEELS
+from bundler.lazily import lazily
 from bundler.progress import Progress, Report
 from bundler.sources.source import Source
 from bundler.units import counted, size_text
 from wheelhouse import atomic, files
 from wheelhouse.build.builder import Builder
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.lazily import lazily
 from wheelhouse.process import workers
 from wheelhouse.space import require_space, same_disk
 from wheelhouse.target import Target

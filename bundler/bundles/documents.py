@@ -12,6 +12,7 @@ from bundler.bundles.indexes import Indexes
 from bundler.bundles.plan import Plan
 from bundler.bundles.writer import write_manifest
 from bundler.layout import ATTESTATIONS, PROVENANCE, SBOMS
+from bundler.lazily import lazily
 from bundler.manifest import Manifest
 from bundler.manifest_reader import read_manifest
 from bundler.progress import Progress, Report
@@ -20,7 +21,6 @@ from bundler.trust.provenance import provenance
 from bundler.trust.signature import is_signed
 from bundler.units import counted
 from wheelhouse import atomic
-from wheelhouse.lazily import lazily
 from wheelhouse.resolve import uv
 
 with lazily():

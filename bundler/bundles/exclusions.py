@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bundler.bundles.indexes import Indexes
 from bundler.bundles.plan import Plan
+from bundler.lazily import lazily
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.lazily import lazily
 from wheelhouse.target import Target
 from wheelhouse.wheel import Wheel, parse_metadata
 

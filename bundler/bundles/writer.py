@@ -22,10 +22,10 @@ from bundler.layout import (
     script_folder,
     sums,
 )
+from bundler.lazily import lazily
 from bundler.manifest import File, Manifest, TargetEntry
 from wheelhouse import atomic, files
 from wheelhouse.errors import redacted
-from wheelhouse.lazily import lazily
 from wheelhouse.select import node_lock
 from wheelhouse.select.interpreter import Archive
 from wheelhouse.target import Target

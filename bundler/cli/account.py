@@ -15,7 +15,7 @@ import click
 
 from bundler.cli.command import flag
 from bundler.cli.terminal import warn
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler.hps import connection, login

@@ -13,8 +13,8 @@ from bundler.cli import streams
 from bundler.cli.command import PATH, base_option, command, flag, json_option
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
+from bundler.lazily import lazily
 from bundler.units import counted, parse_size, size_text
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api, carry as carrying, pyz as pyz_files

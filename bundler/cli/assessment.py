@@ -23,8 +23,8 @@ from bundler.cli.command import (
 )
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import BundlerError
+from bundler.lazily import lazily
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import assurance, manifest_reader

@@ -11,8 +11,8 @@ import click
 from bundler.cli.command import PATH, base_option, command, json_option, path_argument, unpacked
 from bundler.cli.terminal import result, say, warn
 from bundler.errors import BundlerError
+from bundler.lazily import lazily
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import assurance

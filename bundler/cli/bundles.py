@@ -21,7 +21,7 @@ from bundler.cli.command import (
 )
 from bundler.cli.completion import complete_platform, complete_python
 from bundler.cli.terminal import reporting, result, say
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler import api, assurance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -12,8 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from bundler.cli import terminal
+from bundler.lazily import lazily
 from bundler.version import __version__
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.bundles import delta, temporary
@@ -252,3 +253,17 @@ class LazyGroup(Group):
         if cmd_name in self.lazy:
             return command_at(self.lazy[cmd_name])
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that `args` start with. Raises `click.UsageError`, with a similar name if there is one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            # Click knows only the commands that are imported already.
+            similar = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not similar:
+                raise
+            message = f"No such command {args[0]!r}. Did you mean {similar[0]!r}?"
+            raise click.UsageError(message, ctx) from None

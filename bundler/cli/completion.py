@@ -7,7 +7,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from bundler.cli.command import command
 from bundler.cli.programs import programs
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler.bundles import supported_targets

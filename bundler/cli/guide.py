@@ -9,10 +9,10 @@ import click
 
 from bundler.cli.command import command
 from bundler.cli.terminal import result
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
-    from rich import console, markdown
+    from bundler.cli import markdown
 
 # The order in which a user needs them.
 TOPICS = {
@@ -54,13 +54,6 @@ def guide(topic: str | None) -> None:
         width = max(map(len, TOPICS))
         result(None, [f"{name:{width}}  {summary}" for name, summary in TOPICS.items()])
     elif sys.stdout.isatty():
-        _page(read_guide(topic))
+        click.echo_via_pager(markdown.drawn(read_guide(topic)))
     else:
         click.echo(read_guide(topic), nl=False)
-
-
-def _page(text: str) -> None:
-    screen = console.Console(width=min(100, console.Console().width))
-    with screen.capture() as capture:
-        screen.print(markdown.Markdown(text))
-    click.echo_via_pager(capture.get())

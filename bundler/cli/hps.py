@@ -12,8 +12,8 @@ from bundler.cli.account import ReadAccount, connected, with_account
 from bundler.cli.command import PATH, Group, flag, json_option
 from bundler.cli.jobs import show_jobs
 from bundler.cli.terminal import reporting, result, say
+from bundler.lazily import lazily
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api

@@ -13,7 +13,7 @@ from bundler.cli.account import ReadAccount, connected, with_account
 from bundler.cli.command import command, flag, json_option, publication_argument, with_trust
 from bundler.cli.jobs import with_submission_options
 from bundler.cli.terminal import result, say, warn
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler.hps import (

@@ -22,8 +22,8 @@ from bundler.cli.command import (
 )
 from bundler.cli.terminal import counting_jobs, reporting, result, say, warn
 from bundler.errors import BundlerError
+from bundler.lazily import lazily
 from bundler.units import parse_duration, parse_size
-from wheelhouse.lazily import lazily
 
 if TYPE_CHECKING:
     from ansys.hps.client import Client

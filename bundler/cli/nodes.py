@@ -10,7 +10,7 @@ import click
 
 from bundler.cli.command import PATH, command, flag, json_option, parsed, publication_argument
 from bundler.cli.terminal import result, say
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler import manifest_reader

@@ -12,8 +12,8 @@ import click
 
 from bundler.cli.command import PATH, command, flag, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
+from bundler.lazily import lazily
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler import api

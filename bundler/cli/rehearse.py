@@ -21,7 +21,7 @@ from bundler.cli.command import (
 )
 from bundler.cli.terminal import reporting, result, say
 from bundler.layout import EXEC_SCRIPT
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler import api, manifest_reader

@@ -19,11 +19,11 @@ from bundler.cli.command import (
 )
 from bundler.cli.terminal import reporting, result, say
 from bundler.errors import DamagedError
+from bundler.lazily import lazily
 from bundler.units import counted
-from wheelhouse.lazily import lazily
 
 with lazily():
-    from bundler import api, assurance, bundle_folder
+    from bundler import api, assurance, bundle_folder, layout, manifest as manifests
     from bundler.assessment import attestation_check
     from bundler.bundles import delta, temporary
     from bundler.trust import signature, ssh_keygen
@@ -104,7 +104,8 @@ def verify(
                     approvals += assurance.approvals(folder, trust)
                 manifest = api.verify(folder)
                 count += len(manifest.files)
-                if attestations:
+                # What checks them is in an extra, which nobody needs if there are none.
+                if attestations and _has_attestations(manifest):
                     bundle = bundle_folder.Bundle(folder=folder, manifest=manifest)
                     publishers |= attestation_check.verify_bundle(bundle, trusted_root)
                 if not trust and signature.is_signed(folder):
@@ -116,6 +117,10 @@ def verify(
     _show_verified(path, count, approvals, publishers if attestations else None, as_json=as_json)
     if is_unchecked:
         say("Signatures were not checked (use --trust ALLOWED_SIGNERS)")
+
+
+def _has_attestations(manifest: manifests.Manifest) -> bool:
+    return any(file.path.startswith(layout.ATTESTATIONS) for file in manifest.files)
 
 
 def _show_verified(

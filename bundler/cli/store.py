@@ -10,8 +10,8 @@ import click
 from bundler.cli import store_changes, store_damage, store_index
 from bundler.cli.command import Group, flag, json_option, store_argument
 from bundler.cli.terminal import result, say, warn
+from bundler.lazily import lazily
 from bundler.units import counted, size_text
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import history, overview, usage

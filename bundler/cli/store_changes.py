@@ -8,8 +8,8 @@ import click
 
 from bundler.cli.command import PATH, command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say, warn
+from bundler.lazily import lazily
 from bundler.units import counted, parse_duration, size_text
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import aliases, approval, history, removal as removals, usage

@@ -11,8 +11,8 @@ import click
 
 from bundler.cli.command import command, flag, json_option, parsed, store_argument
 from bundler.cli.terminal import reporting, result, say
+from bundler.lazily import lazily
 from bundler.units import counted, parse_duration
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.publications import restoring

@@ -9,7 +9,7 @@ import click
 from bundler.cli.command import PATH, command, store_argument
 from bundler.cli.store_changes import note_option
 from bundler.cli.terminal import say
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 with lazily():
     from bundler.publications import history

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from bundler.lazily import lazily
 from bundler.progress import Progress
-from wheelhouse.lazily import lazily
 
 with lazily():
     from bundler.cli import bar

@@ -15,7 +15,7 @@ from ansys.hps.client import Client
 from bundler.errors import BundlerError
 from bundler.hps.errors import HpsError, no_account
 from bundler.hps.redaction import hide, plain
-from bundler.hps.session import BUSY, CHECK_URL, guard, silence
+from bundler.hps.session import BUSY, CHECK_URL, guard, guard_logins, silence
 from bundler.hps.worker import stop_worker
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -57,11 +57,11 @@ def _connect(account: Account) -> Client:
         # Both would log what we report ourselves.
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
+    guard_logins()
     hide(account.password, account.access_token, account.refresh_token)
     secrets = _secrets(account)
     verify: bool | str = account.ca_bundle or not account.insecure
     with explained(account.url):
-        _require_hps(account.url, verify)
         client = Client(
             account.url,
             account.username,
@@ -72,17 +72,6 @@ def _connect(account: Account) -> Client:
         hide(client.access_token, client.refresh_token)
         guard(client.session)
         return client
-
-
-def _require_hps(url: str, verify: bool | str) -> None:
-    """Raise `HpsError` unless HPS answers at `url`; the client has no time limit for its first request."""
-    with requests.Session() as session:
-        guard(session)
-        session.verify = verify
-        response = session.get(f"{url}/jms/api/v1")
-    if response.status_code == _NOT_FOUND:
-        raise HpsError(url, f"does not answer like HPS (status {_NOT_FOUND})", CHECK_URL)
-    response.raise_for_status()
 
 
 def _secrets(account: Account) -> dict[str, str | None]:

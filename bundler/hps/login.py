@@ -14,7 +14,7 @@ from ansys.hps.client.auth.api import oidc_login
 from bundler.hps.connection import Account, explained, trust
 from bundler.hps.errors import HpsError
 from bundler.hps.redaction import plain
-from bundler.hps.session import silence
+from bundler.hps.session import guard_logins, silence
 
 # Seconds to wait for an answer to one request, and between questions if the server does not say (RFC 8628, 3.5).
 _TIMEOUT, _INTERVAL = 15, 5.0
@@ -40,6 +40,7 @@ def log_in(
         )
     silence()  # Reports an invalid HPS_TIMEOUT early.
     trust(account)
+    guard_logins()
     verify = account.ca_bundle or not account.insecure
     with explained(account.url):
         login = _with_device if device else _with_browser

@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, Retry
+from urllib3.exceptions import InvalidHeader
 
 from bundler.hps.errors import HpsError
-from bundler.hps.redaction import hide_secrets_of
+from bundler.hps.redaction import hide_secrets_of, hide_tokens_in
 
 # Seconds to connect, and the default for HPS_TIMEOUT. The client itself would wait forever.
 _CONNECT, _SILENCE = 10.0, 60.0
@@ -24,6 +26,8 @@ BUSY = (429, 502, 503, 504)
 _ATTEMPTS = 5
 # With a Retry-After header (RFC 9110, 10.2.3, and RFC 6585, 4).
 _NOT_PROCESSED = (429, 503)
+# The modules of the client that log in. The package has functions of these names, too.
+_LOGINS = ("ansys.hps.client.authenticate", "ansys.hps.client.auth.api.oidc_login")
 _NOT_FOUND = 404
 _PORTS = {"http": 80, "https": 443}
 CHECK_URL = "check the URL; it should look like https://host:8443/hps"
@@ -69,8 +73,13 @@ class _Retry(Retry):
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         """Return the seconds to wait, or None if the server asks for no delay."""
-        seconds = super().get_retry_after(response)
-        return None if seconds is None else min(seconds, silence())
+        try:
+            seconds = super().get_retry_after(response)
+        except InvalidHeader:
+            return None
+        if seconds is None:
+            return None
+        return min(seconds, silence())
 
 
 class _Adapter(HTTPAdapter):
@@ -87,7 +96,34 @@ class _Adapter(HTTPAdapter):
             _require_same_server(str(request.url), response)
         else:
             _require_api(response)
+            hide_tokens_in(response)
         return response
+
+
+class _LoginSession(requests.Session):
+    """A session that is guarded from the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        guard(self)
+
+
+class _Requests:
+    """What the client uses of requests to log in."""
+
+    Session = session = _LoginSession
+    exceptions = requests.exceptions
+
+    @staticmethod
+    def post(url: str, **options: Any) -> requests.Response:
+        with _LoginSession() as session:
+            return session.post(url, **options)
+
+
+def guard_logins() -> None:
+    """Guard the sessions in which the client logs in, as it creates them itself."""
+    for name in _LOGINS:
+        import_module(name).requests = _Requests  # type: ignore[attr-defined]  # Its name for the library.
 
 
 def _timeout(value: Any) -> Any:

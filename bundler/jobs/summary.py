@@ -7,11 +7,42 @@ from dataclasses import asdict
 from typing import Any
 
 from bundler.jobs.job import Job
+from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
 from bundler.units import counted, size_text
 
 # Jobs whose parameters are listed as text.
 _SHOWN = 3
+# The entries of a step, and of its "scheduling". Programs read them.
+_STEP = (
+    "script",
+    "environment",
+    "software",
+    "inputs",
+    "outputs",
+    "optional_outputs",
+    "cores",
+    "memory",
+    "disk",
+    "timeout",
+    "trials",
+    "level",
+    "monitor",
+    "success_expressions",
+    "execution_context",
+    "debug",
+    "working_directory",
+)
+_SCHEDULING = (
+    "compute_resource_set",
+    "distributed",
+    "queue",
+    "exclusive",
+    "cores_per_node",
+    "gpus_per_node",
+    "use_local_scratch",
+    "native_submit_options",
+)
 
 
 def summary(submission: Submission) -> dict[str, Any]:
@@ -28,13 +59,20 @@ def summary(submission: Submission) -> dict[str, Any]:
         "platform": submission.platform,
         "application": submission.application,
         "signatures": signatures,
-        "steps": list(map(asdict, submission.steps)),
+        "steps": list(map(_step, submission.steps)),
         "files": _as_texts(submission.files),
         "parameters": list(map(asdict, submission.parameters)),
         "output_parameters": list(map(asdict, submission.output_parameters)),
         "fitness": fitness,
         "jobs": list(map(_job, submission.jobs)),
     }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Return `step` with what concerns a job scheduler in an entry of its own."""
+    document = {name: getattr(step, name) for name in _STEP}
+    document["scheduling"] = {name: getattr(step, name) for name in _SCHEDULING}
+    return document
 
 
 def _job(job: Job) -> dict[str, Any]:

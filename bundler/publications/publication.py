@@ -139,9 +139,10 @@ def _publish(
             attach(delivery.place, folder, store.scratch)
         attach(bundle.folder, folder, store.scratch)
         _seal(folder, manifest, archives)
-        _warn_if_unreadable(delivery, report)
         # Of what is published, not of what was read.
-        return signed_at(require_approval(open_bundle(folder), store, draft.policy))
+        approvals = require_approval(open_bundle(folder), store, draft.policy)
+        _warn_if_unreadable(delivery, report)
+        return signed_at(approvals)
 
     def is_current(place: Path) -> bool:
         return _is_whole(place) and _signed_again(draft, delivery)

@@ -11,11 +11,11 @@ from typing import ClassVar
 from bundler.bundle_folder import Bundle
 from bundler.errors import BundlerError, ManifestError
 from bundler.layout import PUBLICATION
+from bundler.lazily import lazily
 from bundler.manifest import TargetEntry
 from bundler.publications.approval import Policy
 from wheelhouse import files
 from wheelhouse.errors import FileError
-from wheelhouse.lazily import lazily
 from wheelhouse.store.store import Store
 
 with lazily():

@@ -119,9 +119,9 @@ def publish_wheels(
     def is_current(place: Path) -> bool:
         try:
             verify(place)
+            require_logged(delivery)
         except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
             return False
-        require_logged(delivery)
         return True
 
     with sharing(destination.path):

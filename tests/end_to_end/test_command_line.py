@@ -286,10 +286,23 @@ bundler.cli._run(command)
     assert "ignored" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(("verfiy",), "verify"), (("store", "prun"), "prune"), (("hps", "regster"), "register")],
+)
+def test_a_command_that_is_mistyped_is_suggested(
+    workplace: Workplace, words: tuple[str, ...], meant: str
+) -> None:
+    done = workplace.run("bundler", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: no such command {words[-1]!r}" in done.stderr
+    assert meant in done.stderr.partition("Did you mean ")[2]
+
+
 def test_help_loads_nothing_heavy(workplace: Workplace) -> None:
     script = """
 import atexit, sys
-from wheelhouse.lazily import _LazyModule
+from bundler.lazily import _LazyModule
 from bundler.cli import main
 loaded = lambda: [name for name, module in sys.modules.items() if not isinstance(module, _LazyModule)]
 atexit.register(lambda: print(*loaded(), file=sys.stderr))

@@ -84,6 +84,7 @@ def test_every_command_of_the_far_side_works_without_an_extra(far_side: Workplac
         *("audit solve.bundle --advisories osv", "audit share --advisories osv --json"),
         *(
             "verify solve.bundle",
+            "verify solve.bundle --attestations",
             "inspect solve.bundle",
             f"inspect {publication}",
             "guide jobs",

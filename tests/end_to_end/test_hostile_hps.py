@@ -33,6 +33,9 @@ def redirect(status: int, target: str) -> Fault:
 @pytest.mark.parametrize(
     ("status", "method", "pattern"),
     [
+        (307, "POST", ".*/token"),
+        (308, "POST", ".*/token"),
+        (301, "GET", ".*/openid-configuration"),
         (302, "GET", "/jms/api/v1"),
         (303, "GET", ".*/jobs"),
     ],
@@ -201,7 +204,7 @@ main()
     )
 
 
-@pytest.mark.parametrize("pattern", ["/jms/api/v1", ".*/jobs"])
+@pytest.mark.parametrize("pattern", ["/jms/api/v1", ".*/openid-configuration", ".*/jobs"])
 def test_a_web_page_in_place_of_the_interface_is_called_one(
     site: Workplace, hps: Hps, pattern: str
 ) -> None:

@@ -117,6 +117,10 @@ def test_an_archive_is_the_same_bytes_from_any_folder_with_any_umask(
     }
 
 
+def test_a_bundle_that_is_named_twice_is_packed_once(bundled: Path, archive: bytes) -> None:
+    assert packed(bundled, bundled) == archive
+
+
 def test_what_was_packed_is_unpacked_byte_for_byte(
     bundled: Path, archive: bytes, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bundler import api, assurance
-from bundler.errors import DamagedError
+from bundler.errors import BundlerError, DamagedError
 from bundler.layout import MANIFEST, PROVENANCE
 from bundler.trust.provenance import read_provenance
 from tests.conftest import Workplace
@@ -139,6 +139,15 @@ def test_building_again_gives_the_same_bytes(making: Workplace, options: tuple[s
         (making.folder / name / MANIFEST).read_bytes() for name in ("eval.bundle", "again.bundle")
     ]
     assert manifests[0] == manifests[1]
+
+
+def test_a_rebuild_is_not_written_over_anything(making: Workplace) -> None:
+    bundle = making.bundle("eval.py")
+    before = (bundle / MANIFEST).read_bytes()
+    for output in (bundle, bundle / MANIFEST, making.folder):
+        with pytest.raises(BundlerError, match=" exists"):
+            assurance.rebuild(bundle, output)
+    assert (bundle / MANIFEST).read_bytes() == before
 
 
 def test_a_locked_script_is_built_again_from_its_lock(making: Workplace) -> None:

@@ -36,8 +36,8 @@ for package in (bundler, wheelhouse):
             except ModuleNotFoundError:
                 pass
 import getpass, socket, encodings.idna, encodings.cp437
-from bundler.publications import joining
-joining.join(joining.JOB), joining.join(joining.COLLECTOR)
+from bundler.publications import program
+program.join(program.JOB), program.join(program.COLLECTOR)
 user, groups, mask, sys.argv = json.loads(sys.stdin.read())
 os.setgroups(groups)
 os.setgid(user)

@@ -101,6 +101,12 @@ def test_only_the_first_claim_of_a_name_counts(tmp_path: Path) -> None:
     assert names(tmp_path) == ["record"]
 
 
+def test_a_name_below_a_file_cannot_be_claimed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="file"):
+        atomic.claim(tmp_path / "file" / "name", b"mine")
+
+
 def test_where_there_are_no_hard_links_names_are_claimed_and_files_are_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 
 import pytest
 
-from wheelhouse.lazily import lazily
+from bundler.lazily import lazily
 
 
 @pytest.fixture
 def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file that the module `late.module` writes when it runs."""
+    """A file that the module `late.module` writes when it runs; `late` counts as a package of ours."""
+    monkeypatch.setattr("bundler.lazily._OURS", ("late.",))
     (tmp_path / "late").mkdir()
     (tmp_path / "late" / "__init__.py").touch()
     text = f"from pathlib import Path\nPath({str(tmp_path / 'mark')!r}).touch()\nVALUE = 1\n"
@@ -72,3 +73,48 @@ def test_a_module_that_fails_fails_each_time_that_it_is_used(mark: Path) -> None
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             _ = module.VALUE
+
+
+@pytest.mark.parametrize("name", ["__file__", "__path__", "__spec__", "__name__"])
+def test_a_module_does_not_run_for_a_question_about_itself(mark: Path, name: str) -> None:
+    with lazily():
+        module = import_module("late.module")
+    getattr(module, name, None)
+    assert not mark.exists()
+
+
+def test_a_module_runs_for_its_contents(mark: Path) -> None:
+    with lazily():
+        module = import_module("late.module")
+    assert vars(module)["VALUE"] == 1
+    assert mark.exists()
+
+
+def test_what_is_set_in_a_module_stays_when_it_runs(mark: Path) -> None:
+    with lazily():
+        module = import_module("late.module")
+    module.VALUE = 2  # type: ignore[attr-defined]
+    assert mark.exists()
+    assert module.VALUE == 2
+
+
+def test_a_module_can_be_loaded_again(mark: Path) -> None:
+    with lazily():
+        module = import_module("late.module")
+    assert module.VALUE == 1
+    mark.unlink()
+    assert reload(module) is module
+    assert mark.exists()
+
+
+def test_what_another_thread_imports_meanwhile_runs_at_once(mark: Path) -> None:
+    with lazily(), ThreadPoolExecutor(1) as pool:
+        pool.submit(import_module, "late.module").result()
+        assert mark.exists()
+
+
+def test_modules_of_others_run_at_once(mark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundler.lazily._OURS", ("bundler.",))
+    with lazily():
+        import_module("late.module")
+    assert mark.exists()

@@ -6,12 +6,14 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 
 import pytest
 import requests
 
 from bundler.hps.errors import HpsError
-from bundler.hps.session import guard
+from bundler.hps.redaction import plain
+from bundler.hps.session import guard, guard_logins
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -91,6 +93,48 @@ def test_a_web_page_in_place_of_the_api_is_told(session: requests.Session) -> No
         pytest.raises(HpsError, match="a web page instead of HPS's API"),
     ):
         session.get(url)
+
+
+LOGINS = ("ansys.hps.client.authenticate", "ansys.hps.client.auth.api.oidc_login")
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_a_login_sends_nothing_to_where_another_server_redirects(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in LOGINS:
+        monkeypatch.setattr(import_module(each), "requests", requests)
+    guard_logins()
+    login = import_module(name).requests
+    with (
+        answering(sent(200)) as (elsewhere, asked),
+        answering(sent(307, Location=f"{elsewhere}/x")) as (url, _),
+    ):
+        with pytest.raises(HpsError, match="redirects to another one"):
+            login.post(url, data={"password": "secret"})
+        with login.Session() as session, pytest.raises(HpsError, match="redirects to another one"):
+            session.get(url)
+        with requests.Session() as other:
+            assert other.get(url).json() == {}, "only logins are guarded"
+    assert asked == ["/x"]
+
+
+def test_the_fields_of_a_login_and_the_tokens_of_its_answer_are_hidden(
+    session: requests.Session,
+) -> None:
+    with answering(sent(200, b'{"access_token": "opaque-token-1", "expires_in": 3}')) as (url, _):
+        session.post(url, data={"username": "anna", "password": "open sesame"})
+    assert plain("anna: open sesame, open%20sesame, opaque-token-1") == "anna: ***, ***, ***"
+
+
+def test_a_time_that_cannot_be_read_is_no_reason_to_fail(session: requests.Session) -> None:
+    answers = iter([503])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        sent(next(answers, 200), Retry_After="soon")(handler)
+
+    with answering(answer) as (url, _):
+        assert session.get(url).status_code == 200
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(429, 2), (503, 2), (502, 1), (504, 1)])

@@ -56,6 +56,25 @@ def test_the_document_is_json_with_every_job() -> None:
     assert document["steps"][0]["memory"] == 512_000_000
 
 
+def test_the_entries_of_a_step_are_those_that_programs_read() -> None:
+    step = replace(STEP, queue="fast", priority=3)
+    (document,) = summary(replace(SUBMISSION, steps=(step,)))["steps"]
+    names = "script environment software inputs outputs optional_outputs cores memory disk timeout trials level "
+    names += "monitor success_expressions execution_context debug working_directory scheduling"
+    # What belongs to the whole publication or to a job is not repeated.
+    assert " ".join(document) == names
+    assert document["scheduling"] == {
+        "compute_resource_set": None,
+        "distributed": None,
+        "queue": "fast",
+        "exclusive": None,
+        "cores_per_node": None,
+        "gpus_per_node": None,
+        "use_local_scratch": None,
+        "native_submit_options": None,
+    }
+
+
 def test_one_job_without_parameters_needs_no_application() -> None:
     bare = replace(
         SUBMISSION, application=None, jobs=[Job(values={})], platforms=("linux", "windows")

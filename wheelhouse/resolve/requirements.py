@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.pylock import Package, Pylock
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from pip_requirements_parser import InstallRequirement, RequirementsFile
 
 from wheelhouse import files
 from wheelhouse.errors import UvError, not_as_locked
@@ -27,6 +27,9 @@ from wheelhouse.resolve.resolution import (
     write_pyproject,
 )
 from wheelhouse.target import Target, environment_markers
+
+if TYPE_CHECKING:  # It takes a sixth of a second, and is rarely needed.
+    from pip_requirements_parser import InstallRequirement, RequirementsFile
 
 # What a requirement without a name may start with: a URL, or a path.
 _SCHEMES = re.compile(r"(?i)((git|hg|svn|bzr)\+)?(https?|file|ftp|ssh|git)[:+]|[^:]*$|[a-z]:[\\/]")
@@ -181,7 +184,7 @@ def _parsed(path: Path) -> Iterator[tuple[Path, str, RequirementsFile]]:
 
 
 def _parsed_text(text: str) -> RequirementsFile:
-    from pip_requirements_parser import RequirementsFile  # noqa: PLC0415 - takes a sixth of a second
+    from pip_requirements_parser import RequirementsFile  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "requirements.txt")

@@ -1,7 +1,7 @@
 """Imports at the top of a file that take no time until the module is used, for commands that start quickly.
 
 Python 3.15 has `lazy import` (PEP 810). `importlib.util.LazyLoader` does the same, but before Python 3.12 two threads
-that use a module at the same time may see half of it.
+that use a module at the same time may see half of it, and it runs a module when somebody only looks at its file name.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+# Modules of others are imported at once: they may expect to run then.
+_OURS = ("bundler.", "wheelhouse.")
+# Where a module that has not run keeps its loader.
+_STATE = "__lazy_loader__"
+# What a module has before it runs, apart from its contents.
+_CONTENTS = ("__dict__", "__all__")
+
 
 @contextlib.contextmanager
 def lazily() -> Iterator[None]:
-    """Import the modules in the block when something in them is used for the first time; packages at once."""
-    finder = _LazyFinder()
+    """Import our modules in the block when something in them is used for the first time; packages at once."""
+    finder = _LazyFinder(threading.get_ident())
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -28,15 +35,21 @@ def lazily() -> Iterator[None]:
 
 
 class _LazyFinder(MetaPathFinder):
-    """Finds modules as Python does, and defers what they do."""
+    """Finds modules as Python does, and defers what they do, if the thread `thread` imports them."""
+
+    def __init__(self, thread: int) -> None:
+        self._thread = thread
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return what Python needs to import the module `fullname`, or None if it is elsewhere."""
+        """Return what Python needs to import the module `fullname`, or None if others should find it."""
+        if not fullname.startswith(_OURS) or threading.get_ident() != self._thread:
+            return None
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None and spec.submodule_search_locations is None:
-            spec.loader = _LazyLoader(spec.loader)
+        if spec is None or spec.loader is None or spec.submodule_search_locations is not None:
+            return spec
+        spec.loader = _LazyLoader(spec.loader)
         return spec
 
 
@@ -57,7 +70,7 @@ class _LazyLoader(Loader):
         spec = module.__spec__
         assert spec is not None  # noqa: S101 - Python has set it
         spec.loader = module.__loader__ = self._loader
-        spec.loader_state = self
+        module.__dict__[_STATE] = self
         module.__class__ = _LazyModule
 
     def run(self, module: ModuleType) -> None:
@@ -71,6 +84,7 @@ class _LazyLoader(Loader):
                 self._loader.exec_module(module)
             finally:
                 self._is_running = False
+            del ModuleType.__getattribute__(module, "__dict__")[_STATE]
             module.__class__ = ModuleType
 
 
@@ -78,9 +92,27 @@ class _LazyModule(ModuleType):
     """A module that has not run yet."""
 
     def __getattribute__(self, name: str) -> Any:
-        spec = ModuleType.__getattribute__(self, "__spec__")
-        # Python asks for it when another module imports this one, too.
-        if name != "__spec__":
-            spec.loader_state.run(self)
+        _run_for(self, name)
         # It is an ordinary module by now.
         return ModuleType.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _run_for(self, name)
+        ModuleType.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _run_for(self, name)
+        ModuleType.__delattr__(self, name)
+
+
+def _run_for(module: ModuleType, name: str) -> None:
+    """Run `module` before its attribute `name` is used, unless that says something about the module itself.
+
+    Python and programs that inspect others ask all modules for such names, as for `__file__`.
+    """
+    is_about_module = name.startswith("__") and name.endswith("__") and name not in _CONTENTS
+    if not is_about_module:
+        loader: _LazyLoader | None = ModuleType.__getattribute__(module, "__dict__").get(_STATE)
+        # Another thread may just have run it.
+        if loader is not None:
+            loader.run(module)
