@@ -10,7 +10,7 @@ import click
 from bundler.cli import hps_setup
 from bundler.cli.account import ReadAccount, connected, with_account
 from bundler.cli.command import PATH, Group, flag, json_option
-from bundler.cli.jobs import show_jobs
+from bundler.cli.jobs import require_success, show_jobs
 from bundler.cli.terminal import reporting, result, say
 from bundler.lazily import lazily
 from bundler.units import counted
@@ -55,6 +55,7 @@ def _watch(project: str, interval: float, account: ReadAccount, as_json: bool) -
     with connected(account) as client:
         counts = show_jobs(client, project, interval)
     result({"project": project, "jobs": counts}, [], as_json=as_json)
+    require_success(counts)
 
 
 @hps.command("fetch")
@@ -210,7 +211,7 @@ def _retry(
         count = projects.retry(client, project, jobs)
         result({"project": project, "retried": count}, [count], as_json=as_json)
         if wait:
-            show_jobs(client, project, 1.0)
+            require_success(show_jobs(client, project, 1.0))
 
 
 for _command in (hps_setup.check_hps, hps_setup.register_uv, hps_setup.template, hps_setup.login):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,11 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     @click.option(
         "--trials", type=click.IntRange(min=1), help="Attempts to run a job.  [default: 1]"
     )
-    @click.option("--priority", type=click.IntRange(min=1), help="Priority of the HPS project.")
+    @click.option(
+        "--priority",
+        type=click.IntRange(min=0),
+        help="Priority of the HPS project; 0, the default, is the highest.",
+    )
     @click.option("--queue", metavar="NAME", help="Queue of the job scheduler.")
     @click.option(
         "--exclusive", is_flag=True, default=None, help="Do not share nodes with other jobs."
@@ -240,25 +244,25 @@ def submit(
             )
         result({"project": project}, [project], as_json=as_json)
         if wait:
-            show_jobs(client, project, 1.0)
+            require_success(show_jobs(client, project, 1.0))
 
 
 def show_jobs(client: Client, project: str, interval: float) -> dict[str, int]:
-    """Show the states of the jobs until all have ended; return the number of jobs in each state.
-
-    Raises `JobError` unless all of them succeeded.
-    """
+    """Show the states of the jobs until all have ended; return the number of jobs in each state."""
     try:
-        counts = _watch(client, project, interval)
+        return _watch(client, project, interval)
     except (KeyboardInterrupt, BundlerError) as error:
         text = f"Watch them again with: bundler hps watch {project}"
         if isinstance(error, KeyboardInterrupt):
             text = f"The jobs continue. {text}"
         say(text)
         raise
+
+
+def require_success(counts: Mapping[str, int]) -> None:
+    """Raise `JobError` unless all jobs, of which `counts` are in each state, succeeded."""
     if any(state != "evaluated" for state in counts):
         raise errors.jobs_failed(counts)
-    return counts
 
 
 def _watch(client: Client, project: str, interval: float) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import requests
 from ansys.hps.client import Client
+from ansys.hps.client.check_version import JMS_VERSIONS, HpsRelease
 
 from bundler.errors import BundlerError
 from bundler.hps.errors import HpsError, no_account
@@ -19,8 +20,8 @@ from bundler.hps.session import BUSY, CHECK_URL, guard, guard_logins, silence
 from bundler.hps.worker import stop_worker
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-# The first version to which files can be uploaded, see JMS_VERSIONS of the client.
-_OLDEST = "HPS 1.2.0"
+# The first release to which files can be uploaded.
+_OLDEST = HpsRelease.v1_2_0
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 # Characters of an unexpected answer that are shown.
 _SHOWN = 300
@@ -127,10 +128,19 @@ def _failure(error: requests.exceptions.RequestException) -> tuple[str, str]:
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return "does not answer like HPS (an answer is not JSON)", CHECK_URL
     if type(error).__name__ == "VersionCompatibilityError":
-        return f"is too old ({plain(error)})", f"use {_OLDEST} or newer"
+        return f"is too old ({plain(error)})", f"use HPS {_release_of(str(error))} or newer"
     message = getattr(error, "description", None) or getattr(error, "reason", None) or error
     reason = plain(message)[:_SHOWN]
     return _status(_status_of(error), reason)
+
+
+def _release_of(text: str) -> str:
+    """Return the release of HPS that has the version of JMS at the end of `text`, which HPS's users do not know."""
+    needed = text.rpartition(" ")[2]
+    for release, version in JMS_VERSIONS.items():
+        if version == needed:
+            return str(release.value)
+    return str(_OLDEST.value)
 
 
 def _status_of(error: requests.exceptions.RequestException) -> int:

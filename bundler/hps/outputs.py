@@ -19,11 +19,20 @@ Record = dict[str, Any]
 TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The columns of the table that are not parameters; the reason of a failure comes last.
-_COLUMNS = ("job", "status", "seconds", "evaluators", "reason")
+_BEFORE, _AFTER = ("job", "status"), ("fitness", "seconds", "evaluators", "note", "reason")
 # The console output of a task, which HPS stores.
 CONSOLE = "console_output.txt"
 # The fields of jobs, tasks and files that are read; all fields of 10,000 jobs have 15 MB.
-JOB_FIELDS = ("id", "name", "eval_status", "values", "elapsed_time", "host_ids")
+JOB_FIELDS = (
+    "id",
+    "name",
+    "eval_status",
+    "values",
+    "fitness",
+    "elapsed_time",
+    "host_ids",
+    "note",
+)
 TASK_FIELDS = (
     "id",
     "job_id",
@@ -156,26 +165,31 @@ def table_of(
     places: dict[str, str],
     reasons: dict[str, str],
     hosts: dict[str, str],
+    parameters: Sequence[str] = (),
 ) -> bytes:
-    """Return a CSV file with a row for each of `jobs`: folder, state, parameter values, seconds, evaluators and reason.
+    """Return a CSV file with a row for each of `jobs`: folder, state, values of parameters, and what follows from them.
 
     `places` and `reasons` (of failures) are by ID of the job, `hosts` are names of evaluators by ID of the host.
+    `parameters` are in the order of their columns; other values follow them.
     """
-    names: set[str] = set()
+    used: set[str] = set()
     for job in jobs:
-        names.update(map(str, job.get("values") or {}))
-    columns = sorted(names)
+        used.update(map(str, job.get("values") or {}))
+    columns = [name for name in parameters if name in used]
+    columns += sorted(used.difference(columns))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS[:2], *map(_title, columns), *_COLUMNS[2:]])
+    writer.writerow([*_BEFORE, *map(_title, columns), *_AFTER])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
         values = job.get("values") or {}
         evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
         cells = [
             job["eval_status"],
             *(values.get(name, "") for name in columns),
+            "" if job.get("fitness") is None else job["fitness"],
             job.get("elapsed_time") or "",
             " ".join(evaluators),
+            job.get("note") or "",
             reasons.get(job["id"], ""),
         ]
         writer.writerow([places[job["id"]], *map(_cell, cells)])
@@ -183,7 +197,7 @@ def table_of(
 
 
 def _title(parameter: str) -> object:
-    if parameter in _COLUMNS:
+    if parameter in (*_BEFORE, *_AFTER):
         return f"value of {parameter}"
     return _cell(parameter)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ansys.hps.client import Client
 from ansys.hps.client.rms import EvaluatorConfigurationUpdate, RmsApi
 from ansys.hps.client.rms.models import ApplicationInfo
+from pydantic import ValidationError
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
@@ -84,23 +85,37 @@ def differences(
                 resource.identity, as_object=False
             )
             others = list(configuration.get("applications") or [])
-            old = _take(others, application["name"])
+            old = _take(others, application)
             new = {**old, **application}
             new["environment"] = {**(old.get("environment") or {}), **application["environment"]}
         lines = _difference(old, new)
         if lines:
+            lines += _kept(others, application)
             # The whole list is sent, or the other applications would be lost.
             changes[resource.identity] = (plain(resource.name), lines, [*others, new])
     return changes
 
 
-def _take(applications: list[Record], name: str) -> Record:
-    """Remove the first application with `name` and return it; return an empty one if there is none."""
+def _take(applications: list[Record], wanted: Record) -> Record:
+    """Remove the application with the name and version of `wanted`, and return it, or an empty one if there is none.
+
+    One without a version counts as this version. Another version stays: others may need it.
+    """
     for application in applications:
-        if application.get("name") == name:
+        is_named = application.get("name") == wanted["name"]
+        if is_named and (application.get("version") or wanted["version"]) == wanted["version"]:
             applications.remove(application)
             return application
     return {}
+
+
+def _kept(others: Sequence[Record], application: Record) -> list[str]:
+    """Return a line about each of the `others` that has the name of `application`."""
+    lines = []
+    for other in others:
+        if other.get("name") == application["name"]:
+            lines.append(plain(f"version {other.get('version')} stays"))
+    return lines
 
 
 def _difference(old: Record, new: Record) -> list[str]:
@@ -114,6 +129,16 @@ def _difference(old: Record, new: Record) -> list[str]:
     return lines
 
 
+def _model(evaluator: str, application: Record) -> ApplicationInfo:
+    """Return `application` of `evaluator` as the client writes it. Raises `HpsError` if it is incomplete."""
+    try:
+        return ApplicationInfo(**application)
+    except ValidationError as error:
+        fields = sorted({str(fault["loc"][0]) for fault in error.errors()})
+        fact = f"its application {plain(application.get('name'))} has no valid {', '.join(fields)}"
+        raise HpsError(evaluator, fact, "register uv in the web interface") from error
+
+
 def register(
     client: Client,
     evaluator: str,
@@ -124,7 +149,7 @@ def register(
     if lost:
         fact = f"its applications have the fields {', '.join(sorted(lost))}, which the HPS client would drop"
         raise HpsError(evaluator, fact, "register uv in the web interface")
+    models = [_model(evaluator, application) for application in applications]
     with explained(client.url):
-        models = [ApplicationInfo(**application) for application in applications]
         update = EvaluatorConfigurationUpdate(applications=models)
         RmsApi(client).update_evaluator_configuration(evaluator, update)

@@ -74,19 +74,26 @@ def fetch(
         about = _files_of(api, tasks)
         definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
         steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
+        parameters = _parameters_of(api)
         places = places_of(jobs)
         table_of(jobs, places, {}, {})  # Fails early for jobs of an odd form.
+        failures = {job["id"] for job in jobs if job["eval_status"] in FAILED}
         wanted = {}
         for job in select(project, jobs, names):
             identity = job["id"]
-            if job["eval_status"] in FAILED or not failed:
+            if identity in failures or not failed:
                 wanted[identity] = places[identity]
-        outputs, refused = outputs_of(project, wanted, latest(tasks), about, steps)
+        last = latest(tasks)
+        outputs, refused = outputs_of(project, wanted, last, about, steps)
+        # Also of jobs whose outputs were fetched before.
+        of_failures, _ = outputs_of(
+            project, {identity: places[identity] for identity in failures}, last, about, steps
+        )
     count = len(outputs) + len(refused)
     refused += _download_missing(client, folder, outputs, report=report)
     path = folder / TABLE
-    reasons = _reasons(folder, jobs, places)
-    table = table_of(jobs, places, reasons, hosts_of(client))
+    reasons = _reasons(folder, places, of_failures)
+    table = table_of(jobs, places, reasons, hosts_of(client), parameters)
     atomic.write(path, table)
     if refused:
         raise files_failed(count, refused)
@@ -121,23 +128,43 @@ def _download_missing(
     return list(bad.items())
 
 
+def _parameters_of(api: ProjectApi) -> list[str]:
+    """Return the names of the parameters in the order in which they were declared, inputs before outputs."""
+    definitions = {}
+    for record in api.get_parameter_definitions(as_objects=False, fields=["id", "name", "mode"]):
+        definitions[record["id"]] = record
+    inputs: dict[str, None] = {}
+    outputs: dict[str, None] = {}
+    for job in api.get_job_definitions(as_objects=False, fields=["parameter_definition_ids"]):
+        for identity in job.get("parameter_definition_ids") or []:
+            definition = definitions.get(identity, {})
+            names = outputs if definition.get("mode") == "output" else inputs
+            names[str(definition.get("name"))] = None
+    return [*inputs, *outputs]
+
+
 def _reasons(
     folder: Path,
-    jobs: Sequence[Record],
     places: dict[str, str],
+    outputs: Sequence[Output],
 ) -> dict[str, str]:
-    """Return why jobs failed, by ID, from the error files that were fetched."""
+    """Return why jobs failed, by ID, from the error files among `outputs` of their last tasks that were fetched.
+
+    An error file that is not among them is of an earlier attempt.
+    """
+    identities = {place: identity for identity, place in places.items()}
     reasons = {}
-    for job in jobs:
-        if job["eval_status"] not in FAILED:
+    for output in sorted(outputs, key=lambda output: output.path):
+        place, *steps, name = output.path.split("/")
+        if name != ERROR_FILE or not _is_here(folder, output):
             continue
-        identity = job["id"]
-        for path in sorted((folder / places[identity]).glob(f"**/{ERROR_FILE}")):
-            text = files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace")
-            node, reason, _ = split_error(text)
-            if node:
-                reason += f" (node {node})"
-            reasons[identity] = reason
+        text = files.read_plain(folder / output.path, files.LARGEST_INPUT).decode(errors="replace")
+        node, reason, _ = split_error(text)
+        if steps:
+            reason = f"{'/'.join(steps)}: {reason}"
+        if node:
+            reason += f" (node {node})"
+        reasons[identities[place]] = reason
     return reasons
 
 

@@ -13,11 +13,11 @@ from bundler.jobs.sweep import Row
 
 # Columns of a table that describe a job and are no parameters.
 _COLUMNS = ("job", "note", "priority")
-_POSITIVE = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+_PRIORITY = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 # Also the names of folders that `fetch` writes.
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RULES = {
-    "priority": (_POSITIVE, "an integer greater than 0"),
+    "priority": (_PRIORITY, "an integer of at least 0, which is the highest"),
     "job": (_JOB_NAME, "at most 100 letters, digits and ._-, and start with a letter or digit"),
 }
 # Characters of a wrong cell that an error quotes.
@@ -109,7 +109,7 @@ def _filled(row: Row, columns: Iterable[str]) -> dict[str, str]:
 
 def _job(files: Mapping[str, Path], about: Mapping[str, str]) -> Job:
     priority = about.get("priority", "")
-    valid = _POSITIVE.fullmatch(priority)
+    valid = _PRIORITY.fullmatch(priority)
     return Job(
         values={},
         files=files,

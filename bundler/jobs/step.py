@@ -43,6 +43,8 @@ def step_of(
     environment = {}
     if about.arguments:
         environment["BUNDLER_ARGUMENTS"] = json.dumps(about.arguments)
+    if about.job_resources:
+        environment["BUNDLER_JOB_RESOURCES"] = "1"
     environment.update(about.environment)
     if several:
         environment["BUNDLER_SCRIPT"] = name

@@ -23,6 +23,8 @@ Row = dict[str, Any]
 # More jobs than any site runs; a larger number is most likely a mistake in STEP.
 _LIMIT = 1_000_000
 _INTEGERS = re.compile(r"\s*[+-]?\d+\s*(:\s*[+-]?\d+\s*)*")
+# Of a number, no digits precede the first one that counts.
+_ZEROS = re.compile(r"[+-]?0\d")
 _HUGE = Decimal(10) ** 300
 
 
@@ -157,15 +159,19 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
     """Return the parameters that `rows` use and those in `known`, with their types.
 
     If scripts declare parameters, undeclared names are errors. An int is a float if another row has a float, and
-    anything is text if another row has text. Raises `SweepError` for invalid values.
+    anything is text if another row has text. An empty cell stands for the default. Raises `SweepError` for invalid
+    values.
     """
     declared = {parameter.name: parameter for parameter in known}
     result, problems = [], []
     for name in dict.fromkeys(itertools.chain(declared, *rows)):
+        if not name:
+            problems.append("a parameter has an empty name")
+            continue
         if declared and name not in declared:
             problems.append(f"no script declares {name} (declared: {', '.join(sorted(declared))})")
             continue
-        values = [row[name] for row in rows if name in row]
+        values = [row[name] for row in rows if _has_value(row, name)]
         try:
             parameter = _parameter(name, declared.get(name), values)
         except (ValueError, OverflowError) as error:
@@ -174,13 +180,26 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
                 problem = f"{name}: {problem}"
             problems.append(problem)
             continue
-        without = len(rows) - len(values)
+        without = sum(name not in row or not _can_have(parameter, row[name]) for row in rows)
         if without and parameter.default is None:
             problems.append(f"{name} has no value in {counted(without, 'job')}")
         result.append(parameter)
     if problems:
         raise SweepError("parameters", "; ".join(problems), "fix the values")
     return result
+
+
+def _has_value(row: Row, name: str) -> bool:
+    return name in row and not _is_empty(row[name])
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, _Cell) and not value
+
+
+def _can_have(parameter: Parameter, value: Any) -> bool:
+    """Return whether `value` is one for `parameter`: only text can be empty."""
+    return parameter.type == "string" or not _is_empty(value)
 
 
 def _parameter(
@@ -206,34 +225,50 @@ def _parameter(
 
 
 def _typed(parameter: Parameter, value: Any) -> Any:
-    """Return `value` with the type of `parameter`. Raises `ValueError` if that is impossible."""
+    """Return `value` with the type of `parameter`. Raises `ValueError`, `OverflowError` if that is impossible."""
     if parameter.type == "string":
         type_of(value)
         return str(value)
-    plain = _guess(value)
+    plain = value
+    if isinstance(value, _Cell):
+        plain = _parsed(value)
     kind = type_of(plain)
+    if kind == parameter.type:
+        return plain
     if kind == "int" and parameter.type == "float":
         return float(plain)
-    if kind != parameter.type:
-        raise ValueError(f"{parameter.name} must be of type {parameter.type} (got {plain!r})")
-    return plain
+    if kind == "float" and parameter.type == "int" and plain.is_integer():
+        return int(plain)
+    if kind == "int" and parameter.type == "bool" and plain in (0, 1):
+        return bool(plain)
+    raise ValueError(f"{parameter.name} must be of type {parameter.type} (got {plain!r})")
 
 
 def _guess(value: Any) -> Any:
-    """Return a cell as the number or boolean that it looks like, or as text; and any other value as it is."""
+    """Return a cell as the number or boolean that it looks like, or as text; and any other value as it is.
+
+    What starts with zeros is an identifier, such as 00123.
+    """
     if not isinstance(value, _Cell):
         return value
-    folded = value.casefold()
+    if _ZEROS.match(value):
+        return str(value)
+    return _parsed(value)
+
+
+def _parsed(text: str) -> bool | float | str:
+    """Return `text` as a boolean or a number if it is one."""
+    folded = text.casefold()
     if folded in ("true", "false"):
         return folded == "true"
     for kind in (int, float):
         try:
-            number = kind(value)
+            number = kind(text)
         except ValueError:
             continue
-        if math.isfinite(number) and "_" not in value:
+        if math.isfinite(number) and "_" not in text:
             return number
-    return str(value)
+    return str(text)
 
 
 def complete(rows: Sequence[Row], known: Mapping[str, Parameter]) -> list[Row]:
@@ -242,9 +277,10 @@ def complete(rows: Sequence[Row], known: Mapping[str, Parameter]) -> list[Row]:
     for row in rows:
         values = {}
         for name, parameter in known.items():
-            if name in row:
-                values[name] = _typed(parameter, row[name])
-            elif parameter.default is not None:
-                values[name] = _typed(parameter, parameter.default)
+            value = parameter.default
+            if _has_value(row, name) or (value is None and name in row):
+                value = row[name]
+            if value is not None:
+                values[name] = _typed(parameter, value)
         result.append(values)
     return result

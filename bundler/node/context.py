@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# Resource requirements that public execution scripts pass to their scripts as parameters.
-RESOURCES = ("num_cores", "memory")
+# Resource requirements that public execution scripts pass as parameters, by the names of these. Memory is in bytes.
+RESOURCES = {"num_cores": "num_cores", "memory": "memory", "memory_b": "memory"}
 # Fields of context.json. Environment variables are left out, since they may contain secrets of the evaluator.
 SOFTWARE_FIELDS = ("name", "version", "executable", "install_path")
 FILE_FIELDS = ("name", "path")
@@ -20,13 +20,18 @@ def software_of(context: Any) -> list[dict[str, Any]]:
     return [entry for entry in software if isinstance(entry, dict)]
 
 
-def input_parameters(context: Any) -> dict[str, Any]:
-    """Return the parameters of a job, with its cores and memory (bytes) unless parameters have these names."""
-    parameters = dict(context.parameter_values or {})
-    resources = table_of(context, "resource_requirements")
-    for name in RESOURCES:
-        if resources.get(name) is not None:
-            parameters.setdefault(name, resources[name])
+def input_parameters(context: Any, *, resources: bool = False) -> dict[str, Any]:
+    """Return the parameters of a job; with `resources`, also its cores and memory unless parameters have these names.
+
+    Some servers list output parameters among the values of a job, without a value.
+    """
+    values = context.parameter_values or {}
+    parameters = {name: value for name, value in values.items() if value is not None}
+    if resources:
+        requirements = table_of(context, "resource_requirements")
+        for name, source in RESOURCES.items():
+            if requirements.get(source) is not None:
+                parameters.setdefault(name, requirements[source])
     return parameters
 
 
@@ -60,10 +65,10 @@ def files_of(context: Any, field: str) -> list[dict[str, Any]]:
     ]
 
 
-def write_context(context: Any) -> None:
-    """Write input_parameters.json and context.json to the current folder."""
+def write_context(context: Any, *, resources: bool = False) -> None:
+    """Write input_parameters.json (see `input_parameters`) and context.json to the current folder."""
     for path, document in (
-        ("input_parameters.json", input_parameters(context)),
+        ("input_parameters.json", input_parameters(context, resources=resources)),
         ("context.json", context_document(context)),
     ):
         with open(path, "w", encoding="utf-8") as out:

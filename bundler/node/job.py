@@ -90,6 +90,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
             log.info("Signed by %s", PUBLICATION["approved"])
         names = choose_scripts(PUBLICATION, settings)
         more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
+        resources = bool(settings.get("BUNDLER_JOB_RESOURCES"))
         environment = run_environment(os.environ, task_environment)
         software = software_of(self.context)
         if self.context.parameter_values is None:
@@ -103,7 +104,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
                     python = command.python
                     prepare(state, root, command)
                     try:
-                        self.run_script(command, more_arguments)
+                        self.run_script(command, more_arguments, resources)
                     finally:
                         with contextlib.suppress(OSError):
                             os.utime(use_of(state, command))
@@ -112,12 +113,13 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
             if python is not None:
                 collect_garbage(PUBLICATION, root, python, environment)
 
-    def run_script(self, command: Command, more_arguments: list[str]) -> None:
+    def run_script(self, command: Command, more_arguments: list[str], resources: bool) -> None:
         """Run `command` with `more_arguments` for the script.
 
-        Writes input_parameters.json and context.json before, and reads output_parameters.json afterwards.
+        Writes input_parameters.json, with the `resources` of the job if the script asks for them, and context.json
+        before, and reads output_parameters.json afterwards.
         """
-        write_context(self.context)
+        write_context(self.context, resources=resources)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # From an earlier trial in this folder.
 

@@ -67,6 +67,8 @@ def parse_parameters(value: object) -> tuple[Parameter, ...]:
 
 
 def _parameter(name: str, about: object) -> Parameter:
+    if not name:
+        raise ValueError("a parameter has an empty name")
     if not isinstance(about, dict):
         return check_value(Parameter(name=name, type=type_of(about), default=about))
     if not set(about) <= set(_KEYS):
@@ -109,6 +111,8 @@ def parse_output_parameters(value: object) -> tuple[Parameter, ...]:
     """
     if isinstance(value, dict):
         for name, kind in value.items():
+            if not name:
+                raise ValueError("a parameter has an empty name")
             _require_type(name, kind)
         return tuple(Parameter(name=name, type=kind) for name, kind in value.items())
     names = [value] if isinstance(value, str) else value
@@ -136,6 +140,7 @@ def check_value(parameter: Parameter) -> Parameter:
             raise ValueError(f"{name} must be of type {kind} (got {value!r})")
     if kind in _NUMBERS:
         _require_between(name, default, low, high)
+        _require_steps(name, default, low, parameter.step)
     elif bounds != (None, None, None):
         raise ValueError(f"{name} is of type {kind}, which has no bounds")
     if not values:
@@ -159,10 +164,26 @@ def _fits(value: object, kind: str) -> bool:
 
 
 def _require_between(name: str, value: Any, low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{name}: lower is greater than upper ({low} > {high})")
     if value is None:
         return
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f"{name} = {value!r} is outside its bounds {_bound(low)}..{_bound(high)}")
+
+
+def _require_steps(name: str, value: Any, low: float | None, step: float | None) -> None:
+    """Raise `ValueError` unless `value` is `low` plus a multiple of `step`, as HPS requires."""
+    if step is None:
+        return
+    if step <= 0:
+        raise ValueError(f"{name}: step must be greater than 0 (got {step!r})")
+    if value is None or low is None:
+        return
+    steps = (value - low) / step
+    # Most decimals are not exact in binary: 0.3 / 0.1 is less than 3.
+    if not math.isclose(steps, round(steps), rel_tol=1e-9, abs_tol=1e-9):
+        raise ValueError(f"{name} = {value!r} is not {low} plus a multiple of its step {step}")
 
 
 def _bound(value: float | None) -> str:

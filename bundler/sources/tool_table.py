@@ -67,7 +67,7 @@ def _count(value: object) -> int:
     return value
 
 
-def _level(value: object) -> int:
+def _not_negative(value: object) -> int:
     if not _is_integer(value) or value < 0:
         raise ValueError(f"must be an integer of at least 0 (got {value!r})")
     return value
@@ -124,19 +124,20 @@ class Settings:
     software: tuple[str, ...] = _key(_texts, default=())
     arguments: tuple[str, ...] = _key(_arguments, default=())
     environment: Mapping[str, str] = _key(_environment, default={})
+    job_resources: bool | None = _key(_flag)
     execution_context: Mapping[str, object] = _key(_scalars, default={})
     parameters: tuple[Parameter, ...] = _key(parse_parameters, default=())
     output_parameters: tuple[Parameter, ...] = _key(parse_output_parameters, default=())
     success_expressions: tuple[str, ...] = _key(_texts, default=())
     fitness: Fitness | None = _key(parse_fitness)  # noqa: RUF009 - a field, like the others
-    execution_level: int | None = _key(_level)
+    execution_level: int | None = _key(_not_negative)
     application: str | None = _key(_text)
     cores: float | None = _key(_number)
     memory: int | None = _key(parse_size)
     disk: int | None = _key(parse_size)
     timeout: float | None = _key(parse_duration)
     trials: int | None = _key(_count)
-    priority: int | None = _key(_count)
+    priority: int | None = _key(_not_negative)
     debug: bool | None = _key(_flag)
     working_directory: str | None = _key(_text)
     distributed: bool | None = _key(_flag)

@@ -85,7 +85,7 @@ def results(site: Workplace, project: str) -> list[dict[str, str]]:
 def test_the_three_steps_of_the_cantilever(site: Workplace, hps: Hps) -> None:
     for name in ("ansys-geometry-core", "ansys-meshing-prime", "ansys-mapdl-core"):
         site.index.add(make_wheel(name))
-    common = 'cores = 2\nmemory = "2 GiB"\ntimeout = 500\ntrials = 3\n'
+    common = 'cores = 2\njob-resources = true\nmemory = "2 GiB"\ntimeout = 500\ntrials = 3\n'
     parameters = """
 [tool.bundler.parameters]
 canti_length = {default = 350.0, lower = 20.0, upper = 1000.0, units = "um"}

@@ -29,7 +29,7 @@ NEEDED = {
     "permissions": {"permission_type", "role"},
     "configuration_updates": set(),
     # Parts of other records.
-    "applications": {"name", "version"},
+    "applications": {"name", "version", "install_path", "executable"},
 }
 
 # The models of the client accept no null here.

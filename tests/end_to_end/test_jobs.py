@@ -25,7 +25,7 @@ import pytest
 
 from tests.conftest import BIN, Workplace
 from tests.stand_ins import hps as stand_in
-from tests.stand_ins.hps import Handler, Hps
+from tests.stand_ins.hps import Handler, Hps, now
 from tests.stand_ins.hps_evaluator import working
 from tests.stand_ins.hps_site import evaluator, jobs_of, once, refuse, submitted
 from tests.stand_ins.nodes import published
@@ -116,6 +116,10 @@ def test_a_failing_job_shows_its_last_lines_and_may_be_tried_again(
         assert "error: not all jobs succeeded: 1 evaluated, 1 failed\n" in done.stderr
         (bad,) = [job for job in jobs_of(hps, project) if job["eval_status"] == "failed"]
         bad["values"] = {"frequency": 3.0}
+        done = site.run("bundler", "hps", "watch", project, "--json")
+        assert done.returncode == 1
+        document = {"project": project, "jobs": {"evaluated": 1, "failed": 1}}
+        assert json.loads(done.stdout) == document
         done = site.run("bundler", "hps", "retry", project, "--wait")
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
@@ -250,6 +254,29 @@ def test_results_are_those_of_the_last_run_of_a_job(
         "unlucky" not in (site.folder / "results" / bad["name"] / "console_output.txt").read_text()
     )
     assert (site.folder / "results" / bad["name"] / "plot.txt").read_text() == "x" * 30
+
+
+def test_the_reason_of_a_failure_is_never_that_of_an_earlier_attempt(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    (site.folder / "values.json").write_text('[{"frequency": 13}]')
+    with working(evaluator(site, hps)):
+        done = site.run("submit-jobs", publication, "--params", "values.json", "--wait")
+    project = done.stdout.strip()
+
+    def reason() -> str:
+        done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+        assert done.returncode == 0, done.stderr
+        with (site.folder / "results" / "results.csv").open(newline="") as table:
+            (row,) = csv.DictReader(table)
+        return row["reason"]
+
+    assert "exit code 1" in reason()
+    # The second attempt ends without a file that says why, as after a loss of power.
+    (task,) = hps.of(project, "tasks").values()
+    again = {**task, "id": "again", "output_file_ids": [], "creation_time": now()}
+    hps.of(project, "tasks")["again"] = again
+    assert reason() == ""
 
 
 def test_jobs_that_are_deleted_or_in_no_known_state_are_no_success(
@@ -647,7 +674,7 @@ def test_registering_shows_the_difference_and_changes_only_what_it_says(
         "--cache",
         "/tmp/scratch/uv_cache",
         "--uv-version",
-        "0.13.9",
+        "0.6.14",
     ]
     hps.register("node-2", platform="windows")
     done = site.run("bundler", "hps", "register", *arguments)
@@ -683,7 +710,9 @@ def test_a_template_holds_the_execution_script_for_others(
     assert path.read_bytes() == (publication / "exec_script.py").read_bytes()
     assert [each["permission_type"] for each in template["permissions"]] == ["user", "anyone"]
     hps.version = "1.1.20"
-    assert "too old" in site.run("bundler", "hps", "template", publication).stderr
+    done = site.run("bundler", "hps", "template", publication)
+    assert "too old" in done.stderr
+    assert "\nhint: use HPS 1.3.45 or newer\n" in done.stderr
 
 
 def test_jobs_of_a_signed_bundle_say_who_signed_it(

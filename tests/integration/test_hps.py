@@ -220,12 +220,14 @@ def test_registering_keeps_the_other_applications(client: Any, hps: Hps) -> None
         client, values, evaluators_for(client, values, ())
     ).items()
     assert name == "node-1"
-    assert "- version: 0.6.14" in [line.strip() for line in lines]
+    assert "+ version: 0.13.9" in lines
+    assert lines[-1] == "version 0.6.14 stays"
     register(client, identity, applications)
-    assert {application["version"] for application in configuration["applications"]} == {
-        "0.13.9",
-        "2026 R1",
-    }
+    versions = [application["version"] for application in configuration["applications"]]
+    assert versions == ["0.6.14", "2026 R1", "0.13.9"]
+    del other["install_path"]
+    with pytest.raises(HpsError, match="Ansys Mechanical has no valid install_path"):
+        register(client, identity, [*applications, other])
     assert differences(client, values, evaluators_for(client, values, ())) == {}
 
 
@@ -242,7 +244,7 @@ def test_a_template_has_the_execution_script_and_the_outputs(client: Any, hps: H
         ERROR_FILE,
     ]
     hps.version = "1.1.20"
-    with pytest.raises(HpsError, match="too old"):
+    with pytest.raises(HpsError, match="too old.*\n?.*use HPS 1.3.45 or newer"):
         create_template(client, SUBMISSION, "Plot", for_anyone=False)
 
 

@@ -161,8 +161,8 @@ def test_what_a_server_says_steers_no_terminal_and_no_spreadsheet() -> None:
     ]
     lines = table_of(jobs, places_of(jobs), {"1": "=no"}, {}).decode().splitlines()
     assert lines == [
-        "job,status,value of job,n,x,seconds,evaluators,reason",
-        "job-1,'=1,'=HYPERLINK(1),'-1,-1.5,,,'=no",
+        "job,status,value of job,n,x,fitness,seconds,evaluators,note,reason",
+        "job-1,'=1,'=HYPERLINK(1),'-1,-1.5,,,,,'=no",
     ]
 
 
@@ -229,13 +229,18 @@ def test_the_table_has_a_column_for_every_parameter() -> None:
             "values": {"x": 1, "maximum": 3.5},
         },
     ]
-    jobs[1].update(elapsed_time=2.5, host_ids=["h1", "h2"])
-    assert table_of(
-        jobs, places_of(jobs), {"2": "uv is too old (node n1)"}, {"h1": "node-1"}
-    ).decode().splitlines() == [
-        "job,status,maximum,x,seconds,evaluators,reason",
-        "job-1,evaluated,3.5,1,2.5,node-1 h2,",
-        "job-2,failed,,2,,,uv is too old (node n1)",
+    jobs[1].update(elapsed_time=2.5, host_ids=["h1", "h2"], fitness=0.0, note="a first try")
+    table = table_of(
+        jobs,
+        places_of(jobs),
+        {"2": "uv is too old (node n1)"},
+        {"h1": "node-1"},
+        ["x", "unused", "maximum"],
+    )
+    assert table.decode().splitlines() == [
+        "job,status,x,maximum,fitness,seconds,evaluators,note,reason",
+        "job-1,evaluated,1,3.5,0.0,2.5,node-1 h2,a first try,",
+        "job-2,failed,2,,,,,,uv is too old (node n1)",
     ]
 
 

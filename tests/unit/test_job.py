@@ -48,9 +48,9 @@ def test_relative_paths_of_input_files_start_at_the_folder_of_the_table(tmp_path
         ([{"job": "a"}, {}], "some rows have no value for job"),
         ([{"job": "../a"}], "row 1: job must be at most 100 letters"),
         ([{"job": "a b"}], "row 1: job must be at most 100 letters"),
-        ([{"priority": "0"}], "priority must be an integer greater than 0"),
-        ([{"priority": "9" * 5000}], "priority must be an integer greater than 0"),
-        ([{"priority": "high"}], "row 1: priority must be an integer greater than 0"),
+        ([{"priority": "-1"}], "priority must be an integer of at least 0"),
+        ([{"priority": "9" * 5000}], "priority must be an integer of at least 0"),
+        ([{"priority": "high"}], "row 1: priority must be an integer of at least 0"),
         ([{"priority": "x"}] * 30, "and 20 more"),
     ],
 )

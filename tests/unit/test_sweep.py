@@ -129,6 +129,7 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
         ([{"x": 11, "n": 1}], "x = 11.0 is outside its bounds 0..10"),
         ([{"x": "a", "n": 1}], "x must be of type float"),
         ([{"n": 1.5}], "n must be of type int"),
+        ([{"n": 1, "": 1}], "a parameter has an empty name"),
         ([{"x": 1}], "n has no value in 1 job"),
         ([{"xx": 1, "n": 1}], "no script declares xx"),
         ([{"x": float("nan"), "n": 1}], "x must be of type float"),
@@ -137,3 +138,80 @@ def test_what_a_script_says_of_its_parameters_is_kept_to() -> None:
     ):
         with pytest.raises(SweepError, match=words):
             parameters(rows, known)
+
+
+def typed(tmp_path: Path, text: str, *known: Parameter) -> list[dict[str, Any]]:
+    """Return the rows of the CSV file `text`, completed as for a submission."""
+    (tmp_path / "table.csv").write_text(text)
+    rows = read_table(tmp_path / "table.csv")
+    found = parameters(rows, known)
+    return complete(rows, {each.name: each for each in found})
+
+
+@pytest.mark.parametrize("cell", ["00123", "-01", "+007", "00.5", "0e0", "0", "0.5", "-0.5"])
+def test_a_cell_that_starts_with_zeros_is_text_unless_it_is_declared_as_a_number(
+    tmp_path: Path, cell: str
+) -> None:
+    is_number = cell in ("0e0", "0", "0.5", "-0.5")
+    expected = float(cell) if is_number else cell
+    assert typed(tmp_path, f"part,n\n{cell},1\n")[0]["part"] == expected
+    (row,) = typed(tmp_path, f"part\n{cell}\n", Parameter(name="part", type="float"))
+    assert row["part"] == float(cell)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "value"),
+    [
+        ("int", "2.0", 2),
+        ("int", "1e3", 1000),
+        ("int", "007", 7),
+        ("bool", "1", True),
+        ("bool", "0", False),
+        ("float", "2", 2.0),
+        ("string", "2.0", "2.0"),
+    ],
+)
+def test_a_cell_has_the_type_that_is_declared(
+    tmp_path: Path, kind: str, cell: str, value: object
+) -> None:
+    (row,) = typed(tmp_path, f"x\n{cell}\n", Parameter(name="x", type=kind))
+    assert row["x"] == value
+    assert type(row["x"]) is type(value)
+
+
+@pytest.mark.parametrize(("kind", "cell"), [("int", "2.5"), ("bool", "2"), ("bool", "1.0")])
+def test_a_cell_of_another_type_than_is_declared_is_refused(
+    tmp_path: Path, kind: str, cell: str
+) -> None:
+    with pytest.raises(SweepError, match=f"x must be of type {kind}"):
+        typed(tmp_path, f"x\n{cell}\n", Parameter(name="x", type=kind))
+
+
+def test_an_empty_cell_is_the_default(tmp_path: Path) -> None:
+    known = [
+        Parameter(name="x", type="float", default=1.0),
+        Parameter(name="name", type="string", default="beam"),
+        Parameter(name="note", type="string"),
+    ]
+    assert typed(tmp_path, "x,name,note\n,,\n2,rod,a\n", *known) == [
+        {"x": 1.0, "name": "beam", "note": ""},
+        {"x": 2.0, "name": "rod", "note": "a"},
+    ]
+
+
+def test_an_empty_cell_without_a_default_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(SweepError, match="x has no value in 1 job"):
+        typed(tmp_path, "x,y\n1,1\n,2\n")
+    assert typed(tmp_path, "x,y\na,1\n,2\n")[1] == {"x": "", "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_allowed"), [(0.3, True), (0.25, False), (1.0, True), (0.0, True)]
+)
+def test_a_value_is_a_multiple_of_the_step(value: float, is_allowed: bool) -> None:
+    known = [Parameter(name="x", type="float", lower=0.0, upper=1.0, step=0.1)]
+    if is_allowed:
+        parameters([{"x": value}], known)
+        return
+    with pytest.raises(SweepError, match=r"x = 0.25 is not 0.0 plus a multiple of its step 0.1"):
+        parameters([{"x": value}], known)

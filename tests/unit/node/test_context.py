@@ -23,17 +23,24 @@ def context(**fields: Any) -> Any:
     return SimpleNamespace(**{"parameter_values": {"x": 1.0}, **fields})
 
 
-def test_a_script_sees_the_cores_and_memory_of_its_job_as_public_scripts_pass_them() -> None:
+def test_a_script_that_asks_for_the_cores_and_memory_of_its_job_sees_them() -> None:
     resources = {"num_cores": 4, "memory": 1 << 30, "disk_space": 5}
-    assert input_parameters(context(resource_requirements=resources)) == {
+    wanted = context(resource_requirements=resources)
+    assert input_parameters(wanted) == {"x": 1.0}
+    assert input_parameters(wanted, resources=True) == {
         "x": 1.0,
         "num_cores": 4,
         "memory": 1 << 30,
+        "memory_b": 1 << 30,
     }
     given = context(
         parameter_values={"num_cores": 2}, resource_requirements={"num_cores": 4, "memory": None}
     )
-    assert input_parameters(given) == {"num_cores": 2}
+    assert input_parameters(given, resources=True) == {"num_cores": 2}
+
+
+def test_an_output_parameter_among_the_values_of_a_job_is_not_passed_to_its_script() -> None:
+    assert input_parameters(context(parameter_values={"x": 0, "maximum": None})) == {"x": 0}
 
 
 @pytest.mark.parametrize(
