@@ -16,6 +16,7 @@ from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
+from bundler.hps.console import UNCLEAR, explain
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
 from bundler.hps.watch import FailedJob
@@ -29,6 +30,8 @@ _SHOWN, _LINES = 3, 15
 _NAMES = 3
 # Bytes of an error file; ours have a few hundred.
 _LIMIT = 1 << 16
+# Bytes of a console output, and the number of them, that are read to explain failures.
+_CONSOLE_LIMIT, _MOST_CONSOLES = 1 << 20, 100
 _NODE = re.compile(r"node (\S+): (.*)")
 
 
@@ -99,9 +102,14 @@ def read_failures(
     """
     errors, consoles = _files_of(client, project, [identity for identity, _, _ in jobs])
     texts = _read_texts(client, project, errors.values())
+    reasons = {}
+    for identity, _, _ in jobs:
+        reasons[identity] = split_error(_text_of(errors.get(identity), texts))
+    outputs = _read_texts(client, project, _worth_reading(reasons, consoles))
     groups: dict[tuple[str, str], list[_Failed]] = defaultdict(list)
     for identity, name, state in jobs:
-        node, reason, hints = split_error(_text_of(errors.get(identity), texts))
+        node, reason, hints = reasons[identity]
+        reason = explain(reason, _shown_lines(_text_of(consoles.get(identity), outputs)))
         failed = _Failed(
             identity=identity,
             name=plain(name),
@@ -113,9 +121,9 @@ def read_failures(
     shown = []
     for _, group in ordered[:_SHOWN]:
         identity = group[0].identity
-        if identity in consoles:
+        if identity in consoles and str(consoles[identity]["hash"]) not in outputs:
             shown.append(consoles[identity])
-    outputs = _read_texts(client, project, shown)
+    outputs.update(_read_texts(client, project, shown))
     failures = []
     for (state, reason), group in ordered:
         first = group[0]
@@ -130,6 +138,21 @@ def read_failures(
             )
         )
     return failures
+
+
+def _worth_reading(
+    reasons: Mapping[str, tuple[str, str, list[str]]],
+    consoles: Mapping[str, Record],
+) -> list[Record]:
+    """Return those of `consoles` that may say more than the `reasons` of jobs, both by ID."""
+    records: list[Record] = []
+    for identity, (_, reason, _) in reasons.items():
+        console = consoles.get(identity)
+        if console is None or not UNCLEAR.fullmatch(reason):
+            continue
+        if int(console.get("size") or 0) <= _CONSOLE_LIMIT and len(records) < _MOST_CONSOLES:
+            records.append(console)
+    return records
 
 
 def _files_of(
@@ -214,12 +237,25 @@ def split_error(text: str) -> tuple[str, str, list[str]]:
     return "", reason, lines
 
 
+def reason_in(error: str, console: str) -> str:
+    """Return why a job failed, and on which node, from its error file and its console output."""
+    node, reason, _ = split_error(error)
+    reason = explain(reason, _shown_lines(console))
+    if node:
+        reason += f" (node {node})"
+    return reason
+
+
 def _quoted(job: str, output: str) -> list[str]:
     """Return the last lines of the console `output` of `job`, with a title; nothing if it is empty."""
     lines = [f"  {_shown(line)}" for line in output.splitlines()[-_LINES:]]
     if lines:
         lines.insert(0, f"last lines of the console output of {job}:")
     return lines
+
+
+def _shown_lines(text: str) -> str:
+    return "\n".join(map(_shown, text.splitlines()))
 
 
 def _shown(line: str) -> str:

@@ -14,8 +14,9 @@ from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError, files_failed
-from bundler.hps.failures import split_error
+from bundler.hps.failures import reason_in
 from bundler.hps.outputs import (
+    CONSOLE,
     FILE_FIELDS,
     JOB_FIELDS,
     TABLE,
@@ -153,19 +154,29 @@ def _reasons(
     An error file that is not among them is of an earlier attempt.
     """
     identities = {place: identity for identity, place in places.items()}
+    by_path = {output.path: output for output in outputs}
     reasons = {}
-    for output in sorted(outputs, key=lambda output: output.path):
-        place, *steps, name = output.path.split("/")
-        if name != ERROR_FILE or not _is_here(folder, output):
+    for path, output in sorted(by_path.items()):
+        parent, _, name = path.rpartition("/")
+        if name != ERROR_FILE:
             continue
-        text = files.read_plain(folder / output.path, files.LARGEST_INPUT).decode(errors="replace")
-        node, reason, _ = split_error(text)
-        if steps:
-            reason = f"{'/'.join(steps)}: {reason}"
-        if node:
-            reason += f" (node {node})"
+        error = _text_of(folder, output)
+        if not error:
+            continue
+        reason = reason_in(error, _text_of(folder, by_path.get(f"{parent}/{CONSOLE}")))
+        place, _, step = parent.partition("/")
+        if step:
+            reason = f"{step}: {reason}"
         reasons[identities[place]] = reason
     return reasons
+
+
+def _text_of(folder: Path, output: Output | None) -> str:
+    """Return the text of `output` in `folder`; "" if it was not fetched, or is too large to be read."""
+    if output is None or output.size > files.LARGEST_INPUT or not _is_here(folder, output):
+        return ""
+    data = files.read_plain(folder / output.path, files.LARGEST_INPUT)
+    return data.decode(errors="replace")
 
 
 def _is_here(folder: Path, output: Output) -> bool:

@@ -16,7 +16,7 @@ import json, pathlib, alpha
 given = json.load(open("input_parameters.json"))
 print("frequency is", given["frequency"])
 if given["frequency"] == 13:
-    raise SystemExit("unlucky")
+    raise RuntimeError("unlucky")
 pathlib.Path("plot.txt").write_text("x" * int(given["frequency"] * 10))
 json.dump({"maximum": given["frequency"] * 2}, open("output_parameters.json", "w"))
 """

@@ -110,7 +110,7 @@ def test_a_failing_job_shows_its_last_lines_and_may_be_tried_again(
         done = site.run("submit-jobs", publication, "--params", "values.csv", "--wait")
         project = done.stdout.strip()
         assert done.returncode == 1
-        assert "job-2 failed: the script failed with exit code 1 (node " in done.stderr
+        assert "job-2 failed: the script failed: RuntimeError: unlucky (node " in done.stderr
         assert "  last lines of the console output of job-2:\n" in done.stderr
         assert "unlucky" in done.stderr
         assert "error: not all jobs succeeded: 1 evaluated, 1 failed\n" in done.stderr
@@ -271,7 +271,7 @@ def test_the_reason_of_a_failure_is_never_that_of_an_earlier_attempt(
             (row,) = csv.DictReader(table)
         return row["reason"]
 
-    assert "exit code 1" in reason()
+    assert reason().startswith("the script failed: RuntimeError: unlucky (node ")
     # The second attempt ends without a file that says why, as after a loss of power.
     (task,) = hps.of(project, "tasks").values()
     again = {**task, "id": "again", "output_file_ids": [], "creation_time": now()}
