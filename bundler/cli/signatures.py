@@ -104,10 +104,8 @@ def verify(
                     approvals += assurance.approvals(folder, trust)
                 manifest = api.verify(folder)
                 count += len(manifest.files)
-                # What checks them is in an extra, which nobody needs if there are none.
-                if attestations and _has_attestations(manifest):
-                    bundle = bundle_folder.Bundle(folder=folder, manifest=manifest)
-                    publishers |= attestation_check.verify_bundle(bundle, trusted_root)
+                if attestations:
+                    publishers |= _publishers(folder, manifest, trusted_root)
                 if not trust and signature.is_signed(folder):
                     is_unchecked = True
     except DamagedError as error:
@@ -119,8 +117,15 @@ def verify(
         say("Signatures were not checked (use --trust ALLOWED_SIGNERS)")
 
 
-def _has_attestations(manifest: manifests.Manifest) -> bool:
-    return any(file.path.startswith(layout.ATTESTATIONS) for file in manifest.files)
+def _publishers(
+    folder: Path, manifest: manifests.Manifest, trusted_root: Path | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the publishers of the wheels that have attestations, by file name."""
+    # What checks them is in an extra, which nobody needs if there are none.
+    if not any(file.path.startswith(layout.ATTESTATIONS) for file in manifest.files):
+        return {}
+    bundle = bundle_folder.Bundle(folder=folder, manifest=manifest)
+    return attestation_check.verify_bundle(bundle, trusted_root)
 
 
 def _show_verified(

@@ -17,6 +17,7 @@ from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.console import UNCLEAR, explain
+from bundler.hps.criteria import read_unmet
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
 from bundler.hps.watch import FailedJob
@@ -101,10 +102,7 @@ def read_failures(
     Raises `HpsError`.
     """
     errors, consoles = _files_of(client, project, [identity for identity, _, _ in jobs])
-    texts = _read_texts(client, project, errors.values())
-    reasons = {}
-    for identity, _, _ in jobs:
-        reasons[identity] = split_error(_text_of(errors.get(identity), texts))
+    reasons = _reasons_of(client, project, jobs, errors)
     outputs = _read_texts(client, project, _worth_reading(reasons, consoles))
     groups: dict[tuple[str, str], list[_Failed]] = defaultdict(list)
     for identity, name, state in jobs:
@@ -120,24 +118,48 @@ def read_failures(
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
     shown = []
     for _, group in ordered[:_SHOWN]:
-        identity = group[0].identity
-        if identity in consoles and str(consoles[identity]["hash"]) not in outputs:
-            shown.append(consoles[identity])
+        console = consoles.get(group[0].identity)
+        if console is not None and str(console["hash"]) not in outputs:
+            shown.append(console)
     outputs.update(_read_texts(client, project, shown))
     failures = []
     for (state, reason), group in ordered:
-        first = group[0]
-        output = _text_of(consoles.get(first.identity), outputs)
-        failures.append(
-            Failure(
-                jobs=tuple(job.name for job in group),
-                state=state,
-                reason=reason,
-                nodes=tuple(sorted({job.node for job in group if job.node})),
-                lines=(*first.hints, *_quoted(first.name, output)),
-            )
-        )
+        output = _text_of(consoles.get(group[0].identity), outputs)
+        failures.append(_failure(state, reason, group, output))
     return failures
+
+
+def _reasons_of(
+    client: Client,
+    project: str,
+    jobs: Sequence[FailedJob],
+    errors: Mapping[str, Record],
+) -> dict[str, tuple[str, str, list[str]]]:
+    """Return the node, the reason and a hint of each of `jobs` by ID: from its error file, or what it did not leave."""
+    texts = _read_texts(client, project, errors.values())
+    reasons = {}
+    silent = []
+    for identity, _, state in jobs:
+        reasons[identity] = split_error(_text_of(errors.get(identity), texts))
+        _, reason, _ = reasons[identity]
+        if state == "failed" and not reason:
+            silent.append(identity)
+    with explained(client.url):
+        for identity, unmet in read_unmet(ProjectApi(client, project), silent).items():
+            reasons[identity] = ("", unmet, [])
+    return reasons
+
+
+def _failure(state: str, reason: str, jobs: Sequence[_Failed], output: str) -> Failure:
+    """Return the failure of `jobs`, the first of which wrote `output` to its console."""
+    first = jobs[0]
+    return Failure(
+        jobs=tuple(job.name for job in jobs),
+        state=state,
+        reason=reason,
+        nodes=tuple(sorted({job.node for job in jobs if job.node})),
+        lines=(*first.hints, *_quoted(first.name, output)),
+    )
 
 
 def _worth_reading(

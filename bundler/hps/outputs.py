@@ -181,19 +181,24 @@ def table_of(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_BEFORE, *map(_title, columns), *_AFTER])
     for job in sorted(jobs, key=lambda job: places[job["id"]]):
-        values = job.get("values") or {}
-        evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
-        cells = [
-            job["eval_status"],
-            *(values.get(name, "") for name in columns),
-            "" if job.get("fitness") is None else job["fitness"],
-            job.get("elapsed_time") or "",
-            " ".join(evaluators),
-            job.get("note") or "",
-            reasons.get(job["id"], ""),
-        ]
+        cells = [*_cells(job, columns, hosts), reasons.get(job["id"], "")]
         writer.writerow([places[job["id"]], *map(_cell, cells)])
     return text.getvalue().encode("utf-8", "replace")
+
+
+def _cells(job: Record, parameters: Sequence[str], hosts: dict[str, str]) -> list[object]:
+    """Return the cells of `job` between its folder and its reason."""
+    values = job.get("values") or {}
+    evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
+    fitness = job.get("fitness")
+    return [
+        job["eval_status"],
+        *(values.get(name, "") for name in parameters),
+        "" if fitness is None else fitness,
+        job.get("elapsed_time") or "",
+        " ".join(evaluators),
+        job.get("note") or "",
+    ]
 
 
 def _title(parameter: str) -> object:

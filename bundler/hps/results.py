@@ -13,6 +13,7 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
+from bundler.hps.criteria import read_unmet
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import reason_in
 from bundler.hps.outputs import (
@@ -94,6 +95,11 @@ def fetch(
     refused += _download_missing(client, folder, outputs, report=report)
     path = folder / TABLE
     reasons = _reasons(folder, places, of_failures)
+    silent = [
+        job["id"] for job in jobs if job["eval_status"] == "failed" and job["id"] not in reasons
+    ]
+    with explained(client.url):
+        reasons |= read_unmet(api, silent)
     table = table_of(jobs, places, reasons, hosts_of(client), parameters)
     atomic.write(path, table)
     if refused:

@@ -171,22 +171,28 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
         if declared and name not in declared:
             problems.append(f"no script declares {name} (declared: {', '.join(sorted(declared))})")
             continue
-        values = [row[name] for row in rows if _has_value(row, name)]
         try:
-            parameter = _parameter(name, declared.get(name), values)
+            result.append(_complete_parameter(name, declared.get(name), rows))
         except (ValueError, OverflowError) as error:
             problem = str(error)
             if not problem.startswith(name):
                 problem = f"{name}: {problem}"
             problems.append(problem)
-            continue
-        without = sum(name not in row or not _can_have(parameter, row[name]) for row in rows)
-        if without and parameter.default is None:
-            problems.append(f"{name} has no value in {counted(without, 'job')}")
-        result.append(parameter)
     if problems:
         raise SweepError("parameters", "; ".join(problems), "fix the values")
     return result
+
+
+def _complete_parameter(name: str, declared: Parameter | None, rows: Sequence[Row]) -> Parameter:
+    """Return the parameter `name`, which each of `rows` has a value of, or which has a default.
+
+    Raises `ValueError`, `OverflowError`.
+    """
+    parameter = _parameter(name, declared, [row[name] for row in rows if _has_value(row, name)])
+    without = sum(name not in row or not _can_have(parameter, row[name]) for row in rows)
+    if without and parameter.default is None:
+        raise ValueError(f"{name} has no value in {counted(without, 'job')}")
+    return parameter
 
 
 def _has_value(row: Row, name: str) -> bool:

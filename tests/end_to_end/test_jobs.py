@@ -276,7 +276,33 @@ def test_the_reason_of_a_failure_is_never_that_of_an_earlier_attempt(
     (task,) = hps.of(project, "tasks").values()
     again = {**task, "id": "again", "output_file_ids": [], "creation_time": now()}
     hps.of(project, "tasks")["again"] = again
-    assert reason() == ""
+    assert reason() == "no output file plot.txt; no output parameter maximum"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("write('output_parameters.json', '{\"maximum\": 1.0}')", "no output file plot.txt"),
+        ("write('plot.txt', '')", "no output parameter maximum"),
+        ("pass", "no output file plot.txt; no output parameter maximum"),
+    ],
+)
+def test_a_job_that_leaves_less_than_it_must_says_what_is_missing(
+    site: Workplace, hps: Hps, body: str, reason: str
+) -> None:
+    path = site.script(
+        "eval.py", body=f"write = lambda name, text: open(name, 'w').write(text)\n{body}\n"
+    )
+    block = "# [tool.bundler]\n# outputs = ['plot.txt']\n# output-parameters = ['maximum']\n"
+    path.write_text(path.read_text().replace("# ///\nwrite", f"{block}# ///\nwrite"))
+    site.bundle("eval.py")
+    with working(evaluator(site, hps)):
+        done = site.run("submit-jobs", site.publish("eval.bundle"), "--wait")
+    assert done.returncode == 1
+    assert f"job-1 failed: {reason}\n" in done.stderr
+    site.run("bundler", "hps", "fetch", done.stdout.strip(), "-o", "results")
+    with (site.folder / "results" / "results.csv").open(newline="") as table:
+        assert [row["reason"] for row in csv.DictReader(table)] == [reason]
 
 
 def test_jobs_that_are_deleted_or_in_no_known_state_are_no_success(

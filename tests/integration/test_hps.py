@@ -291,6 +291,43 @@ def test_jobs_that_fail_for_the_same_reason_are_one_failure_and_few_requests(
     ]
 
 
+def test_a_job_that_ended_well_and_failed_is_told_by_what_it_did_not_leave(
+    client: Any, hps: Hps
+) -> None:
+    outputs = (Parameter(name="maximum", type="float"), Parameter(name="done", type="bool"))
+    first = replace(STEP, script="mesh.py", outputs=("mesh.msh",))
+    second = replace(STEP, outputs=("*.png",), level=1)
+    described = replace(SUBMISSION, steps=(first, second), output_parameters=outputs)
+    identity = bundler.submit(client, described)
+    definitions = {each["name"]: each for each in hps.of(identity, "task_definitions").values()}
+    failed = []
+    for name, values, states in (
+        ("job-1", {"maximum": "high", "done": True}, {"mesh.py": "evaluated", "eval.py": "failed"}),
+        ("job-2", {}, {"mesh.py": "failed", "eval.py": "pending"}),
+    ):
+        failed.append(failed_job(hps, identity, name, ""))
+        hps.of(identity, "tasks").pop(f"task of {name}")
+        job = hps.of(identity, "jobs")[failed[-1][0]]
+        job["values"] = values
+        for script, state in states.items():
+            (output,) = definitions[script]["success_criteria"]["required_output_file_ids"]
+            path = hps.of(identity, "files")[output]["evaluation_path"].replace("*", "plot")
+            written = {"id": f"{name} {path}", "evaluation_path": path, "hash": "0" * 16}
+            hps.of(identity, "files")[written["id"]] = written
+            hps.of(identity, "tasks")[f"{script} of {name}"] = {
+                "id": f"{script} of {name}",
+                "job_id": job["id"],
+                "task_definition_id": definitions[script]["id"],
+                "eval_status": state,
+                "output_file_ids": [written["id"]] if name == "job-1" else [],
+            }
+    reasons = {failure.jobs: failure.reason for failure in read_failures(client, identity, failed)}
+    assert reasons == {
+        ("job-1",): "eval.py: the output parameter maximum is not of type float (high)",
+        ("job-2",): "mesh.py: no output file mesh.msh",
+    }
+
+
 def test_the_table_of_results_has_the_reason_of_each_failure(
     client: Any, hps: Hps, tmp_path: Path
 ) -> None:
