@@ -44,7 +44,7 @@ with lazily():
         verify as bundle_verify,
         zstd,
     )
-    from bundler.hps import project as hps_project, resources, results
+    from bundler.hps import errors as hps_errors, project as hps_project, resources, results
     from bundler.jobs import submission as job_submission
     from bundler.publications import (
         approval,
@@ -55,6 +55,9 @@ with lazily():
     )
     from bundler.sources import additions as source_additions, reader, source
     from wheelhouse.store import creation
+
+# The HTTP status of what this user may not do.
+_FORBIDDEN = 403
 
 
 def bundle(
@@ -301,7 +304,9 @@ def submit(
     try:
         resources.require_somewhere(client, submission, resources.survey(client))
     except BundlerError as error:
-        if not force:
+        # Who may submit may not always see the evaluators.
+        is_forbidden = isinstance(error, hps_errors.HpsError) and error.status == _FORBIDDEN
+        if not force and not is_forbidden:
             raise
         report(Progress(kind="warning", text=str(error)))
     identity = hps_project.submit(client, submission, name, replace=replace, report=report)
