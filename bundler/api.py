@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,6 @@ with lazily():
     )
     from bundler.sources import additions as source_additions, reader, source
     from wheelhouse.store import creation
-
-# The HTTP status of what this user may not do.
-_FORBIDDEN = 403
 
 
 def bundle(
@@ -305,7 +303,9 @@ def submit(
         resources.require_somewhere(client, submission, resources.survey(client))
     except BundlerError as error:
         # Who may submit may not always see the evaluators.
-        is_forbidden = isinstance(error, hps_errors.HpsError) and error.status == _FORBIDDEN
+        is_forbidden = (
+            isinstance(error, hps_errors.HpsError) and error.status == HTTPStatus.FORBIDDEN
+        )
         if not force and not is_forbidden:
             raise
         report(Progress(kind="warning", text=str(error)))

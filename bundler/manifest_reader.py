@@ -111,7 +111,7 @@ def _has_twice(names: Sequence[str]) -> bool:
 
 
 def _check_paths(manifest: Manifest) -> None:
-    """Check that the files are those that the targets need. Raises `ValueError`."""
+    """Check that the files are exactly what the targets need. Raises `ValueError`."""
     paths = set(manifest.digests())
     needed = {README}
     for target in manifest.targets:

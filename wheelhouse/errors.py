@@ -1,4 +1,4 @@
-"""Expected failures of wheelhouse. Only those that are caught by type or carry data have a class."""
+"""Expected failures of wheelhouse. Errors that somebody catches or reads have a class."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class NoWheelsError(WheelhouseError):
                 f"{name:{width}}   {misfit.reason}"
                 for name, misfit in zip(names, self.misfits, strict=True)
             ],
-            hint="constrain the versions to those that have wheels, or build from source",
+            hint="allow only versions with wheels, or build from source",
         )
         self.versions = versions
         self.words = ""

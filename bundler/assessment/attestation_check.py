@@ -26,7 +26,7 @@ from wheelhouse import files
 from wheelhouse.errors import WheelhouseError
 
 _Keys = Mapping[str, Any]
-# Of the keys in a trusted root, those that are valid for a time.
+# Keys in a trusted root that are valid for a limited time.
 _KINDS = ("certificateAuthorities", "tlogs", "ctlogs")
 
 

@@ -139,7 +139,7 @@ def _with_other_digest(
     changed: Collection[str],
     hashed: Callable[[Path, int], str],
 ) -> set[str]:
-    """Return the files that have other bytes than `digests` say, of those that are `present` and not yet `changed`."""
+    """Return the `present` files whose bytes differ from `digests`, without files that are known to be `changed`."""
     paths = [path for path in digests if path in present and path not in changed]
 
     def differs(path: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -261,6 +260,8 @@ class LazyGroup(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
+            import difflib  # noqa: PLC0415 - a millisecond of every other start
+
             # Click knows only the commands that are imported already.
             similar = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             if not similar:

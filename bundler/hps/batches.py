@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+# IDs in one request: their URL stays below the 8 kB that servers accept.
+IDS = 100
 _Item = TypeVar("_Item")
 
 

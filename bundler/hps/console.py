@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import re
 
-# What the node reports of a script that fails by itself.
-UNCLEAR = re.compile(r"the script failed with exit code \d+")
+from bundler.hps.redaction import plain
+
+# What the node reports if an exception ended the script, since Python ends with 1 then. Scripts choose other codes.
+UNCLEAR = "the script failed with exit code 1"
+# An exception above the last lines is one that the script handled.
+LAST_LINES = 15
 _TRACEBACK = "Traceback (most recent call last):"
-# Python shows a syntax error of the script itself without a traceback.
-_EXCEPTION = re.compile(r"(\w+\.)*\w*(Error|Exception)(: .*)?")
+# Python shows an error in the syntax of the script itself without a traceback.
+_SYNTAX = re.compile(r"(Syntax|Indentation|Tab)Error: .*")
 # Of the execution script, which reports the failure of the script.
 _OURS = "OfflineRunError"
 
 
-def explain(reason: str, console: str) -> str:
-    """Return `reason`, or the exception that ended a script in its `console` output if that says more."""
-    if not UNCLEAR.fullmatch(reason):
-        return reason
-    exception = exception_in(console)
+def reason_in(console: str) -> str:
+    """Return the exception that ended a script, from its `console` output, as a reason; `UNCLEAR` if there is none."""
+    exception = plain(exception_in(console))
     if exception:
         return f"the script failed: {exception}"
-    return reason
+    return UNCLEAR
 
 
 def exception_in(console: str) -> str:
-    """Return the first line of the exception that ended a script, from its `console` output; "" if there is none."""
+    """Return the first line of the last exception in the last lines of `console`; "" if there is none."""
+    lines = console.splitlines()
     found = ""
     is_in_traceback = False
-    for line in console.splitlines():
+    for number, line in enumerate(lines):
         if line == _TRACEBACK:
             is_in_traceback = True
-        elif is_in_traceback and line and not line.startswith(" "):
-            is_in_traceback = False
-            found = _chosen(line, found)
-        elif _EXCEPTION.fullmatch(line):
-            found = _chosen(line, found)
+            continue
+        ends_traceback = is_in_traceback and line and not line.startswith(" ")
+        if not ends_traceback and not _SYNTAX.fullmatch(line):
+            continue
+        is_in_traceback = False
+        if number >= len(lines) - LAST_LINES and _OURS not in line:
+            found = line
     return found
-
-
-def _chosen(line: str, earlier: str) -> str:
-    if _OURS in line:
-        return earlier
-    return line

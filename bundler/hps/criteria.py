@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 from ansys.hps.client.jms import ProjectApi
 
-from bundler.hps.batches import batches
+from bundler.hps.batches import IDS, batches
 from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, Record, latest
 from bundler.hps.redaction import plain
-from bundler.sources.parameters import TYPES
+from bundler.sources.parameters import TYPES, fits
 
-# IDs in one request: their URL stays below the 8 kB that servers accept.
-_BATCH = 100
 # Characters of a value that are shown.
 _SHOWN = 40
 # HPS does not document the state of a task that ran and missed a criterion. The others have not run.
@@ -37,7 +35,7 @@ def read_unmet(api: ProjectApi, jobs: Sequence[str]) -> dict[str, str]:
         return {}
     records: list[Record] = []
     tasks: list[Record] = []
-    for batch in batches(list(jobs), _BATCH):
+    for batch in batches(list(jobs), IDS):
         records += api.get_jobs(as_objects=False, id=list(batch), fields=["id", "values"])
         fields = [*TASK_FIELDS, "eval_status"]
         tasks += latest(api.get_tasks(as_objects=False, job_id=list(batch), fields=fields))
@@ -87,14 +85,14 @@ def _files_of(
     tasks: Sequence[Record],
     definitions: Mapping[str, Record],
 ) -> dict[str, Record]:
-    """Return the records of the files that `tasks` wrote, and of those that `definitions` require, by ID."""
+    """Return the files that `tasks` wrote and the files that `definitions` require, by ID."""
     identities: dict[str, None] = {}
     for definition in definitions.values():
         identities.update(dict.fromkeys(_required(definition)))
     for task in tasks:
         identities.update(dict.fromkeys(map(str, task.get("output_file_ids") or [])))
     files = {}
-    for batch in batches(list(identities), _BATCH):
+    for batch in batches(list(identities), IDS):
         for file in api.get_files(as_objects=False, id=list(batch), fields=[*FILE_FIELDS]):
             files[file["id"]] = file
     return files
@@ -132,12 +130,5 @@ def _wrong_values(job: Record, definition: Record, parameters: Sequence[Record])
         value = values.get(name)
         if value is None:
             yield f"no output parameter {plain(name)}"
-        elif not _fits(value, kind):
+        elif kind in TYPES and not fits(value, kind):
             yield f"the output parameter {plain(name)} is not of type {plain(kind)} ({plain(value)[:_SHOWN]})"
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Return whether `value` is of the type `kind` of HPS; Python counts booleans as integers."""
-    if isinstance(value, bool):
-        return kind == "bool"
-    return isinstance(value, TYPES.get(kind, (object,)))

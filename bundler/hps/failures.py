@@ -14,19 +14,17 @@ from ansys.hps.client.jms import ProjectApi
 
 from bundler.errors import BundlerError
 from bundler.hps import transfer
-from bundler.hps.batches import batches
+from bundler.hps.batches import IDS, batches
 from bundler.hps.connection import explained
-from bundler.hps.console import UNCLEAR, explain
+from bundler.hps.console import LAST_LINES, UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
 from bundler.hps.watch import FailedJob
 from bundler.node.errors import ERROR_FILE
 
-# IDs in one request: their URL stays below the 8 kB that servers accept.
-_BATCH = 100
-# Groups of failures whose console output is shown, and lines of it.
-_SHOWN, _LINES = 3, 15
+# Groups of failures whose console output is shown.
+_SHOWN = 3
 # Names of jobs that are listed.
 _NAMES = 3
 # Bytes of an error file; ours have a few hundred.
@@ -107,7 +105,8 @@ def read_failures(
     groups: dict[tuple[str, str], list[_Failed]] = defaultdict(list)
     for identity, name, state in jobs:
         node, reason, hints = reasons[identity]
-        reason = explain(reason, _shown_lines(_text_of(consoles.get(identity), outputs)))
+        if reason == UNCLEAR:
+            reason = reason_in(_text_of(consoles.get(identity), outputs))
         failed = _Failed(
             identity=identity,
             name=plain(name),
@@ -166,11 +165,11 @@ def _worth_reading(
     reasons: Mapping[str, tuple[str, str, list[str]]],
     consoles: Mapping[str, Record],
 ) -> list[Record]:
-    """Return those of `consoles` that may say more than the `reasons` of jobs, both by ID."""
+    """Return the records in `consoles` that may say more than the `reasons` of jobs, both by ID."""
     records: list[Record] = []
     for identity, (_, reason, _) in reasons.items():
         console = consoles.get(identity)
-        if console is None or not UNCLEAR.fullmatch(reason):
+        if console is None or reason != UNCLEAR:
             continue
         if int(console.get("size") or 0) <= _CONSOLE_LIMIT and len(records) < _MOST_CONSOLES:
             records.append(console)
@@ -189,7 +188,7 @@ def _files_of(
     owners: dict[str, str] = {}
     with explained(client.url):
         # Without an ID, the client would return everything in the project.
-        for batch in batches(jobs, _BATCH):
+        for batch in batches(jobs, IDS):
             tasks += api.get_tasks(
                 as_objects=False,
                 job_id=list(batch),
@@ -199,7 +198,7 @@ def _files_of(
             job = str(task.get("job_id"))
             identities = map(str, task.get("output_file_ids") or [])
             owners.update(dict.fromkeys(identities, job))
-        for batch in batches(list(owners), _BATCH):
+        for batch in batches(list(owners), IDS):
             records += api.get_files(
                 as_objects=False,
                 id=batch,
@@ -259,25 +258,12 @@ def split_error(text: str) -> tuple[str, str, list[str]]:
     return "", reason, lines
 
 
-def reason_in(error: str, console: str) -> str:
-    """Return why a job failed, and on which node, from its error file and its console output."""
-    node, reason, _ = split_error(error)
-    reason = explain(reason, _shown_lines(console))
-    if node:
-        reason += f" (node {node})"
-    return reason
-
-
 def _quoted(job: str, output: str) -> list[str]:
     """Return the last lines of the console `output` of `job`, with a title; nothing if it is empty."""
-    lines = [f"  {_shown(line)}" for line in output.splitlines()[-_LINES:]]
+    lines = [f"  {_shown(line)}" for line in output.splitlines()[-LAST_LINES:]]
     if lines:
         lines.insert(0, f"last lines of the console output of {job}:")
     return lines
-
-
-def _shown_lines(text: str) -> str:
-    return "\n".join(map(_shown, text.splitlines()))
 
 
 def _shown(line: str) -> str:

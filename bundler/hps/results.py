@@ -13,9 +13,10 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
+from bundler.hps.console import UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.errors import HpsError, files_failed
-from bundler.hps.failures import reason_in
+from bundler.hps.failures import split_error
 from bundler.hps.outputs import (
     CONSOLE,
     FILE_FIELDS,
@@ -169,7 +170,11 @@ def _reasons(
         error = _text_of(folder, output)
         if not error:
             continue
-        reason = reason_in(error, _text_of(folder, by_path.get(f"{parent}/{CONSOLE}")))
+        node, reason, _ = split_error(error)
+        if reason == UNCLEAR:
+            reason = reason_in(_text_of(folder, by_path.get(f"{parent}/{CONSOLE}")))
+        if node:
+            reason += f" (node {node})"
         place, _, step = parent.partition("/")
         if step:
             reason = f"{step}: {reason}"

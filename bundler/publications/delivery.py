@@ -86,11 +86,21 @@ def deliver(
     return place
 
 
-def require_logged(delivery: Delivery) -> None:
-    """Add a publication to the history whose publisher was killed before that. Raises `FileError`."""
-    if not is_logged(delivery.store, delivery.name):
+def ensure_logged(delivery: Delivery) -> bool:
+    """Add a publication to the history whose publisher was killed before that; return False if it was just removed.
+
+    Raises `FileError`.
+    """
+    if is_logged(delivery.store, delivery.name):
+        return True
+    try:
         digest = files.sha256(delivery.place / MANIFEST)
-        log(delivery.store, "publish", delivery.name, sha256=digest, note=delivery.note)
+    except FileError as error:
+        if isinstance(error.error, FileNotFoundError):
+            return False
+        raise
+    log(delivery.store, "publish", delivery.name, sha256=digest, note=delivery.note)
+    return True
 
 
 def _tell_restored(delivery: Delivery, restored: int, report: Report) -> None:

@@ -20,7 +20,7 @@ from bundler.manifest import Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress, Report
 from bundler.publications.approval import Policy, require_approval, signed_at
-from bundler.publications.delivery import Delivery, deliver, put_wheels, require_logged
+from bundler.publications.delivery import Delivery, deliver, ensure_logged, put_wheels
 from bundler.publications.execution import archive_path, collector, describe, render, to_json
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft, Strategy
@@ -240,7 +240,8 @@ def _signed_again(draft: Draft, delivery: Delivery) -> bool:
     """
     place, store = delivery.place, draft.store
     try:
-        require_logged(delivery)
+        if not ensure_logged(delivery):
+            return False
         is_new = attach(draft.bundle.folder, place, store.scratch)
         published = Bundle(folder=place, manifest=draft.bundle.manifest)
         approved = require_approval(published, store, draft.policy)

@@ -17,7 +17,7 @@ from bundler.layout import MANIFEST, SUMS, WHEELS, sums
 from bundler.manifest import SHARED_FOLDERS, File, Manifest
 from bundler.progress import Progress, Report
 from bundler.publications.approval import require_unsigned
-from bundler.publications.delivery import Delivery, deliver, put_wheels, require_logged
+from bundler.publications.delivery import Delivery, deliver, ensure_logged, put_wheels
 from bundler.units import counted
 from wheelhouse import atomic, files, wheel
 from wheelhouse.errors import ArchiveError, WheelhouseError
@@ -119,10 +119,9 @@ def publish_wheels(
     def is_current(place: Path) -> bool:
         try:
             verify(place)
-            require_logged(delivery)
         except (WheelhouseError, FileNotFoundError):  # Somebody may be removing it.
             return False
-        return True
+        return ensure_logged(delivery)
 
     with sharing(destination.path):
         return deliver(delivery, is_current=is_current, fill=fill, report=report)

@@ -136,7 +136,7 @@ def check_value(parameter: Parameter) -> Parameter:
     values = parameter.values
     bounds = (low, high, parameter.step)
     for value in (default, *bounds, *values):
-        if value is not None and not _fits(value, kind):
+        if value is not None and not fits(value, kind):
             raise ValueError(f"{name} must be of type {kind} (got {value!r})")
     if kind in _NUMBERS:
         _require_between(name, default, low, high)
@@ -154,7 +154,7 @@ def check_value(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def _fits(value: object, kind: str) -> bool:
+def fits(value: object, kind: str) -> bool:
     """Return whether `value` is of the type `kind`; Python counts booleans as integers."""
     if isinstance(value, bool):
         return kind == "bool"

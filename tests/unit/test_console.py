@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.hps.console import exception_in, explain
-
-REASON = "the script failed with exit code 1"
+from bundler.hps.console import UNCLEAR, exception_in, reason_in
 
 
 @pytest.mark.parametrize(
@@ -25,7 +23,7 @@ REASON = "the script failed with exit code 1"
         ("import nothing_at_all", "ModuleNotFoundError: No module named 'nothing_at_all'"),
         ("def f(:\n    pass", "SyntaxError: "),
         ("import sys\nsys.exit('no licence')", ""),
-        ("import sys\nprint('ValueError is likely')\nsys.exit(1)", ""),
+        ("import sys\nprint('ValueError: retrying')\nsys.exit(1)", ""),
     ],
 )
 def test_the_exception_that_ended_a_script_is_found_in_what_python_printed(
@@ -48,8 +46,13 @@ def test_what_the_execution_script_prints_after_a_script_is_not_its_exception() 
     assert exception_in(console) == "ValueError: 3"
 
 
-def test_a_reason_that_says_more_than_an_exit_code_stays() -> None:
-    console = "Traceback (most recent call last):\n  File ...\nValueError: 3\n"
-    assert explain(REASON, console) == "the script failed: ValueError: 3"
-    assert explain("uv is too old", console) == "uv is too old"
-    assert explain(REASON, "done\n") == REASON
+def test_an_exception_that_the_script_handled_long_before_its_end_is_not_its_reason() -> None:
+    handled = "Traceback (most recent call last):\n  File ...\nValueError: 3\n"
+    assert reason_in(handled) == "the script failed: ValueError: 3"
+    assert reason_in(handled + "step\n" * 20 + "no licence\n") == UNCLEAR
+    assert reason_in("done\n") == UNCLEAR
+
+
+def test_a_reason_steers_no_terminal() -> None:
+    console = "Traceback (most recent call last):\n  File ...\nValueError: \x1b[31mred\n"
+    assert reason_in(console) == "the script failed: ValueError:  [31mred"

@@ -1,4 +1,4 @@
-"""Trusted certificate authorities: those in environment variables, or those that pip trusts."""
+"""Trusted certificate authorities: from environment variables, or from the configuration of pip."""
 
 from __future__ import annotations
 

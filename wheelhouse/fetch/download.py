@@ -49,7 +49,7 @@ class Remote(Protocol):
 
 
 class Downloads:
-    """Files to download to `cache`: `absent` is the number of those that it lacks, `total` the bytes of all files.
+    """Files to download to `cache`: `absent` is the number of missing files, `total` the bytes of all files.
 
     `absent_bytes` are the bytes to download, as far as sizes are known, and `fetched` the files that were downloaded.
     `credentials` are those of indexes. A wheel that its URL does not deliver is searched for, by digest, on the indexes
