@@ -248,7 +248,8 @@ def _text_of(record: Record | None, texts: Mapping[str, str]) -> str:
 
 def split_error(text: str) -> tuple[str, str, list[str]]:
     """Return the node, the reason and the remaining lines of an error file, fit for a terminal."""
-    lines = list(map(_shown, text.splitlines()))
+    # The file of a job that was ended from outside is blank: it had only room for an error.
+    lines = list(map(_shown, text.strip().splitlines()))
     if not lines:
         return "", "", []
     reason = lines.pop(0)

@@ -167,10 +167,9 @@ def _reasons(
         parent, _, name = path.rpartition("/")
         if name != ERROR_FILE:
             continue
-        error = _text_of(folder, output)
-        if not error:
+        node, reason, _ = split_error(_text_of(folder, output))
+        if not reason:
             continue
-        node, reason, _ = split_error(error)
         if reason == UNCLEAR:
             reason = reason_in(_text_of(folder, by_path.get(f"{parent}/{CONSOLE}")))
         if node:

@@ -22,7 +22,13 @@ from ansys.rep.evaluator.task_manager import ApplicationExecution
 from bundler.node.cleaning import collect_garbage
 from bundler.node.command import command_for
 from bundler.node.context import software_of, write_context
-from bundler.node.errors import OfflineRunError, store_error
+from bundler.node.errors import (
+    OfflineRunError,
+    explained,
+    remove_error_file,
+    reserve_error_file,
+    store_error,
+)
 from bundler.node.locks import in_use
 from bundler.node.log import log
 from bundler.node.preparing import prepare, use_of
@@ -74,12 +80,16 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
     def execute(self) -> None:
         """Run the script, or several one after the other. Raises `OfflineRunError` if one cannot run or fails."""
         folder = os.getcwd()
-        store_error(folder, None)
+        reserve_error_file(folder)
         try:
             self.run_scripts()
         except Exception as error:
-            store_error(folder, error)
-            raise
+            reason = explained(error, folder)
+            store_error(folder, reason)
+            if reason is error:
+                raise
+            raise reason from error
+        remove_error_file(folder)
 
     def run_scripts(self) -> None:
         """Do the work of `execute`."""

@@ -12,15 +12,25 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from bundler.node.cache import read_json, write_whole
-from bundler.node.errors import OfflineRunError, quoted, remedy
+from bundler.node.errors import (
+    SPACE_FOR_CACHE,
+    OfflineRunError,
+    is_about_space,
+    quoted,
+    remedy,
+)
 from bundler.node.locks import lacks_locks, turn
 from bundler.node.log import log
-from bundler.node.share import changed
+from bundler.node.share import changed, require_unchanged
 from bundler.node.unpacking import DIGITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bundler.node.command import Command
 
+# A wheel in a lock of uv.
+WHEEL = re.compile(r'path = ("(?:[^"\\]|\\.)*")(?:, hash = "sha256:([0-9a-f]{64})")?')
 # Seconds to wait for another job that creates the same environment: the largest have some 10 GB, from a slow store.
 LONGEST_PREPARATION = 3600
 
@@ -82,11 +92,33 @@ def _created_python(state: str, command: Command) -> str:
         ) from error
     python = os.fsdecode(done.stdout).strip().rpartition("\n")[2]
     if done.returncode or not os.path.isfile(python):
-        raise OfflineRunError(
-            "uv could not create the environment of {}{}".format(name, quoted(done.stderr)),
-            remedy(done.stderr),
-        )
+        raise _failed_preparation(name, done.stderr, "{}.lock".format(command.launcher))
     return python
+
+
+def _failed_preparation(name: str, words: bytes, lock: str) -> OfflineRunError:
+    """Return why uv, which says `words`, could not create the environment of the script `name` from `lock`.
+
+    The wheels are read again here, since a sentence of uv about a damaged one depends on its version and the damage.
+    """
+    problem = "uv could not create the environment of {}{}".format(name, quoted(words))
+    if is_about_space(words):
+        return OfflineRunError("the disk of the uv cache is full: " + problem, SPACE_FOR_CACHE)
+    try:
+        for wheel, sha256 in _wheels_in(lock):
+            if sha256:
+                require_unchanged(wheel, sha256, "the wheel")
+    except OfflineRunError as error:
+        return error
+    return OfflineRunError(problem, remedy(words))
+
+
+def _wheels_in(lock: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the SHA-256 digest ("" if there is none) of each wheel in the file `lock` of uv."""
+    with open(lock, encoding="utf-8") as source:
+        text = source.read()
+    for path, sha256 in WHEEL.findall(text):
+        yield json.loads(path), sha256
 
 
 def use_of(state: str, command: Command) -> str:
@@ -105,8 +137,6 @@ def is_prepared(use: str) -> bool:
 
 def require_plain_wheels(lock: str) -> None:
     """Raise `OfflineRunError` if a wheel in the lock is not a regular file, which uv might read forever."""
-    with open(lock, encoding="utf-8") as source:
-        for wheel in re.findall(r'path = ("(?:[^"\\]|\\.)*")', source.read()):
-            path = json.loads(wheel)
-            if os.path.exists(path) and not os.path.isfile(path):
-                raise changed(path, "the wheel")
+    for wheel, _ in _wheels_in(lock):
+        if os.path.exists(wheel) and not os.path.isfile(wheel):
+            raise changed(wheel, "the wheel")

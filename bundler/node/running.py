@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
-from bundler.node.errors import OfflineRunError
+from bundler.node.errors import OfflineRunError, full_folder
 
 # Runs a command, writes its exit code to a file, and passes signals on to it. A shell gives background commands no
 # standard input unless it is named, and a signal interrupts `wait` before the command has ended.
@@ -92,7 +92,7 @@ def _failure(code: str) -> OfflineRunError:
             "the script crashed in native code (exit code 139, a segmentation fault)",
             "set the environment variable PYTHONFAULTHANDLER=1 to see where",
         )
-    return OfflineRunError(
+    return full_folder(os.getcwd()) or OfflineRunError(
         "the script failed with exit code {}".format(code),
         "read the console output of the script",
     )

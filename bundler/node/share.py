@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bundler.node.errors import OfflineRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Bytes of an unpacked archive, of a script or lock, and of output parameters; more would be an attack on the node.
 LARGEST_ARCHIVE = 32 << 30
@@ -53,12 +56,25 @@ def read_checked(path: str, sha256: str, meaning: str) -> bytes:
 
 def copy_checked(source: str, copy: str, sha256: str) -> None:
     """Copy a file from the store. Raises `OfflineRunError` unless it has the digest `sha256`."""
+    with open(copy, "wb") as out:
+        _read_through(source, sha256, "the file", out.write)
+
+
+def require_unchanged(path: str, sha256: str, meaning: str) -> None:
+    """Raise `OfflineRunError` unless a file in the store can be read and has the digest `sha256`."""
+    _read_through(path, sha256, meaning, len)
+
+
+def _read_through(path: str, sha256: str, meaning: str, take: Callable[[bytes], object]) -> None:
+    """Pass the contents of a file in the store to `take`, in pieces, and compare its digest with `sha256`."""
     digest = hashlib.sha256()
-    with opened(source, "the file") as share, open(copy, "wb") as out:
-        for chunk in iter(lambda: share.read(1 << 20), b""):
-            if out.tell() > LARGEST_ARCHIVE:
-                raise changed(source, "the file")
-            digest.update(chunk)
-            out.write(chunk)
+    size = 0
+    with opened(path, meaning) as share:
+        for piece in iter(lambda: share.read(1 << 20), b""):
+            size += len(piece)
+            if size > LARGEST_ARCHIVE:
+                raise changed(path, meaning)
+            digest.update(piece)
+            take(piece)
     if digest.hexdigest() != sha256:
-        raise changed(source, "the file")
+        raise changed(path, meaning)

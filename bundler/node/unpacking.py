@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
-from bundler.node.errors import OfflineRunError
+from bundler.node.errors import SPACE_FOR_CACHE, OfflineRunError, says_full
 from bundler.node.locks import turn
 from bundler.node.share import LARGEST_ARCHIVE, copy_checked
 
@@ -59,9 +59,13 @@ def building(state: str, place: str) -> Iterator[str]:
                 if not os.path.isdir(place):  # Otherwise another job was faster.
                     raise
     except OSError as error:
+        if says_full(error):
+            raise OfflineRunError(
+                "the disk of the uv cache is full: {}".format(state), SPACE_FOR_CACHE
+            ) from error
         raise OfflineRunError(
             "cannot write to {} ({})".format(state, error.strerror or error),
-            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR to a larger local disk",
+            "ask the administrator of the nodes to set UV_CACHE_DIR to a local disk that users can write to",
         ) from error
 
 

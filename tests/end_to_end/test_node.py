@@ -397,16 +397,16 @@ print(pathlib.Path(tool.__file__).with_name("package").joinpath("table.txt").rea
 @pytest.mark.parametrize(
     ("strategy", "options", "words"),
     [
-        ("index", "size=64k", "No space left on device"),
+        ("index", "size=64k", "the disk of the uv cache is full"),
         (
             "cache",
             "size=64k",
-            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR",
+            "the disk of the uv cache is full",
         ),
         (
             "environment",
             "size=64k",
-            "free space there, or ask the administrator of the nodes to set UV_CACHE_DIR",
+            "the disk of the uv cache is full",
         ),
         (
             "index",
@@ -429,6 +429,50 @@ def test_a_local_disk_that_will_not_do_is_told(
     assert words in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "first line" not in done.stdout
+
+
+@pytest.mark.skipif(not MOUNTS, reason="this system allows no mount namespace")
+@pytest.mark.parametrize("failure", ["raise", "return", "silent"])
+def test_a_full_task_folder_is_the_reason_and_the_error_file_still_has_room_for_it(
+    bundled: Workplace, failure: str
+) -> None:
+    body = "import os, sys\nout = os.open('big', os.O_WRONLY | os.O_CREAT)\n"
+    body += "try:\n    while True:\n        os.write(out, bytes(1000))\n"
+    body += "except OSError:\n    sys.exit(3)\n"
+    bundled.script("solve.py", "alpha", body=body)
+    bundled.bundle("solve.py")
+    publication = publish(bundled, "index")
+    steps = 'mount -t tmpfs -o size=256k none "$PWD" && cd "$PWD"; "$@"; code=$?; '
+    steps += "cat bundler_error.txt; exit $code"
+    prefix = ["unshare", "-rm", "sh", "-c", steps, "sh"]
+    done, _ = evaluate(bundled, publication, prefix=prefix, failure=failure)
+    assert done.returncode == 70
+    (reason,) = [line for line in done.stdout.splitlines() if line.startswith("node ")]
+    assert ": the folder of the job is full: " in reason
+    assert "hint: request more disk space for the job" in done.stdout
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut off", "empty", "missing"])
+def test_a_damaged_wheel_is_the_reason_by_its_path(bundled: Workplace, damage: str) -> None:
+    publication = publish(bundled, "index")
+    (wheel,) = publication.glob("wheels/alpha-*.whl")
+    data = wheel.read_bytes()
+    wheel.unlink()
+    middle = len(data) // 2
+    contents = {
+        "changed": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "cut off": data[:-1],
+        "empty": b"",
+    }
+    if damage in contents:
+        wheel.write_bytes(contents[damage])
+    done, _ = evaluate(bundled, publication)
+    assert done.returncode == 70
+    (reason,) = [line for line in done.stdout.splitlines() if line.startswith("[ERROR] node ")]
+    if damage == "missing":
+        assert f"cannot read the wheel {wheel} (No such file or directory)" in reason
+    else:
+        assert f"the wheel {wheel} was changed after it was published" in reason
 
 
 def test_what_no_publication_needs_leaves_the_cache_of_a_node(bundled: Workplace) -> None:

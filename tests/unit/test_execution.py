@@ -76,6 +76,13 @@ def test_tools_and_archives_come_with_their_digests() -> None:
     assert filled["archives"] == {"solve.py": [path, "d" * 64]}
 
 
+@pytest.mark.parametrize("modules", [JOB, PROBE, COLLECTOR], ids=["job", "probe", "collector"])
+def test_a_joined_program_defines_each_name_once(modules: tuple[str, ...]) -> None:
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    names = [node.name for node in ast.parse(join(modules)).body if isinstance(node, kinds)]
+    assert len(names) == len(set(names))
+
+
 def test_an_execution_script_is_python_3_8() -> None:
     for program in (EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR))):
         ast.parse(program, feature_version=(3, 8))

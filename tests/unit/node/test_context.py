@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bundler.node.context import context_document, input_parameters, software_of, write_context
-from bundler.node.errors import ERROR_FILE, OfflineRunError, store_error
 
 UV = {
     "name": "uv",
@@ -91,16 +90,3 @@ def test_the_context_file_has_no_environment_variable(
     assert document["input_files"] == [{"name": "mesh", "path": "mesh.dat"}]
     assert document["execution_context"] == {"solver": "cfx"}
     assert json.loads((tmp_path / "input_parameters.json").read_text()) == {"x": 1.0}
-
-
-def test_an_error_is_kept_with_the_name_of_the_node_until_the_next_trial(tmp_path: Path) -> None:
-    store_error(str(tmp_path), OfflineRunError("uv is too old", "update it"))
-    lines = (tmp_path / ERROR_FILE).read_text().splitlines()
-    assert lines[0].startswith("node ")
-    assert lines[0].endswith(": uv is too old")
-    assert lines[1] == "hint: update it"
-    store_error(str(tmp_path), KeyError("x"))
-    assert (tmp_path / ERROR_FILE).read_text().endswith(": KeyError: 'x'\n")
-    store_error(str(tmp_path), None)
-    assert not (tmp_path / ERROR_FILE).exists()
-    store_error(str(tmp_path / "absent"), KeyError("x"))

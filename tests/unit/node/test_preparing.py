@@ -74,7 +74,7 @@ def test_a_ready_made_environment_is_only_recorded(tmp_path: Path) -> None:
         ),
         (
             "echo 'No space left on device (os error 28)' >&2; exit 2",
-            "(?s)No space left.*hint: free space on the disk",
+            "(?s)the disk of the uv cache is full: .*No space left.*hint: free space on the disk",
         ),
         ("echo /nowhere/python", "could not create the environment of s.py"),
     ],
