@@ -45,7 +45,13 @@ with lazily():
         verify as bundle_verify,
         zstd,
     )
-    from bundler.hps import errors as hps_errors, project as hps_project, resources, results
+    from bundler.hps import (
+        capacity,
+        errors as hps_errors,
+        project as hps_project,
+        resources,
+        results,
+    )
     from bundler.jobs import submission as job_submission
     from bundler.publications import (
         approval,
@@ -300,7 +306,7 @@ def submit(
         or f"{submission.publication} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {secrets.token_hex(2)}"
     )
     try:
-        resources.require_somewhere(client, submission, resources.survey(client))
+        capacity.require_somewhere(client, submission, resources.survey(client))
     except BundlerError as error:
         # Who may submit may not always see the evaluators.
         is_forbidden = (

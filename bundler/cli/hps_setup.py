@@ -17,6 +17,7 @@ from bundler.lazily import lazily
 
 with lazily():
     from bundler.hps import (
+        capacity,
         errors,
         login as logins,
         redaction,
@@ -59,7 +60,7 @@ def check_hps(publication: Path, options: Any, account: ReadAccount, as_json: bo
         for resource in surveyed:
             for text in resource.warnings:
                 warn(f"{redaction.plain(resource.name)}: {text}")
-        resources.require_somewhere(client, submission, surveyed)
+        capacity.require_somewhere(client, submission, surveyed)
 
 
 def _line(resource: resources.Resource) -> str:

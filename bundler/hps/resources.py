@@ -11,20 +11,12 @@ from ansys.hps.client import Client
 from ansys.hps.client.exceptions import APIError, ClientError
 from ansys.hps.client.jms import JmsApi
 from ansys.hps.client.rms import RmsApi
-from ansys.hps.client.rms.models import (
-    AnalyzeRequiredSoftware,
-    AnalyzeRequirements,
-    AnalyzeResourceRequirements,
-    ShutdownStatus,
-)
+from ansys.hps.client.rms.models import ShutdownStatus
 
 from bundler.hps.connection import explained
-from bundler.hps.definitions import without_none
-from bundler.hps.errors import HpsError, nowhere_to_run
+from bundler.hps.errors import HpsError
 from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
-from bundler.jobs.step import Step
-from bundler.jobs.submission import Submission
 
 # RMS returns ten by default.
 _MANY = 1000
@@ -41,16 +33,15 @@ _PLATFORMS = {
 # The states of an evaluator that has ended. A running one reports "unset", and a newer server may report anything else,
 # which does not mean that it has ended: its last report tells.
 _GONE = frozenset(str(status.value) for status in ShutdownStatus) - {"unset"}
-_ABSENT = (404, 405, 500, 501)
-_NOT_FOR_US = (401, 403)
+NOT_FOR_US = (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """An evaluator or a compute resource set.
+    """An evaluator or a compute resource set; None is unknown, and `memory` and `disk` are in bytes.
 
-    `applications` are the (name, version) pairs that are registered, or None if they are unknown. `warnings` are about
-    the speed of jobs.
+    `applications` are the (name, version) pairs that are registered. `compute_resource_set` is the ID of the set to
+    which an evaluator belongs, or of the set itself. `warnings` are about the speed of jobs.
     """
 
     identity: str
@@ -58,6 +49,10 @@ class Resource:
     kind: str
     platform: str | None
     applications: tuple[tuple[str, str], ...] | None
+    cores: float | None = None
+    memory: int | None = None
+    disk: int | None = None
+    compute_resource_set: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -95,8 +90,11 @@ def _evaluators(client: Client) -> list[Resource]:
         configuration = None
         if number < _ASKED:
             configuration = _configuration(rms, identity)
+        # A server leaves out what it does not know, or gives it as 0.
+        hardware: Record = {}
         if configuration is not None:
-            platform = platform or (configuration.get("resources") or {}).get("platform")
+            hardware = configuration.get("resources") or {}
+            platform = platform or hardware.get("platform")
             applications = _applications(configuration.get("applications"))
         resources.append(
             Resource(
@@ -105,6 +103,10 @@ def _evaluators(client: Client) -> list[Resource]:
                 kind="evaluator",
                 platform=platform,
                 applications=applications,
+                compute_resource_set=record.get("compute_resource_set_id") or None,
+                cores=hardware.get("num_cores") or None,
+                memory=hardware.get("memory") or None,
+                disk=hardware.get("disk_space") or None,
             )
         )
     return resources
@@ -127,13 +129,13 @@ def _configuration(rms: RmsApi, identity: str) -> Record | None:
     try:
         configuration: Record = rms.get_evaluator_configuration(identity, as_object=False)
     except ClientError as error:
-        if _status_of(error) in _NOT_FOR_US:
+        if status_of(error) in NOT_FOR_US:
             return None
         raise
     return configuration
 
 
-def _status_of(error: ClientError | APIError) -> int:
+def status_of(error: ClientError | APIError) -> int:
     """Return the HTTP status of a refused request; 0 if there is none."""
     return 0 if error.response is None else int(error.response.status_code)
 
@@ -142,13 +144,19 @@ def _resource_sets(rms: RmsApi) -> list[Resource]:
     resources = []
     for record in rms.get_compute_resource_sets(as_objects=False, limit=_MANY):
         applications = record.get("available_applications")
+        hardware = record.get("available_resources") or {}
+        identity = str(record.get("id"))
         resources.append(
             Resource(
-                identity=str(record.get("id")),
-                name=str(record.get("name") or record.get("id")),
+                identity=identity,
+                name=str(record.get("name") or identity),
                 kind="compute resource set",
-                platform=(record.get("available_resources") or {}).get("platform"),
+                platform=hardware.get("platform"),
                 applications=_applications(applications),
+                compute_resource_set=identity,
+                cores=hardware.get("num_cores") or None,
+                memory=hardware.get("memory") or None,
+                disk=hardware.get("disk_space") or None,
                 warnings=_warnings(applications),
             )
         )
@@ -210,131 +218,3 @@ def platforms_to_bundle_for(resources: Sequence[Resource]) -> tuple[str, ...]:
             "give the platform with --platform",
         )
     return tuple(sorted(platforms))
-
-
-def require_somewhere(
-    client: Client,
-    submission: Submission,
-    resources: Sequence[Resource],
-) -> None:
-    """Raise `BundlerError` unless every step of `submission` can run on one of `resources`.
-
-    The server decides if it can be asked, since only it knows how it compares names and versions; otherwise names
-    must be equal.
-    """
-    for step in submission.steps:
-        names = [name for name, _ in submission.software_of(step)]
-        fitting, unknown = _candidates(submission, names, resources)
-        if any(resource.kind != "evaluator" for resource in fitting):
-            continue
-        found = _server_finds_evaluators(client, submission, step, resources)
-        if found or (found is None and (fitting or unknown)):
-            continue
-        advice = _advice(submission.application, names, resources)
-        if fitting:
-            advice = (
-                "check cores, memory, disk, permissions and versions: the server finds no match"
-            )
-        applications = " and ".join(map(repr, names)) or "anything"
-        needs = f"{applications} on {' or '.join(submission.platforms)}"
-        raise nowhere_to_run(needs, dict(map(_described, resources)), advice)
-
-
-def _candidates(
-    submission: Submission,
-    names: Sequence[str],
-    resources: Sequence[Resource],
-) -> tuple[list[Resource], list[Resource]]:
-    """Return those of `resources` on the platforms of `submission` with the applications `names`.
-
-    The others are those on these platforms whose applications are unknown.
-    """
-    fitting = []
-    unknown = []
-    for resource in resources:
-        if resource.platform not in (None, *submission.platforms):
-            continue
-        versions = dict(resource.applications or ())
-        if set(names).issubset(versions):
-            fitting.append(resource)
-        elif resource.applications is None:
-            unknown.append(resource)
-    return fitting, unknown
-
-
-def _server_finds_evaluators(
-    client: Client,
-    submission: Submission,
-    step: Step,
-    resources: Sequence[Resource],
-) -> bool | None:
-    """Return whether the server finds an evaluator for `step`, or None if it cannot be asked."""
-    evaluators = [resource.identity for resource in resources if resource.kind == "evaluator"]
-    if not evaluators:
-        return None  # Evaluators that have ended would count.
-    software = []
-    for name, version in submission.software_of(step):
-        required = AnalyzeRequiredSoftware(name=name, version=version or None)
-        software.append(required)
-    limits = without_none(
-        num_cores=step.cores,
-        memory=step.memory,
-        disk_space=step.disk,
-    )
-    counts = []
-    for platform in submission.platforms:
-        with explained(client.url):
-            requirements = AnalyzeRequirements(
-                software_requirements=software,
-                resource_requirements=AnalyzeResourceRequirements(platform=platform, **limits),
-                evaluator_ids=evaluators,
-            )
-            counts.append(_matching(client, requirements))
-    if None in counts and not any(counts):
-        return None
-    return any(counts)
-
-
-def _matching(client: Client, requirements: AnalyzeRequirements) -> int | None:
-    """Return the number of evaluators that the server finds for `requirements`, or None if it cannot be asked."""
-    try:
-        answer = RmsApi(client).analyze(
-            requirements,
-            analytics=True,
-            as_object=False,
-        )
-    except (ClientError, APIError) as error:
-        if _status_of(error) in (*_ABSENT, *_NOT_FOR_US):
-            return None
-        raise
-    counts = answer.get("analytics") or {}
-    matching = counts.get("number_matching", 0)
-    return int(counts.get("number_accessible_assignable_and_matching", matching) or 0)
-
-
-def _described(resource: Resource) -> tuple[str, str]:
-    """Return the name of `resource` with its kind and platform, and its applications."""
-    subject = f"{resource.kind} {resource.name} ({resource.platform or 'any platform'})"
-    if resource.applications is None:
-        return subject, "applications unknown"
-    names = [" ".join(filter(None, application)) for application in resource.applications]
-    return subject, ", ".join(names) or "no applications"
-
-
-def _advice(
-    application: str | None,
-    required: Sequence[str],
-    resources: Sequence[Resource],
-) -> str:
-    if not resources:
-        return "start an evaluator; none is running"
-    registered: set[str] = set()
-    for resource in resources:
-        registered.update(dict(resource.applications or ()))
-    missing = {name.casefold(): name for name in required if name not in registered}
-    for name in sorted(registered):
-        wanted = missing.get(name.casefold())
-        if wanted is not None:
-            option = "--application" if wanted == application else "--software"
-            return f"use {option} {plain(name)}, since names must match exactly"
-    return "register the application (see `bundler hps register`), or bundle for the platforms of the evaluators"

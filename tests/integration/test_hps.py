@@ -15,10 +15,11 @@ import pytest
 import bundler
 from bundler.errors import BundlerError
 from bundler.hps import projects, transfer
+from bundler.hps.capacity import require_somewhere
 from bundler.hps.errors import HpsError
 from bundler.hps.failures import read_failures
 from bundler.hps.registration import differences, evaluators_for, register, registration
-from bundler.hps.resources import platforms_to_bundle_for, require_somewhere, survey
+from bundler.hps.resources import platforms_to_bundle_for, survey
 from bundler.hps.template import create_template
 from bundler.hps.watch import watch
 from bundler.jobs.job import Job
@@ -97,8 +98,68 @@ def test_jobs_that_no_evaluator_can_run_are_an_error_with_what_there_is(client: 
     require_somewhere(client, SUBMISSION, survey(client))
     with pytest.raises(BundlerError, match="so the jobs would stay pending forever") as error:
         require_somewhere(client, replace(SUBMISSION, application="Uv"), survey(client))
-    assert error.value.facts == ["evaluator node-1 (linux): uv 0.6.14"]
+    assert error.value.facts == ["evaluator node-1 (linux): no Uv; applications: uv 0.6.14"]
     assert "--application uv" in error.value.hint
+
+
+_HARDWARE = {"platform": "linux", "num_cores": 8, "memory": 16_000_000_000}
+
+
+@pytest.fixture(params=["server and sets", "server", "no server"])
+def server(request: pytest.FixtureRequest, hps: Hps) -> str:
+    """A server with one evaluator of 4 cores and one compute resource set of 8, that can be asked, or cannot."""
+    hps.has_analyze = request.param != "no server"
+    hps.analyzes_scalers = request.param == "server and sets"
+    uv = {"name": "uv", "version": "0.13.9", "environment": {}}
+    cluster = {
+        "id": "set-1",
+        "name": "cluster",
+        "available_resources": _HARDWARE,
+        "available_applications": [uv],
+    }
+    hps.resource_sets.append(cluster)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cores": 4},
+        {"cores": 8},
+        {"memory": 16_000_000_000, "cores": 8},
+        {"software": ("uv=0.6.14",)},
+        {"software": ("uv=0.13.9",)},
+        {"compute_resource_set": "set-1"},
+    ],
+)
+def test_jobs_that_an_evaluator_or_a_set_can_run_are_accepted(
+    client: Any, changes: dict[str, Any]
+) -> None:
+    submission = replace(SUBMISSION, application=None, steps=(replace(STEP, **changes),))
+    require_somewhere(client, submission, survey(client))
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("changes", "evaluator", "cluster"),
+    [
+        ({"cores": 9}, "only 4 cores", "only 8 cores"),
+        ({"memory": 17_000_000_000, "cores": 8}, "only 4 cores", "only 16000.0 MB of memory"),
+        ({"software": ("uv=0.7",)}, "uv 0.6.14 instead of 0.7", "uv 0.13.9 instead of 0.7"),
+        ({"software": ("ansys",)}, "no ansys", "no ansys"),
+        ({"compute_resource_set": "x"}, "not in the compute resource set", "not in the compute"),
+    ],
+)
+def test_jobs_that_nothing_can_run_are_refused_with_what_each_lacks(
+    client: Any, changes: dict[str, Any], evaluator: str, cluster: str
+) -> None:
+    submission = replace(SUBMISSION, application=None, steps=(replace(STEP, **changes),))
+    with pytest.raises(BundlerError, match="so the jobs would stay pending forever") as error:
+        require_somewhere(client, submission, survey(client))
+    about_cluster, about_evaluator = error.value.facts
+    assert about_cluster.startswith(f"compute resource set cluster (linux): {cluster}")
+    assert about_evaluator.startswith(f"evaluator node-1 (linux): {evaluator}")
 
 
 def test_a_submission_becomes_an_active_project_with_its_jobs(client: Any, hps: Hps) -> None:

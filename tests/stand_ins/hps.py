@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import threading
 import time
@@ -65,10 +66,11 @@ class Hps:
     token_life: int = 300
     # What a login on another device is answered, in turn; "" grants it. Not offered if empty.
     device_logins: list[str] = field(default_factory=list)
-    # Guesses: whether names of applications must match by the letter, whether RMS has `analyze`, whether a job's
-    # modification time changes with its state, what the evaluators' field of applications is called.
+    # Guesses: whether names of applications must match by the letter, whether RMS has `analyze` and counts resource
+    # sets there, whether a job's modification time changes with its state, what the field of applications is called.
     exact_names: bool = True
     has_analyze: bool = True
+    analyzes_scalers: bool = True
     stamps_states: bool = True
     # The client's own model documents "unset" as the default; older servers may leave the field out.
     tells_shutdown: bool = True
@@ -129,25 +131,42 @@ class Hps:
         return claims["jti"] not in self.revoked
 
     def matching(self, requirements: Table) -> dict[str, Table]:
-        """Return, by evaluator or scaler, which requirements it meets."""
-        fold = (lambda name: name) if self.exact_names else str.casefold
-        wanted = {fold(each["name"]) for each in requirements.get("software_requirements") or []}
-        platform = (requirements.get("resource_requirements") or {}).get("platform")
-        found = {}
+        """Return, by evaluator, which requirements it meets."""
         asked = requirements.get("evaluator_ids") or list(self.configurations)
+        found = {}
         for identity, configuration in self.configurations.items():
-            if identity not in asked:
-                continue
-            names = {fold(app["name"]) for app in configuration["applications"]}
-            found[identity] = {
-                "has_platform": platform in (None, self.evaluators[identity]["platform"]),
-                "has_hardware": True,
-                "has_custom": True,
-                "has_applications": wanted <= names,
-                "accessible": True,
-                "assignable": True,
-            }
+            if identity in asked:
+                evaluator = self.evaluators[identity]
+                owner = evaluator.get("compute_resource_set_id")
+                hardware = {**configuration["resources"], "platform": evaluator["platform"]}
+                applications = configuration["applications"]
+                found[identity] = self.meets(requirements, hardware, applications, owner)
         return found
+
+    def meets(
+        self, requirements: Table, hardware: Table, applications: list[Table], owner: str | None
+    ) -> Table:
+        """Return which of `requirements` a resource with `hardware` and `applications` in the set `owner` meets."""
+        fold = (lambda name: name) if self.exact_names else str.casefold
+        wanted = requirements.get("resource_requirements") or {}
+        has_applications = True
+        for each in requirements.get("software_requirements") or []:
+            versions = {
+                app["version"] for app in applications if fold(app["name"]) == fold(each["name"])
+            }
+            version = each.get("version")
+            has_applications &= bool(versions) and (version is None or version in versions)
+        has_hardware = True
+        for name in ("num_cores", "memory", "disk_space"):
+            has_hardware &= (wanted.get(name) or 0) <= (hardware.get(name) or math.inf)
+        return {
+            "has_platform": wanted.get("platform") in (None, hardware.get("platform")),
+            "has_hardware": has_hardware,
+            "has_custom": True,
+            "has_applications": has_applications,
+            "accessible": True,
+            "assignable": wanted.get("compute_resource_set_id") in (None, owner),
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -432,12 +451,14 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.tables()
         found = self.hps.matching(wanted)
         good = sum(all(met.values()) for met in found.values())
-        fold = (lambda name: name) if self.hps.exact_names else str.casefold
-        names = {fold(each["name"]) for each in wanted.get("software_requirements") or []}
-        platform = (wanted.get("resource_requirements") or {}).get("platform")
+        scalers = {}
         for each in self.hps.resource_sets:
-            apps = {fold(app["name"]) for app in each["available_applications"]}
-            good += names <= apps and platform in (None, each["available_resources"]["platform"])
+            hardware, applications = each["available_resources"], each["available_applications"]
+            scalers[each["id"]] = self.hps.meets(wanted, hardware, applications, each["id"])
+        if self.hps.analyzes_scalers:
+            good += sum(all(met.values()) for met in scalers.values())
+        else:
+            scalers = {}
         counts = dict.fromkeys(
             ("number_matching", "number_accessible_assignable_and_matching"), good
         )
@@ -455,7 +476,16 @@ class Handler(BaseHTTPRequestHandler):
                     }
                     for identity, met in found.items()
                 ],
-                "scalers": [],
+                "scalers": [
+                    {
+                        "scaler_id": f"scaler of {identity}",
+                        "compute_resource_set_id": identity,
+                        "requirements": met,
+                        "software_requirements": [],
+                        "resource_requirements": {},
+                    }
+                    for identity, met in scalers.items()
+                ],
             },
         )
 
