@@ -47,9 +47,15 @@ def start(client: Client) -> None:
             f"the transfer worker does not start ({type(cause).__name__}: {plain(cause)[:200]})",
             f"if an earlier download of it was interrupted, delete {Path.home() / _WORKERS} and try again",
         ) from error
+    _pass_token_on(client)
+
+
+def _pass_token_on(client: Client) -> None:
+    """Give the worker the current token; the client, which refreshes it in the background, does not."""
     with explained(client.url):
-        # The client does not pass a refreshed token on to the worker.
-        client.data_transfer_client.binary_config.update(token=client.access_token)
+        settings = client.data_transfer_client.binary_config
+        if settings.token != client.access_token:
+            settings.update(token=client.access_token)
 
 
 def _attempt(client: Client) -> Exception | None:
@@ -124,11 +130,13 @@ def _wait(
             seen, since = now, time.monotonic()
 
     while True:
+        _pass_token_on(client)
         done: list[Operation] = []
         with explained(client.url), contextlib.suppress(TimeoutError, ClientTimeoutError):
             done = client.data_transfer_api.wait_for(
                 [identity],
-                timeout=1.0,
+                timeout=0.5,
+                cap=0.5,
                 raise_on_error=True,
                 handler=look,
             )

@@ -561,6 +561,28 @@ with connected(Account(url={hps.url!r}, username="anna", password="secret of ann
     assert len(list((site.folder / "second").rglob("plot.txt"))) == 3
 
 
+def test_a_transfer_that_takes_longer_than_the_life_of_its_token_goes_on_with_the_next_one(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    expired: list[str] = []
+
+    def slowly(handler: Handler) -> bool:
+        time.sleep(0.7)
+        token = (handler.headers["Authorization"] or "").removeprefix("Bearer ")
+        if not hps.accepts(token):
+            expired.append(handler.path)
+        return False
+
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, "--sweep", "frequency=1:6:1", "--wait")
+    hps.token_life = 7
+    hps.faults["GET", ".*/storage/.*"] = slowly
+    done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+    assert done.returncode == 0, done.stderr
+    assert not expired
+    assert len(list((site.folder / "results").rglob("plot.txt"))) == 6
+
+
 def test_a_home_with_a_space_is_told_at_once(
     site: Workplace, hps: Hps, publication: Path, tmp_path: Path
 ) -> None:
