@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps.batches import IDS, batches
+from bundler.hps.lists import read_all
 from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, Record, latest
 from bundler.hps.redaction import plain
 from bundler.sources.parameters import TYPES, fits
@@ -36,9 +37,9 @@ def read_unmet(api: ProjectApi, jobs: Sequence[str]) -> dict[str, str]:
     records: list[Record] = []
     tasks: list[Record] = []
     for batch in batches(list(jobs), IDS):
-        records += api.get_jobs(as_objects=False, id=list(batch), fields=["id", "values"])
+        records += read_all(api.get_jobs, id=list(batch), fields=["id", "values"])
         fields = [*TASK_FIELDS, "eval_status"]
-        tasks += latest(api.get_tasks(as_objects=False, job_id=list(batch), fields=fields))
+        tasks += latest(read_all(api.get_tasks, job_id=list(batch), fields=fields))
     project = _read_project(api, tasks)
     by_job: dict[str, list[Record]] = defaultdict(list)
     for task in tasks:
@@ -57,10 +58,10 @@ def _read_project(api: ProjectApi, tasks: Sequence[Record]) -> _Project:
     """Return what concerns `tasks`."""
     definitions = {}
     fields = ["id", "name", "success_criteria"]
-    for definition in api.get_task_definitions(as_objects=False, fields=fields):
+    for definition in read_all(api.get_task_definitions, fields=fields):
         definitions[definition["id"]] = definition
     fields = ["id", "name", "type", "mode"]
-    parameters = api.get_parameter_definitions(as_objects=False, fields=fields)
+    parameters = read_all(api.get_parameter_definitions, fields=fields)
     return _Project(
         definitions=definitions,
         files=_files_of(api, tasks, definitions),
@@ -93,7 +94,7 @@ def _files_of(
         identities.update(dict.fromkeys(map(str, task.get("output_file_ids") or [])))
     files = {}
     for batch in batches(list(identities), IDS):
-        for file in api.get_files(as_objects=False, id=list(batch), fields=[*FILE_FIELDS]):
+        for file in read_all(api.get_files, id=list(batch), fields=[*FILE_FIELDS]):
             files[file["id"]] = file
     return files
 

@@ -18,6 +18,7 @@ from bundler.hps.batches import IDS, batches
 from bundler.hps.connection import explained
 from bundler.hps.console import LAST_LINES, UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
+from bundler.hps.lists import read_all
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
 from bundler.hps.redaction import plain, without_secrets
 from bundler.hps.watch import FailedJob
@@ -189,8 +190,8 @@ def _files_of(
     with explained(client.url):
         # Without an ID, the client would return everything in the project.
         for batch in batches(jobs, IDS):
-            tasks += api.get_tasks(
-                as_objects=False,
+            tasks += read_all(
+                api.get_tasks,
                 job_id=list(batch),
                 fields=[*TASK_FIELDS],
             )
@@ -199,8 +200,8 @@ def _files_of(
             identities = map(str, task.get("output_file_ids") or [])
             owners.update(dict.fromkeys(identities, job))
         for batch in batches(list(owners), IDS):
-            records += api.get_files(
-                as_objects=False,
+            records += read_all(
+                api.get_files,
                 id=batch,
                 fields=[*FILE_FIELDS],
             )

@@ -12,6 +12,7 @@ from ansys.hps.client.jms import JmsApi, Job, Project, ProjectApi
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.hps.lists import read_all
 from bundler.hps.outputs import Record
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
@@ -95,11 +96,10 @@ def _change(
 
 def _jobs_of(client: Client, project: str) -> Sequence[Record]:
     with explained(client.url):
-        jobs: Sequence[Record] = ProjectApi(client, project).get_jobs(
-            as_objects=False,
+        return read_all(
+            ProjectApi(client, project).get_jobs,
             fields=["id", "name", "eval_status"],
         )
-        return jobs
 
 
 def select(

@@ -17,6 +17,7 @@ from bundler.hps.console import UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import split_error
+from bundler.hps.lists import read_all
 from bundler.hps.outputs import (
     CONSOLE,
     FILE_FIELDS,
@@ -72,10 +73,10 @@ def fetch(
     report(Progress(text="Listing jobs and their files"))
     api = ProjectApi(client, project)
     with explained(client.url):
-        jobs = api.get_jobs(as_objects=False, fields=[*JOB_FIELDS])
-        tasks = api.get_tasks(as_objects=False, fields=[*TASK_FIELDS])
+        jobs = read_all(api.get_jobs, fields=[*JOB_FIELDS])
+        tasks = read_all(api.get_tasks, fields=[*TASK_FIELDS])
         about = _files_of(api, tasks)
-        definitions = api.get_task_definitions(as_objects=False, fields=["id", "name"])
+        definitions = read_all(api.get_task_definitions, fields=["id", "name"])
         steps = {definition["id"]: str(definition.get("name")) for definition in definitions}
         parameters = _parameters_of(api)
         places = places_of(jobs)
@@ -112,7 +113,7 @@ def _files_of(api: ProjectApi, tasks: Sequence[Record]) -> dict[str, Record]:
     """Return the server's records of all files by ID, which are not requested if `tasks` have written none."""
     if not any(task.get("output_file_ids") for task in tasks):
         return {}
-    records = api.get_files(as_objects=False, fields=[*FILE_FIELDS])
+    records = read_all(api.get_files, fields=[*FILE_FIELDS])
     return {record["id"]: record for record in records}
 
 
@@ -139,11 +140,11 @@ def _download_missing(
 def _parameters_of(api: ProjectApi) -> list[str]:
     """Return the names of the parameters in the order in which they were declared, inputs before outputs."""
     definitions = {}
-    for record in api.get_parameter_definitions(as_objects=False, fields=["id", "name", "mode"]):
+    for record in read_all(api.get_parameter_definitions, fields=["id", "name", "mode"]):
         definitions[record["id"]] = record
     inputs: dict[str, None] = {}
     outputs: dict[str, None] = {}
-    for job in api.get_job_definitions(as_objects=False, fields=["parameter_definition_ids"]):
+    for job in read_all(api.get_job_definitions, fields=["id", "parameter_definition_ids"]):
         for identity in job.get("parameter_definition_ids") or []:
             definition = definitions.get(identity, {})
             names = outputs if definition.get("mode") == "output" else inputs

@@ -13,6 +13,7 @@ from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
+from bundler.hps.lists import read_all
 from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 
@@ -119,7 +120,7 @@ def _changes(
         times = [job["modification_time"] for job in jobs.values() if job["modification_time"]]
         if times and not everything:
             query["modification_time.ge"] = max(times, key=_moment)
-        for job in api.get_jobs(as_objects=False, **query):
+        for job in read_all(api.get_jobs, **query):
             identity = str(job["id"])
             known = jobs.get(identity, {})
             changes[identity] = {

@@ -583,6 +583,22 @@ def test_a_transfer_that_takes_longer_than_the_life_of_its_token_goes_on_with_th
     assert len(list((site.folder / "results").rglob("plot.txt"))) == 6
 
 
+def test_a_server_that_cuts_lists_off_loses_no_job(
+    site: Workplace, hps: Hps, publication: Path
+) -> None:
+    hps.longest_list = 10
+    project = submitted(site, publication, "--sweep", "frequency=1:23:1")
+    for job in jobs_of(hps, project):
+        job["eval_status"] = "failed"
+    shown = site.run("bundler", "hps", "show", project)
+    assert "23 jobs failed" in shown.stdout + shown.stderr
+    done = site.run("bundler", "hps", "fetch", project, "-o", "results")
+    assert done.returncode == 0, done.stderr
+    assert len((site.folder / "results" / "results.csv").read_text().splitlines()) == 24
+    site.run("bundler", "hps", "retry", project)
+    assert {job["eval_status"] for job in jobs_of(hps, project)} == {"pending"}
+
+
 def test_a_home_with_a_space_is_told_at_once(
     site: Workplace, hps: Hps, publication: Path, tmp_path: Path
 ) -> None:

@@ -63,6 +63,8 @@ class Hps:
     version: str = "1.1.225"
     worker_version: str = "standin1"
     worker: bytes = b""
+    # The longest list that JMS gives at once.
+    longest_list: int = 1_000_000
     token_life: int = 300
     # What a login on another device is answered, in turn; "" grants it. Not offered if empty.
     device_logins: list[str] = field(default_factory=list)
@@ -360,7 +362,7 @@ class Handler(BaseHTTPRequestHandler):
         if "count" in self.query:
             self.query.pop("count")
             return self.send(200, {f"num_{kind}": len(self.filtered(found))})
-        return self.send(200, {kind: self.filtered(found)})
+        return self.send(200, {kind: self.filtered(found)[: self.hps.longest_list]})
 
     def update(self, project: str, kind: str) -> None:
         changed = []
