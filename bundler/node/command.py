@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.node.facts import node_facts
 from bundler.node.scripts import local_script
+from bundler.node.share import without_prefix
 from bundler.node.tools import fitting_targets, loader_path, own_python, tools
 from bundler.node.unpacking import unpacked
 
@@ -79,11 +80,9 @@ def _command_with_uv(
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     target, uv, python = tools(publication, root, software, environment, state)
     # A filled cache refers to wheels by the path of the publication from which it was filled.
-    base = (
-        publication["base"]
-        if os.path.isdir(publication["base"]) and root == publication["path"]
-        else root
-    )
+    base = without_prefix(publication["base"])
+    if root != without_prefix(publication["path"]) or not os.path.isdir(base):
+        base = root
     local = local_script(publication, base, target, name, python, state)
     # uv treats the folder of a script as its project, and refuses a project inside its cache.
     starter = [uv, "run", "--offline", "--frozen", "--no-config", "--no-index", "--project", "."]

@@ -34,6 +34,7 @@ from bundler.node.log import log
 from bundler.node.preparing import prepare, use_of
 from bundler.node.running import run
 from bundler.node.scripts import choose_scripts
+from bundler.node.share import without_prefix
 from bundler.node.task import arguments, read_output_parameters, run_environment
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         """Do the work of `execute`."""
         task_environment = dict(self.context.environment or {})
         settings = dict(os.environ, **task_environment)
-        root = settings.get("BUNDLER_PUBLICATION") or PUBLICATION["path"]
+        root = without_prefix(settings.get("BUNDLER_PUBLICATION") or PUBLICATION["path"])
         if PUBLICATION["approved"]:
             log.info("Signed by %s", PUBLICATION["approved"])
         names = choose_scripts(PUBLICATION, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -25,23 +26,29 @@ done
 echo $code > "$0"
 exit $code
 """
-PYTHON_REPORT = """
-import subprocess, sys
-code = subprocess.call(sys.argv[2:])
-with open(sys.argv[1], "w") as status:
-    status.write(str(code))
-sys.exit(code)
-"""
+# On one line and without quotes that `cmd /c` would read; the command comes from a file, since it may have both.
+PYTHON_REPORT = (
+    "import json, subprocess, sys; "
+    "source = open(sys.argv[2], encoding='utf-8'); command = json.load(source); source.close(); "
+    "code = subprocess.call(command); "
+    "status = open(sys.argv[1], 'w'); status.write(str(code)); status.close(); "
+    "sys.exit(code)"
+)
 
 
-def reporting(command: Sequence[str], python: str, status: str) -> list[str]:
-    """Return `command` wrapped so that it writes its exit code to the file `status`, with `python` on Windows.
+def reporting(command: Sequence[str], python: str, folder: str) -> list[str]:
+    """Return `command` wrapped so that it writes its exit code to the file `status` in `folder`.
 
-    HPS does not document how an evaluator reports that a command failed, or whether it does.
+    HPS does not document how an evaluator reports that a command failed, or whether it does. On Windows, `python` runs
+    the command from a file.
     """
+    status = os.path.join(folder, "status")
     if os.name != "nt":
         return ["/bin/sh", "-c", SHELL_REPORT, status, *command]
-    return [python, "-I", "-S", "-c", PYTHON_REPORT, status, *command]
+    listed = os.path.join(folder, "command.json")
+    with open(listed, "w", encoding="utf-8") as out:
+        json.dump(list(command), out)
+    return [python, "-I", "-S", "-c", PYTHON_REPORT, status, listed]
 
 
 def run(
@@ -54,7 +61,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="bundler-status-") as folder:
         status = os.path.join(folder, "status")
         error: Exception | None = None
-        words = reporting(command, python, status)
+        words = reporting(command, python, folder)
         try:
             run_and_capture_output(words, shell=False, env=environment)
         except Exception as raised:

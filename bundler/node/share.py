@@ -17,6 +17,15 @@ LARGEST_ARCHIVE = 32 << 30
 LARGEST_SCRIPT = 64 << 20
 
 
+def without_prefix(path: str) -> str:
+    r"""Return `path` without a prefix of Windows that URLs cannot express: `\\?\UNC\server\share`, `\\?\C:\`."""
+    if path[:8].upper() == "\\\\?\\UNC\\":
+        return "\\\\" + path[8:]
+    if path[:4] == "\\\\?\\":
+        return path[4:]
+    return path
+
+
 def opened(path: str, meaning: str) -> IO[bytes]:
     """Open a file in the store for reading. Raises `OfflineRunError` if that fails or it is not a regular file.
 

@@ -23,7 +23,7 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
         status = tmp_path / "status"
         monkeypatch.setattr(os, "name", system)
         command = running.reporting(
-            [sys.executable, str(script), str(code), "a 'b' $c"], sys.executable, str(status)
+            [sys.executable, str(script), str(code), "a 'b' $c"], sys.executable, str(tmp_path)
         )
         monkeypatch.undo()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -31,8 +31,20 @@ def test_the_exit_code_of_a_command_is_left_in_a_file_on_every_system(
         assert done.stdout.strip() == str([str(code), "a 'b' $c"])
 
 
+def test_a_command_for_windows_has_no_line_break_and_no_quote_whatever_its_words_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["uv", "first\nsecond", 'with "quotes"', "100 %PATH%"]
+    monkeypatch.setattr(os, "name", "nt")
+    command = running.reporting(words, "C:\\Python\\python.exe", str(tmp_path))
+    monkeypatch.undo()
+    text = subprocess.list2cmdline(command)
+    assert not set("\n\r%") & set(text)
+    assert text.count('"') == 2
+
+
 def test_a_command_that_is_ended_ends_what_it_runs(tmp_path: Path) -> None:
-    command = running.reporting(["sleep", "60"], sys.executable, str(tmp_path / "status"))
+    command = running.reporting(["sleep", "60"], sys.executable, str(tmp_path))
     with started(command) as process:
         time.sleep(0.3)
         process.terminate()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -44,3 +44,21 @@ def test_a_copy_is_the_file_or_is_told_to_be_none(tmp_path: Path) -> None:
     assert (tmp_path / "b").read_bytes() == b"abc"
     with pytest.raises(OfflineRunError, match="was changed after it was published"):
         share.copy_checked(str(tmp_path / "a"), str(tmp_path / "b"), "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("\\\\?\\UNC\\server\\share\\a b#c", "file://server/share/a%20b%23c/wheels"),
+        ("\\\\?\\unc\\server\\share", "file://server/share/wheels"),
+        ("\\\\?\\D:\\store", "file:///D:/store/wheels"),
+        ("\\\\server\\share\\x", "file://server/share/x/wheels"),
+        ("D:\\store", "file:///D:/store/wheels"),
+    ],
+)
+def test_a_path_of_windows_becomes_a_url_that_uv_reads(path: str, url: str) -> None:
+    assert PureWindowsPath(share.without_prefix(path), "wheels").as_uri() == url
+
+
+def test_a_path_of_another_system_stays_as_it_is() -> None:
+    assert share.without_prefix("/shared/store") == "/shared/store"
