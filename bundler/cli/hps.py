@@ -17,7 +17,7 @@ from bundler.units import counted
 
 with lazily():
     from bundler import api
-    from bundler.hps import failures, projects
+    from bundler.hps import failures, logs, projects, redaction
 
 
 @click.group(cls=Group)
@@ -143,6 +143,35 @@ def _show(project: str, account: ReadAccount, as_json: bool) -> None:
     states = [f"{count} {state}" for state, count in counts.items()]
     document = {"project": project, "jobs": counts, "failures": list(map(asdict, found))}
     result(document, [", ".join(states), *found], as_json=as_json)
+
+
+@hps.command("logs")
+@click.argument("project", metavar="PROJECT")
+@click.argument("job", metavar="JOB")
+@flag("--follow", "-f", help="Wait for more until the job has ended.")
+@with_account
+def _logs(project: str, job: str, follow: bool, account: ReadAccount) -> None:
+    """Show what a job printed, also while it runs.
+
+    Prints the console output of JOB, the name or ID of a job of PROJECT: of each step, its last attempt. Ctrl-C leaves
+    the job running.
+
+    \b
+    Examples:
+        bundler hps logs 02qtyJfpfAQ0fr3zkoIAfC job-1
+        bundler hps logs 02qtyJfpfAQ0fr3zkoIAfC job-1 --follow
+    """
+    step = ""
+    count = 0
+    with connected(account) as client:
+        for line in logs.read_log(client, project, job, follow=follow):
+            if line.step != step:
+                step = line.step
+                say(f"Output of {redaction.plain(step)}")
+            click.echo(line.text)
+            count += 1
+    if not count:
+        say(f"{job} has printed nothing yet")
 
 
 @hps.command("abort")

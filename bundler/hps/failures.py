@@ -20,7 +20,7 @@ from bundler.hps.console import LAST_LINES, UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.lists import read_all
 from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
-from bundler.hps.redaction import plain, without_secrets
+from bundler.hps.redaction import plain, printable
 from bundler.hps.watch import FailedJob
 from bundler.node.errors import ERROR_FILE
 
@@ -250,7 +250,7 @@ def _text_of(record: Record | None, texts: Mapping[str, str]) -> str:
 def split_error(text: str) -> tuple[str, str, list[str]]:
     """Return the node, the reason and the remaining lines of an error file, fit for a terminal."""
     # The file of a job that was ended from outside is blank: it had only room for an error.
-    lines = list(map(_shown, text.strip().splitlines()))
+    lines = list(map(printable, text.strip().splitlines()))
     if not lines:
         return "", "", []
     reason = lines.pop(0)
@@ -262,14 +262,7 @@ def split_error(text: str) -> tuple[str, str, list[str]]:
 
 def _quoted(job: str, output: str) -> list[str]:
     """Return the last lines of the console `output` of `job`, with a title; nothing if it is empty."""
-    lines = [f"  {_shown(line)}" for line in output.splitlines()[-LAST_LINES:]]
+    lines = [f"  {printable(line)}" for line in output.splitlines()[-LAST_LINES:]]
     if lines:
         lines.insert(0, f"last lines of the console output of {job}:")
     return lines
-
-
-def _shown(line: str) -> str:
-    """Return `line` without secrets and control characters, since a job must not control the user's terminal."""
-    return "".join(
-        character if character.isprintable() else "?" for character in without_secrets(line)
-    )

@@ -117,6 +117,16 @@ def select(
     return [job for job in jobs if job["name"] in names]
 
 
+def find_job(client: Client, project: str, job: str) -> Record:
+    """Return the ID, name and state of the job of `project` with this name or ID. Raises `HpsError`."""
+    jobs = _jobs_of(client, project)
+    for record in jobs:
+        if job in (record["id"], record.get("name")):
+            return record
+    (found,) = select(project, jobs, [job])
+    return found
+
+
 def delete(client: Client, project: str) -> None:
     """Delete `project` with its jobs and results. Raises `HpsError`."""
     with explained(client.url):

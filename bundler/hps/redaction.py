@@ -102,6 +102,14 @@ def plain(text: object) -> str:
     return "".join(shown).strip()
 
 
+def printable(line: str) -> str:
+    """Return `line` without secrets and control characters, since a job must not control the user's terminal."""
+    return "".join(
+        character if character.isprintable() else "?"
+        for character in without_secrets(line.expandtabs())
+    )
+
+
 def _forms(secret: str) -> set[str]:
     data = secret.encode("utf-8", "surrogateescape")
     forms = {secret, quote(data, safe=""), quote(data), quote_plus(data), html.escape(secret)}

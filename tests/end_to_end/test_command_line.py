@@ -62,6 +62,7 @@ HPS = [
     *(
         "list",
         "show",
+        "logs",
         "check",
         "watch",
         "fetch",

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 import jwt
 import xxhash
 
+from tests.stand_ins.hps_monitor import Monitor
 from tests.stand_ins.programs import python_program
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class Hps:
     stamps_states: bool = True
     # The client's own model documents "unset" as the default; older servers may leave the field out.
     tells_shutdown: bool = True
+    # Older servers have no monitor.
+    has_monitor: bool = True
+    monitor: Monitor = field(default_factory=Monitor)
     # Gives the records of each kind the form of another version of the server.
     reshape: Callable[[str, Table], Table] = lambda kind, record: record  # noqa: ARG005 - the form of this version
     # (method, expression of the path) -> what happens instead of an answer; it returns whether it took the request.
@@ -203,6 +207,8 @@ class Handler(BaseHTTPRequestHandler):
             ]
         if any(fault(self) for fault in faults):
             return None
+        if path == "/monitor/ws/topics":
+            return self.topics()
         for verb, pattern, answer, guarded in ROUTES:
             found = re.fullmatch(pattern, path)
             if verb == method and found:
@@ -490,6 +496,16 @@ class Handler(BaseHTTPRequestHandler):
                 ],
             },
         )
+
+    # Monitor
+
+    def topics(self) -> None:
+        """Stream messages; the lock is not held, since this lasts."""
+        if not self.hps.has_monitor:
+            return self.send(404, {"title": "Not found", "description": "monitor"})
+        with contextlib.suppress(OSError):
+            self.hps.monitor.serve(self)
+        return None
 
     # Data transfer
 

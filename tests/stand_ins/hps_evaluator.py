@@ -36,6 +36,8 @@ class Evaluator:
     environment: dict[str, str]
     prefix: list[str] = field(default_factory=list)
     older: bool = False
+    # A guess: whether the console output of a task is collected while it runs, and not only at its end.
+    collects_running: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def work(self) -> None:
@@ -128,7 +130,18 @@ class Evaluator:
             str(place / "context.json"),
         ]
         limit = definition.get("max_execution_time") or None
-        with (folder / CONSOLE).open("wb") as console:
+        task = {
+            "id": uuid.uuid4().hex,
+            "job_id": job["id"],
+            "task_definition_id": definition["id"],
+            "trial_number": trial,
+            "creation_time": now(),
+            "eval_status": "running",
+            "output_file_ids": [],
+        }
+        with self.hps.lock:
+            self.hps.of(project, "tasks")[task["id"]] = task
+        with self.tailing(project, task, folder), (folder / CONSOLE).open("wb") as console:
             try:
                 code: int | None = subprocess.run(
                     command,
@@ -155,18 +168,40 @@ class Evaluator:
             made += self.collect(
                 project, folder, {"name": "console", "evaluation_path": CONSOLE}, collected
             )
-            task = {
-                "id": uuid.uuid4().hex,
-                "job_id": job["id"],
-                "task_definition_id": definition["id"],
-                "trial_number": trial,
-                "creation_time": now(),
-                "eval_status": "evaluated" if code == 0 else "failed",
-                "output_file_ids": made,
-            }
-            self.hps.of(project, "tasks")[task["id"]] = task
+            task["eval_status"] = "evaluated" if code == 0 else "failed"
+            task["output_file_ids"] = made
         good = code == 0 and self.succeeded(project, definition, folder, written)
         return ("timeout" if code is None else "failed"), good
+
+    @contextlib.contextmanager
+    def tailing(self, project: str, task: Table, folder: Path) -> Iterator[None]:
+        """Publish what the task writes to its console while the block runs, and collect it if the evaluator does."""
+        ended = threading.Event()
+
+        def tail() -> None:
+            known = 0
+            is_last = False
+            while not is_last:
+                is_last = ended.wait(0.1)
+                path = folder / CONSOLE
+                text = path.read_text(errors="replace") if path.is_file() else ""
+                whole = text if is_last else text[: text.rfind("\n") + 1]
+                lines = whole.splitlines()
+                for line in lines[known:]:
+                    self.hps.monitor.add(task["id"], CONSOLE, line, now())
+                if self.collects_running and len(lines) > known and not is_last:
+                    output = {"name": "console", "evaluation_path": CONSOLE}
+                    with self.hps.lock:
+                        task["output_file_ids"] = self.collect(project, folder, output, {})
+                known = len(lines)
+
+        thread = threading.Thread(target=tail, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def context(self, definition: Table, job: Table, files: dict[str, Table]) -> Table:
         """Return the context of a task as current servers give it, or as older ones."""
