@@ -44,9 +44,10 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
     @click.option(
         "--script",
         "scripts",
-        metavar="NAME",
+        metavar="[STEP=]NAME",
         multiple=True,
-        help="Run only this script; repeat it for the steps of each job, in order.  [default: all, as bundled]",
+        help="Run only this script; repeat it for the steps of each job, in order. STEP names a step, so that a script "
+        "can be several.  [default: all, as bundled]",
     )
     @click.option(
         "--application",
@@ -117,11 +118,17 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         help="Options for the command of the job scheduler.",
     )
     @click.option(
+        "--settings",
+        metavar="FILE",
+        type=PATH,
+        help="Read keys of [tool.bundler] from this TOML file, and from its tables [steps.NAME] those of single steps.",
+    )
+    @click.option(
         "--set",
         "overrides",
-        metavar="[SCRIPT:]KEY=VALUE",
+        metavar="[STEP:]KEY=VALUE",
         multiple=True,
-        help="Set a key of [tool.bundler] for all steps, or only for SCRIPT. Repeatable.",
+        help="Set a key of [tool.bundler] for all steps, or only for STEP. Repeatable.",
     )
     @functools.wraps(command)
     def with_options(*args: Any, **settings: Any) -> None:

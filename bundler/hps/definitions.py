@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import abc
+from dataclasses import fields
 from itertools import starmap
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansys.hps.client.jms import (
     FloatParameterDefinition,
     HpcResources,
     IntParameterDefinition,
+    ParameterMapping,
     ResourceRequirements,
     Software,
     StringParameterDefinition,
@@ -24,6 +26,7 @@ from bundler.jobs.submission import Submission
 from bundler.layout import EXEC_SCRIPT
 from bundler.node.errors import ERROR_FILE
 from bundler.sources.fitness import Fitness
+from bundler.sources.mappings import Mapping
 from bundler.sources.parameters import Parameter
 
 _TYPES = {
@@ -55,8 +58,8 @@ def parameter_definition(parameter: Parameter, mode: str) -> Any:
 def task_definition(
     submission: Submission,
     step: Step,
-    inputs: Mapping[str, str],
-    outputs: Mapping[str, str],
+    inputs: abc.Mapping[str, str],
+    outputs: abc.Mapping[str, str],
 ) -> TaskDefinition:
     """Return the task definition of `step`; `inputs` and `outputs` are the IDs of files by name."""
     available = dict(inputs)
@@ -72,7 +75,7 @@ def task_definition(
         working_directory=step.working_directory,
     )
     return TaskDefinition(
-        name=step.script,
+        name=step.title,
         execution_level=step.level,
         execution_script_id=inputs[EXEC_SCRIPT],
         use_execution_script=True,
@@ -93,6 +96,17 @@ def task_definition(
             **without_none(expressions=list(step.success_expressions) or None),
         ),
         **options,
+    )
+
+
+def mapping_definition(mapping: Mapping, file: str, parameter: str) -> ParameterMapping:
+    """Return the definition of `mapping` for the client, with the IDs of its file and parameter."""
+    values = {entry.name: getattr(mapping, entry.name) for entry in fields(mapping)}
+    del values["parameter"], values["file"]
+    return ParameterMapping(
+        file_id=file,
+        parameter_definition_id=parameter,
+        **without_none(**values),
     )
 
 

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ansys.hps.client import Client
 from ansys.hps.client.jms import File, JmsApi, Job, JobDefinition, Project, ProjectApi
@@ -17,6 +17,7 @@ from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.definitions import (
     fitness_definition,
+    mapping_definition,
     parameter_definition,
     task_definition,
     without_none,
@@ -247,15 +248,19 @@ def _record(name: str, **options: bool) -> File:
     return File(name=name, evaluation_path=name, type=kind, **options)
 
 
-def _declare_parameters(api: ProjectApi, submission: Submission) -> list[str]:
-    """Declare the parameters of jobs; return their IDs."""
+def _declare_parameters(api: ProjectApi, submission: Submission) -> dict[str, str]:
+    """Declare the parameters of jobs; return their IDs by name."""
     definitions = []
     for mode, parameters in (
         ("input", submission.parameters),
         ("output", submission.output_parameters),
     ):
         definitions += [parameter_definition(parameter, mode) for parameter in parameters]
-    return _ids(api.create_parameter_definitions(definitions, as_objects=False))
+    identities = _ids(api.create_parameter_definitions(definitions, as_objects=False))
+    names = [
+        parameter.name for parameter in (*submission.parameters, *submission.output_parameters)
+    ]
+    return dict(zip(names, identities, strict=True))
 
 
 def _ids(tables: Iterable[Mapping[str, object]]) -> list[str]:
@@ -268,7 +273,7 @@ def _define(
     submission: Submission,
     folders: Sequence[Mapping[str, str]],
     outputs: Mapping[str, str],
-    parameters: Sequence[str],
+    parameters: Mapping[str, str],
     start: int,
 ) -> list[str]:
     """Create the task definitions and job definitions of jobs in `folders`: file IDs by name; return their IDs.
@@ -279,24 +284,48 @@ def _define(
     for inputs in folders:
         tasks += [task_definition(submission, step, inputs, outputs) for step in submission.steps]
     created = _ids(api.create_task_definitions(tasks, as_objects=False))
-    options = {}
+    mapped = _map_parameters(api, submission, folders, outputs, parameters)
+    options: dict[str, Any] = {}
     if submission.fitness:
         options["fitness_definition"] = fitness_definition(submission.fitness)
     definitions = []
-    for number, ids in enumerate(batches(created, len(submission.steps)), start + 1):
+    tasks_of = batches(created, len(submission.steps))
+    for number, (ids, mapping_ids) in enumerate(zip(tasks_of, mapped, strict=True), start + 1):
         name = submission.publication
         if number > 1:
             name += f" {number}"
+        if mapping_ids:
+            options["parameter_mapping_ids"] = mapping_ids
         definitions.append(
             JobDefinition(
                 name=name,
                 active=True,
                 task_definition_ids=ids,
-                parameter_definition_ids=list(parameters),
+                parameter_definition_ids=list(parameters.values()),
                 **options,
             )
         )
     return _ids(api.create_job_definitions(definitions, as_objects=False))
+
+
+def _map_parameters(
+    api: ProjectApi,
+    submission: Submission,
+    folders: Sequence[Mapping[str, str]],
+    outputs: Mapping[str, str],
+    parameters: Mapping[str, str],
+) -> list[list[str]]:
+    """Create the parameter mappings for the files in each of `folders`; return their IDs for each."""
+    if not submission.mappings:
+        return [[] for _ in folders]
+    definitions = []
+    for inputs in folders:
+        for mapping in submission.mappings:
+            # What an earlier step writes is an output file, also for the steps that read it.
+            file = outputs.get(mapping.file) or inputs[mapping.file]
+            definitions.append(mapping_definition(mapping, file, parameters[mapping.parameter]))
+    identities = _ids(api.create_parameter_mappings(definitions, as_objects=False))
+    return [list(ids) for ids in batches(identities, len(submission.mappings))]
 
 
 def _create_jobs(

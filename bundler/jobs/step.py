@@ -12,14 +12,20 @@ from bundler.sources.tool_table import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Settings):
-    """A task of each job: a script with complete settings. Steps of a lower `level` run first.
+    """A task of each job: a script with complete settings. Steps of a lower `level` run first; `name` may be "".
 
     `environment` has what our execution script needs, too, and `inputs` those of the job; `cores`, `disk` and `trials`
     are set.
     """
 
     script: str
+    name: str = ""
     level: int = 0
+
+    @property
+    def title(self) -> str:
+        """The name of the step: that of its script, unless it has its own."""
+        return self.name or self.script
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -29,6 +35,7 @@ class Step(Settings):
 
 def step_of(
     name: str,
+    script: str,
     about: Settings,
     inputs: Sequence[str],
     disk: int,
@@ -36,7 +43,7 @@ def step_of(
     *,
     several: bool,
 ) -> Step:
-    """Return the step that runs the script `name`, with `disk` bytes and `level` unless `about` sets them.
+    """Return the step `name` that runs `script`, with `disk` bytes and `level` unless `about` sets them.
 
     `inputs` are the input files of every job; `several` says whether the publication has more than one script.
     """
@@ -45,9 +52,12 @@ def step_of(
         environment["BUNDLER_ARGUMENTS"] = json.dumps(about.arguments)
     if about.job_resources:
         environment["BUNDLER_JOB_RESOURCES"] = "1"
+    if about.null_output_parameters:
+        names = [parameter.name for parameter in about.output_parameters]
+        environment["BUNDLER_NULL_PARAMETERS"] = json.dumps(names)
     environment.update(about.environment)
     if several:
-        environment["BUNDLER_SCRIPT"] = name
+        environment["BUNDLER_SCRIPT"] = script
     settings: dict[str, Any] = {entry.name: getattr(about, entry.name) for entry in fields(about)}
     settings["environment"] = environment
     settings["inputs"] = tuple(dict.fromkeys((*about.inputs, *inputs)))
@@ -56,7 +66,7 @@ def step_of(
     settings["trials"] = about.trials or 1
     if about.execution_level is not None:
         level = about.execution_level
-    return Step(script=name, level=level, **settings)
+    return Step(script=script, name=name, level=level, **settings)
 
 
 def writers_before(step: Step, steps: Sequence[Step]) -> dict[str, Step]:

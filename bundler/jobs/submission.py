@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, abc
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
 from bundler.jobs.job import Job, split_rows
-from bundler.jobs.options import Options, override
+from bundler.jobs.options import Options, choose_steps, override
 from bundler.jobs.step import Step, step_of, writers_before
 from bundler.jobs.sweep import Row
 from bundler.layout import EXEC_SCRIPT, SUMS
@@ -25,6 +25,7 @@ from bundler.publications.authenticity import genuine_script, require_approved
 from bundler.publications.execution import stating
 from bundler.publications.strategy import read_strategy
 from bundler.sources.fitness import Fitness
+from bundler.sources.mappings import Mapping, problems_of
 from bundler.sources.parameters import Parameter
 from bundler.sources.tool_table import Settings
 from bundler.trust.signature import Approval
@@ -55,10 +56,11 @@ class Submission:
     platforms: tuple[str, ...]
     application: str | None
     steps: tuple[Step, ...]
-    files: Mapping[str, Path]
+    files: abc.Mapping[str, Path]
     parameters: tuple[Parameter, ...]
     output_parameters: tuple[Parameter, ...]
     jobs: Sequence[Job]
+    mappings: tuple[Mapping, ...] = ()
     priority: int | None = None
     fitness: Fitness | None = None
     folder: Path | None = None
@@ -106,11 +108,12 @@ def compose(
         )
     approved = require_approved(publication, Policy(trust=trust))
     warnings = tuple(_newer(publication, manifest, approved, trust))
-    names = _script_names(publication, manifest, options.scripts)
-    settings = override(names, read_job_settings(bundle, names), options)
+    chosen = choose_steps(publication.name, manifest, options.scripts)
+    scripts = [script for _, script in chosen]
+    settings = override(chosen, read_job_settings(bundle, scripts), options)
     application = _application(publication, manifest, settings)
     inputs = _input_names(settings, options.inputs)
-    steps = _steps(manifest, names, settings, tuple(inputs))
+    steps = _steps(manifest, chosen, settings, tuple(inputs))
     declared = _merged(about.parameters for about in settings)
     needed: dict[str, None] = {}
     for step in steps:
@@ -125,6 +128,9 @@ def compose(
     if values:
         _require_files(steps, inputs, jobs)
     output_parameters = _merged(about.output_parameters for about in settings)
+    mappings = _mappings(settings)
+    if values:
+        _require_places(mappings, steps, [*parameters, *output_parameters.values()])
     platforms = {PLATFORMS[target.system] for target in manifest.targets}
     return Submission(
         publication=publication.name,
@@ -138,6 +144,7 @@ def compose(
         files=inputs if values else {},
         parameters=tuple(parameters),
         output_parameters=tuple(output_parameters.values()),
+        mappings=mappings,
         jobs=jobs,
         priority=_first(settings, "priority"),
         fitness=_first(settings, "fitness"),
@@ -159,22 +166,6 @@ def _newer(
                 f"{publication.name} was signed at {approval.signed}, before {later}\n"
                 "hint: submit the newer one, unless you want this one; `bundler store log` says who moved an alias"
             )
-
-
-def _script_names(
-    publication: Path,
-    manifest: Manifest,
-    chosen: Sequence[str],
-) -> Sequence[str]:
-    """Return the `chosen` scripts, or all of the publication. Raises `JobError` if it has no such script."""
-    existing = [script.name for script in manifest.scripts]
-    missing = sorted(set(chosen).difference(existing))
-    if missing:
-        raise JobError(
-            f"{publication.name} has no script {', '.join(missing)}",
-            hint=f"its scripts are {', '.join(sorted(existing))}",
-        )
-    return chosen or existing
 
 
 def _application(
@@ -227,16 +218,16 @@ def _input_names(settings: Sequence[Settings], inputs: Sequence[Path]) -> dict[s
 
 def _steps(
     manifest: Manifest,
-    names: Sequence[str],
+    chosen: Sequence[tuple[str, str]],
     settings: Sequence[Settings],
     inputs: Sequence[str],
 ) -> list[Step]:
-    """Return the steps that run the scripts `names`, in the order in which they run."""
+    """Return the steps `chosen`, each a name and a script, in the order in which they run."""
     several = len(manifest.scripts) > 1
     steps = []
-    for level, (name, about) in enumerate(zip(names, settings, strict=True)):
-        disk = _disk(manifest, name)
-        step = step_of(name, about, inputs, disk, level, several=several)
+    for level, ((name, script), about) in enumerate(zip(chosen, settings, strict=True)):
+        disk = _disk(manifest, script)
+        step = step_of(name, script, about, inputs, disk, level, several=several)
         steps.append(step)
     steps.sort(key=lambda step: step.level)
     return steps
@@ -265,6 +256,28 @@ def _merged(declarations: Iterable[Sequence[Parameter]]) -> dict[str, Parameter]
     return result
 
 
+def _mappings(settings: Sequence[Settings]) -> tuple[Mapping, ...]:
+    """Return the parameter mappings of all steps, each once."""
+    mappings: dict[Mapping, None] = {}
+    for about in settings:
+        mappings.update(dict.fromkeys(about.parameter_mappings))
+    return tuple(mappings)
+
+
+def _require_places(
+    mappings: Sequence[Mapping],
+    steps: Sequence[Step],
+    parameters: Sequence[Parameter],
+) -> None:
+    """Raise `JobError` for `mappings` of parameters or files that no step has."""
+    names: set[str] = set()
+    for step in steps:
+        names.update(step.inputs, step.products)
+    problems = problems_of(mappings, parameters, sorted(names))
+    if problems:
+        raise JobError("; ".join(problems), hint="declare it, or correct the mapping")
+
+
 def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:
     """Return the execution script, which states who `approved` it.
 
@@ -289,7 +302,7 @@ def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:
 
 def _require_files(
     steps: Sequence[Step],
-    inputs: Mapping[str, Path],
+    inputs: abc.Mapping[str, Path],
     jobs: Sequence[Job],
 ) -> None:
     """Raise `JobError` for input files that are neither given nor produced by an earlier step."""
@@ -303,7 +316,7 @@ def _require_files(
             given = jobs_with[name]
             if name in writers:
                 if given:
-                    writer = writers[name].script
+                    writer = writers[name].title
                     problems.append(
                         f"{name} is written by {writer}, so it cannot be an input file of a job"
                     )
@@ -313,7 +326,7 @@ def _require_files(
             if given:
                 problems.append(f"{name} has no file in {counted(len(jobs) - given, 'job')}")
             else:
-                problems.append(f"{step.script} needs {name}")
+                problems.append(f"{step.title} needs {name}")
     if problems:
         raise JobError(
             "input files are missing or contradictory",

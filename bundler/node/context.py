@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Resource requirements that public execution scripts pass as parameters, by the names of these. Memory is in bytes.
 RESOURCES = {"num_cores": "num_cores", "memory": "memory", "memory_b": "memory"}
@@ -20,13 +23,17 @@ def software_of(context: Any) -> list[dict[str, Any]]:
     return [entry for entry in software if isinstance(entry, dict)]
 
 
-def input_parameters(context: Any, *, resources: bool = False) -> dict[str, Any]:
+def input_parameters(
+    context: Any, *, resources: bool = False, nulls: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the parameters of a job; with `resources`, also its cores and memory unless parameters have these names.
 
-    Some servers list output parameters among the values of a job, without a value.
+    Some servers list output parameters among the values of a job, without a value; only `nulls` are passed like that.
     """
     values = context.parameter_values or {}
     parameters = {name: value for name, value in values.items() if value is not None}
+    for name in nulls:
+        parameters.setdefault(name, None)
     if resources:
         requirements = table_of(context, "resource_requirements")
         for name, source in RESOURCES.items():
@@ -65,11 +72,17 @@ def files_of(context: Any, field: str) -> list[dict[str, Any]]:
     ]
 
 
-def write_context(context: Any, *, resources: bool = False) -> None:
-    """Write input_parameters.json (see `input_parameters`) and context.json to the current folder."""
+def write_context(context: Any, *, resources: bool = False, nulls: Sequence[str] = ()) -> None:
+    """Write input_parameters.json (see `input_parameters`) and context.json to the current folder.
+
+    An input file of the job with one of these names stays as it is.
+    """
+    given = {entry["path"] for entry in files_of(context, "input_files")}
     for path, document in (
-        ("input_parameters.json", input_parameters(context, resources=resources)),
+        ("input_parameters.json", input_parameters(context, resources=resources, nulls=nulls)),
         ("context.json", context_document(context)),
     ):
+        if path in given:
+            continue
         with open(path, "w", encoding="utf-8") as out:
             json.dump(document, out, default=str)

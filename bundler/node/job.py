@@ -102,6 +102,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         names = choose_scripts(PUBLICATION, settings)
         more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
         resources = bool(settings.get("BUNDLER_JOB_RESOURCES"))
+        nulls = arguments(settings.get("BUNDLER_NULL_PARAMETERS", ""))
         environment = run_environment(os.environ, task_environment)
         software = software_of(self.context)
         if self.context.parameter_values is None:
@@ -114,8 +115,9 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
                     command = command_for(PUBLICATION, root, name, software, environment)
                     python = command.python
                     prepare(state, root, command)
+                    write_context(self.context, resources=resources, nulls=nulls)
                     try:
-                        self.run_script(command, more_arguments, resources)
+                        self.run_script(command, more_arguments)
                     finally:
                         with contextlib.suppress(OSError):
                             os.utime(use_of(state, command))
@@ -124,13 +126,11 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
             if python is not None:
                 collect_garbage(PUBLICATION, root, python, environment)
 
-    def run_script(self, command: Command, more_arguments: list[str], resources: bool) -> None:
+    def run_script(self, command: Command, more_arguments: list[str]) -> None:
         """Run `command` with `more_arguments` for the script.
 
-        Writes input_parameters.json, with the `resources` of the job if the script asks for them, and context.json
-        before, and reads output_parameters.json afterwards.
+        Reads output_parameters.json afterwards.
         """
-        write_context(self.context, resources=resources)
         if os.path.exists("output_parameters.json"):
             os.remove("output_parameters.json")  # From an earlier trial in this folder.
 

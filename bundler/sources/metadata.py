@@ -44,8 +44,9 @@ def read_metadata(path: Path, data: bytes | None = None) -> tuple[bytes, dict[st
 
 
 def parse_block(path: Path, data: bytes) -> dict[str, Any]:
-    """Return the tables of the script block in `data`, as uv finds it; `path` is for messages. Raises `ScriptError`.
+    """Return the tables of the script block in `data`, as uv finds it; none if it has no block. Raises `ScriptError`.
 
+    `path` is for messages.
     uv looks only at the first occurrence of the opening line, which must be the whole line. The block ends at the last
     closing line before the first line that is no comment (PEP 723).
     """
@@ -53,7 +54,8 @@ def parse_block(path: Path, data: bytes) -> dict[str, Any]:
     after, *lines = _lines(rest.decode())
     is_line = after == "" and (not before or before.endswith((b"\n", b"\r")))
     if not opening or not is_line:
-        raise _missing(path, data.decode())
+        _require_none_meant(path, data.decode())
+        return {}
     content = [line[2:] for line in itertools.takewhile(_is_comment, lines)]
     if _CLOSING not in content:
         raise _unclosed(path, content)
@@ -98,12 +100,29 @@ def _is_comment(line: str) -> bool:
     return line == "#" or line.startswith("# ")
 
 
-def _missing(path: Path, text: str) -> ScriptError:
-    """Return the error for a script without a block that uv would read, with the reason if somebody meant one."""
-    fact, hint = "no inline script metadata", _HINT
+def has_block(data: bytes) -> bool:
+    """Return whether the script `data`, which `read_metadata` accepts, has a metadata block."""
+    return data.startswith(_OPENING) or b"\n" + _OPENING in data
+
+
+def no_metadata(path: Path, imports: Sequence[str]) -> ScriptError:
+    """Return the error for a script that has no metadata block, but `imports` packages."""
+    return ScriptError(
+        path,
+        f"no inline script metadata, and it imports {', '.join(imports)}",
+        f"{_HINT}, or name them: --with {imports[0]}",
+    )
+
+
+def _require_none_meant(path: Path, text: str) -> None:
+    """Raise `ScriptError` if somebody meant to write a block in a script in which uv sees none."""
     similar = _SIMILAR.search(text)
     if similar is None:
-        return ScriptError(path, fact, hint)
+        if re.search(r"(^|\r)# /// script\r", text):
+            raise ScriptError(
+                path, "its lines end as no system ends them", "save it with line feeds"
+            )
+        return
     number = text.count("\n", 0, similar.start()) + 1
     early = text.find(_OPENING.decode())
     if early != -1 and not similar.start() <= early <= similar.end():
@@ -118,7 +137,7 @@ def _missing(path: Path, text: str) -> ScriptError:
         hint = "write it like that, without spaces around"
         if similar["after"] and not similar["after"].strip():
             hint = "remove the spaces at its end"
-    return ScriptError(path, fact, hint)
+    raise ScriptError(path, fact, hint)
 
 
 def _unclosed(path: Path, content: Sequence[str]) -> ScriptError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,13 @@ from bundler.sources.additions import (
     require_no_overrides,
     require_nothing_added,
 )
-from bundler.sources.metadata import check, read_metadata, unknown_keys
+from bundler.sources.metadata import (
+    check,
+    has_block,
+    no_metadata,
+    read_metadata,
+    unknown_keys,
+)
 from bundler.sources.source import Source
 from bundler.sources.tool_table import settings_of
 from wheelhouse.errors import redacted
@@ -111,7 +118,7 @@ class Script(Source):
             )
         for key, hint in self.ignored:
             facts.append(f"the key {key} in its metadata has no effect\nhint: {hint}")
-        for name, file in self._missing_modules():
+        for name, file in self.missing_modules():
             facts.append(
                 f"imports {name} from {file}, which lies next to it and is not in the bundle\n"
                 f'hint: add it to inputs in [tool.bundler], such as inputs = ["{name}.py"], '
@@ -119,7 +126,7 @@ class Script(Source):
             )
         return [f"{self.path}: {fact}" for fact in facts]
 
-    def _missing_modules(self) -> list[tuple[str, str]]:
+    def missing_modules(self) -> list[tuple[str, str]]:
         """Return the modules that it imports from its own folder, which jobs do not have, each with its file."""
         inputs = settings_of(self.path, self.tool).inputs
         present = {path.split("/")[0] for path in inputs}
@@ -218,6 +225,7 @@ def script_with(script: Script, additions: Additions) -> Script:
             "has no lock file",
             f"create it with `uv lock --script {script.name}`",
         )
+    _require_declared(script, additions)
     require_no_overrides(script.path, additions)
     settings: dict[str, Any] = dict(script.tool.get("uv", {}))
     if additions.pip_tools and settings:
@@ -238,6 +246,19 @@ def script_with(script: Script, additions: Additions) -> Script:
         tool=tool,
         additions=additions,
     )
+
+
+def _require_declared(script: Script, additions: Additions) -> None:
+    """Raise `ScriptError` if `script` says in no way what it needs, but imports more than the standard library.
+
+    Modules next to it may become input files of its jobs; there is a warning about these.
+    """
+    if has_block(script.data) or additions.requirements:
+        return
+    beside = {name for name, _ in script.missing_modules()}
+    foreign = _imported_modules(script.data) - sys.stdlib_module_names - beside
+    if foreign:
+        raise no_metadata(script.path, sorted(foreign))
 
 
 def _with_absolute_path(dependency: str, folder: Path) -> str:

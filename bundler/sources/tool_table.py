@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from bundler.errors import ScriptError
+from bundler.sources import mappings
 from bundler.sources.fitness import Fitness, parse_fitness
 from bundler.sources.parameters import (
     Parameter,
@@ -125,9 +126,11 @@ class Settings:
     arguments: tuple[str, ...] = _key(_arguments, default=())
     environment: Mapping[str, str] = _key(_environment, default={})
     job_resources: bool | None = _key(_flag)
+    null_output_parameters: bool | None = _key(_flag)
     execution_context: Mapping[str, object] = _key(_scalars, default={})
     parameters: tuple[Parameter, ...] = _key(parse_parameters, default=())
     output_parameters: tuple[Parameter, ...] = _key(parse_output_parameters, default=())
+    parameter_mappings: tuple[mappings.Mapping, ...] = _key(mappings.parse_mappings, default=())
     success_expressions: tuple[str, ...] = _key(_texts, default=())
     fitness: Fitness | None = _key(parse_fitness)  # noqa: RUF009 - a field, like the others
     execution_level: int | None = _key(_not_negative)

@@ -266,3 +266,128 @@ def test_each_job_with_its_own_mesh(site: Workplace, hps: Hps, name: str) -> Non
     }
     expected = {"coarse": "coarse", "fine": "fine", "again": "fine"}
     assert texts == (expected if name == "a table" else {"job-1": "coarse", "job-2": "fine"})
+
+
+TRUSS = """
+import json, sys
+given = json.load(open(sys.argv[1]))
+weight = 2 * given["H"] * given["rho"]
+json.dump({"weight": weight, "kind": given["kind"]}, open("output_parameters.json", "w"), indent=4)
+"""
+TRUSS_JOBS = """
+arguments = ["input_parameters.json"]
+inputs = ["input_parameters.json"]
+outputs = ["output_parameters.json"]
+output-parameters = {weight = "float", kind = "string"}
+parameter-mappings = [
+    {parameter = "height", file = "input_parameters.json", key-string = '"H"', tokenizer = ":"},
+    {parameter = "sort", file = "input_parameters.json", key-string = '"kind"', tokenizer = ":", string-quote = '"'},
+    {parameter = "weight", file = "output_parameters.json", key-string = '"weight"', tokenizer = ":"},
+]
+[parameters]
+height = {default = 30.0, lower = 10.0, upper = 100.0, units = "in"}
+sort = "plain"
+[fitness]
+error = 10.0
+[fitness.terms.weight]
+type = "design_objective"
+expression = "map_design_objective( values['weight'], 35, 20)"
+"""
+
+
+def unmodified(site: Workplace, name: str, body: str, *options: str) -> Path:
+    """Bundle and publish a script without a metadata block; return the publication."""
+    (site.folder / name).write_text(body)
+    site.bundle(name, *options)
+    return site.publish(f"{Path(name).stem}.bundle")
+
+
+def test_a_truss_whose_parameters_stand_in_its_input_file_runs_unmodified(
+    site: Workplace, hps: Hps
+) -> None:
+    publication = unmodified(site, "evaluate.py", TRUSS)
+    (site.folder / "jobs.toml").write_text(TRUSS_JOBS)
+    text = '{\n      "H":30,\n      "kind": "none",\n      "rho":0.5\n}\n'
+    (site.folder / "input_parameters.json").write_text(text)
+    options = ["--settings", "jobs.toml", "--input", "input_parameters.json"]
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, *options, "--sweep", "height=20:40:10", "--wait")
+    rows = results(site, project)
+    assert [row["weight"] for row in rows] == ["20.0", "30.0", "40.0"]
+    assert {row["kind"] for row in rows} == {"plain"}
+    (definition,) = hps.of(project, "job_definitions").values()
+    assert len(definition["parameter_mapping_ids"]) == 3
+
+
+def test_a_truss_that_expects_its_output_parameters_as_null_runs_unmodified(
+    site: Workplace, hps: Hps
+) -> None:
+    body = """
+import json, sys
+given = json.load(open(sys.argv[1]))
+assert given.pop("weight") is None
+json.dump({"weight": 2 * given["height"]}, open("output_parameters.json", "w"))
+"""
+    publication = unmodified(site, "evaluate.py", body)
+    words = ["arguments=['input_parameters.json']", "output-parameters=weight"]
+    words += ["null-output-parameters=true", "parameters={height = 30.0}"]
+    options = [option for word in words for option in ("--set", word)]
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, *options, "--wait")
+    assert [row["weight"] for row in results(site, project)] == ["60.0"]
+
+
+def test_one_script_is_three_linked_steps_with_arguments_of_their_own(
+    site: Workplace, hps: Hps
+) -> None:
+    body = """
+import argparse, json
+parser = argparse.ArgumentParser()
+parser.add_argument("input_file")
+parser.add_argument("number")
+given = parser.parse_args()
+params = json.load(open(given.input_file))
+start = params.get("start", params.get("product"))
+json.dump({"product": start * start}, open(f"td{given.number}_result.json", "w"), indent=4)
+"""
+    publication = unmodified(site, "eval.py", body)
+    (site.folder / "input.json").write_text('{\n      "start": 2.0\n}')
+    before = "input.json"
+    lines = ["[parameters]", "start = {lower = 1.0, upper = 10.0, default = 2.0}"]
+    mappings = [
+        '{parameter = "start", file = "input.json", key-string = \'"start"\', tokenizer = ":"}'
+    ]
+    names = []
+    for number in range(3):
+        result = f"td{number}_result.json"
+        names.append(f"product{number}")
+        lines += [f"[steps.td{number}]", f'arguments = ["{before}", "{number}"]']
+        lines += [f'inputs = ["{before}"]', f'outputs = ["{result}"]']
+        mappings.append(
+            f'{{parameter = "product{number}", file = "{result}", key-string = \'"product"\', tokenizer = ":"}}'
+        )
+        before = result
+    head = [f"output-parameters = {names}", f"parameter-mappings = [{', '.join(mappings)}]"]
+    (site.folder / "jobs.toml").write_text("\n".join([*head, *lines]))
+    steps = [option for number in range(3) for option in ("--script", f"td{number}=eval.py")]
+    options = ["--settings", "jobs.toml", "--input", "input.json", *steps]
+    with working(evaluator(site, hps)):
+        project = submitted(site, publication, *options, "--sweep", "start=2,3", "--wait")
+    rows = results(site, project)
+    assert [row["product2"] for row in rows] == ["256.0", "6561.0"]
+    assert [row["product0"] for row in rows] == ["4.0", "9.0"]
+    names_of_steps = [step["name"] for step in hps.of(project, "task_definitions").values()]
+    assert names_of_steps == ["td0", "td1", "td2"]
+
+
+def test_ten_jobs_of_an_unmodified_script_run_four_at_a_time_on_one_node(
+    site: Workplace, hps: Hps
+) -> None:
+    site.index.add(make_wheel("alpha"))
+    body = "import alpha, pathlib\npathlib.Path('plot.png').write_bytes(b'png')\n"
+    publication = unmodified(site, "eval.py", body, "--with", "alpha")
+    four = [evaluator(site, hps, folder=site.folder / f"tasks-{number}") for number in range(4)]
+    with working(*four):
+        project = submitted(site, publication, "--output", "plot.png", "-j", "10", "--wait")
+    assert {row["status"] for row in results(site, project)} == {"evaluated"}
+    assert len(list((site.folder / "results").rglob("plot.png"))) == 10

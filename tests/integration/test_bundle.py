@@ -279,7 +279,7 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
     ("arguments", "words"),
     [
         (["nowhere.py"], "nowhere.py: No such file or directory"),
-        (["plain.py"], "plain.py: no inline script metadata\nhint: "),
+        (["plain.py"], "plain.py: no inline script metadata, and it imports numpy\nhint: "),
         (["solve.py", "--python", "banana"], "banana is not a Python version"),
         (["solve.py", "--python", "3.99"], "3.99 is not a Python that uv knows"),
         (
@@ -311,7 +311,7 @@ def test_bad_input_is_one_explained_failure(
     workplace.script("solve.py", "alpha")
     workplace.script("absent.py", "nosuchthing")
     workplace.script("clash.py", "alpha==1", "alpha==2")
-    (workplace.folder / "plain.py").write_text("print(1)\n")
+    (workplace.folder / "plain.py").write_text("import numpy\n")
     (workplace.folder / "taken").mkdir()
     (workplace.folder / "taken" / "thesis.txt").touch()
     before = tree(workplace.folder)

@@ -553,7 +553,7 @@ def _moment(text: str) -> datetime:
 
 _JMS, _RMS, _DT, _AUTH = "/jms/api/v1", "/rms/api/v1", "/dt/api/v1", "/auth/realms/rep"
 _KINDS = (
-    "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|permissions"
+    "files|task_definitions|job_definitions|jobs|tasks|parameter_definitions|parameter_mappings|permissions"
     "|task_commands|license_contexts"
 )
 ROUTES: list[tuple[str, str, Callable[..., None], bool]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -116,6 +117,10 @@ class Evaluator:
             target = folder / str(files[identity]["evaluation_path"])
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
+            for name, _, expression in self.mappings(project, job, identity):
+                text = target.read_text()
+                value = json.dumps((job.get("values") or {})[name])
+                target.write_text(re.sub(expression, lambda found: found[1] + value, text))  # noqa: B023
         script = place / "exec_script.py"
         script.write_bytes(
             self.stored(project, files[definition["execution_script_id"]]).read_bytes()
@@ -156,6 +161,12 @@ class Evaluator:
         values = place / "parameter_values.json"
         written = json.loads(values.read_text()) if values.is_file() else {}
         outputs = [files[identity] for identity in definition.get("output_file_ids") or []]
+        for output in outputs:
+            path = folder / str(output["evaluation_path"])
+            for name, kind, expression in self.mappings(project, job, output["id"]):
+                match = re.search(expression, path.read_text()) if path.is_file() else None
+                if match:
+                    written = {**(written or job.get("values") or {}), name: kind(match[2])}
         with self.hps.lock:
             if written:
                 job["values"] = written
@@ -172,6 +183,25 @@ class Evaluator:
             task["output_file_ids"] = made
         good = code == 0 and self.succeeded(project, definition, folder, written)
         return ("timeout" if code is None else "failed"), good
+
+    def mappings(self, project: str, job: Table, file: str) -> Iterator[tuple[str, Any, str]]:
+        """Yield the parameter, its type and an expression for each place in a file; how HPS finds it is only guessed.
+
+        The second group of an expression is the value; a string keeps its quotes.
+        """
+        definition = self.hps.of(project, "job_definitions")[job["job_definition_id"]]
+        for identity in definition.get("parameter_mapping_ids") or []:
+            mapping = self.hps.of(project, "parameter_mappings")[identity]
+            if mapping["file_id"] != file:
+                continue
+            parameter = self.hps.of(project, "parameter_definitions")[
+                mapping["parameter_definition_id"]
+            ]
+            before = re.escape(mapping["key_string"]) + r"\s*" + re.escape(mapping["tokenizer"])
+            quote = re.escape(mapping.get("string_quote") or "")
+            value = f"{quote}[^{quote}]*{quote}" if quote else r"[^\s,;)}\]]*"
+            kind = str if parameter["type"] == "string" else float
+            yield parameter["name"], kind, rf"({before}\s*)({value})"
 
     @contextlib.contextmanager
     def tailing(self, project: str, task: Table, folder: Path) -> Iterator[None]:

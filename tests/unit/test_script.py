@@ -11,7 +11,7 @@ from bundler.errors import CombinedError, ScriptError
 from bundler.sources.additions import Additions
 from bundler.sources.metadata import parse_block
 from bundler.sources.reader import read_sources
-from bundler.sources.script import read_script
+from bundler.sources.script import locked_script, read_script
 from wheelhouse import toml
 
 # The reference implementation of the specification, which decides what a block is.
@@ -50,7 +50,7 @@ def test_what_uv_does_not_read_is_refused_before_uv_sees_it(tmp_path: Path) -> N
     text = block('dependencies = ["numpy"]')
     for variant, words in (
         (f"\ufeff{text}", "starts with a byte order mark, which hides the block from uv"),
-        (text.replace("\n", "\r"), "no inline script metadata"),
+        (text.replace("\n", "\r"), "its lines end as no system ends them"),
         (
             text.replace("script\n", "script \n"),
             "line 1 is not exactly .*\nhint: remove the spaces at its end",
@@ -137,8 +137,6 @@ def test_the_bytes_of_the_script_are_kept_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("print(1)\n", "no inline script metadata"),
-        ("# /// pyproject\n# a = 1\n# ///\n", "no inline script metadata"),
         ("# /// script\n# dependencies = []\n", "is not closed"),
         ("# /// script\ndependencies = []\n# ///\n", "is not closed"),
         (
@@ -319,3 +317,29 @@ def test_blocks_are_found_where_the_reference_expression_finds_them(lines: list[
 def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
     with contextlib.suppress(ScriptError):
         parse_block(Path("x.py"), text.encode(errors="replace"))
+
+
+@pytest.mark.parametrize(
+    "text", ["print(1)\n", "# /// pyproject\n# a = 1\n# ///\nimport os.path\n"]
+)
+def test_a_script_of_the_standard_library_needs_no_block(tmp_path: Path, text: str) -> None:
+    script = locked_script(read_script(write(tmp_path, text)), Additions())
+    assert script.dependencies == ()
+    assert str(script.requires_python) == ""
+
+
+def test_a_script_without_a_block_that_imports_packages_is_refused_with_their_names(
+    tmp_path: Path,
+) -> None:
+    text = "import json, numpy as np\nfrom ansys.mapdl import core\nfrom . import x\n"
+    script = read_script(write(tmp_path, text))
+    with pytest.raises(ScriptError, match="no inline script metadata, and it imports ansys, numpy"):
+        locked_script(script, Additions())
+    told = locked_script(script, Additions(requirements=("numpy", "ansys-mapdl-core")))
+    assert told.dependencies == ("numpy", "ansys-mapdl-core")
+
+
+def test_a_module_next_to_a_script_without_a_block_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").touch()
+    script = locked_script(read_script(write(tmp_path, "import helper\n")), Additions())
+    assert "imports helper from helper.py" in script.warnings()[0]
