@@ -85,6 +85,9 @@ def reader(site: Workplace, hps: Hps, packable: Path) -> Reader:
             "# [tool.bundler]\n# parameters = {frequency = 1.0}\n# outputs = ['plot.png']\n# ///\n"
         )
         path.write_text(path.read_text().replace("# ///\n" + BODY, block + BODY))
+    (site.folder / "evaluate.py").write_text(BODY)
+    (settings,) = re.findall(r"(?s)```toml\n(# jobs.toml\n.*?)```", PAGES["scripts"])
+    (site.folder / "jobs.toml").write_text(settings)
     site.environment["HOME"] = str(site.folder.parent / "home")
     return Reader(site=site, hps=hps)
 

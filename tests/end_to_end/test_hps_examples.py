@@ -18,6 +18,7 @@ from tests.stand_ins.hps_site import evaluator, jobs_of, submitted
 from tests.stand_ins.programs import python_program
 from tests.stand_ins.wheels import make_wheel
 
+GUIDE = Path(__file__).parents[2] / "bundler" / "guides" / "scripts.md"
 # What a script of these examples does to find its solver and its parameters.
 HEAD = """
 import json, pathlib, subprocess
@@ -391,3 +392,25 @@ def test_ten_jobs_of_an_unmodified_script_run_four_at_a_time_on_one_node(
         project = submitted(site, publication, "--output", "plot.png", "-j", "10", "--wait")
     assert {row["status"] for row in results(site, project)} == {"evaluated"}
     assert len(list((site.folder / "results").rglob("plot.png"))) == 10
+
+
+def test_the_wrapper_of_the_guide_runs_the_input_file_of_a_solver_with_mapped_parameters(
+    site: Workplace, hps: Hps
+) -> None:
+    (body,) = [
+        text.partition("\n```")[0]
+        for text in GUIDE.read_text().split("```python\n")
+        if "model.mac" in text.partition("\n```")[0]
+    ]
+    publication = unmodified(site, "run_model.py", body)
+    (site.folder / "model.mac").write_text("length = 1\n/exit\n")
+    program = "given = sys.argv[1:]\nassert given[:5] == ['-b', '-np', '2', '-i', 'model.mac']\n"
+    program += "open(given[6], 'w').write('read ' + open(given[4]).read())"
+    mapping = '{parameter = "length", file = "model.mac", key-string = "length", tokenizer = "="}'
+    options = ["--set", "parameters={length = 5}", "--set", f"parameter-mappings=[{mapping}]"]
+    options += ["--input", "model.mac", "--cores", "2"]
+    with working(solvers(site, hps, {"Ansys Mechanical APDL": program})):
+        project = submitted(site, publication, *options, "--wait")
+    results(site, project)
+    written = (site.folder / "results" / "job-1" / "model.out").read_text()
+    assert written == "read length = 5\n/exit\n"
