@@ -129,7 +129,7 @@ def build(
         for received in downloads.run():
             if downloads.absent:
                 text = f"Downloading {counted(downloads.absent, 'file')}"
-                report(Progress(text=text, done=received, total=downloads.total))
+                report(Progress(text=text, done=received, total=downloads.expected))
         for future in writing:
             future.result()
         _link(folder, WHEELS, plan.wheels(), downloads)

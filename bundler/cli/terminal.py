@@ -9,12 +9,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler.lazily import lazily
 from bundler.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 with lazily():
     from bundler.cli import bar
@@ -28,6 +31,16 @@ class _Output:
 
     quiet: bool = False
     colour: bool | None = None
+    # While something is drawn on standard error, all that is written there goes through this.
+    console: Console | None = None
+
+
+class _Handler(logging.Handler):
+    """Writes records of the library to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record` as a line."""
+        _write(self.format(record))
 
 
 # One process writes to one terminal, and errors are shown after click has closed its context.
@@ -41,7 +54,7 @@ def set_quiet() -> None:
 
 def set_verbose() -> None:
     """Write what the library logs, too: the commands it runs and the requests it sends."""
-    handler = logging.StreamHandler()
+    handler = _Handler()
     handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms  %(message)s"))
     for name in ("bundler", "wheelhouse"):
         logger = logging.getLogger(name)
@@ -70,7 +83,7 @@ def result(value: Any, lines: Iterable[object], *, as_json: bool = False) -> Non
 def say(text: str) -> None:
     """Write `text` for the user, unless quiet."""
     if not _output.quiet:
-        click.echo(text, err=True, color=_output.colour)
+        _write(text)
 
 
 def warn(text: str) -> None:
@@ -94,32 +107,58 @@ def _marked(text: str) -> None:
             lines.append(styled + line.removeprefix(label))
         else:
             lines.append(line)
-    click.echo("\n".join(lines), err=True, color=_output.colour)
+    _write("\n".join(lines))
+
+
+def _write(text: str) -> None:
+    """Write `text` to standard error, above what is drawn there."""
+    if _output.console is None:
+        click.echo(text, err=True, color=_output.colour)
+        return
+    shown = click.unstyle(text) if _output.colour is False else text
+    bar.write_line(_output.console, shown)
+
+
+@contextlib.contextmanager
+def _drawing() -> Iterator[Console]:
+    """Yield a console for drawing; in the block, everything else is written through it."""
+    _output.console = bar.drawing_console(colour=_output.colour)
+    try:
+        yield _output.console
+    finally:
+        _output.console = None
 
 
 @contextlib.contextmanager
 def reporting() -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows progress: a bar on a terminal, one line for each step in a log."""
     if _is_lively():
-        with bar.bar(colour=_output.colour, notice=_notice) as report:
-            yield report
+        with _drawing() as console, bar.bar(console) as draw:
+            yield _with_notices(draw)
         return
-    say_step = _saying_changes()
+    say_change = _saying_changes()
+    yield _with_notices(lambda progress: say_change(progress.text))
 
-    def report_line(progress: Progress) -> None:
+
+def _with_notices(show_step: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Return a function that shows steps with `show_step`, and writes notes and warnings."""
+
+    def report(progress: Progress) -> None:
         if progress.kind == "step":
-            say_step(progress.text)
+            show_step(progress)
+        elif progress.kind == "warning":
+            warn(progress.text)
         else:
-            _notice(progress)
+            say(progress.text)
 
-    yield report_line
+    return report
 
 
 @contextlib.contextmanager
 def counting_jobs() -> Iterator[Callable[[str, int, int], None]]:
     """Yield a function that shows a text and how many of all jobs have ended: a bar on a terminal, or one line each."""
     if _is_lively():
-        with bar.job_bar(colour=_output.colour) as show:
+        with _drawing() as console, bar.job_bar(console) as show:
             yield show
         return
     say_state = _saying_changes()
@@ -146,10 +185,3 @@ def _saying_changes() -> Callable[[str], None]:
 def _is_lively() -> bool:
     """Return whether standard error is a terminal on which lines can be drawn again."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not _output.quiet
-
-
-def _notice(progress: Progress) -> None:
-    if progress.kind == "warning":
-        warn(progress.text)
-    else:
-        say(progress.text)

@@ -51,9 +51,10 @@ class Remote(Protocol):
 class Downloads:
     """Files to download to `cache`: `absent` is the number of missing files, `total` the bytes of all files.
 
-    `absent_bytes` are the bytes to download, as far as sizes are known, and `fetched` the files that were downloaded.
-    `credentials` are those of indexes. A wheel that its URL does not deliver is searched for, by digest, on the indexes
-    that `elsewhere` returns for its project.
+    `expected` is `total`, or 0 if not all sizes are known. `absent_bytes` are the bytes to download, as far as sizes
+    are known, and `fetched` the files that were downloaded. `credentials` are those of
+    indexes. A wheel that its URL does not deliver is searched for, by digest, on the indexes that `elsewhere` returns
+    for its project.
     """
 
     def __init__(
@@ -66,6 +67,9 @@ class Downloads:
         self.remotes = remotes
         self.cache = cache
         self.total = sum(map(_known_size, remotes))
+        # Only with all sizes can progress have an end.
+        is_sized = all(remote.size is not None for remote in remotes)
+        self.expected = self.total if is_sized else 0
         absent = [remote for remote in remotes if not self.path(remote).exists()]
         self.absent = len(absent)
         self.absent_bytes = sum(map(_known_size, absent))
