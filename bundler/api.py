@@ -102,7 +102,7 @@ def bundle(
         locked=locked,
     )
     sources = _read(paths, additions, report)
-    targets = bundle_targets.requested_targets(
+    chosen = bundle_targets.requested_targets(
         sources, pythons, platforms, own_python=additions.pip_tools
     )
     output = output or create.default_output(paths)
@@ -112,30 +112,28 @@ def bundle(
         sbom=sbom, provenance=provenance, attestations=attestations
     )
     if not replace:
-        bundle_inputs.require_same_scripts(output, sources, cache)
+        bundle_inputs.require_nothing_lost(output, sources, chosen.targets, cache)
     if upgrade_packages:
         sources = bundle_upgrade.keeping(sources, output, upgrade_packages)
-    elif not upgrade and create.up_to_date(output, sources, targets, tools):
+    elif not upgrade and create.up_to_date(output, sources, chosen.targets, tools):
         # The mirror may have other bytes for the same version of Python.
         if python_mirror is None and bundle_documents.has_documents(output, documents):
-            report(
-                Progress(
-                    kind="note", text=f"{output} is up to date (use --upgrade for newer versions)"
-                )
-            )
+            text = f"{output} is up to date (use --upgrade for newer versions)"
+            report(Progress(kind="note", text=text))
             return output
         sources = bundle_upgrade.keeping_all(sources, output)
+    if chosen.note:
+        report(Progress(kind="note", text=chosen.note))
     with network.adopted(sources, cache) as site:
         for note in site.notes:
             report(Progress(kind="note", text=note))
-        may_build = create.Builds(names=tuple(builds), everything=build_all)
         changed = create.build(
             sources,
-            targets,
+            chosen.targets,
             output,
             cache,
             tools,
-            may_build,
+            create.Builds(names=tuple(builds), everything=build_all),
             documents,
             pooled=site.pooled,
             report=report,
@@ -144,12 +142,8 @@ def bundle(
         report(Progress(kind="note", text=f"Changed: {', '.join(changed)}"))
     elif upgrade or upgrade_packages:
         packages = ", ".join(upgrade_packages) or "any package"
-        report(
-            Progress(
-                kind="note",
-                text=f"No newer version of {packages}; all versions in {output} were kept",
-            )
-        )
+        text = f"No newer version of {packages}; all versions in {output} were kept"
+        report(Progress(kind="note", text=text))
     return output
 
 

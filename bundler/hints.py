@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from wheelhouse.errors import ConflictError, MirrorError, NoWheelsError, PermissionsError
+from bundler.path_kinds import mismatch
+from wheelhouse.errors import (
+    ConflictError,
+    MirrorError,
+    NoStoreError,
+    NoWheelsError,
+    PermissionsError,
+)
 
 
 def explain(error: Exception) -> str:
@@ -17,6 +24,9 @@ def explain(error: Exception) -> str:
     if isinstance(error, PermissionsError):
         command = f"bundler store init {error.folder} --group {error.group}"
         return f"{error.message}\nhint: ask {error.owner} to run: {command}"
+    if isinstance(error, NoStoreError):
+        fact, hint = mismatch(error.path, "store")
+        return f"{error.path}: {fact}\nhint: {hint}"
     return str(error)
 
 

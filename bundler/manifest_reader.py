@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from bundler.errors import BundlerError, ManifestError
 from bundler.layout import ATTESTATIONS, MANIFEST, README, SBOMS, WHEELS, script_files
 from bundler.manifest import FORMAT, SHARED_FOLDERS, File, Manifest, ScriptEntry, TargetEntry
+from bundler.path_kinds import mismatch
 from wheelhouse import files
 from wheelhouse.files import safe_path
 from wheelhouse.target import PLATFORMS
@@ -39,10 +40,8 @@ def read_manifest(folder: Path, expected: str = "bundle or publication") -> Mani
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            raise BundlerError(
-                f"{folder}: is not a {expected} (it has no manifest.json)",
-                hint="give the folder that `bundle` or `publish-index` printed",
-            ) from None
+            fact, hint = mismatch(folder, expected)
+            raise BundlerError(f"{folder}: {fact}", hint=hint) from None
         if not stat.S_ISREG(status.st_mode):
             raise ManifestError(path, "is not a regular file")
         if status.st_size > MANIFEST_LIMIT:

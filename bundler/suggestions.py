@@ -12,6 +12,9 @@ from packaging.utils import canonicalize_name
 _NOT_FOUND = re.compile(
     r"\b([A-Za-z0-9][\w.-]*) was not found in the (?:package registry|provided package locations)"
 )
+# uv's words for servers that cannot be reached.
+_NO_CONNECTION = re.compile(r"client error \(Connect\)|dns error|operation timed out")
+_CHECK_NETWORK = "check the network, the proxy (HTTPS_PROXY) and the URL of the index; bundle on a connected machine"
 # Import names that differ from the name of the project.
 _MODULES = {
     "attr": "attrs",
@@ -52,8 +55,13 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def meant(words: str) -> str:
-    """Return a hint for packages that uv did not find, according to its message `words`; "" without a suggestion."""
+    """Return a hint for packages that uv did not find, or could not ask for, according to its message `words`.
+
+    It is "" without a suggestion.
+    """
     projects = files("bundler").joinpath(_KNOWN).read_text(encoding="utf-8").split()
+    if _NO_CONNECTION.search(words):
+        return _CHECK_NETWORK
     hints = []
     for name in dict.fromkeys(map(canonicalize_name, _NOT_FOUND.findall(words))):
         near = (

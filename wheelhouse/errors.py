@@ -275,6 +275,14 @@ class StoreError(WheelhouseError):
     """A folder that is not a store, or a store with a different file of the same name."""
 
 
+class NoStoreError(StoreError):
+    """Something other than a store at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: is not a store")
+        self.path = path
+
+
 class ConflictError(StoreError):
     """A file with the name of a different one in a store."""
 

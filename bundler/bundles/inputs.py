@@ -14,18 +14,22 @@ from typing import Any
 
 from bundler.errors import BundlerError
 from bundler.layout import MANIFEST
+from bundler.manifest import TargetEntry
 from bundler.manifest_reader import read_manifest
 from bundler.sources.source import Source
 from wheelhouse import atomic, files
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.target import Target
 
 _FOLDER = "origins"
 # Bytes of a record; a larger file is not one of ours.
 _LIMIT = 1 << 20
 
 
-def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -> None:
-    """Raise `BundlerError` if `output` is a bundle of other scripts than `sources`.
+def require_nothing_lost(
+    output: Path, sources: Sequence[Source], targets: Sequence[Target], cache: Path
+) -> None:
+    """Raise `BundlerError` if `output` is a bundle of other scripts than `sources`, or for more than `targets`.
 
     Scripts of the same names count as others if the bundle was made on this machine from files at other paths.
     """
@@ -39,6 +43,22 @@ def require_same_scripts(output: Path, sources: Sequence[Source], cache: Path) -
     record = _read(_record(output, cache))
     if record.get("manifest") == _digest(output) and record["inputs"] != paths_of(sources):
         raise _of_other_scripts(output, record["inputs"])
+    names = {target.name for target in targets}
+    lost = [entry for entry in manifest.targets if entry.name not in names]
+    if lost:
+        raise _of_more_targets(output, lost)
+
+
+def _of_more_targets(output: Path, lost: Sequence[TargetEntry]) -> BundlerError:
+    pythons = dict.fromkeys(entry.python for entry in lost)
+    platforms = dict.fromkeys(entry.platform for entry in lost)
+    options = [f"--python {name}" for name in pythons] + [
+        f"--platform {name}" for name in platforms
+    ]
+    return BundlerError(
+        f"{output} is also for {', '.join(entry.name for entry in lost)}",
+        hint=f"name these targets, too ({' '.join(options)}), or use --replace to remove them",
+    )
 
 
 def _of_other_scripts(output: Path, scripts: Sequence[str]) -> BundlerError:

@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 import os
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from bundler.path_kinds import is_inside, kind_of, mismatch
 from wheelhouse import files
 from wheelhouse.errors import ArchiveError
 
@@ -117,13 +117,11 @@ def opened(paths: Sequence[Path]) -> Iterator[IO[bytes]]:
     Parts may be named in any order, and are also looked for next to the named ones. Raises `ArchiveError` for parts
     that are missing, foreign or damaged, `FileError`.
     """
-    if paths[0].suffix == ".py":
-        raise ArchiveError(
-            paths[0],
-            "is a script, not a bundle",
-            f"run `bundle {shlex.quote(str(paths[0]))}` first",
-        )
+    kind = kind_of(paths[0])
     listed = _find_list(paths)
+    is_other = kind not in ("archive", "file") or (kind == "file" and is_inside(paths[0]))
+    if listed is None and is_other:
+        raise ArchiveError(paths[0], *mismatch(paths[0], "bundle"))
     with files.explained(paths[0]):
         if listed is None:
             with files.open_input(paths[0]) as source:

@@ -118,7 +118,7 @@ def _targets(manifest: Manifest, sources: Sequence[Source]) -> list[Target]:
     pythons = list(dict.fromkeys(target.python for target in manifest.targets))
     platforms = list(dict.fromkeys(target.platform for target in manifest.targets))
     wanted = {target.name for target in manifest.targets}
-    targets = requested_targets(sources, pythons, platforms, own_python=False)
+    targets = requested_targets(sources, pythons, platforms, own_python=False).targets
     return [target for target in targets if target.name in wanted]
 
 

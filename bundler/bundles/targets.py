@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ from wheelhouse.python_request import parse_python_request
 from wheelhouse.resolve import uv
 from wheelhouse.target import PLATFORMS, Platform, Target, lenient, parse_platform, this_platform
 
-# For questions that do not depend on the platform.
-_ANY = PLATFORMS["x86_64-manylinux_2_28"]
+# The oldest platform on which most nodes are, and one for questions that do not depend on the platform.
+_COMMON = PLATFORMS["x86_64-manylinux_2_28"]
+_COMMON_GLIBC = (2, 28)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The targets of a bundle; `note` says which of them nobody requested, "" if all were."""
+
+    targets: list[Target]
+    note: str
 
 
 def requested_targets(
     sources: Sequence[Source], pythons: Sequence[str], platforms: Sequence[str], *, own_python: bool
-) -> list[Target]:
+) -> Choice:
     """Return the targets of `pythons` and `platforms`, or of `[tool.bundler]` in `sources`, or of this machine.
 
     With `own_python`, the default Python is the running one. Raises the errors of `targets_for`, `require_own` and
@@ -43,7 +53,31 @@ def requested_targets(
     targets = targets_for(sources, pythons, platforms)
     require_own(sources, targets)
     _require_allowed(sources, targets)
-    return targets
+    note = _note(targets, has_pythons=bool(pythons), has_platforms=bool(platforms))
+    return Choice(targets=targets, note=note)
+
+
+def _note(targets: Sequence[Target], *, has_pythons: bool, has_platforms: bool) -> str:
+    """Return what users may not expect of `targets`, of which Pythons or platforms are defaults."""
+    if has_pythons and has_platforms:
+        return ""
+    pythons = dict.fromkeys(target.python for target in targets)
+    text = f"Bundling for Python {' and '.join(pythons)}"
+    if has_platforms:
+        return text
+    (platform,) = {target.platform for target in targets}
+    text += f" on {_platform_text(platform)} (this machine)"
+    if platform.libc and platform.libc[0] == "glibc" and platform.libc[1:] > _COMMON_GLIBC:
+        text += f"\nhint: most nodes have an older system; use --platform {_COMMON.name} for them"
+    return text
+
+
+def _platform_text(platform: Platform) -> str:
+    """Return what nodes of `platform` need, for people."""
+    if platform.libc is None:
+        return f"{platform.system} {platform.machine}"
+    name, *numbers = platform.libc
+    return f"{name} {'.'.join(map(str, numbers))}"
 
 
 def targets_for(
@@ -52,7 +86,7 @@ def targets_for(
     """Return all combinations of `pythons` and `platforms`.
 
     The default platform is this machine's, the default Python the one that uv would choose for `sources`. Raises
-    `CombinedError` with all unknown names, `UvError` if this machine has no Python that the scripts allow.
+    `CombinedError` with all unknown names, `UvError` if there is no Python that the scripts allow.
     """
     known_platforms, errors = attempt_all(_known_platform, platforms)
     known_pythons, more = attempt_all(_known_pythons, pythons)
@@ -107,7 +141,7 @@ def _allowed_python(requires_python: SpecifierSet) -> str | None:
 
 
 def _is_allowed(python: str, requires_python: SpecifierSet) -> bool:
-    return bool(Target(python=python, platform=_ANY).environments(requires_python))
+    return bool(Target(python=python, platform=_COMMON).environments(requires_python))
 
 
 def _age(target: Target) -> tuple[tuple[str, int, int], Version, str]:
@@ -159,10 +193,11 @@ def _default_python(sources: Sequence[Source]) -> str:
     """Return the Python with which `uv run` would start `sources`.
 
     It is the one that UV_PYTHON names, or that a .python-version file names if the scripts allow it, or the first one
-    on this machine that they allow.
+    on this machine that they allow; otherwise the newest release that they allow, which uv would download.
     """
     both = SpecifierSet(",".join(filter(None, (str(source.requires_python) for source in sources))))
-    failure = f"{', '.join(source.name for source in sources)}: no Python {both} on this machine"
+    names = ", ".join(source.name for source in sources)
+    failure = f"{names}: no Python {both} on this machine"
     allowed = lenient(both)
     named = os.environ.get("UV_PYTHON")
     try:
@@ -172,12 +207,12 @@ def _default_python(sources: Sequence[Source]) -> str:
         if version is None:
             version = uv.python_for(str(allowed), failure)
     except UvError as error:
-        other = _allowed_python(both)
-        error.hint = (
-            f"use --python {other}"
-            if other
-            else "bundle scripts that need different Pythons separately"
-        )
+        released = [minor for minor in released_pythons() if _is_allowed(minor, both)]
+        if released and not named:
+            return released[-1]
+        error.hint = "bundle scripts that need different Pythons separately"
+        if released:
+            error.hint = f"use --python {_allowed_python(both)}"
         raise
     return ".".join(version.split(".")[:2])
 

@@ -46,7 +46,7 @@ with lazily():
     multiple=True,
     shell_complete=complete_python,
     help="Bundle for this Python, such as 3.12, '>=3.11,<3.14', 3.13t (free-threaded) or pypy3.10. Repeatable.  "
-    "[default: the Python that uv would choose]",
+    "[default: the one that `uv run` would start here]",
 )
 @click.option(
     "--platform",

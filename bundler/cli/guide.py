@@ -9,9 +9,11 @@ import click
 
 from bundler.cli.command import command
 from bundler.cli.terminal import result
+from bundler.errors import BundlerError
 from bundler.lazily import lazily
 
 with lazily():
+    from bundler import suggestions
     from bundler.cli import markdown
 
 # The order in which a user needs them.
@@ -38,8 +40,14 @@ def read_guide(topic: str) -> str:
     return (files("bundler") / "guides" / f"{topic}.md").read_text(encoding="utf-8")
 
 
+def _complete(context: click.Context, parameter: click.Parameter, start: str) -> list[str]:
+    """Return the topics that begin with `start`, for shells."""
+    del context, parameter
+    return [topic for topic in TOPICS if topic.startswith(start)]
+
+
 @command()
-@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+@click.argument("topic", required=False, shell_complete=_complete)
 def guide(topic: str | None) -> None:
     """Show a guide.
 
@@ -50,6 +58,11 @@ def guide(topic: str | None) -> None:
         bundler guide
         bundler guide jobs
     """
+    if topic is not None and topic not in TOPICS:
+        near = suggestions.did_you_mean(topic, TOPICS)
+        raise BundlerError(
+            f"there is no guide {topic}", hint=near or f"the guides are {', '.join(TOPICS)}"
+        )
     if topic is None:
         width = max(map(len, TOPICS))
         result(None, [f"{name:{width}}  {summary}" for name, summary in TOPICS.items()])

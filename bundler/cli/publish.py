@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import click
 
 from bundler.cli.command import PATH, command, flag, json_option, with_trust
 from bundler.cli.terminal import reporting, result, say
+from bundler.errors import BundlerError
 from bundler.lazily import lazily
 from bundler.units import counted
 
 with lazily():
-    from bundler import api
+    from bundler import api, path_kinds
     from bundler.bundles import delta, parts, temporary
     from bundler.publications import (
         aliases,
@@ -120,6 +122,7 @@ def publish_index(
         return
     if alias:
         aliases.require_alias(alias)
+    _require_store_first(store, bundles)
     policy = approval.Policy(trust=trust, allow_older=allow_older)
     seen = _path_on_nodes(store, seen_at)
     wheels = _only_wheels(bundles, trust)
@@ -149,6 +152,23 @@ def publish_index(
                 result(None, [publication])
     if as_json:
         result({"publications": paths}, [], as_json=True)
+
+
+def _require_store_first(store: Path, bundles: Sequence[Path]) -> None:
+    """Raise `BundlerError` if somebody named a bundle where the store belongs, or a store where a bundle belongs."""
+    kinds = {path: path_kinds.kind_of(path) for path in (store, *bundles)}
+    if kinds[store] not in ("nothing", "store", "folder", "file"):
+        fact, hint = path_kinds.mismatch(store, "store")
+        if kinds[store] != "script":
+            hint = "name the store first"
+            names = list(map(str, bundles)) or ["STORE"]
+            if len(bundles) <= 1 and kinds[store] not in list(kinds.values())[1:]:
+                hint += f": {shlex.join(['publish-index', *names, str(store)])}"
+        raise BundlerError(f"{store} {fact}", hint=hint)
+    for path in bundles:
+        if kinds[path] == "store":
+            fact, hint = path_kinds.mismatch(path, "bundle")
+            raise BundlerError(f"{path} {fact}", hint=hint)
 
 
 def _upload(

@@ -159,7 +159,15 @@ def _run(
             publication / EXEC_SCRIPT,
             context,
         ]
-        return process.run_shown(command, cwd=folder, env=inherited, show=show)
+        return process.run_shown(
+            command, cwd=folder, env=inherited, show=lambda line: show(_for_this_machine(line))
+        )
+
+
+def _for_this_machine(line: str) -> str:
+    """Return a line of the job for somebody at this machine, where there is no other node and no administrator."""
+    line = re.sub(r"^(\[ERROR\] )node \S+: ", r"\1", line)
+    return re.sub(r"hint: ask the administrator of (?:the nodes|HPS) to ", "hint: ", line)
 
 
 def _values(scratch: Path) -> dict[str, object]:

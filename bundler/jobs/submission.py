@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, abc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from bundler.jobs.step import Step, step_of, writers_before
 from bundler.jobs.sweep import Row
 from bundler.layout import EXEC_SCRIPT, SUMS
 from bundler.manifest import Manifest
+from bundler.path_kinds import mismatch
 from bundler.publications.aliases import pinned
 from bundler.publications.approval import Policy, signed_later, trusts
 from bundler.publications.authenticity import genuine_script, require_approved
@@ -28,6 +30,7 @@ from bundler.sources.fitness import Fitness
 from bundler.sources.mappings import Mapping, problems_of
 from bundler.sources.parameters import Parameter
 from bundler.sources.tool_table import Settings
+from bundler.suggestions import did_you_mean
 from bundler.trust.signature import Approval
 from bundler.trust.ssh_keygen import Trust
 from bundler.units import counted
@@ -119,6 +122,9 @@ def compose(
     for step in steps:
         needed.update(dict.fromkeys(step.inputs))
     rows, jobs = split_rows(rows, needed, declared, folder)
+    if not declared:
+        paths = [bundle.script(script) for script in dict.fromkeys(scripts)]
+        warnings += tuple(_not_mentioned(rows, paths))
     parameters: list[Parameter] = []
     if values:
         parameters = sweep.parameters(rows, declared.values())
@@ -166,6 +172,22 @@ def _newer(
                 f"{publication.name} was signed at {approval.signed}, before {later}\n"
                 "hint: submit the newer one, unless you want this one; `bundler store log` says who moved an alias"
             )
+
+
+def _not_mentioned(rows: Sequence[Row], scripts: Sequence[Path]) -> Iterator[str]:
+    """Yield a warning for each parameter in `rows` of which no script, if none declares any, has the name."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    if not names:
+        return
+    words: set[str] = set()
+    for path in scripts:
+        text = files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace")
+        words.update(re.findall(r"\w+", text))
+    for name in names:
+        if name not in words and name.isidentifier():
+            near = did_you_mean(name, words)
+            hint = near or "the script reads input_parameters.json; see `bundler guide scripts`"
+            yield f"no script contains the name of the parameter {name}\nhint: {hint}"
 
 
 def _application(
@@ -287,10 +309,8 @@ def _exec_script(publication: Path, approved: Sequence[Approval]) -> bytes:
         return stating(genuine_script(publication, approved[0]), approved)
     path = publication / EXEC_SCRIPT
     if not path.is_file():
-        raise BundlerError(
-            f"{publication} is a bundle, not a publication",
-            hint=f"publish it first: publish-index STORE {publication}",
-        )
+        fact, hint = mismatch(publication, "publication")
+        raise BundlerError(f"{publication} {fact}", hint=hint)
     with files.explained(path):
         data = files.read_plain(path, _LARGEST_SCRIPT)
         sums = files.read_plain(publication / SUMS, _LARGEST_SUMS).decode(errors="replace")

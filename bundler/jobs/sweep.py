@@ -16,6 +16,7 @@ from typing import Any
 
 from bundler.errors import SweepError
 from bundler.sources.parameters import Parameter, check_value, type_of
+from bundler.suggestions import did_you_mean
 from bundler.units import counted
 from wheelhouse import files
 
@@ -169,7 +170,8 @@ def parameters(rows: Sequence[Row], known: Iterable[Parameter]) -> list[Paramete
             problems.append("a parameter has an empty name")
             continue
         if declared and name not in declared:
-            problems.append(f"no script declares {name} (declared: {', '.join(sorted(declared))})")
+            near = did_you_mean(name, declared) or f"declared: {', '.join(sorted(declared))}"
+            problems.append(f"no script declares {name} ({near})")
             continue
         try:
             result.append(_complete_parameter(name, declared.get(name), rows))

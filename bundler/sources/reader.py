@@ -12,6 +12,7 @@ from pathlib import Path
 from bundler.errors import BundlerError, CombinedError, ScriptError, attempt_all
 from bundler.extras import require_pip_tools
 from bundler.layout import script_folder
+from bundler.path_kinds import kind_of, mismatch
 from bundler.sources.additions import Additions, require_requirements
 from bundler.sources.project import read_project
 from bundler.sources.pylock import read_pylock
@@ -52,6 +53,9 @@ def read_sources(paths: Sequence[Path], additions: Additions) -> list[Source]:
 def _read(path: Path, additions: Additions) -> Source:
     if path == _STDIN:
         return script_with(read_script(Path("stdin.py"), sys.stdin.buffer.read()), additions)
+    kind = kind_of(path)
+    if kind in ("nothing", "bundle", "publication", "store", "archive"):
+        raise ScriptError(path, *mismatch(path, "script"))
     if path.name == "pyproject.toml":
         return read_project(path.parent, additions)
     if path.is_dir() and (path / "pyproject.toml").is_file():

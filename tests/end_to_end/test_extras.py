@@ -15,6 +15,8 @@ from tests.stand_ins.osv import record
 from tests.stand_ins.signers import allow, make_key
 from tests.stand_ins.wheels import make_wheel
 
+# Where the tool that is tested was installed from.
+SOURCE = Path(__file__).parents[2]
 BLOCKER = """
 import sys
 BLOCKED = {blocked!r}
@@ -122,9 +124,7 @@ def test_a_command_whose_extra_is_missing_names_it(
     (far_side.folder / "advisories" / "a.yaml").write_text("id: X")
     done = far_side.run(*command, HPS_ACCESS_TOKEN="token")  # noqa: S106 - of nobody
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    assert (
-        f"which this command needs\nhint: run `pip install 'hps-bundler[{extra}]'`" in done.stderr
-    )
+    assert f"which this command needs\nhint: run `pip install '{SOURCE}[{extra}]'`" in done.stderr
 
 
 def test_pip_tools_are_an_extra_of_their_own(workplace: Workplace, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_pip_tools_are_an_extra_of_their_own(workplace: Workplace, tmp_path: Pat
     block(workplace, tmp_path, {"piptools"})
     done = workplace.run("bundle", "solve.py", "--resolver", "pip-tools")
     assert done.stderr.endswith(
-        "this command needs\nhint: run `pip install 'hps-bundler[pip-tools]'`\n"
+        f"this command needs\nhint: run `pip install '{SOURCE}[pip-tools]'`\n"
     ), done.stderr
 
 

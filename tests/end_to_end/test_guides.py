@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def reader(site: Workplace, hps: Hps, packable: Path) -> Reader:
         )
         path.write_text(path.read_text().replace("# ///\n" + BODY, block + BODY))
     (site.folder / "evaluate.py").write_text(BODY)
+    (site.folder / "tests" / "examples").mkdir(parents=True)
+    shutil.copy(site.folder / "eval.py", site.folder / "tests" / "examples")
     (settings,) = re.findall(r"(?s)```toml\n(# jobs.toml\n.*?)```", PAGES["scripts"])
     (site.folder / "jobs.toml").write_text(settings)
     site.environment["HOME"] = str(site.folder.parent / "home")

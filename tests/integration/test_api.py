@@ -63,7 +63,8 @@ def test_report_is_told_what_the_command_says(here: Workplace) -> None:
     here.script("solve.py", "alpha")
     heard: list[bundler.Progress] = []
     bundler.bundle(["solve.py"], pythons=[PYTHON], report=heard.append)
-    assert heard[0].text.startswith("Resolving solve.py")
+    assert heard[0].text.startswith(f"Bundling for Python {PYTHON} on ")
+    assert heard[1].text.startswith("Resolving solve.py")
     assert heard[-1].text.startswith("Bundled 1 wheel ")
     heard.clear()
     bundler.bundle(["solve.py"], pythons=[PYTHON], report=heard.append)

@@ -278,7 +278,7 @@ def test_a_wheel_given_by_url_is_bundled(workplace: Workplace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere.py"], "nowhere.py: No such file or directory"),
+        (["nowhere.py"], "nowhere.py: does not exist"),
         (["plain.py"], "plain.py: no inline script metadata, and it imports numpy\nhint: "),
         (["solve.py", "--python", "banana"], "banana is not a Python version"),
         (["solve.py", "--python", "3.99"], "3.99 is not a Python that uv knows"),

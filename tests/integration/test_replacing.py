@@ -84,7 +84,12 @@ def test_how_a_bundle_is_made_otherwise_is_told_before_it_is_made(workplace: Wor
     workplace.script("fit.py", "alpha")
     (workplace.folder / "c.txt").write_text("alpha<2\n")
     workplace.bundle("fit.py", "--constraint", "c.txt", "--platform", LINUX)
-    done = workplace.run("bundle", "fit.py", "--python", PYTHON, "--platform", "windows")
+    command = ["bundle", "fit.py", "--python", PYTHON, "--platform", "windows"]
+    done = workplace.run(*command)
+    assert done.returncode == 1
+    assert f"error: fit.bundle is also for {PYTHON}-{LINUX}\n" in done.stderr
+    assert f"hint: name these targets, too (--python {PYTHON} --platform {LINUX})" in done.stderr
+    done = workplace.run(*command, "--replace")
     assert done.returncode == 0, done.stderr
     told = (
         f"Options of fit.bundle change: without --constraint alpha<2; no longer for {PYTHON}-{LINUX}; "

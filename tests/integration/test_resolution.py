@@ -221,7 +221,7 @@ def test_a_python_that_the_scripts_refuse_is_told_of_each_with_one_that_they_all
 
 
 def test_all_broken_scripts_are_named_at_once(workplace: Workplace) -> None:
-    (workplace.folder / "one.py").write_text("print()\n")
+    (workplace.folder / "one.py").write_text("import numpy\n")
     workplace.script("two.py", "no dependency!")
     (workplace.folder / "three.py").write_text(
         "# /// script\n# [tool.bundler]\n# output = 'x'\n# ///\n"
@@ -307,3 +307,12 @@ def test_a_failure_of_all_targets_is_told_once_and_those_of_some_are_told_togeth
     done = workplace.run("bundle", "solve.py", *targets)
     assert done.stderr.count("nosuchthing was not found") == 1
     assert f"for Python 3.12 on {LINUX}, Python 3.12 on x86_64-pc-windows-msvc\n" in done.stderr
+
+
+def test_an_index_that_cannot_be_reached_has_a_hint_about_the_network(workplace: Workplace) -> None:
+    workplace.script("solve.py", "alpha")
+    done = workplace.run("bundle", "solve.py", UV_DEFAULT_INDEX="http://127.0.0.1:9/simple")
+    assert done.returncode == 1
+    assert (
+        "hint: check the network, the proxy (HTTPS_PROXY) and the URL of the index" in done.stderr
+    )

@@ -79,8 +79,13 @@ def made_by_hand(path: Path, mode: int) -> Path:
 
 
 @needs_root
-def test_members_of_a_group_publish_in_turn_whatever_their_umasks_are(place: Path) -> None:
+@pytest.mark.parametrize("is_new", [False, True])
+def test_members_of_a_group_publish_in_turn_whatever_their_umasks_are(
+    place: Path, is_new: bool
+) -> None:
     store = made_by_hand(place / "store", 0o2775)
+    if is_new:
+        store /= "new"
     publishers = [
         (ANN, "first", 0o077),
         (BEN, "second", 0o022),

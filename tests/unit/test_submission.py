@@ -167,3 +167,45 @@ def test_a_file_that_a_step_writes_is_no_input_file_of_a_job(tmp_path: Path) -> 
         folder, [{"m.msh": "a.msh"}], Options(scripts=("solve.py",)), folder=tmp_path
     ).jobs
     assert dict(only.files) == {"m.msh": tmp_path / "a.msh"}
+
+
+def test_a_parameter_that_no_script_mentions_is_warned_about(tmp_path: Path) -> None:
+    found = compose(
+        publication(tmp_path, solve='environment = {NAME = "frequency"}'), [{"freqency": 1.0}]
+    )
+    (warning,) = found.warnings
+    assert warning == (
+        "no script contains the name of the parameter freqency\nhint: did you mean frequency?"
+    )
+    assert compose(tmp_path, [{"frequency": 1.0}]).warnings == ()
+
+
+def test_an_undeclared_parameter_next_to_declared_ones_is_refused_with_the_near_one(
+    tmp_path: Path,
+) -> None:
+    folder = publication(tmp_path, solve="parameters = {frequency = 1.0}")
+    with pytest.raises(SweepError, match=r"declares freqency \(did you mean frequency\?\)"):
+        compose(folder, [{"freqency": 1.0}])
+
+
+def test_mappings_of_unknown_parameters_and_files_are_refused_with_all_that_is_wrong(
+    tmp_path: Path,
+) -> None:
+    mapping = '{parameter = "x", file = "a.txt", key-string = "x", tokenizer = "="}'
+    folder = publication(tmp_path, solve=f"parameter-mappings = [{mapping}]")
+    with pytest.raises(JobError) as caught:
+        compose(folder, [{}])
+    assert "the parameter x, which no step declares" in str(caught.value)
+    assert "the file a.txt, which no step reads or writes" in str(caught.value)
+
+
+def test_a_script_can_be_two_steps_with_environments_of_their_own(tmp_path: Path) -> None:
+    folder = publication(tmp_path, solve="cores = 2", mesh="cores = 1")
+    options = Options(
+        scripts=("first=solve.py", "second=solve.py"), overrides=("second:arguments=['a']",)
+    )
+    first, second = compose(folder, [{}], options).steps
+    assert (first.title, second.title, first.script) == ("first", "second", "solve.py")
+    assert first.environment == {"BUNDLER_SCRIPT": "solve.py"}
+    assert second.environment == {"BUNDLER_SCRIPT": "solve.py", "BUNDLER_ARGUMENTS": '["a"]'}
+    assert (first.level, second.level) == (0, 1)

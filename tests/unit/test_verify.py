@@ -139,8 +139,11 @@ def test_an_execution_script_counts_only_if_the_sums_vouch_for_it(bundle: Path) 
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(BundlerError, match="is not a bundle or publication"):
+    for path, words in (
+        (tmp_path, "is not a bundle or publication"),
+        (tmp_path / "x", "not exist"),
+    ):
+        with pytest.raises(BundlerError, match=words):
             verify(path)
 
 

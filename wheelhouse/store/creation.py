@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wheelhouse import atomic, files
 from wheelhouse.store.pages import write_pages
-from wheelhouse.store.sharing import sharing
+from wheelhouse.store.sharing import share_like_parent, sharing
 from wheelhouse.store.store import FORMAT, Store, format_json, no_store, read_format
 
 
@@ -16,7 +16,9 @@ def create_store(path: Path) -> Store:
     Also deletes what killed publishers left there more than a day ago. Raises `StoreError`, `FileError`.
     """
     with files.explained(path):
-        files.make_folder(path)
+        if not path.exists():
+            files.make_folder(path)
+            share_like_parent(path)
     store = Store(path)
     format_path = path / "store.json"
     with sharing(path), files.explained(path):

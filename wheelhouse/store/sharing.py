@@ -61,6 +61,18 @@ def _umask(mask: int) -> Iterator[None]:
                 os.umask(original)
 
 
+def share_like_parent(folder: Path) -> None:
+    """Give the new `folder` the mode of the folder above, if its group may write there and is inherited (setgid).
+
+    The umask of most users would keep the group out. Raises `OSError`.
+    """
+    if not _HAS_MODES:
+        return
+    above = folder.absolute().parent.stat().st_mode
+    if above & stat.S_ISGID and above & stat.S_IWGRP:
+        folder.chmod(above & (stat.S_ISGID | 0o777))
+
+
 def share(folder: Path, group: str | None) -> list[str]:
     """Let the members of `group` write everything in `folder`; with None, give everything the permissions of `folder`.
 

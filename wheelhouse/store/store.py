@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelhouse import files
-from wheelhouse.errors import StoreError
+from wheelhouse.errors import NoStoreError, StoreError
 from wheelhouse.store.record import PROJECT, RECORD, YANKED
 
 FORMAT = 2
@@ -100,12 +100,9 @@ def no_store(path: Path, fact: str) -> StoreError:
 
 
 def open_store(path: Path) -> Store:
-    """Return the store at `path`, which is not changed. Raises `StoreError`, `FileError`."""
+    """Return the store at `path`, which is not changed. Raises `NoStoreError`, `StoreError`, `FileError`."""
     if not (path / "store.json").exists():
-        raise StoreError(
-            f"{path}: is not a store",
-            hint="name the folder that was given to publish-index",
-        )
+        raise NoStoreError(path)
     read_format(path)
     return Store(path)
 
