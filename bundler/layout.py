@@ -21,6 +21,8 @@ _ATTACHED = re.compile(rf"{re.escape(PROVENANCE)}|{SIGNATURES}[0-9a-f]{{16}}\.su
 EXEC_SCRIPT = "exec_script.py"
 PUBLICATION = "publication.json"
 COLLECTOR = "cache_gc.py"
+# Programs that run a script of a publication by hand; older publications have none.
+RUN, RUN_SHELL = "run.py", "run.sh"
 # Folder of wheels, which all targets share.
 WHEELS = "wheels/"
 # Folder of archives of interpreters.

@@ -7,7 +7,7 @@ import os
 import shlex
 from pathlib import Path
 
-from bundler.layout import EXEC_SCRIPT, MANIFEST, PUBLICATION
+from bundler.layout import EXEC_SCRIPT, MANIFEST, PUBLICATION, SUMS
 from wheelhouse import files
 
 _TAR_MAGIC, _ZSTD_MAGIC = b"ustar", b"\x28\xb5\x2f\xfd"
@@ -45,6 +45,8 @@ def mismatch(path: Path, expected: str) -> tuple[str, str]:
     kind = kind_of(path)
     if kind == "nothing":
         return "does not exist", _near(path) or _made_by(expected)
+    if kind == "folder" and (path / SUMS).is_file():
+        return f"has no {MANIFEST}, so it is damaged", "copy it again"
     if kind in ("file", "folder"):
         above = _owner(path)
         if above is not None:

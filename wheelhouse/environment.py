@@ -38,6 +38,7 @@ exec "$here/python3" "$here/.{name}.py" "$@"
 """
 # The launchers of distlib in installer replace this placeholder by their own folder.
 _WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"
+_VIRTUAL_PYTHON = r"<launcher_dir>\python.exe"
 _Kind = Literal["posix", "win-amd64", "win-arm64", "win-ia32"]
 _LAUNCHERS: dict[str, _Kind] = {
     "AMD64": "win-amd64",
@@ -60,13 +61,21 @@ _DEFECTS = (
 )
 
 
-def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Platform) -> None:
+def install(
+    prefix: Path,
+    packages: Path,
+    wheels: Iterable[Path],
+    platform: Platform,
+    *,
+    is_virtual: bool = False,
+) -> None:
     """Install `wheels` into the Python for `platform` in `prefix`, whose site-packages are `packages`.
 
-    Follows the binary distribution format. Raises `WheelError` and `FileError`.
+    On Windows, the Python of a virtual environment (`is_virtual`) is next to its commands. Follows the binary
+    distribution format. Raises `WheelError` and `FileError`.
     """
     for wheel in wheels:
-        destination = _destination(prefix, packages, wheel, platform)
+        destination = _destination(prefix, packages, wheel, platform, is_virtual=is_virtual)
         try:
             with (
                 files.explained(wheel),
@@ -83,7 +92,9 @@ def install(prefix: Path, packages: Path, wheels: Iterable[Path], platform: Plat
             ) from error
 
 
-def _destination(prefix: Path, packages: Path, wheel: Path, platform: Platform) -> _Relocatable:
+def _destination(
+    prefix: Path, packages: Path, wheel: Path, platform: Platform, *, is_virtual: bool
+) -> _Relocatable:
     scripts = "bin"
     include = "include"
     interpreter = "python3"
@@ -91,7 +102,7 @@ def _destination(prefix: Path, packages: Path, wheel: Path, platform: Platform) 
     if platform.system == "Windows":
         scripts = "Scripts"
         include = "Include"
-        interpreter = _WINDOWS_PYTHON
+        interpreter = _VIRTUAL_PYTHON if is_virtual else _WINDOWS_PYTHON
         kind = _LAUNCHERS[platform.machine]
     project = wheel.name.partition("-")[0]
     folders = {

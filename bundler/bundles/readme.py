@@ -25,6 +25,10 @@ digest. It is never changed. `exec_script.py` is the execution script of HPS job
 digest, runs each script in an environment of its own, and writes nothing to this folder. `submit-jobs` submits jobs.
 If this folder is deleted, its jobs no longer run.
 
+`run.py` does the same by hand, on any machine that matches a target (`run.sh` where there is no Python):
+
+    python3 run.py --help
+
 """
 _TEXT = """\
 Targets (Python and platform; manylinux_2_28 means glibc 2.28 or newer):

@@ -18,6 +18,8 @@ from bundler.layout import (
     PROVENANCE,
     PUBLICATION,
     README,
+    RUN,
+    RUN_SHELL,
     SUMS,
     is_attached,
     sums,
@@ -110,7 +112,7 @@ def _expected_digests(manifest: Manifest, stated: Mapping[str, str]) -> dict[str
         digests[path] = stated.get(path, "")
     for path, digest in stated.items():
         # A publication has a README of its own.
-        if path == README or (path.startswith(ARCHIVES) and safe_path(path)):
+        if path in (README, RUN, RUN_SHELL) or (path.startswith(ARCHIVES) and safe_path(path)):
             digests[path] = digest
     return digests
 

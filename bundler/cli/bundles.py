@@ -25,7 +25,7 @@ from bundler.lazily import lazily
 
 with lazily():
     from bundler import api, assurance
-    from bundler.bundles import inspection
+    from bundler.bundles import inspection, installing
     from bundler.hps import resources
     from bundler.trust import ssh_keygen
 
@@ -214,6 +214,54 @@ def _platforms_of_hps() -> tuple[str, ...]:
         f"Bundling for the evaluators of HPS: {', '.join(platforms)} (assuming common processors and C libraries)"
     )
     return platforms
+
+
+@command("install")
+@path_argument
+@click.argument("place", metavar="DIR", type=PATH)
+@click.option(
+    "--script",
+    metavar="NAME",
+    help="The script whose environment to install, if there are several.",
+)
+@flag("--update", help="Replace an environment of another bundle in DIR.")
+@flag(
+    "--jupyter",
+    help="Register the environment as a Jupyter kernel, which needs ipykernel in the bundle.",
+)
+@base_option
+@json_option
+def install_environment(
+    path: Path,
+    place: Path,
+    script: str | None,
+    update: bool,
+    jupyter: bool,
+    base: Path | None,
+    as_json: bool,
+) -> None:
+    """Install a script's environment for people.
+
+    PATH is a bundle, an archive or a publication. Verifies it and installs exactly its wheels to DIR, with the Python
+    that it includes, or else one of this machine. DIR can be moved. Needs neither uv nor network. Prints the path of
+    the Python in DIR.
+
+    \b
+    Examples:
+        bundler install eval.bundle env && . env/bin/activate
+        bundler install /shared/store/publications/eval-0123456789ab ~/envs/eval --update
+    """
+    with unpacked(path, base) as folders:
+        if len(folders) > 1:
+            raise click.UsageError(f"{path} contains several bundles; unpack it and install one")
+        is_new = installing.install(folders[0], place, script, update=update)
+    if not is_new:
+        say(f"{place} is up to date")
+    python = installing.interpreter(place)
+    document = {"environment": place.absolute(), "python": python.absolute()}
+    if jupyter:
+        document["kernel"] = installing.register_kernel(place)
+    result(document, [python], as_json=as_json)
 
 
 @command()

@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "assessment:report",
     "pack": "archives:pack",
     "unpack": "archives:unpack",
+    "install": "bundles:install_environment",
     "pyz": "archives:pyz",
     "carry": "archives:carry",
     "rehearse": "rehearse:rehearse",

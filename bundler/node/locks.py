@@ -88,6 +88,17 @@ def in_use(state: str) -> Iterator[None]:
         yield
 
 
+def hold_after_exec(state: str) -> None:
+    """Prevent cleaning of the cache as long as this process lives, also after it has become another program."""
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        # Never closed: the lock belongs to what the process becomes, and to what that starts.
+        descriptor = os.open(os.path.join(state, "jobs.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - as the standard library has it
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
 def is_idle(state: str) -> bool:
     """Return whether no job of this user is running on this node; False if that is unknown."""
     if fcntl is None:

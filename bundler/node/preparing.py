@@ -63,6 +63,15 @@ def prepare(state: str, root: str, command: Command) -> None:
         write_whole(os.path.join(state, "gc-due"), "")
 
 
+def prepared_python(state: str, command: Command) -> str:
+    """Return the path of the Python in the environment of `command`, which `prepare` has made."""
+    if command.launcher is None:
+        return command.python
+    environment = read_json(use_of(state, command))["holds"][-1]
+    names = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return os.path.join(environment, *names)
+
+
 def _created_python(state: str, command: Command) -> str:
     """Create the environment of `command`; return the path of its Python."""
     if lacks_locks(tempfile.gettempdir()):

@@ -9,10 +9,17 @@ from pathlib import Path
 
 from bundler.bundles.readme import readme
 from bundler.errors import SignatureError
-from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, RUN, RUN_SHELL
 from bundler.manifest_reader import MANIFEST_LIMIT, parse
 from bundler.publications.approval import Policy, trusts
-from bundler.publications.execution import collector, describe, render, to_json
+from bundler.publications.execution import (
+    collector,
+    describe,
+    render,
+    render_run,
+    render_shell,
+    to_json,
+)
 from bundler.publications.strategy import INDEX
 from bundler.trust.signature import Approval, approvals
 from wheelhouse import files
@@ -50,6 +57,8 @@ def genuine_script(publication: Path, approval: Approval) -> bytes:
         PUBLICATION: to_json(described),
         EXEC_SCRIPT: render(described),
         COLLECTOR: collector(),
+        RUN: render_run(described),
+        RUN_SHELL: render_shell(described),
         README: readme(manifest, published=True),
     }
     for name, genuine in expected.items():

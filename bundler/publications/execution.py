@@ -7,15 +7,25 @@ import json
 import pprint
 import re
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 from bundler.layout import ARCHIVES
 from bundler.manifest import Manifest, TargetEntry
-from bundler.publications.program import COLLECTOR, JOB, join
+from bundler.publications.program import COLLECTOR, DIRECT, JOB, join
 from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
 _WIDTH = 120
+_FUTURE = "from __future__ import annotations\n"
+# Python looks next to a program for its modules, where somebody could place others.
+_ALONE = """
+import os
+import sys
+
+_here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _here]
+"""
 # How `render` writes that nobody checked a signature.
 _UNSTATED = b" 'approved': None,\n"
 
@@ -82,10 +92,34 @@ def to_json(publication: Mapping[str, Any]) -> bytes:
 
 def render(publication: Mapping[str, Any]) -> bytes:
     """Return the execution script for the description `publication`."""
+    return _with_block(join(JOB), publication)
+
+
+def _with_block(program: str, publication: Mapping[str, Any]) -> bytes:
+    """Return `program` with the description `publication` in its marked block."""
     block = f"PUBLICATION = {pprint.pformat(publication, width=_WIDTH - 14, sort_dicts=False)}\n"
     # Some evaluators read scripts in the encoding of the locale, so only ASCII is safe.
     ascii_block = block.encode("ascii", "backslashreplace").decode()
-    return _BLOCK.sub(lambda _: ascii_block, join(JOB), count=1).encode()
+    return _BLOCK.sub(lambda _: ascii_block, program, count=1).encode()
+
+
+def render_run(publication: Mapping[str, Any]) -> bytes:
+    """Return run.py for the description `publication`."""
+    program = join(DIRECT).replace(_FUTURE, _FUTURE + _ALONE, 1)
+    return _with_block(program, publication)
+
+
+def render_shell(publication: Mapping[str, Any]) -> bytes:
+    """Return run.sh for the description `publication`: with the Pythons that it includes for Linux."""
+    lines = []
+    for target in publication["targets"]:
+        if target["system"] != "Linux" or not target["interpreter"]:
+            continue
+        path, sha256 = target["interpreter"]
+        libc, _, minor = target["libc"]
+        lines.append(f"{target['machine']} {libc} {minor} {sha256} {path}")
+    text = files("bundler").joinpath("templates/run.sh").read_text(encoding="utf-8")
+    return text.replace("@PYTHONS@", "\n".join(lines)).encode()
 
 
 def stating(exec_script: bytes, approved: Sequence[Approval]) -> bytes:

@@ -25,6 +25,8 @@ JOB = (
     "running",
     *("command", "preparing", "cleaning", "job"),
 )
+# To run a script by hand.
+DIRECT = (*(name for name in JOB if name not in ("context", "running", "job")), "direct")
 PROBE = ("facts", "probing")
 COLLECTOR = ("garbage",)
 

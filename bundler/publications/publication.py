@@ -15,13 +15,31 @@ from bundler.bundle_folder import Bundle, open_bundle
 from bundler.bundles.readme import readme
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError, DamagedError, SignatureError
-from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS, sums
+from bundler.layout import (
+    COLLECTOR,
+    EXEC_SCRIPT,
+    MANIFEST,
+    PUBLICATION,
+    README,
+    RUN,
+    RUN_SHELL,
+    SUMS,
+    sums,
+)
 from bundler.manifest import Manifest
 from bundler.manifest_reader import MANIFEST_LIMIT, read_manifest
 from bundler.progress import Progress, Report
 from bundler.publications.approval import Policy, require_approval, signed_at
 from bundler.publications.delivery import Delivery, deliver, ensure_logged, put_wheels
-from bundler.publications.execution import archive_path, collector, describe, render, to_json
+from bundler.publications.execution import (
+    archive_path,
+    collector,
+    describe,
+    render,
+    render_run,
+    render_shell,
+    to_json,
+)
 from bundler.publications.history import log
 from bundler.publications.strategy import INDEX, Draft, Strategy
 from bundler.trust.attachments import attach
@@ -201,12 +219,14 @@ def _write_program(manifest: Manifest, described: Mapping[str, Any], folder: Pat
     atomic.write(folder / EXEC_SCRIPT, render(described))
     atomic.write(folder / PUBLICATION, to_json(described))
     atomic.write(folder / COLLECTOR, collector())
+    atomic.write(folder / RUN, render_run(described))
+    atomic.write(folder / RUN_SHELL, render_shell(described))
 
 
 def _seal(folder: Path, manifest: Manifest, archives: Mapping[str, str]) -> None:
     """Write SHA256SUMS, verify all copies in case the bundle was changed meanwhile, and make them read-only."""
     digests = {**manifest.digests(), **archives}
-    for name in (EXEC_SCRIPT, PUBLICATION, COLLECTOR, README, MANIFEST):
+    for name in (EXEC_SCRIPT, PUBLICATION, COLLECTOR, RUN, RUN_SHELL, README, MANIFEST):
         digests[name] = files.sha256(folder / name)
     atomic.write(folder / SUMS, sums(digests))
     verify(folder)

@@ -41,6 +41,7 @@ COMMANDS = [
     ("bundler", "carry"),
     ("bundler", "pack"),
     ("bundler", "unpack"),
+    ("bundler", "install"),
 ]
 STORE = [
     *(

@@ -836,7 +836,7 @@ def test_what_needs_no_server_is_checked_before_one_is_asked_for(
 ) -> None:
     done = workplace.run("submit-jobs", publication, "--sweep", "frequenzy=1:3:1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no script declares frequenzy (declared: frequency)" in done.stderr
+    assert "no script declares frequenzy (did you mean frequency?)" in done.stderr
     assert "no HPS URL given" in workplace.run("submit-jobs", publication).stderr
 
 

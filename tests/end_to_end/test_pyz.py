@@ -108,7 +108,7 @@ def test_every_far_side_command_works_from_the_file(pyz: Path, far_side: Workpla
         run(*command)
     far_side.run("bundle", "solve.py", "--include-uv")
     done = far_side.run(PYTHON, "-I", pyz, "bundle", "solve.py", "--upgrade")
-    assert "hint: run `pip install 'hps-bundler[bundle]'`" in done.stderr
+    assert "hint: install the extra bundle of this tool from where you have the tool" in done.stderr
 
 
 def test_it_is_unpacked_once_for_a_user_and_replaces_an_earlier_version(

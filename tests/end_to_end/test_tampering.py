@@ -39,7 +39,10 @@ _OF_A_BUNDLE = [
     ),
     *("targets/*/*/simple/index.html", "targets/*/*/simple/*/index.html"),
 ]
-_OF_A_PUBLICATION = ["exec_script.py", "publication.json", "cache_gc.py", "archives/*/*"]
+_OF_A_PUBLICATION = [
+    *("exec_script.py", "publication.json", "cache_gc.py", "run.py", "run.sh"),
+    "archives/*/*",
+]
 # What jobs of each strategy read of the share: without it, or with other bytes, they fail.
 _READ = {
     "index": ["wheels/alpha-*.whl", "wheels/beta-*.whl", "wheels/uv-*.whl", "pythons/*.tar.gz"],

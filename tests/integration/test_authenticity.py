@@ -11,11 +11,11 @@ import pytest
 
 from bundler import api, assurance, compose
 from bundler.errors import SignatureError
-from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, SUMS
+from bundler.layout import COLLECTOR, EXEC_SCRIPT, MANIFEST, PUBLICATION, README, RUN, SUMS
 from bundler.manifest_reader import read_manifest
 from bundler.publications.approval import Policy, require_signatures
 from bundler.publications.authenticity import genuine_script, require_approved
-from bundler.publications.execution import describe, render, to_json
+from bundler.publications.execution import describe, render, render_run, to_json
 from tests.stand_ins.signers import allow, make_key
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.store.creation import create_store
@@ -139,6 +139,7 @@ def test_a_place_and_a_strategy_that_the_script_agrees_with_are_refused_too(
     described = describe(manifest, f"/elsewhere/publications/{publication.name}")
     forge(publication, PUBLICATION, to_json(described))
     forge(publication, EXEC_SCRIPT, render(described))
+    forge(publication, RUN, render_run(described))
     assert compose(publication, [{}], trust=allow(anna)).approved
 
 

@@ -83,7 +83,9 @@ def test_with_the_indexes_of_pip_each_wheel_comes_from_the_index_that_has_it(
     for dependency in ("alpha", "alpha==2.0"):
         workplace.script("solve.py", dependency)
         for python, start in expected.items():
-            (name,) = wheels(workplace, "--python", python, "--platform", "x86_64-manylinux_2_28")
+            (name,) = wheels(
+                workplace, "--replace", "--python", python, "--platform", "x86_64-manylinux_2_28"
+            )
             assert name.startswith(
                 start if dependency == "alpha" else f"alpha-2.0-cp{python.replace('.', '')}"
             )

@@ -127,5 +127,5 @@ def test_an_empty_store_has_an_empty_list(site: Workplace, tmp_path: Path) -> No
     )
     done = site.run("bundler", "store", "list", tmp_path / "absent")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path}/absent: is not a store\nhint: ")
+    assert done.stderr.startswith(f"error: {tmp_path}/absent: does not exist\nhint: ")
     assert not (tmp_path / "absent").exists()

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from bundler.manifest import File
 from bundler.publications.execution import archive_path, describe, render, to_json
-from bundler.publications.program import COLLECTOR, JOB, PROBE, join
+from bundler.publications.program import COLLECTOR, DIRECT, JOB, PROBE, join
 from tests.stand_ins.manifests import SCRIPT_NAMES, manifest
 
 EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
@@ -76,7 +76,9 @@ def test_tools_and_archives_come_with_their_digests() -> None:
     assert filled["archives"] == {"solve.py": [path, "d" * 64]}
 
 
-@pytest.mark.parametrize("modules", [JOB, PROBE, COLLECTOR], ids=["job", "probe", "collector"])
+@pytest.mark.parametrize(
+    "modules", [JOB, DIRECT, PROBE, COLLECTOR], ids=["job", "direct", "probe", "collector"]
+)
 def test_a_joined_program_defines_each_name_once(modules: tuple[str, ...]) -> None:
     kinds = (ast.FunctionDef, ast.ClassDef)
     names = [node.name for node in ast.parse(join(modules)).body if isinstance(node, kinds)]
@@ -84,7 +86,7 @@ def test_a_joined_program_defines_each_name_once(modules: tuple[str, ...]) -> No
 
 
 def test_an_execution_script_is_python_3_8() -> None:
-    for program in (EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR))):
+    for program in (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, PROBE, COLLECTOR))):
         ast.parse(program, feature_version=(3, 8))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
@@ -102,7 +104,9 @@ def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
     found = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
     if not found:
         pytest.skip("there is not a Python 3.8 here; the syntax is checked above")
-    for number, program in enumerate((EVALUATOR.read_text(), *map(join, (JOB, PROBE, COLLECTOR)))):
+    for number, program in enumerate(
+        (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, PROBE, COLLECTOR)))
+    ):
         copy = tmp_path / f"program{number}.py"
         copy.write_text(program)
         subprocess.run([found[0], "-m", "py_compile", copy], check=True)

@@ -71,6 +71,11 @@ OTHERS = {
         "--python",
     ),
     *(
+        # Of run.py.
+        "--cache",
+        "--parameters",
+        "--prepare",
+        "--print-command",
         "--python-downloads-json-url",
         "--directory",
         "--require-hashes",

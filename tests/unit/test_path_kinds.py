@@ -21,6 +21,8 @@ def place(tmp_path: Path) -> Path:
         (tmp_path / name / inside).write_text("{}")
     (tmp_path / "store/publications/a-1/exec_script.py").touch()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "SHA256SUMS").touch()
     (tmp_path / "a.py").touch()
     (tmp_path / "note.txt").touch()
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
@@ -70,6 +72,7 @@ def test_each_kind_of_path_is_recognised(place: Path, name: str, kind: str) -> N
         ("zzz", "store", "does not exist", "name the folder that was given to publish-index"),
         ("folder", "archive", "is not an archive", "give the folder"),
         ("a.bundle", "script", "is a bundle, not a script", "publish-index STORE .*a.bundle"),
+        ("damaged", "bundle", "has no manifest.json, so it is damaged", "copy it again"),
         ("store", "script", "is a store, not a script", "give the path of a Python script"),
     ],
 )

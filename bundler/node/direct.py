@@ -1,0 +1,203 @@
+"""Runs a published script on this machine, with the environment that the publication describes.
+
+    python3 run.py [--script NAME] [-p NAME=VALUE]... [--parameters FILE] [--cache DIR] [-- ARGUMENTS]
+    python3 run.py --prepare            make the environment, and print the path of its Python
+    python3 run.py --python ARGUMENTS   become the Python of the environment: a prefix for launchers such as mpirun
+    python3 run.py --print-command      print the command that would run
+
+It needs Python 3.8 or newer and the standard library. Nothing is written to standard output that is not the script's.
+The same files are verified as by `exec_script.py`, and jobs of both kinds share one cache. A copy of this file that
+nobody else can write to pins everything, since it contains the digests of all files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from bundler.node.cleaning import collect_garbage
+from bundler.node.command import command_for
+from bundler.node.errors import OfflineRunError
+from bundler.node.locks import hold_after_exec, in_use
+from bundler.node.preparing import prepare, prepared_python, use_of
+from bundler.node.task import run_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from bundler.node.command import Command
+    from bundler.node.description import Publication
+
+# <publication>
+PUBLICATION: Publication = json.loads("{}")
+# </publication>
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the script, or do what the options in `words` say; return the exit code if this process goes on."""
+    options = parse(words)
+    try:
+        root = publication_folder()
+        name = chosen_script(options.script)
+        environment = environment_of(options.cache)
+        state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
+        write_parameters(options.parameters, options.parameter)
+        command, python = ready_command(root, name, environment, state)
+        settings = settings_for(command, python)
+    except OfflineRunError as error:
+        sys.stderr.write("error: {}\n".format(error))
+        return 1
+    arguments = [python, command.script, *options.arguments]
+    if options.python is not None:
+        arguments = [python, *options.python]
+    if options.prepare:
+        print(python)
+        return 0
+    if options.print_command:
+        print(" ".join(map(shlex.quote, arguments)))
+        return 0
+    hold_after_exec(state)
+    return become(arguments, settings)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options in `words`; `python` is a list, or None without --python."""
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="Run a published script on this machine, verified and offline."
+    )
+    parser.add_argument("--script", metavar="NAME", help="which script, if there are several")
+    parser.add_argument(
+        "-p",
+        dest="parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="write this parameter to input_parameters.json",
+    )
+    parser.add_argument("--parameters", metavar="FILE", help="copy this JSON file there before")
+    parser.add_argument("--cache", metavar="DIR", help="instead of UV_CACHE_DIR")
+    parser.add_argument("--prepare", action="store_true", help="print the environment's Python")
+    parser.add_argument("--print-command", action="store_true", help="print the command only")
+    parser.add_argument(
+        "--python", nargs=argparse.REMAINDER, help="become the environment's Python"
+    )
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="of the script, after --")
+    return parser.parse_args(words)
+
+
+def publication_folder() -> str:
+    """Return the folder of the publication: that of this file, or for a copy elsewhere the published path."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    given = os.environ.get("BUNDLER_PUBLICATION")
+    if given:
+        return given
+    return folder if os.path.isfile(os.path.join(folder, "manifest.json")) else PUBLICATION["path"]
+
+
+def chosen_script(name: str | None) -> str:
+    """Return the script to run. Raises `OfflineRunError` if `name` is none of the publication, or it has several."""
+    names = sorted(PUBLICATION["scripts"])
+    if name in names:
+        return name
+    if name is None and len(names) == 1:
+        return names[0]
+    problem = (
+        "there is no script {}".format(name) if name else "the publication has several scripts"
+    )
+    raise OfflineRunError(problem, "use --script with one of {}".format(", ".join(names)))
+
+
+def environment_of(cache: str | None) -> dict[str, str]:
+    """Return the environment variables for uv and the script, with the cache in the folder `cache` if given."""
+    given = {"UV_CACHE_DIR": os.path.abspath(cache)} if cache else {}
+    return run_environment(os.environ, given)
+
+
+def write_parameters(path: str | None, texts: Sequence[str]) -> None:
+    """Write the parameters in the JSON file `path`, and NAME=VALUE in `texts`, to input_parameters.json, if any."""
+    parameters: dict[str, Any] = {}
+    if path:
+        try:
+            with open(path, encoding="utf-8") as source:
+                parameters.update(json.load(source))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise OfflineRunError(
+                "{} cannot be read ({})".format(path, error),
+                "give a file with a JSON object of names and values",
+            ) from error
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise OfflineRunError("-p {} is not NAME=VALUE".format(text), "write -p frequency=2.5")
+        try:
+            parameters[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            parameters[name] = value
+    if path or texts:
+        with open("input_parameters.json", "w", encoding="utf-8") as out:
+            json.dump(parameters, out)
+
+
+def ready_command(
+    root: str, name: str, environment: Mapping[str, str], state: str
+) -> tuple[Command, str]:
+    """Return the command for the script `name` and the Python of its environment, which is made if necessary.
+
+    The cache is cleaned before the script runs, since this process becomes the script.
+    """
+    while True:
+        with in_use(state):
+            command = command_for(PUBLICATION, root, name, software_here(), environment)
+            prepare(state, root, command)
+            python = prepared_python(state, command)
+            with contextlib.suppress(OSError):
+                os.utime(use_of(state, command))
+        collect_garbage(PUBLICATION, root, command.python, environment)
+        if os.path.isfile(python):
+            return command, python
+
+
+def software_here() -> list[dict[str, str]]:
+    """Return the uv on PATH as HPS would describe it. Raises `OfflineRunError` if one is needed and there is none."""
+    uv = shutil.which("uv")
+    if uv:
+        return [{"name": "uv", "executable": uv}]
+    needs_uv = PUBLICATION["strategy"] != "environment"
+    if needs_uv and not any(target["uv"] for target in PUBLICATION["targets"]):
+        raise OfflineRunError(
+            "there is no uv on PATH, and the publication includes none",
+            "install uv here, or bundle the script with --include-uv",
+        )
+    return []
+
+
+def settings_for(command: Command, python: str) -> dict[str, str]:
+    """Return the environment variables in which a script finds the programs of its environment first."""
+    settings = dict(command.settings)
+    if command.launcher is not None:
+        commands = [os.path.dirname(python), settings.get("PATH", os.defpath)]
+        settings["PATH"] = os.pathsep.join(commands)
+        settings["VIRTUAL_ENV"] = os.path.dirname(os.path.dirname(python))
+    return settings
+
+
+def become(arguments: Sequence[str], settings: Mapping[str, str]) -> int:
+    """Replace this process by the command `arguments`; on Windows, run it and return its exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name != "nt":
+        os.execve(arguments[0], list(arguments), settings)  # noqa: S606 - no shell is wanted
+    return subprocess.call(list(arguments), env=settings)
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    sys.exit(main(sys.argv[1:]))
