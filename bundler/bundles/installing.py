@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from bundler.layout import MANIFEST
 from bundler.manifest import TargetEntry
 from bundler.node.description import Fit
 from bundler.node.facts import misfit, node_facts
-from wheelhouse import atomic, environment, files
+from wheelhouse import atomic, environment, files, process
 from wheelhouse.errors import FileError
 from wheelhouse.python_request import PythonRequest, parse_python_request
 from wheelhouse.target import PLATFORMS
@@ -143,13 +142,10 @@ def _pythons_for(request: PythonRequest) -> Iterator[_Python]:
         sys.executable,
     ]
     for place in dict.fromkeys(filter(None, places)):
-        try:
-            done = subprocess.run(
-                [place, "-I", "-c", _ASK], capture_output=True, text=True, check=True, timeout=30
-            )
-            version, implementation, is_threaded = json.loads(done.stdout)
-        except (OSError, subprocess.SubprocessError, ValueError):
+        code, out, _ = process.run([place, "-I", "-c", _ASK])
+        if code:
             continue
+        version, implementation, is_threaded = json.loads(out)
         matches = f"{version}.".startswith(f"{request.version}.")
         is_same = (implementation, is_threaded) == (request.implementation, request.free_threaded)
         if matches and is_same:
@@ -194,14 +190,11 @@ def _install_into_venv(
 
 def _run(command: list[str]) -> str:
     """Return what `command` prints. Raises `BundlerError` if it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise BundlerError(f"{command[0]} does not run ({error.strerror})") from error
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
+    code, out, err = process.run(command)
+    if code:
+        lines = (err or out).strip().splitlines()
         raise BundlerError(f"{command[0]} could not make a virtual environment", facts=lines[-5:])
-    return done.stdout
+    return out
 
 
 def _write_activation(folder: Path) -> None:
