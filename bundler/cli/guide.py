@@ -27,6 +27,7 @@ TOPICS = {
     "maintenance": "Maintain a store: verify, remove, serve",
     "hps": "Set up HPS (administrators)",
     "jobs": "Submit, watch and fetch jobs",
+    "engines": "Run by hand, by launchers, and on Slurm",
     "hps-fields": "Every field of HPS and where to set it",
     "without-bundler": "Use bundles and stores without this tool",
     "formats": "File formats, JSON output and guarantees",

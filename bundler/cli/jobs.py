@@ -158,30 +158,54 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
     return environment
 
 
+def with_rows(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which jobs there are; pass on their `rows`, and the `folder` of files in them."""
+
+    @click.option(
+        "-j",
+        "--num-jobs",
+        type=click.IntRange(1, 1_000_000),
+        help="Number of identical jobs.  [default: 1]",
+    )
+    @click.option(
+        "--params",
+        "table",
+        metavar="FILE",
+        type=PATH,
+        help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named like an input "
+        "file gives that file for each job; the columns job, note and priority describe the job.",
+    )
+    @click.option(
+        "--sweep",
+        "sweeps",
+        metavar="NAME=VALUES",
+        multiple=True,
+        help="Submit one job for each value of a parameter: x=START:STOP:STEP (both ends included) or x=1,2,5. Repeat "
+        "it for all combinations.",
+    )
+    @functools.wraps(command)
+    def with_options(
+        *args: Any,
+        num_jobs: int | None,
+        table: Path | None,
+        sweeps: tuple[str, ...],
+        **settings: Any,
+    ) -> None:
+        if [bool(num_jobs), bool(table), bool(sweeps)].count(True) > 1:
+            raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
+        rows: Sequence[dict[str, Any]] = [{} for _ in range(num_jobs or 1)]
+        if table:
+            rows = sweep.read_table(table)
+        elif sweeps:
+            rows = sweep.sweep(sweeps)
+        command(*args, rows=rows, folder=table.parent if table else Path(), **settings)
+
+    return with_options
+
+
 @command("submit")
 @publication_argument
-@click.option(
-    "-j",
-    "--num-jobs",
-    type=click.IntRange(1, 1_000_000),
-    help="Number of identical jobs.  [default: 1]",
-)
-@click.option(
-    "--params",
-    "table",
-    metavar="FILE",
-    type=PATH,
-    help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named like an input "
-    "file gives that file for each job; the columns job, note and priority describe the job.",
-)
-@click.option(
-    "--sweep",
-    "sweeps",
-    metavar="NAME=VALUES",
-    multiple=True,
-    help="Submit one job for each value of a parameter: x=START:STOP:STEP (both ends included) or x=1,2,5. Repeat it "
-    "for all combinations.",
-)
+@with_rows
 @with_submission_options
 @with_trust
 @click.option(
@@ -195,9 +219,8 @@ def _environment(texts: Sequence[str]) -> dict[str, str]:
 @json_option
 def submit(
     publication: Path,
-    num_jobs: int | None,
-    table: Path | None,
-    sweeps: tuple[str, ...],
+    rows: Sequence[dict[str, Any]],
+    folder: Path,
     options: Any,
     trust: ssh_keygen.Trust | None,
     name: str | None,
@@ -228,15 +251,6 @@ def submit(
         HPS_REFRESH_TOKEN   log in with this token instead
         HPS_TIMEOUT         seconds to wait for an answer of HPS (60)
     """
-    if [bool(num_jobs), bool(table), bool(sweeps)].count(True) > 1:
-        raise click.UsageError("--num-jobs, --params and --sweep cannot be used together")
-    folder = Path()
-    rows: Sequence[dict[str, Any]] = [{} for _ in range(num_jobs or 1)]
-    if table:
-        folder = table.parent
-        rows = sweep.read_table(table)
-    elif sweeps:
-        rows = sweep.sweep(sweeps)
     submission = submissions.compose(publication, rows, options, folder=folder, trust=trust)
     for text in submission.warnings:
         warn(text)

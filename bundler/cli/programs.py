@@ -30,6 +30,7 @@ COMMANDS = {
     "store": "store:store",
     "submit": "jobs:submit",
     "hps": "hps:hps",
+    "slurm": "slurm:slurm",
     "guide": "guide:guide",
     "completion": "completion:completion",
 }

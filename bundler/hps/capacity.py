@@ -18,11 +18,11 @@ from ansys.hps.client.rms.models import (
 from bundler.hps.connection import explained
 from bundler.hps.definitions import without_none
 from bundler.hps.errors import nowhere_to_run
-from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 from bundler.hps.resources import NOT_FOR_US, Resource, status_of
 from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
+from bundler.jobs.table import Record
 from bundler.units import size_text
 
 # A server without the request.

@@ -11,8 +11,9 @@ from ansys.hps.client.jms import ProjectApi
 
 from bundler.hps.batches import IDS, batches
 from bundler.hps.lists import read_all
-from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, Record, latest
+from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, latest
 from bundler.hps.redaction import plain
+from bundler.jobs.table import Record
 from bundler.sources.parameters import TYPES, fits
 
 # Characters of a value that are shown.

@@ -16,12 +16,13 @@ from bundler.errors import BundlerError
 from bundler.hps import transfer
 from bundler.hps.batches import IDS, batches
 from bundler.hps.connection import explained
-from bundler.hps.console import LAST_LINES, UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.lists import read_all
-from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
+from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, latest, location
 from bundler.hps.redaction import plain, printable
 from bundler.hps.watch import FailedJob
+from bundler.jobs.console import LAST_LINES, UNCLEAR, reason_in
+from bundler.jobs.table import CONSOLE, Record
 from bundler.node.errors import ERROR_FILE
 
 # Groups of failures whose console output is shown.
@@ -107,7 +108,7 @@ def read_failures(
     for identity, name, state in jobs:
         node, reason, hints = reasons[identity]
         if reason == UNCLEAR:
-            reason = reason_in(_text_of(consoles.get(identity), outputs))
+            reason = plain(reason_in(_text_of(consoles.get(identity), outputs)))
         failed = _Failed(
             identity=identity,
             name=plain(name),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bundler.hps.errors import HpsError
-from bundler.hps.outputs import Record
+from bundler.jobs.table import Record
 
 # Shorter lists are whole: this is the lowest limit by default of a service of HPS.
 _SHORT = 10

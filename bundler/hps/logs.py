@@ -18,10 +18,11 @@ from websocket import WebSocketException
 from bundler.hps import transfer
 from bundler.hps.connection import explained
 from bundler.hps.lists import read_all
-from bundler.hps.outputs import CONSOLE, FILE_FIELDS, TASK_FIELDS, Record, latest, location
+from bundler.hps.outputs import FILE_FIELDS, TASK_FIELDS, latest, location
 from bundler.hps.projects import find_job
 from bundler.hps.redaction import printable
 from bundler.hps.watch import FINISHED
+from bundler.jobs.table import CONSOLE, Record
 
 # Lines before now that the monitor is asked for.
 _BACKLOG = 1000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,17 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bundler.hps.redaction import plain
+from bundler.jobs.table import CONSOLE, TABLE, Record
 from bundler.node.errors import ERROR_FILE
 from wheelhouse import files
 
-# What the server says about a job, a task or a file.
-Record = dict[str, Any]
-TABLE = "results.csv"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# The columns of the table that are not parameters; the reason of a failure comes last.
-_BEFORE, _AFTER = ("job", "status"), ("fitness", "seconds", "evaluators", "note", "reason")
-# The console output of a task, which HPS stores.
-CONSOLE = "console_output.txt"
 # The fields of jobs, tasks and files that are read; all fields of 10,000 jobs have 15 MB.
 JOB_FIELDS = (
     "id",
@@ -48,8 +40,6 @@ _NUMBERED = re.compile(r"job-number-", re.IGNORECASE)
 _SHOWN = 60
 # Limits of every file system, minus the output folder: PATH_MAX is 4096 on Linux and 1024 on macOS.
 _LEVELS, _COMPONENT_BYTES, _PATH_BYTES = 32, 255, 900
-# A spreadsheet treats a cell that starts with one of these as a formula; the last four are full-width forms.
-_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,64 +148,3 @@ def _fault_of(name: str) -> str:
     if len(name.encode()) > _PATH_BYTES:
         return f"the name is longer than {_PATH_BYTES} bytes"
     return ""
-
-
-def table_of(
-    jobs: Sequence[Record],
-    places: dict[str, str],
-    reasons: dict[str, str],
-    hosts: dict[str, str],
-    parameters: Sequence[str] = (),
-) -> bytes:
-    """Return a CSV file with a row for each of `jobs`: folder, state, values of parameters, and what follows from them.
-
-    `places` and `reasons` (of failures) are by ID of the job, `hosts` are names of evaluators by ID of the host.
-    `parameters` are in the order of their columns; other values follow them.
-    """
-    used: set[str] = set()
-    for job in jobs:
-        used.update(map(str, job.get("values") or {}))
-    columns = [name for name in parameters if name in used]
-    columns += sorted(used.difference(columns))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_BEFORE, *map(_title, columns), *_AFTER])
-    for job in sorted(jobs, key=lambda job: places[job["id"]]):
-        cells = [*_cells(job, columns, hosts), reasons.get(job["id"], "")]
-        writer.writerow([places[job["id"]], *map(_cell, cells)])
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _cells(job: Record, parameters: Sequence[str], hosts: dict[str, str]) -> list[object]:
-    """Return the cells of `job` between its folder and its reason."""
-    values = job.get("values") or {}
-    evaluators = [hosts.get(host, host) for host in map(str, job.get("host_ids") or [])]
-    fitness = job.get("fitness")
-    return [
-        job["eval_status"],
-        *(values.get(name, "") for name in parameters),
-        "" if fitness is None else fitness,
-        job.get("elapsed_time") or "",
-        " ".join(evaluators),
-        job.get("note") or "",
-    ]
-
-
-def _title(parameter: str) -> object:
-    if parameter in (*_BEFORE, *_AFTER):
-        return f"value of {parameter}"
-    return _cell(parameter)
-
-
-def _cell(value: object) -> object:
-    """Return `value` so that a spreadsheet does not run it as a formula, even after invisible characters."""
-    if not isinstance(value, str):
-        return value
-    # Spreadsheets end a row at a lone carriage return, which csv does not quote before Python 3.13.
-    value = value.replace("\r\n", "\n").replace("\r", "\n")
-    visible = (
-        character for character in value if character.isprintable() and not character.isspace()
-    )
-    if next(visible, "") in _FORMULA or value.startswith(("\t", "\n")):
-        return f"'{value}"
-    return value

@@ -13,10 +13,10 @@ from bundler.hps.batches import batches
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.lists import read_all
-from bundler.hps.outputs import Record
 from bundler.hps.project import BATCH
 from bundler.hps.redaction import plain
 from bundler.hps.watch import FAILED, FailedJob
+from bundler.jobs.table import Record
 
 # The states of jobs that have not ended.
 _UNFINISHED = ("inactive", "pending", "prolog", "running")

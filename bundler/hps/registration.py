@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
-from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
 from bundler.hps.resources import Resource, survey
+from bundler.jobs.table import Record
 
 
 def registration(

@@ -15,8 +15,8 @@ from ansys.hps.client.rms.models import ShutdownStatus
 
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
-from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
+from bundler.jobs.table import Record
 
 # RMS returns ten by default.
 _MANY = 1000

@@ -13,27 +13,25 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.hps import transfer
 from bundler.hps.batches import batches
 from bundler.hps.connection import explained
-from bundler.hps.console import UNCLEAR, reason_in
 from bundler.hps.criteria import read_unmet
 from bundler.hps.errors import HpsError, files_failed
 from bundler.hps.failures import split_error
 from bundler.hps.lists import read_all
 from bundler.hps.outputs import (
-    CONSOLE,
     FILE_FIELDS,
     JOB_FIELDS,
-    TABLE,
     TASK_FIELDS,
     Output,
-    Record,
     latest,
     outputs_of,
     places_of,
-    table_of,
 )
 from bundler.hps.projects import select
+from bundler.hps.redaction import plain
 from bundler.hps.resources import hosts_of
 from bundler.hps.watch import FAILED
+from bundler.jobs.console import UNCLEAR, reason_in
+from bundler.jobs.table import CONSOLE, TABLE, Record, table_of
 from bundler.node.errors import ERROR_FILE
 from bundler.progress import Progress, Report
 from bundler.units import counted
@@ -172,7 +170,7 @@ def _reasons(
         if not reason:
             continue
         if reason == UNCLEAR:
-            reason = reason_in(_text_of(folder, by_path.get(f"{parent}/{CONSOLE}")))
+            reason = plain(reason_in(_text_of(folder, by_path.get(f"{parent}/{CONSOLE}"))))
         if node:
             reason += f" (node {node})"
         place, _, step = parent.partition("/")

@@ -14,8 +14,8 @@ from ansys.hps.client.jms import ProjectApi
 from bundler.hps.connection import explained
 from bundler.hps.errors import HpsError
 from bundler.hps.lists import read_all
-from bundler.hps.outputs import Record
 from bundler.hps.redaction import plain
+from bundler.jobs.table import Record
 
 # The ID, name and state of a job that failed.
 FailedJob: TypeAlias = "tuple[str, str, str]"

@@ -13,27 +13,22 @@ nobody else can write to pins everything, since it contains the digests of all f
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from bundler.node.cleaning import collect_garbage
-from bundler.node.command import command_for
 from bundler.node.errors import OfflineRunError
-from bundler.node.locks import hold_after_exec, in_use
-from bundler.node.preparing import prepare, prepared_python, use_of
+from bundler.node.locks import hold_after_exec
+from bundler.node.ready import publication_folder, ready_command, settings_for
 from bundler.node.task import run_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from bundler.node.command import Command
     from bundler.node.description import Publication
 
 # <publication>
@@ -45,12 +40,12 @@ def main(words: Sequence[str]) -> int:
     """Run the script, or do what the options in `words` say; return the exit code if this process goes on."""
     options = parse(words)
     try:
-        root = publication_folder()
+        root = publication_folder(PUBLICATION)
         name = chosen_script(options.script)
         environment = environment_of(options.cache)
         state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
         write_parameters(options.parameters, options.parameter)
-        command, python = ready_command(root, name, environment, state)
+        command, python = ready_command(PUBLICATION, root, name, environment, state)
         settings = settings_for(command, python)
     except OfflineRunError as error:
         sys.stderr.write("error: {}\n".format(error))
@@ -91,15 +86,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="of the script, after --")
     return parser.parse_args(words)
-
-
-def publication_folder() -> str:
-    """Return the folder of the publication: that of this file, or for a copy elsewhere the published path."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    given = os.environ.get("BUNDLER_PUBLICATION")
-    if given:
-        return given
-    return folder if os.path.isfile(os.path.join(folder, "manifest.json")) else PUBLICATION["path"]
 
 
 def chosen_script(name: str | None) -> str:
@@ -144,49 +130,6 @@ def write_parameters(path: str | None, texts: Sequence[str]) -> None:
     if path or texts:
         with open("input_parameters.json", "w", encoding="utf-8") as out:
             json.dump(parameters, out)
-
-
-def ready_command(
-    root: str, name: str, environment: Mapping[str, str], state: str
-) -> tuple[Command, str]:
-    """Return the command for the script `name` and the Python of its environment, which is made if necessary.
-
-    The cache is cleaned before the script runs, since this process becomes the script.
-    """
-    while True:
-        with in_use(state):
-            command = command_for(PUBLICATION, root, name, software_here(), environment)
-            prepare(state, root, command)
-            python = prepared_python(state, command)
-            with contextlib.suppress(OSError):
-                os.utime(use_of(state, command))
-        collect_garbage(PUBLICATION, root, command.python, environment)
-        if os.path.isfile(python):
-            return command, python
-
-
-def software_here() -> list[dict[str, str]]:
-    """Return the uv on PATH as HPS would describe it. Raises `OfflineRunError` if one is needed and there is none."""
-    uv = shutil.which("uv")
-    if uv:
-        return [{"name": "uv", "executable": uv}]
-    needs_uv = PUBLICATION["strategy"] != "environment"
-    if needs_uv and not any(target["uv"] for target in PUBLICATION["targets"]):
-        raise OfflineRunError(
-            "there is no uv on PATH, and the publication includes none",
-            "install uv here, or bundle the script with --include-uv",
-        )
-    return []
-
-
-def settings_for(command: Command, python: str) -> dict[str, str]:
-    """Return the environment variables in which a script finds the programs of its environment first."""
-    settings = dict(command.settings)
-    if command.launcher is not None:
-        commands = [os.path.dirname(python), settings.get("PATH", os.defpath)]
-        settings["PATH"] = os.pathsep.join(commands)
-        settings["VIRTUAL_ENV"] = os.path.dirname(os.path.dirname(python))
-    return settings
 
 
 def become(arguments: Sequence[str], settings: Mapping[str, str]) -> int:

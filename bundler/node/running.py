@@ -84,10 +84,10 @@ def run(
         except OSError:
             code = "none"
     if code != "0":
-        raise _failure(code) from error
+        raise failure(code) from error
 
 
-def _failure(code: str) -> OfflineRunError:
+def failure(code: str) -> OfflineRunError:
     """Return the error for a script with the exit code `code`; a shell adds 128 to the number of a signal."""
     if code == "137":
         return OfflineRunError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from bundler.layout import ARCHIVES
 from bundler.manifest import Manifest, TargetEntry
-from bundler.publications.program import COLLECTOR, DIRECT, JOB, join
+from bundler.publications.program import BATCH, COLLECTOR, DIRECT, JOB, join
 from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
@@ -106,6 +106,12 @@ def _with_block(program: str, publication: Mapping[str, Any]) -> bytes:
 def render_run(publication: Mapping[str, Any]) -> bytes:
     """Return run.py for the description `publication`."""
     program = join(DIRECT).replace(_FUTURE, _FUTURE + _ALONE, 1)
+    return _with_block(program, publication)
+
+
+def render_batch(publication: Mapping[str, Any]) -> bytes:
+    """Return the program for nodes of batch systems for the description `publication`."""
+    program = join(BATCH).replace(_FUTURE, _FUTURE + _ALONE, 1)
     return _with_block(program, publication)
 
 

@@ -26,7 +26,9 @@ JOB = (
     *("command", "preparing", "cleaning", "job"),
 )
 # To run a script by hand.
-DIRECT = (*(name for name in JOB if name not in ("context", "running", "job")), "direct")
+DIRECT = (*(name for name in JOB if name not in ("context", "running", "job")), "ready", "direct")
+# To run a row of a table of jobs on a node of a batch system.
+BATCH = (*JOB[:-1], "ready", "batch")
 PROBE = ("facts", "probing")
 COLLECTOR = ("garbage",)
 

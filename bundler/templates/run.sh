@@ -5,6 +5,8 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+# A copy elsewhere, which nobody else can write to, names the publication.
+publication=${BUNDLER_PUBLICATION:-$here}
 for python in python3 python; do
     if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null; then
         exec "$python" "$here/run.py" "$@"
@@ -75,9 +77,9 @@ fi
 if [ ! -d "$place" ]; then
     scratch=$(mktemp -d "$cache/bundler/.unpacking-XXXXXX")
     trap 'rm -rf "$scratch" "$place.turn.d"' EXIT
-    cp "$here/$path" "$scratch/python.tar.gz" || fail "cannot read $here/$path" "ask whether the store is mounted here"
+    cp "$publication/$path" "$scratch/python.tar.gz" || fail "cannot read $publication/$path" "ask whether the store is mounted here"
     echo "$sha256  $scratch/python.tar.gz" | sha256sum -c - > /dev/null 2>&1 ||
-        fail "$here/$path was changed after it was published" "ask the owner of the store why, and publish it again"
+        fail "$publication/$path was changed after it was published" "ask the owner of the store why, and publish it again"
     mkdir "$scratch/contents"
     tar -xzf "$scratch/python.tar.gz" -C "$scratch/contents" || fail "$cache has no room" "use --cache DIR"
     # Another job may have been faster.

@@ -34,6 +34,7 @@ COMMANDS = [
     ("submit-jobs",),
     ("bundler", "submit"),
     ("bundler", "hps"),
+    ("bundler", "slurm"),
     ("bundler", "store"),
     ("bundler", "guide"),
     ("bundler", "completion"),
@@ -77,7 +78,8 @@ HPS = [
 ]
 
 
-GROUPS = {"hps": HPS, "store": STORE}
+SLURM = ["submit", "script", "collect", "retry"]
+GROUPS = {"hps": HPS, "slurm": SLURM, "store": STORE}
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,10 @@ from bundler.bundles import parts, unpacking
 from bundler.bundles.consistency import require_consistent
 from bundler.bundles.verify import foreign_files, verify
 from bundler.hps.connection import explained
-from bundler.hps.outputs import latest, outputs_of, places_of, table_of
+from bundler.hps.outputs import latest, outputs_of, places_of
 from bundler.jobs.options import Options
 from bundler.jobs.submission import compose
+from bundler.jobs.table import table_of
 from bundler.layout import MANIFEST, PROVENANCE, PUBLICATION, SIGNATURES, SUMS
 from bundler.manifest import File
 from bundler.manifest_reader import parse, read_manifest

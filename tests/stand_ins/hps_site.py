@@ -7,7 +7,7 @@ from typing import Any
 
 import xxhash
 
-from bundler.hps.outputs import CONSOLE
+from bundler.jobs.table import CONSOLE
 from bundler.node.errors import ERROR_FILE
 from tests.conftest import BIN, Workplace
 from tests.stand_ins.hps import Handler, Hps, now

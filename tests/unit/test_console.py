@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.hps.console import UNCLEAR, exception_in, reason_in
+from bundler.jobs.console import UNCLEAR, exception_in, reason_in
 
 
 @pytest.mark.parametrize(

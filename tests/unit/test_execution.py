@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from bundler.manifest import File
 from bundler.publications.execution import archive_path, describe, render, to_json
-from bundler.publications.program import COLLECTOR, DIRECT, JOB, PROBE, join
+from bundler.publications.program import BATCH, COLLECTOR, DIRECT, JOB, PROBE, join
 from tests.stand_ins.manifests import SCRIPT_NAMES, manifest
 
 EVALUATOR = Path(__file__).parents[2] / "bundler" / "templates" / "evaluator.py"
@@ -77,7 +77,9 @@ def test_tools_and_archives_come_with_their_digests() -> None:
 
 
 @pytest.mark.parametrize(
-    "modules", [JOB, DIRECT, PROBE, COLLECTOR], ids=["job", "direct", "probe", "collector"]
+    "modules",
+    [JOB, DIRECT, BATCH, PROBE, COLLECTOR],
+    ids=["job", "direct", "batch", "probe", "collector"],
 )
 def test_a_joined_program_defines_each_name_once(modules: tuple[str, ...]) -> None:
     kinds = (ast.FunctionDef, ast.ClassDef)
@@ -86,7 +88,7 @@ def test_a_joined_program_defines_each_name_once(modules: tuple[str, ...]) -> No
 
 
 def test_an_execution_script_is_python_3_8() -> None:
-    for program in (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, PROBE, COLLECTOR))):
+    for program in (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, BATCH, PROBE, COLLECTOR))):
         ast.parse(program, feature_version=(3, 8))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module
@@ -105,7 +107,7 @@ def test_a_real_python_3_8_compiles_it(tmp_path: Path) -> None:
     if not found:
         pytest.skip("there is not a Python 3.8 here; the syntax is checked above")
     for number, program in enumerate(
-        (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, PROBE, COLLECTOR)))
+        (EVALUATOR.read_text(), *map(join, (JOB, DIRECT, BATCH, PROBE, COLLECTOR)))
     ):
         copy = tmp_path / f"program{number}.py"
         copy.write_text(program)

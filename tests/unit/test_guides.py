@@ -71,6 +71,12 @@ OTHERS = {
         "--python",
     ),
     *(
+        # Of other engines.
+        "--address",
+        "--me",
+        "--ntasks-per-node",
+        "--results",
+        "--steps",
         # Of run.py.
         "--cache",
         "--parameters",

@@ -17,11 +17,12 @@ from hypothesis import given, strategies as st
 
 from bundler.hps.connection import Account, explained
 from bundler.hps.errors import HpsError
-from bundler.hps.outputs import latest, outputs_of, places_of, table_of
+from bundler.hps.outputs import latest, outputs_of, places_of
 from bundler.hps.redaction import hide, without_secrets
 from bundler.hps.registration import registration
 from bundler.hps.resources import Resource, platforms_to_bundle_for
 from bundler.hps.transfer import checksum
+from bundler.jobs.table import table_of
 from wheelhouse.files import safe_path
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl"  # noqa: S105 - of nobody

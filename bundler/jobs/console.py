@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from bundler.hps.redaction import plain
-
 # What the node reports if an exception ended the script, since Python ends with 1 then. Scripts choose other codes.
 UNCLEAR = "the script failed with exit code 1"
 # An exception above the last lines is one that the script handled.
@@ -19,7 +17,8 @@ _OURS = "OfflineRunError"
 
 def reason_in(console: str) -> str:
     """Return the exception that ended a script, from its `console` output, as a reason; `UNCLEAR` if there is none."""
-    exception = plain(exception_in(console))
+    shown = [character if character.isprintable() else " " for character in exception_in(console)]
+    exception = "".join(shown).strip()
     if exception:
         return f"the script failed: {exception}"
     return UNCLEAR
