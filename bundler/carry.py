@@ -9,7 +9,6 @@ from __future__ import annotations
 import tarfile
 import tempfile
 import zipfile
-from importlib.resources import files as resources
 from pathlib import Path
 
 from bundler import api
@@ -21,6 +20,7 @@ from bundler.own_wheel import write_wheel
 from bundler.progress import Progress, Report, silent
 from bundler.publications.archives import pack_environment
 from bundler.pyz import NAME
+from bundler.selfextracting import write_shell
 from bundler.version import __version__
 from wheelhouse import atomic, files, toml
 
@@ -83,7 +83,7 @@ def carry(
         pack_environment(bundle, _SCRIPT, target, manifest.folder(target, _SCRIPT), environment)
         commands = (*_COMMANDS, *((_WITH_HPS,) if with_hps else ()))
         with atomic.creating(output) as partial:
-            write = _write_zip if target.system == "Windows" else write_shell
+            write = _write_zip if target.system == "Windows" else write_tool
             write(environment, partial, target, commands)
             return files.sha256(partial)
 
@@ -109,28 +109,17 @@ def _require_own(manifest: Manifest, wheel: Path) -> None:
         raise BundlerError(fact, hint="find out where it comes from, or exclude it from the index")
 
 
-def write_shell(
+def write_tool(
     environment: Path, path: Path, target: TargetEntry, commands: tuple[str, ...]
 ) -> None:
     """Write the shell program `path` that installs the archive `environment` with `commands`."""
-    text = resources("bundler").joinpath("templates/carried.sh").read_text(encoding="utf-8")
     values = {
         "name": NAME,
         "version": __version__,
         "platform": target.platform,
-        "sha256": files.sha256(environment),
         "commands": " ".join(commands),
     }
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    # The offset is part of the text whose length it states.
-    offset = len(text.encode()) - len("{offset}") + 1
-    offset += len(str(offset + len(str(offset))))
-    with path.open("xb") as out, environment.open("rb") as source:
-        out.write(text.replace("{offset}", str(offset)).encode())
-        while data := source.read(files.CHUNK):
-            out.write(data)
-    path.chmod(0o755)
+    write_shell("carried.sh", values, environment, path)
 
 
 def _write_zip(

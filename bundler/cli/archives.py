@@ -17,7 +17,7 @@ from bundler.lazily import lazily
 from bundler.units import counted, parse_size, size_text
 
 with lazily():
-    from bundler import api, carry as carrying, pyz as pyz_files
+    from bundler import api, carry as carrying, pyz as pyz_files, runnable as runnables
     from bundler.bundles import archive, delta, output as outputs
     from wheelhouse import atomic
 
@@ -63,6 +63,10 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before cl
 @click.option(
     "--split", metavar="SIZE", type=_Size(), help="Write parts of this size, such as 4.7GB."
 )
+@flag(
+    "--runnable",
+    help="Write a program with Python instead, which runs the script of the only BUNDLE: sh FILE [ARGUMENT]...",
+)
 @flag("--with-pyz", help="Also write bundler.pyz next to the archive.")
 @click.option(
     "--with-tool",
@@ -79,6 +83,7 @@ def pack(
     since: Path | None,
     compress: str | None,
     split: int | None,
+    runnable: bool,
     with_pyz: bool,
     tool: Path | None,
     dry_run: bool,
@@ -99,15 +104,16 @@ def pack(
         return
     if output is None:
         raise click.UsageError("missing option '--output'")
+    if runnable:
+        _pack_runnable(bundles, output, [since, compress, split, with_pyz, tool], as_json=as_json)
+        return
     names = [output.name]
     if with_pyz:
         names.append("bundler.pyz")
     if tool:
         names.append(tool.name)
     if str(output) == "-":
-        if split or len(names) > 1:
-            raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
-        streams.require_output()
+        _require_pipe(names, split)
     if len(set(names)) < len(names):
         raise click.UsageError("the archive and the tools need different names")
     if tool and not tool.is_file():
@@ -119,6 +125,24 @@ def pack(
     paths += _tools(output, tool, with_pyz=with_pyz)
     if paths:
         result({"archive": output, "files": paths}, paths, as_json=as_json)
+
+
+def _require_pipe(names: Sequence[str], split: int | None) -> None:
+    """Raise `UsageError` unless the file in `names` can go to standard output."""
+    if split or len(names) > 1:
+        raise click.UsageError("--split, --with-pyz and --with-tool need a file, not a pipe")
+    streams.require_output()
+
+
+def _pack_runnable(
+    bundles: Sequence[Path], output: Path, others: Sequence[object], *, as_json: bool
+) -> None:
+    """Write the only one of `bundles` as a program; `others` are the values of options that do not go with it."""
+    if len(bundles) > 1 or any(others):
+        raise click.UsageError("--runnable takes one BUNDLE and no other option but --output")
+    digest = runnables.write_runnable(bundles[0], output)
+    say(f"SHA-256: {digest}")
+    result({"files": [output], "sha256": digest}, [output], as_json=as_json)
 
 
 def _show_size(bundles: Sequence[Path], since: Path | None, *, as_json: bool) -> None:

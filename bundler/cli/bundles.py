@@ -24,7 +24,7 @@ from bundler.cli.terminal import reporting, result, say
 from bundler.lazily import lazily
 
 with lazily():
-    from bundler import api, assurance
+    from bundler import api, assurance, manifest_reader, runnable as runnables
     from bundler.bundles import inspection, installing
     from bundler.hps import resources
     from bundler.trust import ssh_keygen
@@ -100,6 +100,10 @@ with lazily():
     help="Override versions using the given requirements files. Repeatable.",
 )
 @flag("--archive", help="Also pack the bundle into one file, next to it, with the suffix .tar.")
+@flag(
+    "--runnable",
+    help="Also write a program with Python that runs: sh SCRIPT.run. Implies --include-python.",
+)
 @flag("--locked", help="Fail unless every script has an up-to-date lock file.")
 @click.option(
     "--resolver",
@@ -143,6 +147,7 @@ def bundle(
     scripts: tuple[Path, ...],
     for_hps: bool,
     archive: bool,
+    runnable: bool,
     advisories: Path | None,
     fail_on: str | None,
     key: Path | None,
@@ -174,6 +179,8 @@ def bundle(
     """
     # The other options have the names of the arguments of the library.
     _require_consistent(options, advisories, fail_on, archive=archive)
+    if runnable:
+        options["include_python"] = True
     if key:
         ssh_keygen.require_key(key)
         options["provenance"] = True
@@ -191,6 +198,9 @@ def bundle(
             file = path.with_name(f"{path.name.removesuffix('.bundle')}.tar")
             written = api.pack([path], file, report=report)
             document["archive"] = written[0]
+        if runnable:
+            document["runnable"] = _write_runnable(path)
+            written.append(document["runnable"])
     result(document, written, as_json=as_json)
 
 
@@ -205,6 +215,15 @@ def _require_consistent(
     output = options["output"]
     if archive and output is not None and not output.name:
         raise click.UsageError("--archive needs an --output with a name")
+
+
+def _write_runnable(bundle: Path) -> Path:
+    """Write the bundle at `bundle` as a file that runs, next to it; return its path."""
+    is_windows = manifest_reader.read_manifest(bundle).targets[0].system == "Windows"
+    suffix = ".zip" if is_windows else ".run"
+    output = bundle.with_name(f"{bundle.name.removesuffix('.bundle')}{suffix}")
+    runnables.write_runnable(bundle, output)
+    return output
 
 
 def _platforms_of_hps() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bundler.carry import write_shell
+from bundler.carry import write_tool
 from tests.stand_ins.manifests import manifest
 
 CONTENTS = {
@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
             member.size, member.mode = len(data), 0o755
             tar.addfile(member, io.BytesIO(data))
     path = place / "tool.sh"
-    write_shell(
+    write_tool(
         place / "environment.tar.gz", path, manifest().targets[0], ("bundler", "publish-index")
     )
     return path
@@ -253,7 +253,7 @@ def test_a_python_with_a_library_of_its_own_finds_it(tmp_path: Path) -> None:
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o755
             tar.addfile(member, io.BytesIO(data))
-    write_shell(
+    write_tool(
         tmp_path / "environment.tar.gz", tmp_path / "tool.sh", manifest().targets[0], ("bundler",)
     )
     done = install(tmp_path / "tool.sh", tmp_path / "tool")

@@ -77,6 +77,7 @@ OTHERS = {
         "--ntasks-per-node",
         "--results",
         "--steps",
+        "--verify-file",
         # Of run.py.
         "--cache",
         "--parameters",
