@@ -239,22 +239,29 @@ def _words(submission: submissions.Submission, words: Sequence[str]) -> list[str
     """Return the options for sbatch: what the steps of a job need together, then `words`, which win."""
     steps = submission.steps
     cores = max(step.cores or 1 for step in steps)
-    found = [f"--cpus-per-task={math.ceil(cores)}"]
     memory = max(step.memory or 0 for step in steps)
+    gpus = max(step.gpus_per_node or 0 for step in steps)
+    limits = [step.timeout or 0 for step in steps]
+    found = [f"--cpus-per-task={math.ceil(cores)}"]
     if memory:
         found.append(f"--mem={math.ceil(memory / 1024)}K")
-    limits = [step.timeout or 0 for step in steps]
     if all(limits):
         # A minute more, so that the limit of the step comes first and can tell.
         found.append(f"--time={math.ceil(sum(limits) / 60) + 1}")
-    gpus = max(step.gpus_per_node or 0 for step in steps)
     if gpus:
         found.append(f"--gpus-per-node={gpus}")
     for step in steps:
-        if step.queue:
-            found.append(f"--partition={step.queue}")
-        if step.exclusive:
-            found.append("--exclusive")
-        if step.native_submit_options:
-            found += step.native_submit_options.split()
+        found += _scheduling_of(step)
     return [*dict.fromkeys(found), *words]
+
+
+def _scheduling_of(step: Any) -> list[str]:
+    """Return the options for sbatch that `step` names itself."""
+    words = []
+    if step.queue:
+        words.append(f"--partition={step.queue}")
+    if step.exclusive:
+        words.append("--exclusive")
+    if step.native_submit_options:
+        words += step.native_submit_options.split()
+    return words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansys.hps.client import Client
@@ -92,18 +92,38 @@ def lacks_of(resource: Resource, submission: Submission, step: Step) -> list[str
         lacks.append("not in the compute resource set")
     if resource.applications is not None:
         for name, version in submission.software_of(step):
-            versions = [other for known, other in resource.applications if known == name]
-            if not versions:
-                lacks.append(f"no {name}")
-            elif version and version not in versions:
-                lacks.append(f"{name} {' and '.join(versions)} instead of {version}")
-    if step.cores and resource.cores and step.cores > resource.cores:
-        lacks.append(f"only {resource.cores:g} cores")
-    if step.memory and resource.memory and step.memory > resource.memory:
-        lacks.append(f"only {size_text(resource.memory)} of memory")
-    if step.disk and resource.disk and step.disk > resource.disk:
-        lacks.append(f"only {size_text(resource.disk)} of disk space")
+            lacks += _lacks_of_software(resource.applications, name, version)
+    for wanted, there, unit in (
+        (step.cores, resource.cores, _cores_text),
+        (step.memory, resource.memory, _memory_text),
+        (step.disk, resource.disk, _disk_text),
+    ):
+        if wanted and there and wanted > there:
+            lacks.append(f"only {unit(there)}")
     return lacks
+
+
+def _lacks_of_software(
+    applications: Sequence[tuple[str, str]], name: str, version: str
+) -> Iterator[str]:
+    """Yield what is missing if `applications` have no `name`, or not in `version` ("" for any)."""
+    versions = [other for known, other in applications if known == name]
+    if not versions:
+        yield f"no {name}"
+    elif version and version not in versions:
+        yield f"{name} {' and '.join(versions)} instead of {version}"
+
+
+def _cores_text(cores: float) -> str:
+    return f"{cores:g} cores"
+
+
+def _memory_text(size: float) -> str:
+    return f"{size_text(int(size))} of memory"
+
+
+def _disk_text(size: float) -> str:
+    return f"{size_text(int(size))} of disk space"
 
 
 def _answers(
@@ -214,11 +234,11 @@ def _needs_text(submission: Submission, step: Step) -> str:
     needs.append(f"on {' or '.join(submission.platforms)}")
     hardware = []
     if step.cores and step.cores > 1:
-        hardware.append(f"{step.cores:g} cores")
+        hardware.append(_cores_text(step.cores))
     if step.memory:
-        hardware.append(f"{size_text(step.memory)} of memory")
+        hardware.append(_memory_text(step.memory))
     if step.disk:
-        hardware.append(f"{size_text(step.disk)} of disk space")
+        hardware.append(_disk_text(step.disk))
     if hardware:
         needs.append(f"with {', '.join(hardware)}")
     if step.compute_resource_set:

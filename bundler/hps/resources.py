@@ -84,32 +84,32 @@ def _evaluators(client: Client) -> list[Resource]:
     ]
     resources = []
     for number, record in enumerate(alive):
-        identity = record["id"]
-        platform = record.get("platform") or None
-        applications = None
         configuration = None
         if number < _ASKED:
-            configuration = _configuration(rms, identity)
-        # A server leaves out what it does not know, or gives it as 0.
-        hardware: Record = {}
-        if configuration is not None:
-            hardware = configuration.get("resources") or {}
-            platform = platform or hardware.get("platform")
-            applications = _applications(configuration.get("applications"))
-        resources.append(
-            Resource(
-                identity=str(identity),
-                name=str(record.get("host_name") or record.get("name") or identity),
-                kind="evaluator",
-                platform=platform,
-                applications=applications,
-                compute_resource_set=record.get("compute_resource_set_id") or None,
-                cores=hardware.get("num_cores") or None,
-                memory=hardware.get("memory") or None,
-                disk=hardware.get("disk_space") or None,
-            )
-        )
+            configuration = _configuration(rms, record["id"])
+        resources.append(_evaluator(record, configuration))
     return resources
+
+
+def _evaluator(record: Record, configuration: Record | None) -> Resource:
+    """Return the evaluator in `record`; a server leaves out what it does not know, or gives it as 0."""
+    hardware: Record = {}
+    applications = None
+    if configuration is not None:
+        hardware = configuration.get("resources") or {}
+        applications = _applications(configuration.get("applications"))
+    identity = str(record["id"])
+    return Resource(
+        identity=identity,
+        name=str(record.get("host_name") or record.get("name") or identity),
+        kind="evaluator",
+        platform=record.get("platform") or hardware.get("platform"),
+        applications=applications,
+        compute_resource_set=record.get("compute_resource_set_id") or None,
+        cores=hardware.get("num_cores") or None,
+        memory=hardware.get("memory") or None,
+        disk=hardware.get("disk_space") or None,
+    )
 
 
 def _server_time(client: Client) -> datetime:

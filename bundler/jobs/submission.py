@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bundler.bundle_folder import open_bundle
+from bundler.bundle_folder import Bundle, open_bundle
 from bundler.bundles.job_settings import read_job_settings
 from bundler.errors import BundlerError, DamagedError, JobError
 from bundler.jobs import sweep
@@ -118,24 +118,17 @@ def compose(
     inputs = _input_names(settings, options.inputs)
     steps = _steps(manifest, chosen, settings, tuple(inputs))
     declared = _merged(about.parameters for about in settings)
-    needed: dict[str, None] = {}
-    for step in steps:
-        needed.update(dict.fromkeys(step.inputs))
-    rows, jobs = split_rows(rows, needed, declared, folder)
+    rows, jobs = split_rows(rows, _needed(steps), declared, folder)
     if not declared:
-        paths = [bundle.script(script) for script in dict.fromkeys(scripts)]
-        warnings += tuple(_not_mentioned(rows, paths))
+        warnings += tuple(_not_mentioned(bundle, rows, scripts))
+    output_parameters = _merged(about.output_parameters for about in settings)
+    mappings = _mappings(settings)
+    exec_script = _exec_script(publication, approved)
     parameters: list[Parameter] = []
     if values:
         parameters = sweep.parameters(rows, declared.values())
-        complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
-        jobs = [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
-    exec_script = _exec_script(publication, approved)
-    if values:
+        jobs = _with_values(jobs, rows, parameters)
         _require_files(steps, inputs, jobs)
-    output_parameters = _merged(about.output_parameters for about in settings)
-    mappings = _mappings(settings)
-    if values:
         _require_places(mappings, steps, [*parameters, *output_parameters.values()])
     platforms = {PLATFORMS[target.system] for target in manifest.targets}
     return Submission(
@@ -174,14 +167,30 @@ def _newer(
             )
 
 
-def _not_mentioned(rows: Sequence[Row], scripts: Sequence[Path]) -> Iterator[str]:
-    """Yield a warning for each parameter in `rows` of which no script, if none declares any, has the name."""
+def _needed(steps: Sequence[Step]) -> dict[str, None]:
+    """Return the input files of all `steps`, each once."""
+    needed: dict[str, None] = {}
+    for step in steps:
+        needed.update(dict.fromkeys(step.inputs))
+    return needed
+
+
+def _with_values(
+    jobs: Sequence[Job], rows: Sequence[Row], parameters: Sequence[Parameter]
+) -> list[Job]:
+    """Return `jobs` with the values of their `rows`, and defaults."""
+    complete = sweep.complete(rows, {parameter.name: parameter for parameter in parameters})
+    return [replace(job, values=row) for job, row in zip(jobs, complete, strict=True)]
+
+
+def _not_mentioned(bundle: Bundle, rows: Sequence[Row], scripts: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for each parameter in `rows` whose name none of `scripts`, which declare none, contains."""
     names = dict.fromkeys(name for row in rows for name in row)
     if not names:
         return
     words: set[str] = set()
-    for path in scripts:
-        text = files.read_plain(path, files.LARGEST_INPUT).decode(errors="replace")
+    for script in scripts:
+        text = files.read_plain(bundle.script(script), files.LARGEST_INPUT).decode(errors="replace")
         words.update(re.findall(r"\w+", text))
     for name in names:
         if name not in words and name.isidentifier():

@@ -54,21 +54,25 @@ def _outcome(campaign: Campaign, row: int, task: str | None, tasks: dict[str, st
     if note.get("job") != task:
         note = {}  # Of an earlier attempt.
     in_queue = tasks.get(task)
-    state = str(note.get("state") or "")
+    is_final = note.get("state") in _FINAL
+    node = str(note.get("node") or "")
     if in_queue is not None and in_queue not in _BEGUN:
         return Outcome(state="pending")
-    if in_queue is not None and state not in _FINAL:
-        return Outcome(state="running", node=str(note.get("node") or ""))
-    if state not in _FINAL:
-        return Outcome(
-            state="failed", reason=_why_gone(campaign, note, task), node=str(note.get("node") or "")
-        )
+    if is_final:
+        return _noted(campaign, row, note)
+    if in_queue is not None:
+        return Outcome(state="running", node=node)
+    return Outcome(state="failed", reason=_why_gone(campaign, note, task), node=node)
+
+
+def _noted(campaign: Campaign, row: int, note: dict[str, Any]) -> Outcome:
+    """Return the outcome that the job `row` has noted itself."""
     reason = str(note.get("reason") or "")
     if reason == UNCLEAR:
         reason = reason_in(_console(campaign, row))
     values = note.get("values")
     return Outcome(
-        state=state,
+        state=str(note["state"]),
         reason=reason,
         node=str(note.get("node") or ""),
         seconds=float(note.get("seconds") or 0.0),

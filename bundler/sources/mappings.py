@@ -56,14 +56,7 @@ def _mapping(number: int, table: object) -> Mapping:
         raise ValueError(
             f"entry {number} has the unknown key {unknown[0]}; the keys are {', '.join(names)}"
         )
-    values: dict[str, Any] = {}
-    for key, name in names.items():
-        item = table.get(key)
-        kind = int if name in _NUMBERS else str
-        if item is not None and (not isinstance(item, kind) or isinstance(item, bool)):
-            expected = "an integer" if kind is int else "a string"
-            raise TypeError(f"entry {number}: {key} must be {expected} (got {item!r})")
-        values[name] = item
+    values = {name: _checked(number, key, table.get(key)) for key, name in names.items()}
     for key in ("parameter", "file"):
         if not values[key]:
             raise ValueError(f"entry {number} has no {key}")
@@ -72,6 +65,15 @@ def _mapping(number: int, table: object) -> Mapping:
     if values["key_string"] is None and values["line"] is None:
         raise ValueError(f"entry {number} needs key-string or line")
     return Mapping(**values)
+
+
+def _checked(number: int, key: str, value: Any) -> Any:
+    """Return `value`, of the type that `key` has. Raises `TypeError`."""
+    kind = int if key in _NUMBERS else str
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        expected = "an integer" if kind is int else "a string"
+        raise TypeError(f"entry {number}: {key} must be {expected} (got {value!r})")
+    return value
 
 
 def problems_of(
