@@ -55,7 +55,12 @@ if sys.prefix == sys.base_prefix:
 
 # Files of tests that share something expensive, so one worker runs all of them. The marker of xdist for this has no
 # effect with pytest 9.2, which does not let it rename tests.
-_TOGETHER = ("tests/end_to_end/test_carry.py", "tests/end_to_end/test_tampering.py")
+_TOGETHER = (
+    "tests/end_to_end/test_carry.py",
+    "tests/end_to_end/test_install.py",
+    "tests/end_to_end/test_runnable.py",
+    "tests/end_to_end/test_tampering.py",
+)
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # It has no types.

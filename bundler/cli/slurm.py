@@ -15,6 +15,7 @@ import click
 from bundler.cli.command import PATH, Group, json_option, publication_argument, with_trust
 from bundler.cli.jobs import with_rows, with_submission_options
 from bundler.cli.terminal import result, say, warn
+from bundler.errors import BundlerError
 from bundler.lazily import lazily
 
 with lazily():
@@ -120,8 +121,14 @@ def _submit(
     """
     submission = _compose(publication, rows, folder, options, trust)
     place = place or _default_folder(submission.publication)
+    campaigns.require_possible(submission, place)
+    size = queue.longest_array()
     campaign = campaigns.write_campaign(submission, place, _words(submission, words))
-    arrays = queue.submit(campaign, range(len(campaign.names)), limit)
+    try:
+        arrays = queue.submit(campaign, range(len(campaign.names)), size, limit)
+    except BundlerError:
+        say(f"The jobs are in {place}. Submit what is missing with: bundler slurm retry {place}")
+        raise
     say(f"Submitted {', '.join(arrays)}")
     result({"campaign": campaign.folder, "arrays": arrays}, [place], as_json=as_json)
 
@@ -153,6 +160,7 @@ def _script(
     """
     submission = _compose(publication, rows, folder, options, None)
     place = place or _default_folder(submission.publication)
+    campaigns.require_possible(submission, place)
     campaign = campaigns.draft(submission, place, _words(submission, words))
     click.echo(campaigns.batch_script(campaign, 1, len(campaign.names), limit), nl=False)
 
@@ -209,7 +217,7 @@ def _retry(folder: Path, limit: int | None, as_json: bool) -> None:
     for row, outcome in enumerate(results.outcomes(campaign)):
         if outcome.state in results.UNSUCCESSFUL:
             rows.append(row)
-    arrays = queue.submit(campaign, rows, limit) if rows else []
+    arrays = queue.submit(campaign, rows, queue.longest_array(), limit) if rows else []
     result({"retried": len(rows), "arrays": arrays}, [len(rows)], as_json=as_json)
 
 

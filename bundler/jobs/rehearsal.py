@@ -160,11 +160,11 @@ def _run(
             context,
         ]
         return process.run_shown(
-            command, cwd=folder, env=inherited, show=lambda line: show(_for_this_machine(line))
+            command, cwd=folder, env=inherited, show=lambda line: show(for_this_machine(line))
         )
 
 
-def _for_this_machine(line: str) -> str:
+def for_this_machine(line: str) -> str:
     """Return a line of the job for somebody at this machine, where there is no other node and no administrator."""
     line = re.sub(r"^(\[ERROR\] )node \S+: ", r"\1", line)
     return re.sub(r"hint: ask the administrator of (?:the nodes|HPS) to ", "hint: ", line)

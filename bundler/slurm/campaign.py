@@ -37,8 +37,7 @@ class Campaign:
 
 
 def draft(submission: Submission, folder: Path, options: Sequence[str]) -> Campaign:
-    """Return the campaign of `submission` that `write_campaign` would write. Raises the same errors."""
-    _require_possible(submission)
+    """Return the campaign of `submission` that `write_campaign` would write. Raises `FileError`."""
     assert submission.folder is not None  # noqa: S101 - it is of a publication
     described = json.loads(files.read_plain(submission.folder / PUBLICATION, _LIMIT))
     table = _table(submission, options, described["path"])
@@ -46,15 +45,10 @@ def draft(submission: Submission, folder: Path, options: Sequence[str]) -> Campa
 
 
 def write_campaign(submission: Submission, folder: Path, options: Sequence[str]) -> Campaign:
-    """Write `submission` to the new folder `folder`; `options` are the words for sbatch.
-
-    Raises `JobError` for jobs that only HPS can run, `BundlerError` if `folder` exists, `FileError`.
-    """
+    """Write `submission` to the new folder `folder`; `options` are the words for sbatch. Raises `FileError`."""
     campaign = draft(submission, folder, options)
     assert submission.folder is not None  # noqa: S101 - it is of a publication
     described = json.loads(files.read_plain(submission.folder / PUBLICATION, _LIMIT))
-    if folder.exists():
-        raise BundlerError(f"{folder} exists", hint="choose another --folder")
     with atomic.building(folder, replace=False) as fresh, files.explained(folder):
         for name in (STATES, SUBMISSIONS, LOGS, INPUTS, FOLDERS):
             (fresh / name).mkdir()
@@ -85,8 +79,10 @@ def open_campaign(folder: Path) -> Campaign:
     return Campaign(folder=folder.absolute(), table=table)
 
 
-def _require_possible(submission: Submission) -> None:
-    """Raise `JobError` for what Slurm has nothing for."""
+def require_possible(submission: Submission, folder: Path) -> None:
+    """Raise `JobError` for what Slurm has nothing for, `BundlerError` if `folder` exists."""
+    if folder.exists():
+        raise BundlerError(f"{folder} exists", hint="choose another --folder")
     problems = []
     if submission.mappings:
         problems.append("parameter-mappings are of HPS; let the script write its input files")

@@ -17,12 +17,13 @@ _MAX_ARRAY = 1001
 _LIMIT = 64 << 20
 
 
-def submit(campaign: Campaign, rows: Sequence[int], limit: int | None = None) -> list[str]:
+def submit(
+    campaign: Campaign, rows: Sequence[int], size: int, limit: int | None = None
+) -> list[str]:
     """Submit the jobs `rows` of `campaign`, at most `limit` at once; return the IDs of the arrays.
 
-    An array has as many jobs as Slurm allows. Each is recorded when it is submitted. Raises `BundlerError`.
+    An array has at most `size` jobs. Each is recorded when it is submitted. Raises `BundlerError`.
     """
-    size = _max_array()
     identities = []
     for start in range(0, len(rows), size):
         identities.append(_submit_array(campaign, rows[start : start + size], limit))
@@ -69,7 +70,7 @@ def tasks_in_queue() -> dict[str, str]:
     return tasks
 
 
-def _max_array() -> int:
+def longest_array() -> int:
     """Return the largest number of jobs in an array. Raises `BundlerError` if Slurm does not answer."""
     code, out, err = process.run(["scontrol", "show", "config"])
     if code:

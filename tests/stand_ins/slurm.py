@@ -33,7 +33,7 @@ ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={port}
 AuthType=auth/munge
-AuthInfo=socket={state}/munge/socket,cred_expire=5
+AuthInfo=socket={state}/munge/socket,cred_expire=60
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={state}/ctld
@@ -51,7 +51,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000,bf_interval=2
 SlurmctldTimeout=30
-SlurmdTimeout=10
+SlurmdTimeout=5
 KillWait=2
 ReturnToService=2
 JobAcctGatherType=jobacct_gather/none

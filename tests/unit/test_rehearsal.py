@@ -5,7 +5,7 @@ import fnmatch
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.jobs.rehearsal import wildcards
+from bundler.jobs.rehearsal import for_this_machine, wildcards
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,21 @@ def test_without_folders_the_meaning_is_that_of_the_standard_library(
     pattern: str, name: str
 ) -> None:
     assert bool(wildcards(pattern).fullmatch(name)) == fnmatch.fnmatchcase(name, pattern)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "[ERROR] node host-7: uv finds no Python 3.12 on this node",
+            "[ERROR] uv finds no Python 3.12 on this node",
+        ),
+        (
+            "[ERROR] hint: ask the administrator of the nodes to install one, or bundle with X",
+            "[ERROR] hint: install one, or bundle with X",
+        ),
+        ("node x: printed by the script", "node x: printed by the script"),
+    ],
+)
+def test_a_rehearsal_speaks_to_somebody_at_this_machine(line: str, shown: str) -> None:
+    assert for_this_machine(line) == shown
