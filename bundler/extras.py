@@ -29,9 +29,10 @@ def missing_extra(error: ModuleNotFoundError) -> BundlerError | None:
     if root == "yaml":
         return _not_installed("yaml", "PyYAML is not installed")
     if any("/bundler/hps/" in file for file in files):
+        name = "the HPS client" if root == "ansys" else root
         return _not_installed(
             "hps",
-            f"{root} is not installed",
+            f"{name} is not installed",
             ", or install the tool with `bundler carry --with-hps`",
         )
     return _not_installed("bundle", f"{root} is not installed")

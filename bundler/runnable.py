@@ -56,7 +56,7 @@ def _script(bundle: Bundle, name: str | None) -> str:
         name = names[0]
     if name not in names:
         problem = f"has no script {name}" if name else "has several scripts"
-        raise BundlerError(f"{bundle.folder} {problem}", hint=f"its scripts are {', '.join(names)}")
+        raise BundlerError(f"{bundle.folder} {problem}", hint="bundle the script on its own")
     plain = name.replace("-", "").replace("_", "").replace(".", "")
     if not (safe_path(name) and plain.isalnum() and plain.isascii()):
         raise BundlerError(

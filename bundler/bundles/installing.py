@@ -19,6 +19,7 @@ from bundler.layout import MANIFEST
 from bundler.manifest import TargetEntry
 from bundler.node.description import Fit
 from bundler.node.facts import misfit, node_facts
+from bundler.path_kinds import is_inside
 from wheelhouse import atomic, environment, files, process
 from wheelhouse.errors import FileError
 from wheelhouse.python_request import PythonRequest, parse_python_request
@@ -43,14 +44,22 @@ class _Python:
     version: str
 
 
-def install(folder: Path, place: Path, script: str | None, *, update: bool) -> bool:
+def install(
+    folder: Path, place: Path, script: str | None, *, update: bool, for_jupyter: bool = False
+) -> bool:
     """Install the environment of `script` in the bundle or publication `folder` to `place`; False if it is there.
 
-    With `update`, an environment at `place` is replaced atomically. Raises `BundlerError`, `ArchiveError`,
-    `WheelError`, `FileError`.
+    With `update`, an environment at `place` is replaced atomically; `for_jupyter` requires ipykernel in it. Raises
+    `BundlerError`, `ArchiveError`, `WheelError`, `FileError`.
     """
+    if is_inside(place.absolute()):
+        raise BundlerError(
+            f"{place} is inside of a bundle, publication or store", hint="choose a folder elsewhere"
+        )
     bundle = verify(folder)
     name = _script(bundle, script)
+    if for_jupyter:
+        _require_kernel(bundle, name)
     record = {"manifest": files.sha256(folder / MANIFEST), "script": name}
     if _is_current(place, record, update=update):
         return False
@@ -76,6 +85,15 @@ def _script(bundle: Bundle, name: str | None) -> str:
     raise BundlerError(
         f"{bundle.folder} {problem}", hint=f"use --script with one of {', '.join(names)}"
     )
+
+
+def _require_kernel(bundle: Bundle, script: str) -> None:
+    for target in bundle.manifest.targets:
+        if not any(name.startswith(f"{_KERNEL}-") for name in target.wheels[script]):
+            raise BundlerError(
+                f"{bundle.folder} has no {_KERNEL}, which Jupyter needs",
+                hint=f"bundle with --with {_KERNEL}",
+            )
 
 
 def _is_current(place: Path, record: dict[str, str], *, update: bool) -> bool:
@@ -217,15 +235,8 @@ def interpreter(place: Path) -> Path:
 
 
 def register_kernel(place: Path) -> Path:
-    """Register the environment `place` as a Jupyter kernel of this user; return the folder of the kernel.
-
-    Raises `BundlerError` if the environment has no ipykernel, `FileError`.
-    """
+    """Register the environment `place` as a Jupyter kernel of this user; return its folder. Raises `FileError`."""
     python = interpreter(place.absolute())
-    if not list(place.glob(f"**/site-packages/{_KERNEL}")):
-        raise BundlerError(
-            f"{place} has no {_KERNEL}, which Jupyter needs", hint=f"bundle with --with {_KERNEL}"
-        )
     name = place.absolute().name
     folder = _jupyter_data() / "kernels" / name.lower()
     kernel = {

@@ -211,6 +211,8 @@ def _default_python(sources: Sequence[Source]) -> str:
         if released and not named:
             return released[-1]
         error.hint = "bundle scripts that need different Pythons separately"
+        if len(sources) == 1:
+            error.hint = "change requires-python"
         if released:
             error.hint = f"use --python {_allowed_python(both)}"
         raise

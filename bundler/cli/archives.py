@@ -92,7 +92,8 @@ def pack(
     """Pack bundles into one archive.
 
     Writes a tar archive that starts with the manifests, and verifies every file on the way. The same bundles give the
-    same bytes. publish-index, verify, inspect and rehearse accept archives directly. Prints the path of each file.
+    same bytes. publish-index, verify, inspect, install and rehearse accept archives directly. Prints the path of each
+    file.
 
     \b
     Examples:

@@ -111,7 +111,7 @@ with lazily():
     default="uv",
     help="Resolve with this tool. pip-tools reads pip's configuration and resolves only for this machine.",
 )
-@flag("--replace", help="Replace the existing bundle even if it contains other scripts.")
+@flag("--replace", help="Replace the existing bundle even if it contains other scripts or targets.")
 @flag("--upgrade", help="Upgrade all packages of an existing bundle.")
 @click.option(
     "-P",
@@ -158,7 +158,7 @@ def bundle(
 
     Reads the inline metadata (PEP 723) of each SCRIPT, resolves its dependencies for every target, downloads the
     wheels and writes them to a folder, the bundle. Prints the path of the bundle, or of the archive with
-    --archive.
+    --archive. With --runnable, also prints the path of the program.
 
     SCRIPT may also be a requirements.txt, a pylock.toml, or the folder of a project with a uv.lock; "-" reads a script
     from standard input. The lock file SCRIPT.lock is used if it exists. The keys "python" and "platform" of
@@ -273,7 +273,7 @@ def install_environment(
     with unpacked(path, base) as folders:
         if len(folders) > 1:
             raise click.UsageError(f"{path} contains several bundles; unpack it and install one")
-        is_new = installing.install(folders[0], place, script, update=update)
+        is_new = installing.install(folders[0], place, script, update=update, for_jupyter=jupyter)
     if not is_new:
         say(f"{place} is up to date")
     python = installing.interpreter(place)

@@ -36,6 +36,14 @@ TOPICS = {
 }
 
 
+# What people look for, and the guides that have it.
+_ELSEWHERE = {
+    **dict.fromkeys(("slurm", "mpi", "dask", "snakemake", "pbs", "lsf", "run"), "engines"),
+    **dict.fromkeys(("install", "runnable", "pack", "archive"), "carrying"),
+    **dict.fromkeys(("audit", "policy", "sbom", "licences"), "approval"),
+}
+
+
 def read_guide(topic: str) -> str:
     """Return the guide on `topic` as Markdown."""
     return (files("bundler") / "guides" / f"{topic}.md").read_text(encoding="utf-8")
@@ -59,8 +67,12 @@ def guide(topic: str | None) -> None:
         bundler guide
         bundler guide jobs
     """
+    if topic is not None:
+        topic = topic.lower()
     if topic is not None and topic not in TOPICS:
         near = suggestions.did_you_mean(topic, TOPICS)
+        if topic in _ELSEWHERE:
+            near = f"see `bundler guide {_ELSEWHERE[topic]}`"
         raise BundlerError(
             f"there is no guide {topic}", hint=near or f"the guides are {', '.join(TOPICS)}"
         )

@@ -153,7 +153,7 @@ def _show(project: str, account: ReadAccount, as_json: bool) -> None:
 def _logs(project: str, job: str, follow: bool, account: ReadAccount) -> None:
     """Show what a job printed, also while it runs.
 
-    Prints the console output of JOB, the name or ID of a job of PROJECT: of each step, its last attempt. Ctrl-C leaves
+    JOB is the name or ID of a job in PROJECT. Prints the console output of the last attempt of each step. Ctrl-C leaves
     the job running.
 
     \b

@@ -46,8 +46,8 @@ def with_submission_options(command: Callable[..., None]) -> Callable[..., None]
         "scripts",
         metavar="[STEP=]NAME",
         multiple=True,
-        help="Run only this script; repeat it for the steps of each job, in order. STEP names a step, so that a script "
-        "can be several.  [default: all, as bundled]",
+        help="Run only this script; repeat it for the steps of each job, in order. STEP names the step, so that one "
+        "script can run as several steps.  [default: all, as bundled]",
     )
     @click.option(
         "--application",
@@ -172,8 +172,8 @@ def with_rows(command: Callable[..., None]) -> Callable[..., None]:
         "table",
         metavar="FILE",
         type=PATH,
-        help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named like an input "
-        "file gives that file for each job; the columns job, note and priority describe the job.",
+        help="Submit one job for each row of a CSV file, or each object of a JSON list. A column named after an input "
+        "file sets that file per job; the columns job, note and priority describe the job.",
     )
     @click.option(
         "--sweep",

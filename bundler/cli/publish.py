@@ -118,6 +118,8 @@ def publish_index(
         publish-index eval.bundle --upload https://index.example.com/root/dev
     """
     if url is not None:
+        if bundles and path_kinds.kind_of(store) in ("store", "nothing"):
+            raise click.UsageError(f"--upload takes no STORE; omit {store}")
         _upload((store, *bundles), url, check_url, trust, as_json=as_json)
         return
     if alias:
@@ -156,6 +158,11 @@ def publish_index(
 
 def _require_store_first(store: Path, bundles: Sequence[Path]) -> None:
     """Raise `BundlerError` if somebody named a bundle where the store belongs, or a store where a bundle belongs."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(store)):
+        raise BundlerError(
+            f"{store} is a URL, and a store is a folder",
+            hint="to upload wheels to an index, use publish-index BUNDLE --upload URL",
+        )
     kinds = {path: path_kinds.kind_of(path) for path in (store, *bundles)}
     if kinds[store] not in ("nothing", "store", "folder", "file"):
         fact, hint = path_kinds.mismatch(store, "store")

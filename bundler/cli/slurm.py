@@ -23,7 +23,17 @@ with lazily():
     from bundler.slurm import campaign as campaigns, queue, results
     from bundler.trust import ssh_keygen
 
-_OF_HPS = ("application", "software", "priority", "compute_resource_set", "trials")
+# Options, and keys of steps, that say something to HPS only.
+_OPTIONS_OF_HPS = ("application", "disk", "trials")
+_KEYS_OF_HPS = (
+    "software",
+    "compute_resource_set",
+    "distributed",
+    "cores_per_node",
+    "use_local_scratch",
+    "working_directory",
+    "debug",
+)
 
 
 @click.group(cls=Group)
@@ -46,7 +56,7 @@ def _with_slurm_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--time",
         metavar="TIME",
-        help="Time limit in the words of Slurm.  [default: that of the jobs]",
+        help="Time limit in Slurm's format.  [default: from the timeouts of the steps]",
     )
     @click.option("--constraint", metavar="LIST", help="Features that nodes must have.")
     @click.option("--gres", metavar="LIST", help="Generic resources, such as gpu:1.")
@@ -110,9 +120,9 @@ def _submit(
 ) -> None:
     """Submit jobs to Slurm.
 
-    Writes the jobs to a new folder on shared storage, submits them as arrays, and prints the folder. It gets the logs,
-    the states and the outputs of the jobs; `collect` and `retry` need nothing else. Options and [tool.bundler] mean the
-    same as for `submit-jobs`. Use squeue and scancel for the rest.
+    Writes the jobs to a new folder on shared storage, submits them as arrays, and prints the folder. Jobs write their
+    logs, states and outputs to this folder, which is all that `collect` and `retry` need. Options and [tool.bundler]
+    mean the same as for `submit-jobs`, except for those that only HPS uses. Use squeue and scancel for the rest.
 
     \b
     Examples:
@@ -214,10 +224,13 @@ def _retry(folder: Path, limit: int | None, as_json: bool) -> None:
     """
     campaign = campaigns.open_campaign(folder)
     rows = []
-    for row, outcome in enumerate(results.outcomes(campaign)):
-        if outcome.state in results.UNSUCCESSFUL:
-            rows.append(row)
-    arrays = queue.submit(campaign, rows, queue.longest_array(), limit) if rows else []
+    arrays: list[str] = []
+    with queue.alone(campaign):
+        for row, outcome in enumerate(results.outcomes(campaign)):
+            if outcome.state in results.UNSUCCESSFUL:
+                rows.append(row)
+        if rows:
+            arrays = queue.submit(campaign, rows, queue.longest_array(), limit)
     result({"retried": len(rows), "arrays": arrays}, [len(rows)], as_json=as_json)
 
 
@@ -232,9 +245,13 @@ def _compose(
     submission = submissions.compose(publication, rows, options, folder=folder, trust=trust)
     for text in submission.warnings:
         warn(text)
-    for name in _OF_HPS:
-        if getattr(options, name):
-            warn(f"--{name.replace('_', '-')} has no effect on Slurm")
+    unused = [name for name in _OPTIONS_OF_HPS if getattr(options, name)]
+    for step in submission.steps:
+        unused += [name for name in _KEYS_OF_HPS if getattr(step, name)]
+    if submission.priority:
+        unused.append("priority")
+    for name in sorted(set(unused)):
+        warn(f"{name.replace('_', '-')} has no effect on Slurm")
     return submission
 
 

@@ -70,7 +70,7 @@ def summary(submission: Submission) -> dict[str, Any]:
 
 def _step(step: Step) -> dict[str, Any]:
     """Return `step` with what concerns a job scheduler in an entry of its own."""
-    document = {name: getattr(step, name) for name in _STEP}
+    document = {"name": step.title, **{name: getattr(step, name) for name in _STEP}}
     document["scheduling"] = {name: getattr(step, name) for name in _SCHEDULING}
     return document
 
@@ -101,7 +101,7 @@ def table(document: Mapping[str, Any]) -> str:
         lines.append(f"  signed by {signature['name']} on {day}")
     for step in document["steps"]:
         needs = ", ".join(_needs_of(step, document["application"]))
-        lines.append(f"  {step['script']}: {needs}")
+        lines.append(f"  {step['name']}: {needs}")
         for key in ("inputs", "outputs"):
             names = ", ".join(step[key])
             if names:

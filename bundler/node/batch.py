@@ -21,7 +21,7 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bundler.node.cache import read_json, write_whole
+from bundler.node.cache import private_folder, read_json, write_whole
 from bundler.node.context import write_context
 from bundler.node.errors import (
     ERROR_FILE,
@@ -114,6 +114,8 @@ def state_at_request() -> str:
 
 def prepare_folder(place: str, table: Any, job: Any, folder: str) -> None:
     """Create the empty folder of `job` with its input files; what an attempt before left is removed."""
+    for base, _, _ in os.walk(folder):
+        os.chmod(base, 0o700)  # A script may have left folders that nobody can write to.
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
     os.makedirs(folder)
@@ -171,8 +173,8 @@ def run_script(step: Any, console: str) -> None:
     given = dict(step["environment"])
     if not os.environ.get("UV_CACHE_DIR"):
         # Batch systems give each job a temporary folder of its own, which would make every start a cold one.
-        folder = "/tmp/bundler-uv-cache-{}"  # noqa: S108 - used only if it belongs to this user alone
-        given.setdefault("UV_CACHE_DIR", folder.format(os.getuid()))
+        folder = "/tmp/bundler-uv-cache-{}"  # noqa: S108 - refused unless it belongs to this user alone
+        given.setdefault("UV_CACHE_DIR", private_folder(folder.format(os.getuid())))
     environment = run_environment(os.environ, given)
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     command, python = ready_command(PUBLICATION, root, step["script"], environment, state)
@@ -232,7 +234,11 @@ def unmet(table: Any, values: Mapping[str, Any], folder: str) -> str:
 def matching(folder: str, name: str) -> list[str]:
     """Return the files in `folder` that `name`, which may have wildcards, stands for."""
     paths = pathlib.Path(folder).glob(name.replace("**", "**/*"))
-    return [str(path) for path in paths if path.is_file() and path.name != ERROR_FILE]
+    return [
+        str(path)
+        for path in paths
+        if path.is_file() and not path.is_symlink() and path.name != ERROR_FILE
+    ]
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def cache_folder(environment: Mapping[str, str]) -> str:
             reason,
             tempfile.gettempdir(),
         )
-    folder = _private_folder(
+    folder = private_folder(
         os.path.join(tempfile.gettempdir(), "bundler-uv-cache{}".format(user and "-" + user))
     )
     _warn_of_noexec(folder)
@@ -82,8 +82,18 @@ def _registered_cache(registered: str, user: str) -> str | None:
         os.makedirs(registered, exist_ok=True)
     own = os.path.join(registered, "user-{}".format(user))
     if os.access(registered, os.W_OK | os.X_OK):
-        return registered if not user or is_private(registered) else _private_folder(own)
-    return own if user and os.path.isdir(own) and is_private(own) else None
+        if not user or is_private(registered):
+            return registered
+        return private_folder(own) if keeps_entries(registered) else None
+    if user and os.path.isdir(own) and is_private(own) and keeps_entries(registered):
+        return own
+    return None
+
+
+def keeps_entries(folder: str) -> bool:
+    """Return whether no other user can rename what this user has in `folder`: it is root's or ours, or sticky."""
+    status = os.stat(folder)
+    return status.st_uid in (0, os.getuid()) or bool(status.st_mode & stat.S_ISVTX)
 
 
 def is_private(folder: str) -> bool:
@@ -95,7 +105,7 @@ def is_private(folder: str) -> bool:
     return stat.S_ISDIR(status.st_mode) and mine
 
 
-def _private_folder(folder: str) -> str:
+def private_folder(folder: str) -> str:
     """Create `folder` for this user alone and return it. Raises `OfflineRunError` if it belongs to another user."""
     try:
         with contextlib.suppress(FileExistsError):

@@ -44,11 +44,14 @@ def main(words: Sequence[str]) -> int:
         name = chosen_script(options.script)
         environment = environment_of(options.cache)
         state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
-        write_parameters(options.parameters, options.parameter)
         command, python = ready_command(PUBLICATION, root, name, environment, state)
+        write_parameters(options.parameters, options.parameter)
         settings = settings_for(command, python)
     except OfflineRunError as error:
         sys.stderr.write("error: {}\n".format(error))
+        return 1
+    except OSError as error:
+        sys.stderr.write("error: {}\nhint: work in a folder where you may write\n".format(error))
         return 1
     arguments = [python, command.script, *options.arguments]
     if options.python is not None:
@@ -64,9 +67,11 @@ def main(words: Sequence[str]) -> int:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the options in `words`; `python` is a list, or None without --python."""
+    """Return the options in `words`; `python` is the list of words after --python, or None without it."""
     parser = argparse.ArgumentParser(
-        prog="run.py", description="Run a published script on this machine, verified and offline."
+        prog="run.py",
+        description="Run a published script on this machine, verified and offline.",
+        allow_abbrev=False,
     )
     parser.add_argument("--script", metavar="NAME", help="which script, if there are several")
     parser.add_argument(
@@ -82,10 +87,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--prepare", action="store_true", help="print the environment's Python")
     parser.add_argument("--print-command", action="store_true", help="print the command only")
     parser.add_argument(
-        "--python", nargs=argparse.REMAINDER, help="become the environment's Python"
+        "--python",
+        action="store_true",
+        help="become the environment's Python, with the words after this",
     )
     parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="of the script, after --")
-    return parser.parse_args(words)
+    own = list(words)
+    ends = [own.index(word) for word in ("--", "--python") if word in own]
+    end = min(ends) if ends else len(own)
+    if own[end : end + 1] != ["--python"]:
+        options = parser.parse_args(own)
+        options.python = None
+        return options
+    # argparse would drop a "--" among the words for Python.
+    options = parser.parse_args(own[: end + 1])
+    options.python = own[end + 1 :]
+    return options
 
 
 def chosen_script(name: str | None) -> str:

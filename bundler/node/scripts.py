@@ -124,7 +124,8 @@ def _with_places(lock: bytes, root: str, folder: str) -> bytes:
         )
     for begin, place in places.items():
         key = begin.partition('"')[0]
-        text = text.replace(
-            begin, '{}"{}'.format(key, json.dumps(place.replace(os.sep, "/"))[1:-1])
-        )
+        # TOML has the same escapes as JSON, but no surrogates, and the character DEL needs one.
+        quoted_place = json.dumps(place.replace(os.sep, "/"), ensure_ascii=False)[1:-1]
+        quoted_place = quoted_place.replace("\x7f", "\\u007f")
+        text = text.replace(begin, '{}"{}'.format(key, quoted_place))
     return text.encode("utf-8")

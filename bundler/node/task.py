@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.node.cache import cache_folder, read_json
 from bundler.node.errors import OfflineRunError
+from bundler.node.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,10 +54,15 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
         environment.setdefault(
             "PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache")
         )
-    # The script is in another folder, but may import the input files of the job.
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [os.getcwd(), environment.get("PYTHONPATH")])
-    )
+    # The script is in another folder, but may import the input files of the job; not what others may place there.
+    here = os.getcwd()
+    if os.stat(here).st_mode & 0o002:
+        log.warning("Everybody can write to %s, so the script imports nothing from it", here)
+        here = ""
+    paths = filter(None, [here, environment.get("PYTHONPATH")])
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    if not environment["PYTHONPATH"]:
+        del environment["PYTHONPATH"]
     return environment
 
 

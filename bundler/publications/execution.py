@@ -17,14 +17,16 @@ from bundler.trust.signature import Approval
 
 _BLOCK = re.compile(r"(?<=# <publication>\n).*(?=# </publication>\n)", re.DOTALL)
 _WIDTH = 120
-_FUTURE = "from __future__ import annotations\n"
-# Python looks next to a program for its modules, where somebody could place others.
-_ALONE = """
-import os
+# Python looks next to a program for its modules, where somebody could place others, even one called __future__.
+_LOADER = """\
 import sys
 
-_here = os.path.dirname(os.path.abspath(__file__))
-sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _here]
+if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    del sys.path[0]
+PROGRAM = r'''
+{program}
+'''
+exec(compile(PROGRAM, __file__, "exec"))
 """
 # How `render` writes that nobody checked a signature.
 _UNSTATED = b" 'approved': None,\n"
@@ -105,14 +107,19 @@ def _with_block(program: str, publication: Mapping[str, Any]) -> bytes:
 
 def render_run(publication: Mapping[str, Any]) -> bytes:
     """Return run.py for the description `publication`."""
-    program = join(DIRECT).replace(_FUTURE, _FUTURE + _ALONE, 1)
-    return _with_block(program, publication)
+    return _loaded(_with_block(join(DIRECT), publication))
 
 
 def render_batch(publication: Mapping[str, Any]) -> bytes:
     """Return the program for nodes of batch systems for the description `publication`."""
-    program = join(BATCH).replace(_FUTURE, _FUTURE + _ALONE, 1)
-    return _with_block(program, publication)
+    return _loaded(_with_block(join(BATCH), publication))
+
+
+def _loaded(program: bytes) -> bytes:
+    """Return `program` in a loader that lets no file next to it become one of its modules."""
+    text = program.decode()
+    assert "'''" not in text  # noqa: S101 - it would end the string
+    return _LOADER.replace("{program}", text).encode()
 
 
 def render_shell(publication: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 from bundler.errors import BundlerError, JobError
 from bundler.jobs.step import Step
 from bundler.jobs.submission import Submission
+from bundler.jobs.table import TABLE
 from bundler.layout import PUBLICATION, RUN_SHELL
 from bundler.publications.execution import render_batch, render_run
 from wheelhouse import atomic, files
@@ -21,6 +22,8 @@ JOBS, TASK, RUN = "jobs.json", "task.py", "run.py"
 STATES, SUBMISSIONS, LOGS, INPUTS, FOLDERS = "states", "submissions", "logs", "inputs", "jobs"
 # Bytes; the table of 100,000 jobs has a tenth of this.
 _LIMIT = 512 << 20
+# What the table of a campaign has besides its jobs and steps.
+_KEYS = ("publication", "name", "options", "parameters", "output_parameters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,22 +71,38 @@ def open_campaign(folder: Path) -> Campaign:
     """Return the campaign in `folder`. Raises `BundlerError` if there is none."""
     try:
         table = json.loads(files.read_plain(folder / JOBS, _LIMIT))
-        names = [str(job["name"]) for job in table["jobs"]]
-    except (ValueError, KeyError, TypeError, RecursionError, FileError) as error:
-        raise BundlerError(
-            f"{folder} is not the folder of a campaign",
-            hint="give the folder that `bundler slurm submit` printed",
-        ) from error
+        names = [str(entry["name"]) for entry in (*table["jobs"], *table["steps"])]
+        is_whole = all(map(table.__contains__, _KEYS))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FileError) as error:
+        raise _no_campaign(folder) from error
+    if not is_whole:
+        raise _no_campaign(folder)
     if not all(files.safe_path(name) and "/" not in name for name in names):
         raise BundlerError(f"{folder}: {JOBS} has names that are no names of folders")
     return Campaign(folder=folder.absolute(), table=table)
+
+
+def _no_campaign(folder: Path) -> BundlerError:
+    return BundlerError(
+        f"{folder} is not the folder of a campaign",
+        hint="give the folder that `bundler slurm submit` printed",
+    )
 
 
 def require_possible(submission: Submission, folder: Path) -> None:
     """Raise `JobError` for what Slurm has nothing for, `BundlerError` if `folder` exists."""
     if folder.exists():
         raise BundlerError(f"{folder} exists", hint="choose another --folder")
+    wrong = sorted(set("\n\"'\\%") & set(str(folder.absolute())))
+    if wrong:
+        raise BundlerError(
+            f"{folder} has {wrong[0]!r} in its path, which Slurm reads in a way of its own",
+            hint="choose another --folder",
+        )
     problems = []
+    for job in submission.jobs:
+        if (job.name or "").casefold() == TABLE:
+            problems.append(f"a job is called {job.name}, which is the name of the table")
     if submission.mappings:
         problems.append("parameter-mappings are of HPS; let the script write its input files")
     for step in submission.steps:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
 
 from bundler.errors import BundlerError
 from bundler.slurm.campaign import SUBMISSIONS, Campaign, batch_script
@@ -28,6 +33,21 @@ def submit(
     for start in range(0, len(rows), size):
         identities.append(_submit_array(campaign, rows[start : start + size], limit))
     return identities
+
+
+@contextlib.contextmanager
+def alone(campaign: Campaign) -> Iterator[None]:
+    """Let nobody else submit jobs of `campaign` during the block. Raises `BundlerError` if somebody does."""
+    path = campaign.folder / SUBMISSIONS / "lock"
+    with files.explained(path), path.open("a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BundlerError(
+                f"jobs of {campaign.folder} are being submitted right now",
+                hint="wait until that has ended",
+            ) from None
+        yield
 
 
 def _submit_array(campaign: Campaign, rows: Sequence[int], limit: int | None) -> str:

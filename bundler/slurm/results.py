@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from bundler.slurm.queue import submissions, tasks_in_queue
 from wheelhouse import atomic, files
 from wheelhouse.errors import FileError
 
-_STATE_LIMIT, _CONSOLE_LIMIT = 64 << 20, 16 << 20
+_STATE_LIMIT, _END = 512 << 20, 1 << 20
 # States of Slurm in which a task has begun; in all others it is still to come.
 _BEGUN = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 _FINAL = ("evaluated", "failed", "timeout", "aborted")
@@ -71,11 +73,14 @@ def _noted(campaign: Campaign, row: int, note: dict[str, Any]) -> Outcome:
     if reason == UNCLEAR:
         reason = reason_in(_console(campaign, row))
     values = note.get("values")
+    state = str(note["state"])
+    if state == "aborted" and "DUE TO TIME LIMIT" in _log(campaign, str(note.get("job"))):
+        state = "timeout"
     return Outcome(
-        state=str(note["state"]),
+        state=state,
         reason=reason,
         node=str(note.get("node") or ""),
-        seconds=float(note.get("seconds") or 0.0),
+        seconds=float(note["seconds"]) if isinstance(note.get("seconds"), int | float) else 0.0,
         values=values if isinstance(values, dict) else {},
     )
 
@@ -93,12 +98,28 @@ def _why_gone(campaign: Campaign, note: dict[str, Any], task: str) -> str:
     """Return why the job of `task` is neither in the queue nor has a final state."""
     if note:
         return "it was killed, or its node failed"
-    try:
-        log = files.read_plain(campaign.folder / LOGS / f"{task}.txt", _CONSOLE_LIMIT)
-    except FileError:
+    if not (campaign.folder / LOGS / f"{task}.txt").is_file():
         return "Slurm did not start it, or cannot write its log"
-    lines = log.decode(errors="replace").strip().splitlines()
+    lines = _log(campaign, task).strip().splitlines()
     return lines[-1] if lines else "it ended before it began"
+
+
+def _log(campaign: Campaign, task: str) -> str:
+    """Return the end of what Slurm wrote about `task`, "" if it is unknown."""
+    if not re.fullmatch(r"\d+_\d+", task):
+        return ""
+    return _end_of(campaign.folder / LOGS / f"{task}.txt")
+
+
+def _end_of(path: Path) -> str:
+    """Return the end of the text file `path`; "" if it cannot be read."""
+    try:
+        with files.open_plain(path) as source:
+            size = source.seek(0, os.SEEK_END)
+            source.seek(max(0, size - _END))
+            return source.read(_END).decode(errors="replace")
+    except (OSError, FileError):
+        return ""
 
 
 def _console(campaign: Campaign, row: int) -> str:
@@ -108,10 +129,7 @@ def _console(campaign: Campaign, row: int) -> str:
     for place in reversed(places):
         path = place / CONSOLE
         if path.is_file():
-            try:
-                return files.read_plain(path, _CONSOLE_LIMIT).decode(errors="replace")
-            except FileError:
-                return ""
+            return _end_of(path)
     return ""
 
 
@@ -121,9 +139,14 @@ def collect(campaign: Campaign, folder: Path) -> tuple[list[Outcome], Path]:
     Complete files are not copied again. Raises `BundlerError`, `FileError`.
     """
     found = outcomes(campaign)
-    for name, outcome in zip(campaign.names, found, strict=True):
-        if outcome.state in _FINAL:
+    for row, name in enumerate(campaign.names):
+        if found[row].state not in _FINAL:
+            continue
+        try:
             _copy_outputs(campaign, name, folder / name)
+        except (FileError, OSError) as error:
+            # One job must not keep the others from being collected.
+            found[row] = replace(found[row], reason=f"its outputs cannot be copied ({error})")
     files.make_folder(folder)
     path = folder / TABLE
     atomic.write(path, _table(campaign, found))
@@ -136,12 +159,12 @@ def _copy_outputs(campaign: Campaign, name: str, target: Path) -> None:
     for step in campaign.table["steps"]:
         patterns += step["outputs"]
     expressions = [wildcards(str(pattern)) for pattern in patterns]
-    for path in sorted(source.rglob("*")):
-        relative = path.relative_to(source).as_posix()
-        if path.is_symlink() or not path.is_file():
-            continue
-        if not any(expression.fullmatch(relative) for expression in expressions):
-            continue
+    wanted = _matching(source, expressions)
+    # What an earlier attempt left must not look like a result of this one.
+    for relative, path in _matching(target, expressions).items():
+        if relative not in wanted:
+            path.unlink()
+    for relative, path in wanted.items():
         place = target / relative
         status = path.stat()
         if place.is_file() and place.stat().st_mtime_ns == status.st_mtime_ns:
@@ -152,6 +175,17 @@ def _copy_outputs(campaign: Campaign, name: str, target: Path) -> None:
             files.copy(path, partial)
             os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
             partial.replace(place)
+
+
+def _matching(folder: Path, expressions: Sequence[re.Pattern[str]]) -> dict[str, Path]:
+    """Return the regular files in `folder` whose path below it matches one of `expressions`, by that path."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        is_wanted = any(expression.fullmatch(relative) for expression in expressions)
+        if is_wanted and path.is_file() and not path.is_symlink():
+            found[relative] = path
+    return found
 
 
 def _table(campaign: Campaign, found: list[Outcome]) -> bytes:

@@ -41,14 +41,17 @@ is_private() {
 
 unpack() {
     (umask 077 && mkdir -p "$cache") 2> /dev/null || fail "$cache cannot be created" "set BUNDLER_RUNNABLE_CACHE"
+    # It may be a link to a larger disk.
+    cache=$(cd -- "$cache" > /dev/null && pwd -P)
     is_private "$cache" || fail "other users can write to $cache" "set BUNDLER_RUNNABLE_CACHE to a folder of your own"
     verify
-    partial=$cache/.new-$$
+    # What killed processes left.
+    find "$cache" -name '.new-*' -prune -mtime +1 -exec rm -rf {} + 2> /dev/null || :
+    umask 022
+    partial=$(mktemp -d "$cache/.new-XXXXXX") || fail "$cache cannot be written to" "set BUNDLER_RUNNABLE_CACHE"
     trap 'rm -rf "$partial"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    rm -rf "$partial"
-    mkdir "$partial"
     content | (cd "$partial" && tar -xzf -) 2> /dev/null || fail "$cache cannot be written to" "make room on its disk"
     # Another process may have been faster; nothing can be moved over a folder that is not empty.
     mv "$partial/python" "$cache/$name" 2> /dev/null || [ -d "$cache/$name" ]

@@ -155,6 +155,20 @@ def test_the_cache_is_not_cleaned_while_a_script_that_was_run_by_hand_is_running
     assert not use.exists()
 
 
+def test_the_shell_program_needs_no_particular_current_folder_and_tells_of_links(
+    site: Workplace,
+) -> None:
+    publication = publish(site, "index")
+    site.environment["CDPATH"] = "."
+    assert run(site, publication, program="run.sh").stdout.startswith("got 1.5")
+    link = site.folder / "elsewhere"
+    link.mkdir()
+    (link / "run.sh").symlink_to(publication / "run.sh")
+    done = run(site, link, program="run.sh")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "hint: start run.sh in the folder of the publication" in done.stderr
+
+
 def test_a_shell_runs_the_script_on_a_node_without_python(site: Workplace) -> None:
     publication = publish(site, "index")
     tools = site.folder / "tools"
@@ -218,13 +232,46 @@ def test_a_copy_outside_of_the_store_pins_all_files(site: Workplace) -> None:
     assert run(site, copy.parent).stdout.startswith("got 1.5")
 
 
-def test_a_module_next_to_the_published_script_is_not_imported(site: Workplace) -> None:
+@pytest.mark.parametrize("way", ["path", "link"])
+def test_a_module_next_to_the_program_or_the_script_is_not_imported(
+    site: Workplace, way: str
+) -> None:
     publication = publish(site, "index")
+    evil = "import sys\nsys.stderr.write('evil')\nannotations = version = None\n"
     for folder in (publication, *publication.glob("targets/*/*")):
-        (folder / "beta.py").write_text("version = 'evil'\n")
-        (folder / "argparse.py").write_text("print('evil')\n")
-    done = run(site, publication)
-    assert "evil" not in done.stdout
+        for name in ("beta.py", "argparse.py", "json.py", "__future__.py", "sitecustomize.py"):
+            (folder / name).write_text(evil)
+    place = publication
+    if way == "link":
+        place = site.folder / "link"
+        place.symlink_to(publication)
+    done = run(site, place)
+    assert done.stdout.startswith("got 1.5"), done.stderr
+    assert done.stderr == ""
+
+
+def test_words_after_python_are_passed_on_whatever_they_are(site: Workplace) -> None:
+    publication = publish(site, "index")
+    (site.folder / "work").mkdir()
+    (site.folder / "work" / "show.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    done = run(site, publication, "--python", "show.py", "a", "--", "in.dat", "--cache", "x")
+    assert done.stdout == "['a', '--', 'in.dat', '--cache', 'x']\n"
+    assert not (site.folder / "work" / "x").exists()
+
+
+def test_a_folder_that_everybody_can_write_to_is_not_searched_for_modules(site: Workplace) -> None:
+    publication = publish(site, "index")
+    work = site.folder / "work"
+    work.mkdir()
+    work.chmod(0o777)
+    (work / "beta.py").write_text("version = 'evil'\n")
+    assert run(site, publication).stdout.startswith("got 1.5")
+
+
+def test_a_store_below_a_path_of_any_characters_serves_its_jobs(site: Workplace) -> None:
+    done = site.run("publish-index", "store \U0001f600 d\x7fl", "solve.bundle")
+    assert done.returncode == 0, done.stderr
+    assert run(site, Path(done.stdout.rstrip("\n"))).stdout.startswith("got 1.5")
 
 
 @pytest.mark.parametrize(

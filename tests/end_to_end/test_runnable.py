@@ -16,7 +16,7 @@ from tests.stand_ins.index import Index, serving
 from tests.stand_ins.nodes import with_bundle
 
 BODY = "import sys, beta\nprint('got', beta.version, sys.argv[1:])\nsys.exit(len(sys.argv) - 1)\n"
-TOOLS = "sh tail sha256sum find mkdir mv rm tar gzip printf id ls cat dirname"
+TOOLS = "sh tail sha256sum find mkdir mktemp mv rm tar gzip printf id ls cat dirname"
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,12 @@ def test_the_file_runs_its_script_with_arguments_and_exit_code(
 def test_processes_that_start_together_unpack_it_once_and_all_run(
     workplace: Workplace, made: Workplace
 ) -> None:
+    assert run(workplace, made.folder / "solve.run", "--verify-file").returncode == 0
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda _: run(workplace, made.folder / "solve.run"), range(8)))
-    assert [(each.returncode, each.stdout) for each in runs] == [(0, "got 1.5 []\n")] * 8
+    assert [(each.returncode, each.stdout, each.stderr) for each in runs] == [
+        (0, "got 1.5 []\n", "")
+    ] * 8
     cache = workplace.folder / "home2" / ".cache" / "bundler-runnable"
     (place,) = cache.iterdir()
     digest = hashlib.sha256(_archive(made.folder / "solve.run")).hexdigest()

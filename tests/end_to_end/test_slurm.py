@@ -36,7 +36,7 @@ if kind == "killed":
 if kind == "too slow":
     time.sleep(60)
 if kind == "waits":
-    time.sleep(given.get("seconds", 60))
+    time.sleep(given.get("seconds", 200))
 if kind == "wrong type":
     values["maximum"] = "high"
 if kind != "no parameter":
@@ -199,7 +199,7 @@ def test_cancelled_jobs_and_jobs_of_a_node_that_failed_have_a_state(
     slurm.run("scancel", "1_1")
     node = collected(workplace)["job-3"]["evaluators"]
     slurm.power_off(node)
-    slurm.wait()
+    slurm.wait(180)
     rows = collected(workplace)
     assert rows["job-1"]["status"] == "evaluated"
     assert rows["job-2"]["status"] == "aborted"
@@ -232,6 +232,12 @@ def test_what_slurm_cannot_do_is_refused_before_anything_is_written(
     mapping = '[{parameter = "kind", file = "plot.txt", key-string = "x"}]'
     done = workplace.run(*base, "--set", f"parameter-mappings={mapping}")
     assert "parameter-mappings are of HPS" in done.stderr
+    for name in ("a%b", 'a"b', "a\nb"):
+        done = workplace.run(*base[:-1], name)
+        assert "which Slurm reads in a way of its own" in done.stderr
+    (workplace.folder / "t.csv").write_text("job,kind\nresults.csv,none\n")
+    done = workplace.run(*base, "--params", "t.csv")
+    assert "which is the name of the table" in done.stderr
     done = workplace.run(*base, "--sbatch-option", "reservation")
     assert done.returncode == 2
     assert not (workplace.folder / "study").exists()
@@ -250,3 +256,27 @@ def test_what_slurm_cannot_do_is_refused_before_anything_is_written(
     assert "scontrol failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (workplace.folder / "study").exists()
+
+
+@needs_slurm
+def test_a_retry_leaves_nothing_of_the_attempt_before_and_a_time_limit_is_one(
+    workplace: Workplace, slurm: Slurm, publication: Path
+) -> None:
+    (workplace.folder / "t.csv").write_text("job,kind\nfails,exception\nslow,waits\n")
+    options = ["--params", "t.csv", "--set", "timeout=600", "--time", "1"]
+    submit(workplace, publication, *options)
+    slurm.wait(200)
+    rows = collected(workplace)
+    assert rows["slow"]["status"] == "timeout"
+    error = workplace.folder / "results" / "fails" / "bundler_error.txt"
+    assert error.is_file()
+    table = workplace.folder / "study" / "jobs.json"
+    document = json.loads(table.read_text())
+    for job in document["jobs"]:
+        job["values"] = {"kind": "none"}
+    table.write_text(json.dumps(document))
+    assert workplace.run("bundler", "slurm", "retry", "study").stdout == "2\n"
+    slurm.wait()
+    rows = collected(workplace)
+    assert {row["status"] for row in rows.values()} == {"evaluated"}
+    assert not error.exists()

@@ -59,7 +59,7 @@ def test_the_document_is_json_with_every_job() -> None:
 def test_the_entries_of_a_step_are_those_that_programs_read() -> None:
     step = replace(STEP, queue="fast", priority=3)
     (document,) = summary(replace(SUBMISSION, steps=(step,)))["steps"]
-    names = "script environment software inputs outputs optional_outputs cores memory disk timeout trials level "
+    names = "name script environment software inputs outputs optional_outputs cores memory disk timeout trials level "
     names += "monitor success_expressions execution_context debug working_directory scheduling"
     # What belongs to the whole publication or to a job is not repeated.
     assert " ".join(document) == names

@@ -63,5 +63,5 @@ def test_a_script_that_no_python_here_can_run_is_for_the_newest_release_that_can
     monkeypatch.delenv("UV_PYTHON", raising=False)
     chosen = requested_targets([script(tmp_path, ">=3.10,<3.14")], [], [], own_python=False)
     assert [target.python for target in chosen.targets] == ["3.13"]
-    with pytest.raises(UvError, match="bundle scripts that need different Pythons separately"):
+    with pytest.raises(UvError, match="hint: change requires-python"):
         requested_targets([script(tmp_path, ">=99")], [], [], own_python=False)

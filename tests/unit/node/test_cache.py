@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -45,3 +46,17 @@ def test_in_a_cache_for_several_users_each_has_a_folder_of_his_own(tmp_path: Pat
     folder.chmod(0o777)
     with pytest.raises(OfflineRunError, match="belongs to another user"):
         cache.cache_folder({"UV_CACHE_DIR": str(shared)})
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can give folders away"
+)
+def test_a_cache_in_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
+    registered = tmp_path / "cache"
+    registered.mkdir()
+    os.chown(registered, 12_346, 12_346)
+    registered.chmod(0o777)
+    found = cache.cache_folder({"UV_CACHE_DIR": str(registered)})
+    assert not found.startswith(str(registered))
+    registered.chmod(0o1777)
+    assert cache.cache_folder({"UV_CACHE_DIR": str(registered)}) == str(registered / "user-0")
