@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +19,12 @@ _PROGRAMS = ("slurmctld", "slurmd", "munged", "unshare", "sbatch")
 # What the first process of a node does before it is its slurmd.
 _BOOT = """
 set -e
-for path in "$STATE" "$SHARED"; do
-    mkdir -p "$OWN/tmp/${path#/tmp/}"
-    mount --bind "$path" "$OWN/tmp/${path#/tmp/}"
+for path in "$STATE" "$SHARED" "$SOFTWARE"; do
+    case "$path" in
+    /tmp/*)
+        mkdir -p "$OWN$path"
+        mount --bind "$path" "$OWN$path" ;;
+    esac
 done
 mount -t proc proc /proc
 mount --rbind "$OWN/tmp" /tmp
@@ -69,7 +73,7 @@ def is_available() -> bool:
 
 @dataclass
 class Slurm:
-    """The Slurm of the folder `state`, whose nodes see `shared`."""
+    """The Slurm of the folder `state`, whose nodes see `shared` and the environment of the tests."""
 
     state: Path
     shared: Path
@@ -89,6 +93,7 @@ class Slurm:
         variables = {
             "STATE": str(self.state),
             "SHARED": str(self.shared),
+            "SOFTWARE": sys.prefix,  # uv and Python of this installation
             "OWN": str(own),
             "NODE": node,
             "CONF": str(self.conf),
