@@ -12,10 +12,13 @@ from wheelhouse import files
 def write_shell(template: str, values: Mapping[str, str], archive: Path, path: Path) -> None:
     """Write the shell program `path` from the file `template` with `values`, and the contents of `archive` at its end.
 
-    `{sha256}` and `{offset}` stand for the digest of the archive and the place of its first byte, counted from 1.
-    Raises `FileError`.
+    `{verify}` stands for the functions in `verify.sh`, `{sha256}` and `{offset}` for the digest of the archive and the
+    place of its first byte, counted from 1. Raises `FileError`.
     """
-    text = resources("bundler").joinpath(f"templates/{template}").read_text(encoding="utf-8")
+    templates = resources("bundler") / "templates"
+    text = (templates / template).read_text(encoding="utf-8")
+    verify = (templates / "verify.sh").read_text(encoding="utf-8").rstrip()
+    text = text.replace("{verify}", verify)
     for name, value in {**values, "sha256": files.sha256(archive)}.items():
         text = text.replace(f"{{{name}}}", value)
     # The offset is part of the text whose length it states.

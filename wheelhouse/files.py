@@ -35,7 +35,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUICK = 1
 # Bytes of a script, lock or table; anything larger is a mistake, such as a device.
 LARGEST_INPUT = 64 << 20
-# Characters that control a terminal or the direction of text, and those that cannot be encoded.
+# Characters that control a terminal or the direction of text, and characters without an encoding.
 _CONTROL = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 CONTROL = re.compile(f"[{_CONTROL}]")
 _UNSAFE = re.compile(rf"[\\{_CONTROL}]")

@@ -169,7 +169,7 @@ def run_shown(
 ) -> int:
     """Run `command` with exactly the environment variables `env`; `show` each line of its output, return its exit code.
 
-    When it has ended, the processes that it left are killed, and nobody waits for those that are out of reach. If
+    When it has ended, the processes that it left are killed. Nobody waits for processes that cannot be reached. If
     `show` fails or is interrupted, the program and everything that it started are killed.
     """
     with subprocess.Popen(

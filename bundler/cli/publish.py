@@ -146,14 +146,20 @@ def publish_index(
                         policy=policy,
                         report=report,
                     )
-            if alias:
-                place = creation.create_store(publication.parent.parent)
-                publication = aliases.point(place, alias, publication.name, note)
-            paths.append(publication)
+            place = _pointed(publication, alias, note)
+            paths.append(place)
             if not as_json:
-                result(None, [publication])
+                result(None, [place])
     if as_json:
         result({"publications": paths}, [], as_json=True)
+
+
+def _pointed(publication: Path, alias: str | None, note: str) -> Path:
+    """Point `alias` at `publication`, and return its path; without an alias, return the path of the publication."""
+    if not alias:
+        return publication
+    store = creation.create_store(publication.parent.parent)
+    return aliases.point(store, alias, publication.name, note)
 
 
 def _require_store_first(store: Path, bundles: Sequence[Path]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from bundler.lazily import lazily
 
 with lazily():
     from bundler.jobs import submission as submissions
-    from bundler.slurm import campaign as campaigns, queue, results
+    from bundler.slurm import campaign as campaigns, queue, results, sbatch
     from bundler.trust import ssh_keygen
 
 # Options, and keys of steps, that say something to HPS only.
@@ -122,7 +121,7 @@ def _submit(
 
     Writes the jobs to a new folder on shared storage, submits them as arrays, and prints the folder. Jobs write their
     logs, states and outputs to this folder, which is all that `collect` and `retry` need. Options and [tool.bundler]
-    mean the same as for `submit-jobs`, except for those that only HPS uses. Use squeue and scancel for the rest.
+    mean the same as for `submit-jobs`; warnings name the ones that only HPS uses. squeue and scancel show and cancel.
 
     \b
     Examples:
@@ -133,11 +132,13 @@ def _submit(
     place = place or _default_folder(submission.publication)
     campaigns.require_possible(submission, place)
     size = queue.longest_array()
-    campaign = campaigns.write_campaign(submission, place, _words(submission, words))
+    campaign = campaigns.write_campaign(submission, place, sbatch.options(submission.steps, words))
     try:
         arrays = queue.submit(campaign, range(len(campaign.names)), size, limit)
     except BundlerError:
-        say(f"The jobs are in {place}. Submit what is missing with: bundler slurm retry {place}")
+        say(
+            f"The jobs are in {place}. To submit the missing jobs, run: bundler slurm retry {place}"
+        )
         raise
     say(f"Submitted {', '.join(arrays)}")
     result({"campaign": campaign.folder, "arrays": arrays}, [place], as_json=as_json)
@@ -171,7 +172,7 @@ def _script(
     submission = _compose(publication, rows, folder, options, None)
     place = place or _default_folder(submission.publication)
     campaigns.require_possible(submission, place)
-    campaign = campaigns.draft(submission, place, _words(submission, words))
+    campaign = campaigns.draft(submission, place, sbatch.options(submission.steps, words))
     click.echo(campaigns.batch_script(campaign, 1, len(campaign.names), limit), nl=False)
 
 
@@ -241,7 +242,7 @@ def _compose(
     options: Any,
     trust: ssh_keygen.Trust | None,
 ) -> submissions.Submission:
-    """Return the submission; warn about options that only HPS has something for."""
+    """Return the submission; warn about options that only HPS uses."""
     submission = submissions.compose(publication, rows, options, folder=folder, trust=trust)
     for text in submission.warnings:
         warn(text)
@@ -256,37 +257,5 @@ def _compose(
 
 
 def _default_folder(name: str) -> Path:
-    """Return the folder of a campaign without --output."""
+    """Return the folder of a campaign without --folder."""
     return Path(f"{name}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}")
-
-
-def _words(submission: submissions.Submission, words: Sequence[str]) -> list[str]:
-    """Return the options for sbatch: what the steps of a job need together, then `words`, which win."""
-    steps = submission.steps
-    cores = max(step.cores or 1 for step in steps)
-    memory = max(step.memory or 0 for step in steps)
-    gpus = max(step.gpus_per_node or 0 for step in steps)
-    limits = [step.timeout or 0 for step in steps]
-    found = [f"--cpus-per-task={math.ceil(cores)}"]
-    if memory:
-        found.append(f"--mem={math.ceil(memory / 1024)}K")
-    if all(limits):
-        # A minute more, so that the limit of the step comes first and can tell.
-        found.append(f"--time={math.ceil(sum(limits) / 60) + 1}")
-    if gpus:
-        found.append(f"--gpus-per-node={gpus}")
-    for step in steps:
-        found += _scheduling_of(step)
-    return [*dict.fromkeys(found), *words]
-
-
-def _scheduling_of(step: Any) -> list[str]:
-    """Return the options for sbatch that `step` names itself."""
-    words = []
-    if step.queue:
-        words.append(f"--partition={step.queue}")
-    if step.exclusive:
-        words.append("--exclusive")
-    if step.native_submit_options:
-        words += step.native_submit_options.split()
-    return words

@@ -106,7 +106,7 @@ def lacks_of(resource: Resource, submission: Submission, step: Step) -> list[str
 def _lacks_of_software(
     applications: Sequence[tuple[str, str]], name: str, version: str
 ) -> Iterator[str]:
-    """Yield what is missing if `applications` have no `name`, or not in `version` ("" for any)."""
+    """Yield the missing software if `applications` have no `name`, or not in `version` ("" for any)."""
     versions = [other for known, other in applications if known == name]
     if not versions:
         yield f"no {name}"
@@ -134,7 +134,7 @@ def _answers(
 ) -> list[Record] | None:
     """Return what the server says about `step` on each platform; None if it cannot be asked.
 
-    Without the IDs of those that are running, evaluators that have ended would count.
+    The IDs of running evaluators are sent along, since evaluators that have ended would count otherwise.
     """
     evaluators = [resource.identity for resource in resources if resource.kind == "evaluator"]
     if not evaluators:

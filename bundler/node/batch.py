@@ -175,7 +175,7 @@ def run_script(step: Any, console: str) -> None:
         # Batch systems give each job a temporary folder of its own, which would make every start a cold one.
         folder = "/tmp/bundler-uv-cache-{}"  # noqa: S108 - refused unless it belongs to this user alone
         given.setdefault("UV_CACHE_DIR", private_folder(folder.format(os.getuid())))
-    environment = run_environment(os.environ, given)
+    environment = run_environment(os.environ, given, os.getcwd())
     state = os.path.join(environment["UV_CACHE_DIR"], "bundler")
     command, python = ready_command(PUBLICATION, root, step["script"], environment, state)
     arguments = [python, command.script, *step["arguments"]]

@@ -16,12 +16,14 @@ import argparse
 import json
 import os
 import shlex
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from bundler.node.errors import OfflineRunError
 from bundler.node.locks import hold_after_exec
+from bundler.node.log import log
 from bundler.node.ready import publication_folder, ready_command, settings_for
 from bundler.node.task import run_environment
 
@@ -121,7 +123,12 @@ def chosen_script(name: str | None) -> str:
 def environment_of(cache: str | None) -> dict[str, str]:
     """Return the environment variables for uv and the script, with the cache in the folder `cache` if given."""
     given = {"UV_CACHE_DIR": os.path.abspath(cache)} if cache else {}
-    return run_environment(os.environ, given)
+    folder = os.getcwd()
+    # The folder of a job belongs to the job. A person may be in one where others can place modules, such as /tmp.
+    if os.name == "posix" and os.stat(folder).st_mode & stat.S_IWOTH:
+        log.warning("Everybody can write to %s, so the script imports nothing from it", folder)
+        folder = ""
+    return run_environment(os.environ, given, folder)
 
 
 def write_parameters(path: str | None, texts: Sequence[str]) -> None:

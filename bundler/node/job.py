@@ -103,7 +103,7 @@ class PublishedScript(ApplicationExecution):  # type: ignore[misc]  # The class 
         more_arguments = arguments(settings.get("BUNDLER_ARGUMENTS", ""))
         resources = bool(settings.get("BUNDLER_JOB_RESOURCES"))
         nulls = arguments(settings.get("BUNDLER_NULL_PARAMETERS", ""))
-        environment = run_environment(os.environ, task_environment)
+        environment = run_environment(os.environ, task_environment, os.getcwd())
         software = software_of(self.context)
         if self.context.parameter_values is None:
             self.context.parameter_values = {}

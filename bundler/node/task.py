@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bundler.node.cache import cache_folder, read_json
 from bundler.node.errors import OfflineRunError
-from bundler.node.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,27 +19,19 @@ if TYPE_CHECKING:
 KEPT_UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE")
 
 
-def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, str]:
+def run_environment(
+    inherited: Mapping[str, str], given: Mapping[str, Any], modules: str
+) -> dict[str, str]:
     """Return the environment variables for uv: `inherited` from the evaluator, then `given` by the task.
 
-    Variables that could make uv or Python use other packages than the published ones are removed.
+    Variables that could make uv or Python use other packages than the published ones are removed. The script is in
+    another folder than the input files of its job; it can import them from the folder `modules` ("" for none).
     """
-    environment = {
-        name: value
-        for name, value in inherited.items()
-        if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
-    }
-    # A frozen evaluator sets the loader path to its own libraries and keeps the original value under this name.
-    if "LD_LIBRARY_PATH_ORIG" in environment:
-        environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
-    elif getattr(sys, "frozen", False):
-        environment.pop("LD_LIBRARY_PATH", None)
+    environment = _inherited_variables(inherited)
     environment.update({str(name): str(value) for name, value in given.items()})
-    environment = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith("UV_") or name in KEPT_UV_SETTINGS
-    }
+    for name in list(environment):
+        if name.startswith("UV_") and name not in KEPT_UV_SETTINGS:
+            del environment[name]
     if environment.get("UV_LINK_MODE") == "symlink":
         del environment["UV_LINK_MODE"]  # Environments would break when uv's cache is cleaned.
     environment["UV_CACHE_DIR"] = cache_folder(environment)
@@ -54,15 +45,22 @@ def run_environment(inherited: Mapping[str, str], given: Mapping[str, Any]) -> d
         environment.setdefault(
             "PYTHONPYCACHEPREFIX", os.path.join(environment["UV_CACHE_DIR"], "bundler", "pycache")
         )
-    # The script is in another folder, but may import the input files of the job; not what others may place there.
-    here = os.getcwd()
-    if os.stat(here).st_mode & 0o002:
-        log.warning("Everybody can write to %s, so the script imports nothing from it", here)
-        here = ""
-    paths = filter(None, [here, environment.get("PYTHONPATH")])
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    if not environment["PYTHONPATH"]:
-        del environment["PYTHONPATH"]
+    paths = [path for path in (modules, environment.pop("PYTHONPATH", "")) if path]
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def _inherited_variables(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of an evaluator without the ones for its own Python."""
+    environment = dict(inherited)
+    for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    # A frozen evaluator sets the loader path to its own libraries and keeps the original value under this name.
+    if "LD_LIBRARY_PATH_ORIG" in environment:
+        environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
+    elif getattr(sys, "frozen", False):
+        environment.pop("LD_LIBRARY_PATH", None)
     return environment
 
 

@@ -556,7 +556,8 @@ def test_packages_of_the_user_and_bytecode_of_python_stay_out_of_it(
     assert tree(bundled.folder / "share") == before
 
 
-def test_arguments_and_files_of_the_job_reach_the_script(bundled: Workplace) -> None:
+@pytest.mark.parametrize("mode", ["700", "777"])
+def test_arguments_and_files_of_the_job_reach_the_script(bundled: Workplace, mode: str) -> None:
     body = (
         "import sys, helper\nprint('told', sys.argv[1:], helper.answer, open('data.txt').read())\n"
     )
@@ -568,7 +569,8 @@ def test_arguments_and_files_of_the_job_reach_the_script(bundled: Workplace) -> 
         "UV_CACHE_DIR": str(bundled.folder / "node-cache"),
         "BUNDLER_ARGUMENTS": "--size 3 'a b'",
     }
-    done, _ = evaluate(bundled, publication, files=files, environment=environment)
+    prefix = ["sh", "-c", f'chmod {mode} . && exec "$@"', "sh"]
+    done, _ = evaluate(bundled, publication, files=files, environment=environment, prefix=prefix)
     assert done.returncode == 0, done.stdout
     assert "told ['--size', '3', 'a b'] 42 input" in done.stdout
 

@@ -68,7 +68,7 @@ def needed_packages(
 ) -> list[Needed]:
     """Return the packages whose marker is true in some of `environments`, in their order.
 
-    `groups` are the dependency groups that are installed, those that the lock declares as default ones. Raises
+    `groups` are the installed dependency groups: the default ones of the lock. Raises
     `LockError` for a marker that cannot be evaluated.
     """
     chosen = frozenset(groups)

@@ -21,7 +21,7 @@ def test_what_leads_uv_and_python_astray_is_dropped(tmp_path: Path) -> None:
         "LD_LIBRARY_PATH_ORIG": "/site",
     }
     given = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_NO_CACHE": "1", "THREADS": 4}
-    found = task.run_environment(inherited, given)
+    found = task.run_environment(inherited, given, "/job")
     assert found == {
         "PATH": "/bin",
         "LD_LIBRARY_PATH": "/site",
@@ -33,7 +33,7 @@ def test_what_leads_uv_and_python_astray_is_dropped(tmp_path: Path) -> None:
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONPYCACHEPREFIX": str(tmp_path / "cache" / "bundler" / "pycache"),
-        "PYTHONPATH": str(Path.cwd()),
+        "PYTHONPATH": "/job",
     }
 
 
