@@ -12,6 +12,7 @@ from importlib.resources import files as resources
 from pathlib import Path
 
 from bundler.bundle_folder import Bundle
+from bundler.bundles import jupyter
 from bundler.bundles.trees import install_with_own_python, wheels_for
 from bundler.bundles.verify import verify
 from bundler.errors import BundlerError
@@ -27,7 +28,6 @@ from wheelhouse.target import PLATFORMS
 
 # In an environment: from which bundle it is.
 _RECORD = "bundler.json"
-_KERNEL = "ipykernel"
 # Tells the version, implementation and kind of a Python.
 _ASK = (
     "import json, platform, sysconfig; print(json.dumps([platform.python_version(), "
@@ -49,8 +49,8 @@ def install(
 ) -> bool:
     """Install the environment of `script` in the bundle or publication `folder` to `place`; False if it is there.
 
-    With `update`, an environment at `place` is replaced atomically; `for_jupyter` requires ipykernel in it. Raises
-    `BundlerError`, `ArchiveError`, `WheelError`, `FileError`.
+    With `update`, an environment at `place` is replaced atomically; `for_jupyter` requires that it can be a kernel of
+    Jupyter. Raises `BundlerError`, `ArchiveError`, `WheelError`, `FileError`.
     """
     if is_inside(place.absolute()):
         raise BundlerError(
@@ -59,7 +59,7 @@ def install(
     bundle = verify(folder)
     name = _script(bundle, script)
     if for_jupyter:
-        _require_kernel(bundle, name)
+        jupyter.require_kernel(bundle, name, interpreter(place.absolute()))
     record = {"manifest": files.sha256(folder / MANIFEST), "script": name}
     if _is_current(place, record, update=update):
         return False
@@ -85,15 +85,6 @@ def _script(bundle: Bundle, name: str | None) -> str:
     raise BundlerError(
         f"{bundle.folder} {problem}", hint=f"use --script with one of {', '.join(names)}"
     )
-
-
-def _require_kernel(bundle: Bundle, script: str) -> None:
-    for target in bundle.manifest.targets:
-        if not any(name.startswith(f"{_KERNEL}-") for name in target.wheels[script]):
-            raise BundlerError(
-                f"{bundle.folder} has no {_KERNEL}, which Jupyter needs",
-                hint=f"bundle with --with {_KERNEL}",
-            )
 
 
 def _is_current(place: Path, record: dict[str, str], *, update: bool) -> bool:
@@ -232,32 +223,3 @@ def interpreter(place: Path) -> Path:
         return place / "bin" / "python3"
     own = place / "python.exe"
     return own if own.is_file() else place / "Scripts" / "python.exe"
-
-
-def register_kernel(place: Path) -> Path:
-    """Register the environment `place` as a Jupyter kernel of this user; return its folder. Raises `FileError`."""
-    python = interpreter(place.absolute())
-    name = place.absolute().name
-    folder = _jupyter_data() / "kernels" / name.lower()
-    kernel = {
-        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": name,
-        "language": "python",
-    }
-    with files.explained(folder):
-        files.make_folder(folder)
-    atomic.write(folder / "kernel.json", json.dumps(kernel, indent=1).encode() + b"\n")
-    return folder
-
-
-def _jupyter_data() -> Path:
-    """Return the folder for this user's data of Jupyter, as `jupyter --data-dir` does."""
-    given = os.environ.get("JUPYTER_DATA_DIR")
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA", Path.home()), "jupyter")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Jupyter"
-    shared = os.environ.get("XDG_DATA_HOME")
-    return (Path(shared) if shared else Path.home() / ".local" / "share") / "jupyter"

@@ -25,7 +25,7 @@ from bundler.lazily import lazily
 
 with lazily():
     from bundler import api, assurance, manifest_reader, runnable as runnables
-    from bundler.bundles import inspection, installing
+    from bundler.bundles import inspection, installing, jupyter as jupyter_kernels
     from bundler.hps import resources
     from bundler.trust import ssh_keygen
 
@@ -279,7 +279,7 @@ def install_environment(
     python = installing.interpreter(place)
     document = {"environment": place.absolute(), "python": python.absolute()}
     if jupyter:
-        document["kernel"] = installing.register_kernel(place)
+        document["kernel"] = jupyter_kernels.register(python.absolute())
     result(document, [python], as_json=as_json)
 
 

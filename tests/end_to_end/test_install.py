@@ -148,6 +148,29 @@ def test_a_kernel_for_jupyter_starts_the_python_of_the_environment(workplace: Wo
     assert not (workplace.folder / "other").exists()
 
 
+def test_a_kernel_has_a_name_that_jupyter_accepts_and_never_replaces_another(
+    workplace: Workplace,
+) -> None:
+    workplace.index.add(make_wheel("ipykernel", files={"ipykernel/__init__.py": b""}))
+    workplace.script("solve.py", "ipykernel")
+    workplace.bundle("solve.py")
+    kernels = workplace.folder / "jupyter" / "kernels"
+    workplace.environment["JUPYTER_DATA_DIR"] = str(kernels.parent)
+    command = ("bundler", "install", "solve.bundle")
+    for _ in range(2):
+        done = workplace.run(*command, "My Study (2)", "--jupyter")
+        assert done.returncode == 0, done.stderr
+    kernel = kernels / "my-study-2" / "kernel.json"
+    assert json.loads(kernel.read_text())["display_name"] == "My Study (2)"
+    before = kernel.read_bytes()
+    (workplace.folder / "elsewhere").mkdir()
+    done = workplace.run(*command, "elsewhere/my study 2)", "--jupyter")
+    assert done.returncode == 1
+    assert f"{kernel} is the kernel of another environment" in done.stderr
+    assert not list((workplace.folder / "elsewhere").iterdir())
+    assert kernel.read_bytes() == before
+
+
 def test_a_bundle_for_another_system_is_refused_with_the_reason_for_each_target(
     workplace: Workplace,
 ) -> None:
