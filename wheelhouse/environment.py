@@ -78,7 +78,7 @@ def install(
         destination = _destination(prefix, packages, wheel, platform, is_virtual=is_virtual)
         try:
             with (
-                files.explained(wheel),
+                files.explained(wheel, written=prefix),
                 WheelFile.open(wheel) as source,
                 warnings.catch_warnings(),
             ):

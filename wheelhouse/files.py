@@ -46,13 +46,16 @@ _READ_NO_LINK = _READ | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn an `OSError` in the block into a `FileError` about its path or `path`, or into that of a full disk."""
+def explained(path: Path, written: Path | None = None) -> Iterator[None]:
+    """Turn an `OSError` in the block into a `FileError` about its path or `path`, or into that of a full disk.
+
+    `written` is where the block writes if `path` is what it reads, since only the disk of the former can be full.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise disk_full(path) from error
+            raise disk_full(written or path) from error
         if isinstance(error.filename, str):
             path = Path(error.filename)
         raise FileError(path, error) from error

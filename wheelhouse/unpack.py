@@ -34,7 +34,7 @@ def unpack(path: Path, folder: Path, *, limit: int) -> None:
     Raises `ArchiveError`, also above `limit` bytes, and `FileError`.
     """
     try:
-        with files.explained(path):
+        with files.explained(path, written=folder):
             if path.name.endswith(".zip"):
                 _unpack_zip(path, folder, limit)
             else:

@@ -52,6 +52,8 @@ def main(words: Sequence[str]) -> int:
     except OfflineRunError as error:
         sys.stderr.write("error: {}\n".format(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     except OSError as error:
         sys.stderr.write("error: {}\nhint: work in a folder where you may write\n".format(error))
         return 1

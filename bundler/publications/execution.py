@@ -26,7 +26,8 @@ if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
 PROGRAM = r'''
 {program}
 '''
-exec(compile(PROGRAM, __file__, "exec"))
+# Empty lines, so that tracebacks show the lines of this file.
+exec(compile("\\n" * 4 + PROGRAM, __file__, "exec"))
 """
 # How `render` writes that nobody checked a signature.
 _UNSTATED = b" 'approved': None,\n"

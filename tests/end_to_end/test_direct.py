@@ -139,6 +139,36 @@ def test_signals_are_those_of_the_script(site: Workplace) -> None:
         assert process.wait(timeout=10) == 7
 
 
+def test_interrupted_while_the_environment_is_created_it_ends_without_a_traceback(
+    site: Workplace,
+) -> None:
+    publication = publish(site, "index")
+    slow = site.folder / "slow"
+    slow.mkdir()
+    (slow / "uv").write_text("#!/bin/sh\ntouch started\nexec sleep 60\n")
+    (slow / "uv").chmod(0o755)
+    environment = {
+        **site.environment,
+        "UV_CACHE_DIR": str(site.folder / "node-cache"),
+        "PATH": f"{slow}{os.pathsep}{site.environment['PATH']}",
+    }
+    with subprocess.Popen(
+        [sys.executable, publication / "run.py"],
+        cwd=slow,
+        env=environment,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        while not list(site.folder.rglob("started")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
 def test_the_cache_is_not_cleaned_while_a_script_that_was_run_by_hand_is_running(
     site: Workplace,
 ) -> None:

@@ -590,7 +590,14 @@ def test_killed_at_any_moment_nothing_half_is_visible_and_the_next_run_works(
 
 
 @pytest.mark.skipif(not MOUNTS, reason="this system allows no mount namespace")
-@pytest.mark.parametrize("command", ["bundle", "publish-index"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"bundle solve.py --python {PYTHON} -o small/x.bundle",
+        "publish-index small/share solve.bundle",
+        "bundler install solve.bundle small/env",
+    ],
+)
 def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, command: str) -> None:
     workplace.index.add(
         make_wheel("alpha", files={"alpha.py": b"version = 1\n", "big.bin": os.urandom(3_000_000)})
@@ -598,22 +605,18 @@ def test_a_full_disk_is_told_and_what_was_good_stays(workplace: Workplace, comma
     workplace.script("solve.py", "alpha")
     workplace.bundle("solve.py")
     (workplace.folder / "small").mkdir()
-    line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {shlex.quote(str(BIN / command))} "
-    line += (
-        f"solve.py --python {PYTHON} -o small/x.bundle"
-        if command == "bundle"
-        else "small/share solve.bundle"
-    )
+    line = f"mount -t tmpfs -o size=2m tmpfs small && touch small/.keep && {shlex.quote(str(BIN))}/{command}"
     done = workplace.run(
         "unshare", "-rm", "sh", "-c", f"{line}; code=$?; find small -type f | sort; exit $code"
     )
     assert done.returncode == 1
     assert f"no space left on the disk at {workplace.folder / 'small'} (" in done.stderr
     assert "MB free)\nhint: " in done.stderr
-    assert ("3.0 MB needed" in done.stderr) == (command == "publish-index")
+    assert ("3.0 MB needed" in done.stderr) == command.startswith("publish-index")
     assert "Traceback" not in done.stderr
     assert "x.bundle" not in done.stdout
     assert "publications" not in done.stdout
+    assert "env" not in done.stdout
 
 
 def test_a_bundle_of_format_1_is_verified_published_and_rehearsed(workplace: Workplace) -> None:
